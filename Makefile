@@ -1,0 +1,51 @@
+# Every target does its own set-up; nothing needs root.
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+ARGS ?=
+
+.PHONY: setup dev up test check soak bench lock clean
+
+setup: $(VENV)/.runtime
+dev: $(VENV)/.dev
+
+$(BIN)/python:
+	@command -v uv >/dev/null 2>&1 && uv venv -q --python $(PY) $(VENV) || \
+	  { $(PY) -m venv $(VENV) && $(BIN)/pip -q --disable-pip-version-check install uv; }
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python -r requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(UV) pip install -q --python $(BIN)/python -r requirements-dev.lock
+	@touch $@
+
+up: setup
+	@$(BIN)/iolaus up $(ARGS)
+
+check: dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.budgets
+
+test: check
+	@$(BIN)/pytest $(ARGS)
+
+soak: dev
+	@$(BIN)/pytest -m soak $(ARGS)
+
+bench: dev
+	@$(BIN)/python -m bench $(ARGS)
+
+# The lock files name packages and hashes only; where they come from is the machine's business.
+lock:
+	@uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache

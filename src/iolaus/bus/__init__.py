@@ -1,0 +1,1 @@
+"""Publish and subscribe between rooms; in-process by default."""

@@ -1,0 +1,86 @@
+"""Time as a port.
+
+Nothing in Iolaus reads the machine's clock but `WallClock`. Code that waits takes a `Clock`, so a
+test runs hours in milliseconds on `JumpClock`, which jumps to the next sleeper as soon as every
+task is asleep. Two scales are kept apart on purpose: `now` is for people and records (it may
+step when NTP corrects it), `monotonic` is for ages, deadlines and leases (it never does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds since 1970 (`now`), seconds that never step back (`monotonic`), and waiting."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class JumpClock:
+    """A clock that jumps to the next sleeper once nothing else can run (for tests and the twin).
+
+    `idle_turns` is how many turns of the event loop without a new sleeper count as idle. It
+    knows nothing of sockets: use it where all waiting goes through the clock.
+    """
+
+    def __init__(self, start: float = 1_700_000_000.0, idle_turns: int = 20) -> None:
+        self._start, self._elapsed, self._idle_turns = start, 0.0, idle_turns
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._driver: asyncio.Task[None] | None = None
+
+    def now(self) -> float:
+        return self._start + self._elapsed
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward by hand and wake whoever is due."""
+        self._elapsed += seconds
+        self._wake()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        due = self._elapsed + seconds
+        heapq.heappush(self._sleepers, (due, next(self._order), future))
+        if self._driver is None or self._driver.done():
+            self._driver = asyncio.create_task(self._drive())
+        await future
+
+    async def _drive(self) -> None:
+        while self._sleepers:
+            for _ in range(self._idle_turns):
+                await asyncio.sleep(0)
+            if self._sleepers:
+                self._elapsed = max(self._elapsed, self._sleepers[0][0])
+                self._wake()
+
+    def _wake(self) -> None:
+        while self._sleepers and self._sleepers[0][0] <= self._elapsed:
+            _, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)

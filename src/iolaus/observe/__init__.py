@@ -1,0 +1,1 @@
+"""Asks devices and writes facts: discovery, collection, events."""

@@ -1,0 +1,1 @@
+"""What is kept: facts and their history, intents, secrets, telemetry series."""

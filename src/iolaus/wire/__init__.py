@@ -1,0 +1,1 @@
+"""Protocols: sans-I/O cores and one-method transports. Knows no fleet."""

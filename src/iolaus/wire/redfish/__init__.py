@@ -1,0 +1,1 @@
+"""Redfish (DSP0266) southbound: transport, session, reading, paging, tasks, events."""
