@@ -1,0 +1,1 @@
+"""The generic Redfish driver: every standard device class, no vendor's name."""
