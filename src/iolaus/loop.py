@@ -1,1 +1,135 @@
-"""The one reconcile loop."""
+"""The one reconcile loop: keys, wake-ups, and a bounded number of workers.
+
+Everything that Iolaus does again and again - reading a hot set, reading an inventory, auditing a
+subscription - is a key and a function that looks at the world afresh and says when it wants to be
+woken next. Events, requests and timers only wake a key; they carry no state, so losing one costs
+a period and never a fact. The crash path and the start path are the same path: an empty loop.
+
+Rules: a key never runs twice at once; a wake-up during its run makes it run once more; an error in
+one key is logged, backed off and never touches another. No retry lives inside a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final
+
+import structlog
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
+
+log = structlog.get_logger(__name__)
+
+Reconcile = Callable[[Hashable], Awaitable[float | None]]
+"""Look at the key afresh; seconds until it wants to be woken again, or None to be forgotten."""
+
+RETRY_S: Final = 30.0
+
+
+class Loop:
+    """`workers` bounds how many keys run at once; order among due keys is by due time."""
+
+    def __init__(self, *, clock: Clock, reconcile: Reconcile, workers: int, name: str) -> None:
+        self._clock, self._reconcile, self._workers, self._name = clock, reconcile, workers, name
+        self._due: dict[Hashable, float] = {}
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._order = itertools.count()
+        self._running: dict[Hashable, asyncio.Task[None]] = {}
+        self._again: dict[Hashable, float] = {}
+        self._changed = asyncio.Event()
+
+    def wake(self, key: Hashable, *, after_s: float = 0.0) -> None:
+        """Run the key after `after_s` at the latest; an earlier appointment stands."""
+        due = self._clock.monotonic() + after_s
+        if key in self._running:
+            self._again[key] = min(due, self._again.get(key, due))
+            return
+        if due < self._due.get(key, float("inf")):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, next(self._order), key))
+            self._changed.set()
+
+    def forget(self, key: Hashable) -> None:
+        """Drop the key's appointments and cancel its run."""
+        self._due.pop(key, None)
+        self._again.pop(key, None)
+        if task := self._running.get(key):
+            task.cancel()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._due)
+
+    def lag_s(self) -> float:
+        """How long the most overdue key has been waiting for a worker; 0 when none is late."""
+        self._drop_stale()
+        return max(0.0, self._clock.monotonic() - self._heap[0][0]) if self._heap else 0.0
+
+    async def run(self) -> None:
+        """Serve wake-ups until cancelled; then cancel and await what still runs."""
+        try:
+            while True:
+                self._start_due()
+                await self._until_something()
+        finally:
+            tasks = list(self._running.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start_due(self) -> None:
+        now = self._clock.monotonic()
+        self._drop_stale()
+        while self._heap and self._heap[0][0] <= now and len(self._running) < self._workers:
+            _, _, key = heapq.heappop(self._heap)
+            del self._due[key]
+            self._running[key] = asyncio.create_task(self._serve(key), name=f"{self._name}:{key}")
+            self._drop_stale()
+
+    def _drop_stale(self) -> None:
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+
+    async def _until_something(self) -> None:
+        self._changed.clear()
+        if self._heap and len(self._running) < self._workers:
+            pause = self._heap[0][0] - self._clock.monotonic()
+            timer = asyncio.ensure_future(self._clock.sleep(pause))
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait({timer, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+                changed.cancel()
+        else:
+            await self._changed.wait()
+
+    async def _serve(self, key: Hashable) -> None:
+        delay: float | None = RETRY_S
+        try:
+            delay = await self._reconcile(key)
+        except IolausError as error:
+            log.warning("reconcile_failed", loop=self._name, key=str(key), error=str(error))
+        except Exception:
+            log.exception("reconcile_crashed", loop=self._name, key=str(key))
+        finally:
+            self._running.pop(key, None)
+            again = self._again.pop(key, None)
+            if again is not None:
+                self.wake(key, after_s=max(0.0, again - self._clock.monotonic()))
+            if delay is not None and not _cancelled():
+                self.wake(key, after_s=delay)
+            self._changed.set()
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
