@@ -1,0 +1,218 @@
+"""Keeps a true and aged picture of every endpoint: the hot set often, the rest seldom.
+
+Three keys an endpoint, all served by the one loop: its inventory (everything slow), its hot set
+(power state, health, power, temperatures, leaks) and its logs. Each run reads afresh through the
+device's lane at its own priority, writes what was said into the facts, and says when to come
+again. Nothing is retried here, nothing is kept here: what a run leaves behind is facts, so a
+restart in the middle costs one period. Runs are spread over their period by the address, so that
+a thousand endpoints that were added together are not asked together.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from iolaus.drivers.ports import Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
+from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target
+from iolaus.observe.reach import event_of, status_after
+
+log = structlog.get_logger(__name__)
+
+
+class Job(StrEnum):
+    INVENTORY = "inventory"
+    HOT = "hot"
+    LOGS = "logs"
+
+
+class Key(NamedTuple):
+    address: str
+    job: Job
+
+
+class Periods(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds between two runs. `retry_max_s` bounds the back-off of an endpoint never read."""
+
+    hot_s: float = 10.0
+    inventory_s: float = 900.0
+    logs_s: float = 120.0
+    retry_s: float = 10.0
+    retry_max_s: float = 300.0
+
+
+class Driver(ReadsInventory, ReadsHot, ReadsLogs, Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device's lane says of itself."""
+
+    latency_ms: float | None = None
+    in_flight: int = 0
+    sessions: int = 0
+
+
+class Device(Protocol):
+    """One device as the collector meets it: its driver, and its lane at a priority."""
+
+    async def driver(self) -> Driver: ...
+
+    def at(self, priority: Priority) -> Reads: ...
+
+    def vitals(self) -> Vitals: ...
+
+
+class Picture(Protocol):
+    """The part of the store that observing writes to."""
+
+    def target_of(self, address: str) -> Target | None: ...
+
+    def status_of(self, address: str) -> EndpointStatus | None: ...
+
+    def report_of(self, address: str) -> Report | None: ...
+
+    def record_status(self, status: EndpointStatus) -> None: ...
+
+    def record_report(self, report: Report) -> tuple[Event, ...]: ...
+
+    def record_hot(self, update: HotUpdate) -> None: ...
+
+    def record_event(self, event: Event) -> bool: ...
+
+    def record_logs(self, address: str, entries: tuple[LogEntry, ...]) -> None: ...
+
+    def newest_log(self, address: str) -> str | None: ...
+
+
+class Collector:
+    """`wake(key, after_s)` is the loop's; `open_device` gives the device of a target."""
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        open_device: Callable[[Target], Device],
+        clock: Clock,
+        wake: Callable[[Key, float], None],
+        periods: Periods | None = None,
+    ) -> None:
+        self._picture, self._open, self._clock = picture, open_device, clock
+        self._wake, self._periods = wake, periods or Periods()
+        self._failures: dict[str, int] = {}
+
+    def begin(self, address: str, *, spread: bool = False) -> None:
+        """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
+        offset = _phase(address) * self._periods.hot_s if spread else 0.0
+        self._wake(Key(address, Job.INVENTORY), offset)
+        if self._picture.report_of(address) is not None:
+            self._wake(Key(address, Job.HOT), offset)
+
+    async def reconcile(self, key: Hashable) -> float | None:
+        """One run of one key; seconds to the next, None when the endpoint is gone."""
+        assert isinstance(key, Key)
+        target = self._picture.target_of(key.address)
+        if target is None:
+            self._failures.pop(key.address, None)
+            return None
+        device = self._open(target)
+        run = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}[key.job]
+        return await run(target.address, device)
+
+    async def _inventory(self, address: str, device: Device) -> float:
+        try:
+            driver = await device.driver()
+            report = await driver.inventory(device.at(Priority.INVENTORY))
+        except IolausError as error:
+            self._record(address, device, error)
+            return self._retry_s(address)
+        first = self._picture.report_of(address) is None
+        self._failures.pop(address, None)
+        for event in self._picture.record_report(report):
+            self._picture.record_event(event)
+        self._record(address, device, None, driver=report.driver)
+        if first:
+            self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
+            self._wake(Key(address, Job.LOGS), self._periods.hot_s)
+        return self._periods.inventory_s * (0.9 + 0.2 * _phase(address))
+
+    async def _hot(self, address: str, device: Device) -> float | None:
+        last = self._picture.report_of(address)
+        if last is None:
+            return None
+        try:
+            driver = await device.driver()
+            self._picture.record_hot(await driver.hot(device.at(Priority.TELEMETRY), last))
+        except IolausError as error:
+            self._record(address, device, error)
+        else:
+            self._record(address, device, None)
+        return self._periods.hot_s
+
+    async def _logs(self, address: str, device: Device) -> float | None:
+        if self._picture.report_of(address) is None:
+            return None
+        since = self._picture.newest_log(address)
+        try:
+            driver = await device.driver()
+            entries = await driver.logs(device.at(Priority.INVENTORY), since=since, limit=100)
+        except IolausError as error:
+            log.debug("logs_unread", endpoint=address, error=str(error))
+        else:
+            self._picture.record_logs(address, tuple(entries))
+        return self._periods.logs_s
+
+    def _record(
+        self, address: str, device: Device, error: IolausError | None, driver: str | None = None
+    ) -> None:
+        before, vitals = self._picture.status_of(address), device.vitals()
+        after = status_after(
+            address=address,
+            error=error,
+            before=before,
+            now=self._clock.now(),
+            driver=driver,
+            latency_ms=vitals.latency_ms,
+            in_flight=vitals.in_flight,
+            sessions=vitals.sessions,
+        )
+        self._picture.record_status(after)
+        if (event := event_of(before, after)) is not None:
+            self._picture.record_event(event)
+            self._turned(before, after)
+
+    def _turned(self, before: EndpointStatus | None, after: EndpointStatus) -> None:
+        """One log line a turn. A device that is back may be another one: read it whole."""
+        if after.reach is Reach.REACHABLE:
+            log.info("endpoint_back", endpoint=after.address)
+            self._wake(Key(after.address, Job.INVENTORY), 0.0)
+            self._wake(Key(after.address, Job.LOGS), 1.0)
+        else:
+            log.warning(
+                "endpoint_lost",
+                endpoint=after.address,
+                reach=after.reach.value,
+                was=before.reach.value if before else None,
+                error=after.last_error,
+                next_step=after.next_step,
+            )
+
+    def _retry_s(self, address: str) -> float:
+        """Back off; an endpoint that was read before is followed by its hot set meanwhile."""
+        failures = self._failures[address] = self._failures.get(address, 0) + 1
+        pause = self._periods.retry_s * 2.0 ** min(failures - 1, 10)
+        return min(pause, self._periods.retry_max_s)
+
+
+def _phase(address: str) -> float:
+    """A fixed place in [0, 1) for every address."""
+    return (zlib.crc32(address.encode()) % 10_000) / 10_000

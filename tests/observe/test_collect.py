@@ -1,0 +1,172 @@
+"""The collector: what is asked when, and what a dead device leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.observe.fakes import FakeDevice, FakePicture
+
+from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import (
+    DeviceLied,
+    DeviceRefused,
+    DeviceSilent,
+    IolausError,
+    Unverified,
+)
+from iolaus.loop import Loop
+from iolaus.model.asset import LogEntry
+from iolaus.model.endpoint import Reach, Target
+from iolaus.observe.collect import Collector, Key, Periods
+from iolaus.observe.reach import judge_reach
+
+PERIODS = Periods(hot_s=10, inventory_s=100, logs_s=40, retry_s=10, retry_max_s=60)
+ADDRESS = "https://10.0.0.1"
+
+
+class House:
+    def __init__(self, count: int = 1) -> None:
+        self.clock, self.picture = JumpClock(), FakePicture()
+        self.devices: dict[str, FakeDevice] = {}
+        for index in range(1, count + 1):
+            address = f"https://10.0.0.{index}"
+            self.devices[address] = FakeDevice(address, self.clock)
+            self.picture.targets[address] = Target(address=address)
+        self.device = self.devices[ADDRESS]
+
+
+@asynccontextmanager
+async def collecting(house: House) -> AsyncIterator[Collector]:
+    def wake(key: Key, after_s: float) -> None:
+        loop.wake(key, after_s=after_s)
+
+    async def reconcile(key: Hashable) -> float | None:
+        return await collector.reconcile(key)
+
+    collector = Collector(
+        picture=house.picture,
+        open_device=lambda target: house.devices[target.address],
+        clock=house.clock,
+        wake=wake,
+        periods=PERIODS,
+    )
+    loop = Loop(clock=house.clock, reconcile=reconcile, workers=8, name="collect")
+    task = asyncio.create_task(loop.run())
+    for address in house.devices:
+        collector.begin(address)
+    try:
+        yield collector
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def silent() -> DeviceSilent:
+    return DeviceSilent("no answer in 10 s", operation="GET", subject=ADDRESS, next_step="ping it.")
+
+
+async def test_a_device_is_read_whole_once_and_its_hot_set_every_period() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(85)
+    kinds = [what for what, _ in house.device.asked]
+    assert kinds.count("inventory") == 1
+    assert 7 <= kinds.count("hot") <= 9
+    assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
+    assert house.picture.events == []
+
+
+async def test_a_dead_device_is_lost_within_two_periods_and_comes_back_by_itself() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(30)
+        house.device.error = silent()
+        await house.clock.sleep(2 * PERIODS.hot_s)
+        status = house.picture.statuses[ADDRESS]
+        assert status.reach is Reach.UNREACHABLE
+        assert status.last_error == "no answer in 10 s"
+        assert status.next_step == "ping it."
+        read_before = [w for w, _ in house.device.asked].count("inventory")
+        house.device.error = None
+        await house.clock.sleep(2 * PERIODS.hot_s)
+        assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
+        assert [w for w, _ in house.device.asked].count("inventory") == read_before + 1
+    assert [event.kind for event in house.picture.events] == ["EndpointLost", "EndpointBack"]
+
+
+async def test_one_dead_device_leaves_the_others_alone() -> None:
+    house = House(5)
+    house.device.error = silent()
+    async with collecting(house):
+        await house.clock.sleep(60)
+    reached = {a: s.reach for a, s in house.picture.statuses.items()}
+    assert reached.pop(ADDRESS) is Reach.UNREACHABLE
+    assert set(reached.values()) == {Reach.REACHABLE}
+
+
+async def test_an_endpoint_never_read_is_asked_ever_more_seldom() -> None:
+    house = House()
+    house.device.error = silent()
+    async with collecting(house):
+        await house.clock.sleep(400)
+    times = [at for what, at in house.device.asked if what == "inventory"]
+    gaps = [round(b - a) for a, b in itertools.pairwise(times)]
+    assert gaps[:4] == [10, 20, 40, 60]
+    assert max(gaps) == 60
+    assert len(house.picture.events) == 1
+
+
+async def test_a_removed_target_is_forgotten() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(30)
+        del house.picture.targets[ADDRESS]
+        await house.clock.sleep(15)
+        asked = len(house.device.asked)
+        await house.clock.sleep(300)
+        assert len(house.device.asked) == asked
+
+
+async def test_logs_are_followed_without_repeating() -> None:
+    house = House()
+    house.device.log = [_entry(1), _entry(2)]
+    async with collecting(house):
+        await house.clock.sleep(30)
+        house.device.log.append(_entry(3))
+        await house.clock.sleep(60)
+    assert [e.entry_id for e in house.picture.entries[ADDRESS]] == ["1", "2", "3"]
+
+
+def _entry(number: int) -> LogEntry:
+    return LogEntry(
+        uri=f"/log/{number}", entry_id=str(number), severity="OK", message="m", at=float(number)
+    )
+
+
+def refused(status: int) -> DeviceRefused:
+    return DeviceRefused("no", operation="GET", subject="x", status=status)
+
+
+@pytest.mark.parametrize(
+    ("error", "before", "after"),
+    [
+        (None, None, Reach.REACHABLE),
+        (None, Reach.UNREACHABLE, Reach.REACHABLE),
+        (silent(), Reach.REACHABLE, Reach.UNREACHABLE),
+        (refused(401), Reach.REACHABLE, Reach.UNAUTHENTICATED),
+        (refused(403), None, Reach.UNAUTHENTICATED),
+        (refused(503), Reach.REACHABLE, Reach.REACHABLE),
+        (refused(503), None, Reach.REACHABLE),
+        (refused(404), None, Reach.UNSUPPORTED),
+        (refused(404), Reach.REACHABLE, Reach.REACHABLE),
+        (DeviceLied("html", operation="GET", subject="x"), None, Reach.UNSUPPORTED),
+        (DeviceLied("html", operation="GET", subject="x"), Reach.REACHABLE, Reach.UNREACHABLE),
+        (Unverified("pin", operation="GET", subject="x"), Reach.REACHABLE, Reach.UNAUTHENTICATED),
+    ],
+)
+def test_reach_is_a_table(error: IolausError | None, before: Reach | None, after: Reach) -> None:
+    assert judge_reach(error, before) is after
