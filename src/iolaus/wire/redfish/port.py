@@ -7,7 +7,7 @@ before it is read: bytes from a device are hostile until parsed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -26,7 +26,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """`url` is absolute. `timeout_s` bounds the whole exchange, `max_bytes` the body.
-    With `stream` the body is not read: the response's `chunks` yields it."""
+    With `stream` the body of a 200 is not read: the response's `chunks` yields it, and
+    `timeout_s` bounds the wait for the head and then each silence between chunks."""
 
     method: str
     url: str
@@ -49,7 +50,7 @@ class Response:
         body: bytes,
         elapsed_s: float = 0.0,
         chunks: AsyncIterator[bytes] | None = None,
-        close: Any = None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self.status, self.headers, self.body = status, headers, body
         self.elapsed_s, self.chunks, self.close = elapsed_s, chunks, close
@@ -100,3 +101,5 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     elapsed_s: float
     etag: str | None = None
+    deviations: tuple[tuple[str, str, str], ...] = ()
+    """(JSON pointer, rule, detail) of what had to be repaired before the bytes were JSON."""
