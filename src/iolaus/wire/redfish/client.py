@@ -70,6 +70,12 @@ class Redfish:
     def has_session(self) -> bool:
         return self._session is not None
 
+    @property
+    def wants_login(self) -> bool:
+        """Whether the next authenticated request would begin with a login."""
+        wanted = self._credential is not None and self._session is None
+        return wanted and self._clock.monotonic() >= self._basic_until
+
     async def request(
         self,
         method: str,
@@ -148,9 +154,14 @@ class Redfish:
             return 0
         gone = 0
         for uri in self._ledger.ours(self.address):
-            if uri != self.session_uri:
-                with contextlib.suppress(IolausError):
-                    gone += await self._delete_session(uri, self._authorization())
+            if uri == self.session_uri:
+                continue
+            deleted = False
+            with contextlib.suppress(IolausError):
+                deleted = await self._delete_session(uri, self._authorization())
+            if not deleted:  # a second refusal would be a second failed login
+                break
+            gone += 1
         return gone
 
     async def stream(
@@ -215,7 +226,7 @@ class Redfish:
             response = await self._followed(request)
             if response.status != 401 or not session or attempt == 2 or not authorised:
                 break
-            self._expire(session)
+            await self._expire(session)
         return response
 
     async def _followed(self, request: Request) -> Response:
@@ -302,7 +313,7 @@ class Redfish:
     # --- being let in -------------------------------------------------------------------------
 
     async def _let_in(self) -> None:
-        if self._session is None and self._clock.monotonic() >= self._basic_until:
+        if self.wants_login:
             await self.login()
 
     def _authorization(self) -> dict[str, str]:
@@ -310,11 +321,16 @@ class Redfish:
             return {"X-Auth-Token": self._session.token}
         return {"Authorization": sessions.basic(self._credential)} if self._credential else {}
 
-    def _expire(self, session: sessions.Session) -> None:
+    async def _expire(self, session: sessions.Session) -> None:
+        """Delete it all the same: some answer 401 for a resource while the session lives on."""
         if self._session is session:
             self._session = None
-            if session.uri and self._ledger:
-                self._ledger.forget(self.address, session.uri)
+            if session.uri:
+                await self._delete_expired(session.uri, session.token)
+
+    async def _delete_expired(self, uri: str, token: str) -> None:
+        with contextlib.suppress(IolausError):
+            await self._delete_session(uri, {"X-Auth-Token": token}, expired=True)
 
     def _login_over(self, task: asyncio.Task[None]) -> None:
         self._login = None
@@ -379,7 +395,9 @@ class Redfish:
             self._ledger.remember(self.address, session.uri)
         self._session = session
 
-    async def _delete_session(self, uri: str, authorization: Mapping[str, str]) -> bool:
+    async def _delete_session(
+        self, uri: str, authorization: Mapping[str, str], *, expired: bool = False
+    ) -> bool:
         response = await self._transport.send(
             Request(
                 method="DELETE",
@@ -389,6 +407,7 @@ class Redfish:
             )
         )
         gone = response.status < 300 or response.status in (404, 410)
+        gone = gone or (expired and response.status == 401)
         if gone and self._ledger:
             self._ledger.forget(self.address, uri)
         return gone
