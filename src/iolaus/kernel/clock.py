@@ -75,6 +75,8 @@ class JumpClock:
         while self._sleepers:
             for _ in range(self._idle_turns):
                 await asyncio.sleep(0)
+            while self._sleepers and self._sleepers[0][2].done():  # given up: not worth a jump
+                heapq.heappop(self._sleepers)
             if self._sleepers:
                 self._elapsed = max(self._elapsed, self._sleepers[0][0])
                 self._wake()

@@ -1,0 +1,68 @@
+"""Whether a login may be tried: the rule that keeps us from ever locking an account.
+
+A controller counts failed logins of all who use the account; ours must stay below its threshold
+whatever else happens. So a refused login stops every login to this device, for all who share the
+lane, and the pause grows: with the defaults at most two tries fall in half an hour and three in an
+hour. Only another credential clears it early, because nothing else makes the next try different.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from iolaus.kernel.errors import DeviceRefused
+
+
+class HeldBack(DeviceRefused):
+    """Refused here on the device's behalf: nothing was sent."""
+
+
+class AuthRules(msgspec.Struct, frozen=True, kw_only=True):
+    pause_s: float = 600.0
+    factor: float = 3.0
+    pause_max_s: float = 3600.0
+
+
+class AuthBackOff:
+    """`accepted`: this credential was right at least once; `failures` in a row since."""
+
+    __slots__ = ("_rules", "accepted", "failures", "retry_at")
+
+    def __init__(self, rules: AuthRules) -> None:
+        self._rules = rules
+        self.clear()
+
+    def clear(self) -> None:
+        """Another credential: nothing is known about it."""
+        self.accepted, self.failures, self.retry_at = False, 0, float("-inf")
+
+    def succeeded(self) -> None:
+        self.accepted, self.failures, self.retry_at = True, 0, float("-inf")
+
+    def failed(self, *, now: float) -> None:
+        """Refused. What was refused together with it, while waiting, counts once."""
+        if now < self.retry_at:
+            return
+        pause_s = self._rules.pause_s * self._rules.factor**self.failures
+        self.accepted, self.failures = False, min(self.failures + 1, 32)
+        self.retry_at = now + min(pause_s, self._rules.pause_max_s)
+
+    def check(self, *, now: float, operation: str, address: str) -> None:
+        """Raise `HeldBack` (401, `AuthenticationBackOff`) while a try would be too early."""
+        if now >= self.retry_at:
+            return
+        wait_s = self.retry_at - now
+        raise HeldBack(
+            f"the credential was refused {_times(self.failures)}; "
+            f"the next login is tried in {wait_s:.0f} s so that the account is not locked",
+            operation=operation,
+            subject=address,
+            code="AuthenticationBackOff",
+            next_step="give the right credential for this endpoint; a new one is tried at once",
+            status=401,
+            retry_after_s=wait_s,
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,144 @@
+"""Which answers may be kept, and which a write made untrue.
+
+An answer is kept only when somebody asked for `fresh_s` > 0; what is kept is bounded by entries
+and bytes and expires, because there are thousands of lanes. Controllers serve stale state after a
+write, so a write does more than drop what it names: it touches the URI, its ancestors and
+everything under the resource it belongs to, and for a hold-off afterwards nothing of that is kept,
+shared or revalidated - an unreliable ETag would call the old state current. `now` is monotonic.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from iolaus.wire.redfish.port import Answer
+
+PARSED_TO_TEXT: Final = 6
+"""A parsed JSON object takes about this many times its text in memory."""
+MOST_HOLDS: Final = 64
+
+
+class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
+    """`max_bytes` is an estimate of the parsed size. An entry with an ETag stays `revalidate_s`
+    longer than it is fresh, to be asked for with a condition."""
+
+    max_entries: int = 64
+    max_bytes: int = 128 * 1024
+    revalidate_s: float = 120.0
+    hold_off_s: float = 5.0
+
+
+class Kept:
+    __slots__ = ("answer", "at", "size", "until")
+
+    def __init__(self, answer: Answer, *, at: float, until: float, size: int) -> None:
+        self.answer, self.at, self.until, self.size = answer, at, until, size
+
+
+class Cache:
+    """Answers by URI, least recently used first; and the hold-offs that writes left."""
+
+    __slots__ = ("_bytes", "_holds", "_kept", "_rules")
+
+    def __init__(self, rules: CacheRules) -> None:
+        self._rules = rules
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._bytes = 0
+        self._holds: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._bytes
+
+    def fresh(self, uri: str, *, fresh_s: float, now: float) -> Answer | None:
+        """The kept answer, if it is not older than `fresh_s`."""
+        kept = self._kept.get(uri)
+        if kept is None or fresh_s <= 0 or now - kept.at > fresh_s:
+            return None
+        self._kept.move_to_end(uri)
+        return kept.answer
+
+    def revalidates(self, uri: str, *, now: float) -> Answer | None:
+        """The kept answer to ask about with its ETag; None where that cannot be trusted."""
+        kept = self._kept.get(uri)
+        usable = kept is not None and kept.answer.etag and now < kept.until
+        return kept.answer if usable and kept and not self.held_off(uri, now=now) else None
+
+    def keep(self, uri: str, answer: Answer, *, fresh_s: float, now: float) -> None:
+        """Keep an answer to a request that no write has touched since it was sent."""
+        size = _size(answer)
+        if fresh_s <= 0 or size > self._rules.max_bytes or self.held_off(uri, now=now):
+            return
+        self._drop(uri)
+        longer = self._rules.revalidate_s if answer.etag else 0.0
+        self._kept[uri] = Kept(answer, at=now, until=now + fresh_s + longer, size=size)
+        self._bytes += size
+        while len(self._kept) > self._rules.max_entries or self._bytes > self._rules.max_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def touch(self, uri: str, *, now: float) -> None:
+        """A write to `uri` was sent, or was answered."""
+        for other in [key for key in self._kept if touches(uri, key)]:
+            self._drop(other)
+        self._holds.pop(uri, None)
+        self._holds[uri] = now + self._rules.hold_off_s
+        if len(self._holds) > MOST_HOLDS:
+            del self._holds[next(iter(self._holds))]
+
+    def held_off(self, uri: str, *, now: float) -> bool:
+        """Whether a write was near enough, in time and place, to make a kept answer doubtful."""
+        return any(now < until and touches(written, uri) for written, until in self._holds.items())
+
+    def expire(self, *, now: float) -> None:
+        for uri in [uri for uri, kept in self._kept.items() if now >= kept.until]:
+            self._drop(uri)
+        for uri in [uri for uri, until in self._holds.items() if now >= until]:
+            del self._holds[uri]
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._bytes = 0
+
+    def _drop(self, uri: str) -> None:
+        if kept := self._kept.pop(uri, None):
+            self._bytes -= kept.size
+
+
+def key_of(uri: str) -> str:
+    """One spelling per resource: no fragment, no trailing slash; the query stays."""
+    path, mark, query = uri.partition("#")[0].partition("?")
+    return (path.rstrip("/") or "/") + mark + query
+
+
+def touches(written: str, read: str) -> bool:
+    """Whether a write to one URI may change what a read of the other gives."""
+    path, owner = read.partition("?")[0].rstrip("/"), owner_of(written)
+    return _within(written.partition("?")[0].rstrip("/"), path) or _within(path, owner)
+
+
+def owner_of(written: str) -> str:
+    """The resource that a written URI belongs to: an action's or a settings object's own."""
+    path = written.partition("?")[0].rstrip("/")
+    head, mark, _ = path.partition("/Actions/")
+    if mark:
+        return head
+    stem, _, last = path.rpartition("/")
+    return stem if last in ("Settings", "SD") else path
+
+
+def _within(path: str, ancestor: str) -> bool:
+    return path == ancestor or path.startswith(ancestor + "/")
+
+
+def _size(answer: Answer) -> int:
+    """Estimated from the text's length: weighing every object would cost more than it is worth."""
+    length = answer.headers.get("content-length", "")
+    declared = length.isascii() and length.isdigit() and len(length) < 12
+    plain = not answer.headers.get("content-encoding")
+    return PARSED_TO_TEXT * (int(length) if declared and plain else len(repr(answer.body)))

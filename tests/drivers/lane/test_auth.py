@@ -1,0 +1,57 @@
+"""The back-off: how many logins a controller sees, whatever we are asked to do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iolaus.drivers.lane.auth import AuthBackOff, AuthRules, HeldBack
+
+
+def tries(auth: AuthBackOff, asked_at: list[float]) -> list[float]:
+    """When a login with a wrong password is really tried, out of all the times it is asked."""
+    done = []
+    for now in asked_at:
+        try:
+            auth.check(now=now, operation="log in to", address="https://x")
+        except HeldBack:
+            continue
+        auth.failed(now=now)
+        done.append(now)
+    return done
+
+
+@given(st.lists(st.floats(0.0, 86_400.0), max_size=400).map(sorted))
+def test_never_enough_in_any_window_to_lock_an_account(asked_at: list[float]) -> None:
+    done = tries(AuthBackOff(AuthRules()), asked_at)
+    for first in done:
+        assert sum(first <= at < first + 1800 for at in done) <= 2
+        assert sum(first <= at < first + 3600 for at in done) <= 3
+
+
+def test_ten_seconds_polls_for_an_hour_try_three_times() -> None:
+    done = tries(AuthBackOff(AuthRules()), [10.0 * i for i in range(360)])
+    assert done == [0.0, 600.0, 2400.0]
+
+
+def test_the_error_says_when_and_what_to_do() -> None:
+    auth = AuthBackOff(AuthRules())
+    auth.failed(now=0.0)
+    with pytest.raises(HeldBack) as caught:
+        auth.check(now=100.0, operation="log in to", address="https://bmc1")
+    error = caught.value
+    assert (error.status, error.code, error.retry_after_s) == (401, "AuthenticationBackOff", 500.0)
+    assert "500 s" in str(error)
+    assert "https://bmc1" in str(error)
+    assert error.next_step
+
+
+def test_refusals_of_one_moment_count_once_and_another_credential_clears_it() -> None:
+    auth = AuthBackOff(AuthRules())
+    for _ in range(5):
+        auth.failed(now=0.0)
+    assert auth.failures == 1
+    auth.clear()
+    auth.check(now=0.0, operation="log in to", address="https://x")
+    assert not auth.accepted
