@@ -11,6 +11,7 @@ trailing slash, no query, no fragment, no host.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -30,6 +31,12 @@ def normal(uri: object) -> str:
     if "://" in path[:9]:
         path = "/" + path.split("://", 1)[1].partition("/")[2]
     return path.rstrip("/")
+
+
+def order(uri: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key by which "CPU2" comes before "CPU10"."""
+    parts = re.split(r"(\d{1,18})", uri)
+    return tuple((1, int(each), "") if each.isdecimal() else (0, 0, each) for each in parts)
 
 
 def type_of(payload: Mapping[str, Any]) -> str:

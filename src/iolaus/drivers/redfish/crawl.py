@@ -1,0 +1,293 @@
+"""The walk over a device's tree: complete where hardware is, polite everywhere else.
+
+This is the only part of an inventory that waits for the device. It starts at the service root and
+follows links known by name (`links`), each URI once, many at a time: how many are really in
+flight is the lane's business. Collections are read whole through `Reads.members`, so paging and
+`$expand` are used where the device can. Hardware that no collection lists but some resource links
+to is fetched in a second pass, when the collections have already brought home the rest.
+
+A device is presumed to lie about its links: they may dangle (a deviation), answer with an error
+(a gap with its reason), lead out of `/redfish/v1` (ignored), in circles (each URI once) or on
+without end (bounded in depth and number). Nothing here raises but for the root itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from iolaus.drivers.ports import Payload, Reads, Repair
+from iolaus.drivers.redfish import repairs
+from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal, order, type_of
+from iolaus.drivers.redfish.links import (
+    COLLECTIONS,
+    CROSS_LINKS,
+    ONLY_FROM,
+    SINGLES,
+    STANDARD_ROOTS,
+)
+from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.model.asset import Deviation
+
+MAX_RESOURCES: Final = 20_000
+MAX_DEPTH: Final = 12
+MAX_DEVIATIONS: Final = 5_000
+MAX_FUNCTION_PROBES: Final = 32
+GONE: Final = frozenset({404, 410})
+FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
+
+
+class Crawl:
+    """One walk over one device. `mend` are the vendor's repairs, applied after the generic."""
+
+    def __init__(
+        self,
+        device: Reads,
+        *,
+        mend: Sequence[Repair] = (),
+        extra: Mapping[str, str] | None = None,
+        max_resources: int = MAX_RESOURCES,
+    ) -> None:
+        self._device, self._mend = device, (*repairs.GENERIC, *mend)
+        self._extra, self._left = dict(extra or {}), max_resources
+        self._seen: set[str] = set()
+        self._later: dict[str, str] = {}
+        self._resources: dict[str, Payload] = {}
+        self._collections: dict[str, tuple[str, ...]] = {}
+        self._gaps: dict[str, str] = {}
+        self._deviations: list[Deviation] = []
+        self._fetched_at: dict[str, float] = {}
+        self._requests = 0
+        self._skew_s: float | None = None
+
+    async def run(self) -> Harvest:
+        """Walk it all. Raises only what reading the service root raises."""
+        started = asyncio.get_running_loop().time()
+        root = await self._read_root()
+        await self._together([self._follow(ROOT, root, 0)])
+        await self._read_the_rest()
+        await self._probe_functions()
+        return self._harvest(asyncio.get_running_loop().time() - started)
+
+    async def _read_root(self) -> Payload:
+        try:
+            self._requests += 1
+            answer = await self._device.get(ROOT)
+        except DeviceRefused as refused:
+            if refused.status not in GONE:
+                raise
+            return await self._rootless(refused)
+        self._skew_s = skew_s(answer.headers, answer.at)
+        self._seen.add(ROOT)
+        self._keep(ROOT, answer.body, "ServiceRoot", answer.at)
+        return self._resources[ROOT]
+
+    async def _rootless(self, refused: DeviceRefused) -> Payload:
+        """A service without a root may still answer where every service's collections stand."""
+        self._note(ROOT, "missing", "no service root")
+        guess: Payload = {name: {"@odata.id": f"{ROOT}/{name}"} for name in STANDARD_ROOTS}
+        await self._together([self._collection(f"{ROOT}/Chassis", "Chassis", 1)])
+        if not self._resources:
+            raise refused
+        return guess | {"@odata.type": "#ServiceRoot.ServiceRoot"}
+
+    async def _together(self, walks: Sequence[Any]) -> None:
+        await asyncio.gather(*walks)
+
+    async def _follow(self, uri: str, payload: Payload, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            self._gaps.setdefault(uri, "the tree is deeper than is read")
+            return
+        walks: list[Any] = []
+        for name, target, is_list in self._leads(payload):
+            if is_list or (name in CROSS_LINKS and name not in COLLECTIONS):
+                self._later.setdefault(target, CROSS_LINKS.get(name) or COLLECTIONS.get(name, ""))
+            elif name in COLLECTIONS or name in self._extra:
+                expected = COLLECTIONS.get(name) or self._extra[name]
+                walks.append(self._collection(target, expected, depth + 1))
+            else:
+                walks.append(self._single(target, SINGLES[name], depth + 1))
+        await self._together(walks)
+
+    def _leads(self, payload: Payload) -> Iterator[tuple[str, str, bool]]:
+        """(link name, URI, whether it is one of a list) of all that is worth following."""
+        kind = type_of(payload)
+        for name in payload:
+            known = name in COLLECTIONS or name in SINGLES
+            if known and kind in ONLY_FROM.get(name, (kind,)):
+                is_list = isinstance(payload[name], list)
+                yield from ((name, uri, is_list) for uri in self._new(payload[name]))
+        yield from self._nested(kind, payload)
+        links = payload.get("Links")
+        for name, value in links.items() if isinstance(links, dict) else ():
+            if name in CROSS_LINKS:
+                yield from ((name, uri, True) for uri in self._new(value))
+
+    def _nested(self, kind: str, payload: Payload) -> Iterator[tuple[str, str, bool]]:
+        """Links that stand one level down."""
+        for holder, name, owner in (
+            ("HTTPS", "Certificates", "ManagerNetworkProtocol"),
+            ("@Redfish.Settings", "SettingsObject", "Bios"),
+        ):
+            inner = payload.get(holder)
+            if kind == owner and isinstance(inner, dict):
+                yield from ((name, uri, False) for uri in self._new(inner.get(name)))
+        for name in self._extra:
+            value: Any = payload
+            for step in name.split("/"):
+                value = value.get(step) if isinstance(value, dict) else None
+            yield from ((name, uri, False) for uri in self._new(value))
+
+    def _new(self, value: object) -> Iterator[str]:
+        for uri in links_in(value):
+            if uri not in self._seen and uri.startswith(f"{ROOT}/"):
+                yield uri
+
+    def _claim(self, uri: str) -> bool:
+        """Whether this walk is the one that reads `uri`: each URI once, within the bound."""
+        if uri in self._seen:
+            return False
+        if self._left <= 0:
+            self._gaps.setdefault(uri, "more resources than are read of one device")
+            return False
+        self._seen.add(uri)
+        self._left -= 1
+        return True
+
+    async def _single(self, uri: str, expected: str, depth: int) -> None:
+        if not self._claim(uri):
+            return
+        try:
+            self._requests += 1
+            answer = await self._device.get(uri)
+        except FAILURES as failure:
+            self._failed(uri, failure)
+            return
+        payload = self._keep(uri, answer.body, expected, answer.at)
+        if expected and type_of(payload) != expected:
+            await self._astray(uri, expected, payload, depth)
+        await self._follow(uri, payload, depth)
+
+    async def _astray(self, uri: str, expected: str, payload: Payload, depth: int) -> None:
+        """A link that leads to another type: the thing itself may stand where the standard says."""
+        self._note(uri, "wrong type", f"{type_of(payload)} where {expected} belongs")
+        usual = f"{uri.rpartition('/')[0]}/{expected}"
+        if expected in SINGLES and usual != uri:
+            await self._single(usual, expected, depth)
+
+    async def _collection(self, uri: str, expected: str, depth: int) -> None:
+        if not self._claim(uri):
+            return
+        try:
+            self._requests += 1
+            found = await self._device.members(uri, on_gap=self._member_failed)
+        except FAILURES as failure:
+            self._failed(uri, failure)
+            return
+        members = [(normal(each), payload) for each, payload in found]
+        kept = [(each, payload) for each, payload in members if self._member(each)]
+        self._collections[uri] = tuple(dict.fromkeys(each for each, _ in members if each))
+        walks = [
+            self._follow(each, self._keep(each, payload, expected, None), depth + 1)
+            for each, payload in kept
+        ]
+        await self._together(walks)
+
+    def _member(self, uri: str) -> bool:
+        """Whether a member is new; it has been read already, so it counts as one request."""
+        if not uri.startswith(f"{ROOT}/") or not self._claim(uri):
+            return False
+        self._later.pop(uri, None)
+        self._requests += 1
+        return True
+
+    def _keep(self, uri: str, body: Any, expected: str, at: float | None) -> Payload:
+        payload = body if isinstance(body, dict) else {}
+        if expected and not type_of(payload):
+            self._note(uri, "@odata.type", "missing")
+            payload = repairs.typed(payload, expected)
+        payload = repairs.apply(
+            uri, payload, self._mend, lambda rule: self._note(uri, "repaired", rule)
+        )
+        for name in ("@odata.id", "Id", "Name"):
+            if not isinstance(payload.get(name), str):
+                self._note(uri, name, "missing")
+        self._resources[uri] = payload
+        if at is not None:
+            self._fetched_at[uri] = at
+        return payload
+
+    def _failed(self, uri: str, failure: DeviceSilent | DeviceRefused | DeviceLied) -> None:
+        if isinstance(failure, DeviceRefused) and failure.status in GONE:
+            self._note(uri, "dangling link", f"HTTP {failure.status}")
+        else:
+            self._gaps[uri] = failure.message
+
+    def _member_failed(self, uri: str, reason: str) -> None:
+        """`members` gives the reason as text: "404" in it tells a dangling link from a fault."""
+        uri = normal(uri)
+        self._seen.add(uri)
+        if any(str(status) in reason for status in GONE):
+            self._note(uri, "dangling link", reason)
+        else:
+            self._gaps[uri] = reason
+
+    def _note(self, uri: str, rule: str, detail: str) -> None:
+        if len(self._deviations) < MAX_DEVIATIONS:
+            self._deviations.append(
+                Deviation(uri=uri, pointer="", rule=rule.replace(" ", "-"), detail=detail)
+            )
+
+    async def _read_the_rest(self) -> None:
+        """Hardware that is linked to but listed nowhere, until nothing new turns up."""
+        while pending := {u: t for u, t in self._later.items() if u not in self._seen}:
+            self._later = {}
+            await self._together([self._single(u, t, 2) for u, t in pending.items()])
+
+    async def _probe_functions(self) -> None:
+        """PCIe functions tell an accelerator that no Processor resource tells; else they are
+        not worth their requests."""
+        kinds = {str(p.get("ProcessorType")) for p in self._of("Processor")}
+        if kinds & {"GPU", "Accelerator"}:
+            return
+        devices = [uri for device in self._of("PCIeDevice") for uri in _functions(device)]
+        walks = [self._collection(uri, "PCIeFunction", 3) for uri in devices]
+        await self._together(walks[:MAX_FUNCTION_PROBES])
+        for unused in walks[MAX_FUNCTION_PROBES:]:
+            unused.close()
+
+    def _of(self, kind: str) -> list[Payload]:
+        return [p for p in self._resources.values() if type_of(p) == kind]
+
+    def _harvest(self, duration_s: float) -> Harvest:
+        uris = sorted(self._resources, key=order)
+        return Harvest(
+            address=self._device.address,
+            at=max(self._fetched_at.values(), default=0.0),
+            resources={uri: self._resources[uri] for uri in uris},
+            collections=self._collections,
+            gaps=self._gaps,
+            deviations=sorted(self._deviations, key=lambda each: (each.uri, each.rule)),
+            fetched_at=self._fetched_at,
+            requests=self._requests,
+            duration_s=duration_s,
+            clock_skew_s=self._skew_s,
+        )
+
+
+def _functions(device: Payload) -> Iterator[str]:
+    """A modern device's own collection of functions, told by where it stands."""
+    for uri in links_in(device.get("PCIeFunctions")):
+        if uri.startswith(f"{ROOT}/"):
+            yield uri
+
+
+def skew_s(headers: Mapping[str, str], received_at: float) -> float | None:
+    """How far the device's clock is ahead of ours, by its answer's `Date` (RFC 9110)."""
+    try:
+        told = email.utils.parsedate_to_datetime(headers.get("date") or "")
+    except (TypeError, ValueError):
+        return None
+    return told.timestamp() - received_at
