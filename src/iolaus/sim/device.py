@@ -20,6 +20,10 @@ from typing import Any, Protocol
 import msgspec
 
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.sim.auth import Gate
+from iolaus.sim.outcome import Outcome as Outcome
+from iolaus.sim.sse import Events
+from iolaus.sim.tasks import Tasks
 from iolaus.sim.tree import Page, Resource, Tree, canonical, decode, fingerprint
 
 DEFAULT_USER = "root"
@@ -48,15 +52,14 @@ class Effects(Protocol):
     def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an action or write came to. `message` is a MessageId of the Base registry."""
+class Socket(Protocol):
+    """The device's place on the network, as the hall gives it one."""
 
-    status: int = 204
-    body: Resource | None = None
-    message: str = ""
-    args: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def down(self, how: str) -> None: ...
+
+    def up(self) -> None: ...
+
+    def reissue(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +135,15 @@ class Counters:
 
 class Device:
     """`tree` is what it starts with; `live_paths` are the only paths `live` is asked about
-    (None: all of them, which costs a decode per read)."""
+    (None: all of them, which costs a decode per read). `host` is its 127.x.y.z; the hall gives it
+    one if it has none, and then its `address` and the certificate's `fingerprint`."""
 
     def __init__(
         self,
         tree: Tree,
         *,
         name: str,
+        host: str = "",
         labels: Mapping[str, str] | None = None,
         options: Options | None = None,
         live: Live | None = None,
@@ -153,23 +158,37 @@ class Device:
         self.clock: Clock = clock or WallClock()
         self.random = Random(f"{self.options.seed}/{name}")  # noqa: S311  a simulation
         self.counters = Counters()
-        self.address = ""
+        self.host, self.address = host, ""
+        self.fingerprint = ""
         self.clock_offset_s = 0.0
+        self.computed: dict[str, Callable[[], Resource]] = {}
+        self.staged: dict[str, Resource] = {}
+        self.settings: dict[str, str] | None = None
+        self.power_turns: dict[str, int] = {}
+        self.socket: Socket | None = None
         self._overlay: dict[str, Page | None] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        self.gate, self.tasks, self.events = Gate(self), Tasks(self), Events(self)
 
     def now(self) -> float:
         """What the device believes the time is."""
         return self.clock.now() + self.clock_offset_s
 
     def page(self, path: str) -> Page | None:
-        """The resource as bytes, as it is now, live values included."""
+        """The resource as bytes, as it is now, live values included.
+
+        A live resource's ETag is that of its kept part, a tilde, and that of its values.
+        """
+        if path in self.computed:
+            return Page(msgspec.json.encode(self.computed[path]()))
         found = self._overlay[path] if path in self._overlay else self.tree.page(path)
         if found is None or self.live is None:
             return found
         if self.live_paths is not None and path not in self.live_paths:
             return found
-        return Page(msgspec.json.encode(self.live(path, decode(found.body), self.clock.now())))
+        body = msgspec.json.encode(self.live(path, decode(found.body), self.clock.now()))
+        etag = f"{found.etag[:-1]}~{fingerprint(body)[1:]}"
+        return Page(body, etag=etag, allow=found.allow)
 
     def get(self, path: str) -> Resource | None:
         found = self.page(canonical(path))
@@ -246,6 +265,30 @@ class Device:
 
         timer = loop.call_later(seconds, fire)
         self._timers.add(timer)
+
+    def emit(self, *records: Resource) -> None:
+        """Send an event with these records to everyone who listens."""
+        self.events.emit(*records)
+
+    def down(self, how: str = "refuse", seconds: float | None = None) -> None:
+        """Vanish from the network: `refuse` connections, or accept them in `silence`; come back
+        after `seconds`, or when `up` is called."""
+        if self.socket is not None:
+            self.socket.down(how)
+            if seconds is not None:
+                self.later(seconds, self.up)
+
+    def up(self) -> None:
+        if self.socket is not None:
+            self.socket.up()
+
+    def restart(self) -> None:
+        """The controller boots: sessions, subscriptions and tasks are gone, and so is it for a
+        while. The host's power is not touched."""
+        self.gate.drop_all()
+        self.tasks.drop_all()
+        self.events.drop_all()
+        self.down("refuse", self.options.bmc_reset_s)
 
     def cancel(self) -> None:
         for timer in self._timers:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import msgspec
 
 Resource = dict[str, Any]
 
+ROOT = "/redfish/v1"
 _WORD = re.compile(rb"\$\{([A-Za-z0-9_.-]+)\}")
 
 
@@ -56,12 +57,17 @@ class Tree(Protocol):
         """The same as bytes, ready to send."""
         ...
 
+    @property
+    def metadata(self) -> bytes:
+        """The $metadata document; empty if the device has none of its own."""
+        ...
+
 
 class Template:
     """The resources of one kind of device, immutable and shared."""
 
-    def __init__(self, pages: Mapping[str, Page]) -> None:
-        self.pages = dict(pages)
+    def __init__(self, pages: Mapping[str, Page], *, metadata: bytes = b"") -> None:
+        self.pages, self.metadata = dict(pages), metadata
         self._aliases = {_unquoted(path): path for path in self.pages if "%" in path}
 
     @classmethod
@@ -103,6 +109,10 @@ class TemplateTree:
         found = self.page(path)
         return None if found is None else decode(found.body)
 
+    @property
+    def metadata(self) -> bytes:
+        return self._template.metadata
+
     def paths(self) -> Iterable[str]:
         yield from (path for path in self._template.pages if path not in self._own)
         yield from (path for path, page in self._own.items() if page is not None)
@@ -126,6 +136,22 @@ def decode(body: bytes) -> Resource:
     except msgspec.DecodeError:
         found = json.loads(body)
     return found if isinstance(found, dict) else {}
+
+
+def target_of(resource: Resource, *names: str) -> str:
+    """The URI of the link under these names; "" if there is none."""
+    found: object = resource
+    for name in (*names, "@odata.id"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def links(resource: Resource, name: str) -> Iterator[str]:
+    """The URIs of a list of links."""
+    value = resource.get(name)
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, dict) and isinstance(item.get("@odata.id"), str):
+            yield item["@odata.id"]
 
 
 def _escaped(value: str) -> bytes:

@@ -1,0 +1,272 @@
+"""Devices on the network: one 127.x.y.z address and one listening socket each.
+
+Addresses instead of ports, because a hall is then what it is in reality (every controller at the
+usual port) and because ports by the thousand collide with everything else. All devices of a hall
+share a port and an authority; each has its own certificate. A device that is down does not
+listen, or listens and says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from ipaddress import IPv4Address
+from typing import Any
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.sim.device import Device
+from iolaus.sim.faults import concerns
+from iolaus.sim.front import Front
+from iolaus.sim.http import Connection, Mute
+from iolaus.sim.rules import Rule
+from iolaus.sim.tls import Authority, server_context, show
+
+DEFAULT_SUBNET = "127.20.0.0"
+_TRIES = 50
+
+
+class Place:
+    """One device's address: listening, refusing, or silent."""
+
+    def __init__(self, device: Device, port: int, authority: Authority | None) -> None:
+        self.device, self.front = device, Front(device)
+        self._port, self._authority = port, authority
+        self._state = self._wanted = "refuse"
+        self._server: asyncio.Server | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._silent: set[asyncio.BaseTransport] = set()
+        self._tls = None
+        scheme = "https" if authority else "http"
+        device.address = f"{scheme}://{device.host}" + ("" if port == 443 else f":{port}")
+        if authority is not None:
+            leaf = authority.leaf(host=device.host, name=device.name)
+            device.fingerprint, self._tls = leaf.fingerprint, server_context(leaf)
+        device.socket = self
+
+    @property
+    def state(self) -> str:
+        return self._wanted
+
+    async def open(self, sock: socket.socket | None = None) -> None:
+        self._wanted = self._state = "up"
+        self._server = await self._listen(sock)
+
+    def up(self) -> None:
+        self._want("up")
+
+    def down(self, how: str) -> None:
+        self._want(how)
+
+    def reissue(self) -> None:
+        """Show a new certificate that fits the device's clock."""
+        if self._authority is not None and self._tls is not None:
+            device = self.device
+            offset = device.clock_offset_s
+            leaf = self._authority.leaf(host=device.host, name=device.name, clock_offset_s=offset)
+            device.fingerprint = leaf.fingerprint
+            show(self._tls, leaf)
+
+    async def close(self) -> None:
+        self._wanted = "refuse"
+        self.device.cancel()
+        if self._moving is not None:
+            await self._moving
+        self._shut()
+
+    async def settled(self) -> None:
+        """Wait until the last `up` or `down` has been done."""
+        if self._moving is not None:
+            await self._moving
+
+    def _want(self, state: str) -> None:
+        self._wanted = state
+        if state != "up":
+            self._shut()
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.get_running_loop().create_task(self._move())
+
+    async def _move(self) -> None:
+        while self._state != self._wanted:
+            self._shut()
+            self._state = self._wanted
+            if self._state != "refuse":
+                self._server = await self._listen(None)
+
+    async def _listen(self, sock: socket.socket | None) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        sock = sock or bind(self.device.host, self._port)
+        if self._state == "silence":
+            return await loop.create_server(lambda: Mute(self._silent), sock=sock)
+        return await loop.create_server(lambda: Connection(self.front), sock=sock, ssl=self._tls)
+
+    def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self.front.connections):
+            connection.reset()
+        for transport in list(self._silent):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        self._state = "refuse"
+
+
+class Hall:
+    """Devices that run together. `port` 0 takes one that is free on all their addresses."""
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        *,
+        subnet: str = DEFAULT_SUBNET,
+        port: int = 0,
+        tls: bool = True,
+        authority: Authority | None = None,
+    ) -> None:
+        self.devices = tuple(devices)
+        self.authority = (authority or Authority()) if tls else None
+        self.port = port
+        self.places: dict[str, Place] = {}
+        self._rules: list[Rule] = []
+        free = addresses(subnet, taken={device.host for device in devices})
+        for device in self.devices:
+            device.host = device.host or next(free)
+        if len({device.name for device in devices}) != len(self.devices):
+            raise _refused("two devices have the same name", "give each its own name.")
+
+    def __getitem__(self, name: str) -> Device:
+        return self.places[name].device
+
+    async def start(self) -> None:
+        _allow_files(len(self.devices) * 4 + 1024)
+        sockets = bind_all([device.host for device in self.devices], self.port)
+        if sockets:
+            self.port = sockets[0].getsockname()[1]
+        for device, sock in zip(self.devices, sockets, strict=True):
+            place = self.places[device.name] = Place(device, self.port, self.authority)
+            await place.open(sock)
+
+    async def stop(self) -> None:
+        for place in self.places.values():
+            await place.close()
+        await asyncio.sleep(0)
+
+    def inject(self, *rules: Rule) -> int:
+        """Arm rules on every device they select; how many devices are concerned."""
+        concerned = set()
+        for rule in rules:
+            self._rules.append(rule)
+            for place in self.places.values():
+                if concerns(rule.select, place.device):
+                    place.front.faults.arm(rule)
+                    concerned.add(place.device.name)
+        return len(concerned)
+
+    def clear(self, rule_id: str | None = None) -> None:
+        """Disarm the rules with this id, or all."""
+        self._rules = [r for r in self._rules if rule_id is not None and r.id != rule_id]
+        for place in self.places.values():
+            place.front.faults.disarm(rule_id)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(self._rules)
+
+    def hosts(self) -> dict[str, Any]:
+        """The hosts file's content: what a discovery needs to know of this hall."""
+        return {
+            "apiVersion": "iolaus.dev/v1",
+            "kind": "Hosts",
+            "hosts": [
+                {
+                    "address": device.address,
+                    "name": device.name,
+                    "fingerprint": device.fingerprint or None,
+                    "labels": dict(device.labels),
+                }
+                for device in self.devices
+            ],
+        }
+
+
+@contextlib.asynccontextmanager
+async def running(
+    devices: Sequence[Device],
+    *,
+    subnet: str = DEFAULT_SUBNET,
+    port: int = 0,
+    tls: bool = True,
+    authority: Authority | None = None,
+    faults: Sequence[Rule] = (),
+) -> AsyncIterator[Hall]:
+    """Devices on the network for as long as the block runs:
+    `async with running([Device(...)]) as hall: hall["name"].address`."""
+    hall = Hall(devices, subnet=subnet, port=port, tls=tls, authority=authority)
+    try:
+        await hall.start()
+        hall.inject(*faults)
+        yield hall
+    finally:
+        await hall.stop()
+
+
+def addresses(subnet: str, *, taken: set[str]) -> Iterator[str]:
+    """Host addresses from `subnet` on, without the network and broadcast looking ones."""
+    try:
+        number = int(IPv4Address(subnet))
+    except ValueError:
+        raise _refused(f"{subnet!r} is not an IPv4 address", "give one in 127.0.0.0/8.") from None
+    while number >> 24 == 127:
+        address = str(IPv4Address(number))
+        if number & 0xFF not in (0, 255) and address not in taken:
+            yield address
+        number += 1
+    raise _refused(f"no addresses of 127.0.0.0/8 left after {subnet}", "start at a lower one.")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """A socket on each address, all at the same port."""
+    for attempt in range(_TRIES):
+        sockets: list[socket.socket] = []
+        chosen = port
+        try:
+            for host in hosts:
+                sockets.append(bind(host, chosen))
+                chosen = chosen or sockets[0].getsockname()[1]
+            return sockets
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            again = port == 0 and error.errno == errno.EADDRINUSE and attempt + 1 < _TRIES
+            if not again:
+                where = f"{hosts[len(sockets)]}:{chosen}"
+                raise _refused(f"cannot listen on {where}: {error.strerror}",
+                               "choose another --port or --subnet.") from None  # fmt: skip
+    return []
+
+
+def _allow_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def _refused(why: str, next_step: str) -> OperatorMust:
+    return OperatorMust(why, operation="start", subject="simulated hall", next_step=next_step)

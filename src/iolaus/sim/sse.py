@@ -1,0 +1,171 @@
+"""Events of one device: subscriptions, and server-sent events that resume (DSP0266, 13.5).
+
+Every event gets the next number. The last few stay, so that a stream opened with Last-Event-ID
+starts where the former one broke off, as far back as the device remembers. Pushing to a
+subscriber's destination is not played; subscriptions are kept, limited and lost like a real
+controller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from iolaus.sim.http import Connection, Reply
+from iolaus.sim.outcome import Outcome
+from iolaus.sim.replies import refused
+from iolaus.sim.tasks import stamp
+from iolaus.sim.tree import ROOT, Resource, canonical, target_of
+
+if TYPE_CHECKING:
+    from iolaus.sim.device import Device
+
+REMEMBERED = 256
+HEARTBEAT_S = 15.0
+
+
+class Events:
+    """Two faults: `forgets_after` so many events, subscriptions and streams are gone; `lies` are
+    what is wrong with events on their way (`duplicate`, `malformed`, `time_travel`)."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._number = self._subscriptions = 0
+        self._past: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
+        self._streams: set[Connection] = set()
+        self._mine: set[str] = set()
+        self._places: tuple[str, str] | None = None
+        self.forgets_after: int | None = None
+        self.lies: frozenset[str] = frozenset()
+
+    @property
+    def collection(self) -> str:
+        return self._found()[0]
+
+    @property
+    def stream_path(self) -> str:
+        """Where events stream, as EventService.ServerSentEventUri says; "" if nowhere."""
+        return self._found()[1]
+
+    @property
+    def streams(self) -> int:
+        return len(self._streams)
+
+    def emit(self, *records: Resource) -> None:
+        """Send one event with these records; what a record lacks is filled in."""
+        self._number += 1
+        skew = -86400.0 if "time_travel" in self.lies else 0.0
+        number, now = self._number, stamp(self._device.now() + skew)
+        filled = [
+            {"EventId": f"{number}.{i}", "EventTimestamp": now, "MemberId": str(i)}
+            | {"MessageId": "ResourceEvent.1.4.ResourceChanged", "Severity": "OK"}
+            | record
+            for i, record in enumerate(records)
+        ]
+        event = {
+            "@odata.type": "#Event.v1_9_0.Event",
+            "Id": str(number),
+            "Name": "Event",
+            "Events": filled,
+        }
+        data = b"id: %d\ndata: %s\n\n" % (number, msgspec.json.encode(event))
+        self._past.append((number, data))
+        if "malformed" in self.lies:
+            data = b'id: %d\ndata: {"Events": [{\n\n' % number + data
+        for connection in list(self._streams):
+            connection.write_chunk(data * 2 if "duplicate" in self.lies else data)
+        if self.forgets_after is not None:
+            self.forgets_after -= 1
+            if self.forgets_after <= 0:
+                self.forgets_after = None
+                self.drop_all()
+
+    def stream(self, last_event_id: str | None) -> Reply:
+        reply = Reply(200, b"", {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        missed = self._after(last_event_id)
+        reply.stream = lambda connection: self._attach(connection, missed)
+        return reply
+
+    def subscribe(self, body: Resource) -> Outcome:
+        if not isinstance(body.get("Destination"), str):
+            return refused(400, "PropertyMissing", "Destination")
+        limit = self._device.options.subscription_limit
+        if limit and len(self._mine) >= limit:
+            return refused(503, "EventSubscriptionLimitExceeded")
+        self._subscriptions += 1
+        path = f"{self.collection}/iolaus-{self._subscriptions}"
+        resource: Resource = {
+            "@odata.id": path,
+            "@odata.type": "#EventDestination.v1_14_1.EventDestination",
+            "Id": path.rpartition("/")[2],
+            "Name": "Subscription",
+            "Protocol": "Redfish",
+            "SubscriptionType": "RedfishEvent",
+            "Status": {"State": "Enabled", "Health": "OK"},
+            **body,
+        }
+        self._mine.add(path)
+        self._device.put(path, resource)
+        self._device.enlist(self.collection, path)
+        return Outcome(status=201, body=resource, headers={"Location": path})
+
+    def unsubscribe(self, path: str) -> None:
+        self._mine.discard(path)
+        self._device.remove(path)
+        self._device.delist(self.collection, path)
+
+    def drop_all(self) -> None:
+        """Lose every subscription and stream, as a rebooting controller does."""
+        for path in list(self._mine):
+            self.unsubscribe(path)
+        for connection in list(self._streams):
+            connection.close()
+
+    def test(self, body: Resource) -> Outcome:
+        names = ("MessageId", "Message", "MessageArgs", "Severity", "OriginOfCondition", "EventId")
+        record = {name: body[name] for name in names if name in body}
+        origin = record.get("OriginOfCondition")
+        if isinstance(origin, str):
+            record["OriginOfCondition"] = {"@odata.id": origin}
+        self.emit({"EventType": "Alert", "Message": "A test event.", **record})
+        return Outcome()
+
+    def _attach(self, connection: Connection, missed: list[bytes]) -> Callable[[], None]:
+        self._streams.add(connection)
+        connection.write_chunk(b": stream open\n\n" + b"".join(missed))
+        beat = asyncio.get_running_loop().create_task(_heartbeat(connection))
+
+        def ended() -> None:
+            beat.cancel()
+            self._streams.discard(connection)
+
+        return ended
+
+    def _after(self, last_event_id: str | None) -> list[bytes]:
+        if last_event_id is None or not last_event_id.strip().isdigit():
+            return []
+        last = int(last_event_id)
+        return [data for number, data in self._past if number > last]
+
+    def _found(self) -> tuple[str, str]:
+        if self._places is None:
+            place = canonical(target_of(self._device.kept(ROOT) or {}, "EventService") or "/")
+            service = self._device.kept(place) or {}
+            subscriptions = (
+                target_of(service, "Subscriptions") or f"{ROOT}/EventService/Subscriptions"
+            )
+            uri = service.get("ServerSentEventUri")
+            stream = urlsplit(uri).path if isinstance(uri, str) else ""
+            self._places = canonical(subscriptions), canonical(stream) if stream else ""
+        return self._places
+
+
+async def _heartbeat(connection: Connection) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        connection.write_chunk(b": alive\n\n")

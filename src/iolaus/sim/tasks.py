@@ -1,0 +1,124 @@
+"""Long work: a Task that progresses with time, and its monitor (DSP0266, 12.2).
+
+A task's resource is not stored but computed when it is read, so progress costs no timer; one
+timer ends it. The monitor answers 202 while the work runs and the result afterwards. The fault
+rules can make a task lie or vanish; here it is honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from iolaus.sim.outcome import Outcome
+from iolaus.sim.replies import message
+from iolaus.sim.tree import ROOT, Resource, canonical, target_of
+
+if TYPE_CHECKING:
+    from iolaus.sim.device import Device
+
+
+@dataclass(slots=True)
+class Task:
+    path: str
+    monitor: str
+    name: str
+    started_at: float
+    seconds: float
+    state: str = "Running"
+    status: str = "OK"
+    ended_at: float | None = None
+
+
+class Tasks:
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._number = 0
+        self._by_path: dict[str, Task] = {}
+        self._by_monitor: dict[str, Task] = {}
+        self._place = ""
+
+    @property
+    def collection(self) -> str:
+        if not self._place:
+            service = target_of(self._device.kept(ROOT) or {}, "Tasks") or f"{ROOT}/TaskService"
+            place = target_of(self._device.kept(canonical(service)) or {}, "Tasks")
+            self._place = canonical(place or f"{service}/Tasks")
+        return self._place
+
+    def start(
+        self, name: str, done: Callable[[], None], *, seconds: float | None = None
+    ) -> Outcome:
+        """Begin work that ends with `done()`; the answer is 202 with the task."""
+        device = self._device
+        seconds = device.options.task_s if seconds is None else seconds
+        self._number += 1
+        path = f"{self.collection}/{self._number}"
+        monitor = f"{self.collection.rpartition('/')[0]}/TaskMonitors/{self._number}"
+        task = Task(path, monitor, name, device.clock.monotonic(), seconds)
+        self._by_path[path] = self._by_monitor[monitor] = task
+        device.computed[path] = lambda: self._resource(task)
+        device.enlist(self.collection, path)
+        device.later(seconds, lambda: self._end(task, done))
+        headers = {"Location": monitor}
+        return Outcome(status=202, body=self._resource(task), headers=headers)
+
+    def monitored(self, path: str) -> Outcome | None:
+        """What a GET on a monitor answers; None if there is no such monitor."""
+        task = self._by_monitor.get(path)
+        if task is None:
+            return None
+        if task.ended_at is None:
+            headers = {"Location": task.monitor, "Retry-After": "1"}
+            return Outcome(status=202, body=self._resource(task), headers=headers)
+        return Outcome(status=200, body=self._resource(task))
+
+    def delete(self, path: str) -> Outcome | None:
+        task = self._by_path.get(path) or self._by_monitor.get(path)
+        if task is None:
+            return None
+        self._vanish(task)
+        return Outcome()
+
+    def drop_all(self) -> None:
+        for task in list(self._by_path.values()):
+            self._vanish(task)
+
+    def _vanish(self, task: Task) -> None:
+        self._by_path.pop(task.path, None)
+        self._by_monitor.pop(task.monitor, None)
+        self._device.computed.pop(task.path, None)
+        self._device.delist(self.collection, task.path)
+
+    def _end(self, task: Task, done: Callable[[], None]) -> None:
+        if task.path in self._by_path:
+            task.state, task.ended_at = "Completed", self._device.clock.monotonic()
+            done()
+
+    def _resource(self, task: Task) -> Resource:
+        device = self._device
+        age = (task.ended_at or device.clock.monotonic()) - task.started_at
+        finished = task.ended_at is not None
+        percent = 100 if finished else min(99, int(100 * age / max(task.seconds, 0.001)))
+        found: Resource = {
+            "@odata.id": task.path,
+            "@odata.type": "#Task.v1_7_1.Task",
+            "Id": task.path.rpartition("/")[2],
+            "Name": task.name,
+            "TaskState": task.state,
+            "TaskStatus": task.status,
+            "PercentComplete": percent,
+            "TaskMonitor": task.monitor,
+            "StartTime": stamp(device.now() - (device.clock.monotonic() - task.started_at)),
+            "Messages": [message("Success")] if finished else [],
+        }
+        if task.ended_at is not None:
+            ago = device.clock.monotonic() - task.ended_at
+            found["EndTime"] = stamp(device.now() - ago)
+        return found
+
+
+def stamp(t: float) -> str:
+    return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
