@@ -84,6 +84,19 @@ READINGS: Final[Mapping[str, tuple[str, float]]] = {
     "MaxSpeedMHz": ("speed_mhz", 1.0),
     "PredictedMediaLifeLeftPercent": ("life_left_percent", 1.0),
 }
+TYPE_WORDS: Final = frozenset(
+    {
+        "processor",
+        "processors",
+        "memory",
+        "dimmslot",
+        "drive",
+        "manager",
+        "networkadapter",
+        "chassis",
+    }
+    | {"powersupply", "powersupplybay", "fan", "pciedevice", "pciedevices"}
+)
 UNREAD: Final = re.compile(
     r"/(Processors|Memory|Drives|NetworkAdapters|PowerSupplies|Fans)(/[^/]+)?$"
     r"|/(Power|PowerSubsystem|Thermal|ThermalSubsystem|Storage|Storage/[^/]+)$"
@@ -250,7 +263,8 @@ def _boards(harvest: Harvest, hall: Hall) -> Iterator[Component]:
     primary = {group.primary for group in hall.groups}
     enclosures = {group.key for group in hall.groups if group.kind is AssetKind.CHASSIS}
     for uri, payload in harvest.of_type("Chassis"):
-        held = payload.get("ChassisType") not in MAIN_CHASSIS or hall.owned.owner(uri) in enclosures
+        kind = payload.get("ChassisType")
+        held = kind not in {None, *MAIN_CHASSIS} or hall.owned.owner(uri) in enclosures
         if held and uri not in primary:
             yield from _component(uri, payload, ComponentKind.BOARD, hall)
 
@@ -262,7 +276,7 @@ def _component(uri: str, payload: Payload, kind: ComponentKind, hall: Hall) -> I
     if state in NOT_THERE or (kind is ComponentKind.MEMORY and payload.get("CapacityMiB") == 0):
         return
     yield Component(
-        name=names.text(payload.get("Name")) or uri.rpartition("/")[2],
+        name=_said(uri, payload),
         kind=kind,
         asset=hall.owned.owner(uri),
         uri=uri,
@@ -277,6 +291,14 @@ def _component(uri: str, payload: Payload, kind: ComponentKind, hall: Hall) -> I
         uuid=names.uuid(payload.get("UUID")),
         readings=_readings(payload),
     )
+
+
+def _said(uri: str, payload: Payload) -> str:
+    """A part's Name, unless that is only the name of its type."""
+    said = names.text(payload.get("Name"))
+    bare = (said or "").replace(" ", "").lower()
+    plain = bare in TYPE_WORDS or bare == type_of(payload).lower()
+    return uri.rpartition("/")[2] if said is None or plain else said
 
 
 def location(payload: Mapping[str, Any]) -> str | None:
@@ -357,7 +379,7 @@ def _named(found: list[Component]) -> Iterator[Component]:
             if len(set(candidates)) == len(parts) and all(candidates):
                 break
         for part, name in zip(parts, candidates, strict=True):
-            chosen[id(part)] = name or part.uri
+            chosen[id(part)] = f"{part.kind}{name}" if name.isdecimal() else name or part.uri
     yield from (_rename(part, chosen[id(part)]) for part in found)
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from iolaus.drivers.ports import Payload, Reads, Repair
@@ -35,6 +36,7 @@ MAX_RESOURCES: Final = 20_000
 MAX_DEPTH: Final = 12
 MAX_DEVIATIONS: Final = 5_000
 MAX_FUNCTION_PROBES: Final = 32
+READERS: Final = 6
 GONE: Final = frozenset({404, 410})
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
@@ -59,17 +61,17 @@ class Crawl:
         self._gaps: dict[str, str] = {}
         self._deviations: list[Deviation] = []
         self._fetched_at: dict[str, float] = {}
-        self._requests = 0
+        self._todo: list[Callable[[], Awaitable[None]]] = []
+        self._requests, self._started_at = 0, 0.0
         self._skew_s: float | None = None
 
     async def run(self) -> Harvest:
         """Walk it all. Raises only what reading the service root raises."""
-        started = asyncio.get_running_loop().time()
-        root = await self._read_root()
-        await self._together([self._follow(ROOT, root, 0)])
+        self._follow(ROOT, await self._read_root(), 0)
+        await self._drain()
         await self._read_the_rest()
         await self._probe_functions()
-        return self._harvest(asyncio.get_running_loop().time() - started)
+        return self._harvest()
 
     async def _read_root(self) -> Payload:
         try:
@@ -80,6 +82,7 @@ class Crawl:
                 raise
             return await self._rootless(refused)
         self._skew_s = skew_s(answer.headers, answer.at)
+        self._started_at = answer.at - answer.elapsed_s
         self._seen.add(ROOT)
         self._keep(ROOT, answer.body, "ServiceRoot", answer.at)
         return self._resources[ROOT]
@@ -88,28 +91,34 @@ class Crawl:
         """A service without a root may still answer where every service's collections stand."""
         self._note(ROOT, "missing", "no service root")
         guess: Payload = {name: {"@odata.id": f"{ROOT}/{name}"} for name in STANDARD_ROOTS}
-        await self._together([self._collection(f"{ROOT}/Chassis", "Chassis", 1)])
+        await self._collection(f"{ROOT}/Chassis", "Chassis", 1)
         if not self._resources:
             raise refused
         return guess | {"@odata.type": "#ServiceRoot.ServiceRoot"}
 
-    async def _together(self, walks: Sequence[Any]) -> None:
-        await asyncio.gather(*walks)
+    async def _drain(self) -> None:
+        """Generation by generation, by a handful of readers: a thousand crawls run at once, and
+        one task per resource would be a gigabyte of waiting tasks."""
+        while self._todo:
+            wave, self._todo = iter(self._todo), []
+            await asyncio.gather(*(self._reader(wave) for _ in range(READERS)))
 
-    async def _follow(self, uri: str, payload: Payload, depth: int) -> None:
+    async def _reader(self, wave: Iterator[Callable[[], Awaitable[None]]]) -> None:
+        for step in wave:
+            await step()
+
+    def _follow(self, uri: str, payload: Payload, depth: int) -> None:
         if depth >= MAX_DEPTH:
             self._gaps.setdefault(uri, "the tree is deeper than is read")
             return
-        walks: list[Any] = []
         for name, target, is_list in self._leads(payload):
             if is_list or (name in CROSS_LINKS and name not in COLLECTIONS):
                 self._later.setdefault(target, CROSS_LINKS.get(name) or COLLECTIONS.get(name, ""))
             elif name in COLLECTIONS or name in self._extra:
                 expected = COLLECTIONS.get(name) or self._extra[name]
-                walks.append(self._collection(target, expected, depth + 1))
+                self._todo.append(partial(self._collection, target, expected, depth + 1))
             else:
-                walks.append(self._single(target, SINGLES[name], depth + 1))
-        await self._together(walks)
+                self._todo.append(partial(self._single, target, SINGLES[name], depth + 1))
 
     def _leads(self, payload: Payload) -> Iterator[tuple[str, str, bool]]:
         """(link name, URI, whether it is one of a list) of all that is worth following."""
@@ -168,7 +177,7 @@ class Crawl:
         payload = self._keep(uri, answer.body, expected, answer.at)
         if expected and type_of(payload) != expected:
             await self._astray(uri, expected, payload, depth)
-        await self._follow(uri, payload, depth)
+        self._follow(uri, payload, depth)
 
     async def _astray(self, uri: str, expected: str, payload: Payload, depth: int) -> None:
         """A link that leads to another type: the thing itself may stand where the standard says."""
@@ -189,11 +198,8 @@ class Crawl:
         members = [(normal(each), payload) for each, payload in found]
         kept = [(each, payload) for each, payload in members if self._member(each)]
         self._collections[uri] = tuple(dict.fromkeys(each for each, _ in members if each))
-        walks = [
+        for each, payload in kept:
             self._follow(each, self._keep(each, payload, expected, None), depth + 1)
-            for each, payload in kept
-        ]
-        await self._together(walks)
 
     def _member(self, uri: str) -> bool:
         """Whether a member is new; it has been read already, so it counts as one request."""
@@ -226,10 +232,10 @@ class Crawl:
             self._gaps[uri] = failure.message
 
     def _member_failed(self, uri: str, reason: str) -> None:
-        """`members` gives the reason as text: "404" in it tells a dangling link from a fault."""
+        """`members` gives the reason as text; its status tells a dangling link from a fault."""
         uri = normal(uri)
         self._seen.add(uri)
-        if any(str(status) in reason for status in GONE):
+        if reason.startswith(tuple(f"HTTP {status}" for status in GONE)):
             self._note(uri, "dangling link", reason)
         else:
             self._gaps[uri] = reason
@@ -244,7 +250,8 @@ class Crawl:
         """Hardware that is linked to but listed nowhere, until nothing new turns up."""
         while pending := {u: t for u, t in self._later.items() if u not in self._seen}:
             self._later = {}
-            await self._together([self._single(u, t, 2) for u, t in pending.items()])
+            self._todo += [partial(self._single, uri, kind, 2) for uri, kind in pending.items()]
+            await self._drain()
 
     async def _probe_functions(self) -> None:
         """PCIe functions tell an accelerator that no Processor resource tells; else they are
@@ -253,26 +260,28 @@ class Crawl:
         if kinds & {"GPU", "Accelerator"}:
             return
         devices = [uri for device in self._of("PCIeDevice") for uri in _functions(device)]
-        walks = [self._collection(uri, "PCIeFunction", 3) for uri in devices]
-        await self._together(walks[:MAX_FUNCTION_PROBES])
-        for unused in walks[MAX_FUNCTION_PROBES:]:
-            unused.close()
+        self._todo += [
+            partial(self._collection, uri, "PCIeFunction", 3)
+            for uri in devices[:MAX_FUNCTION_PROBES]
+        ]
+        await self._drain()
 
     def _of(self, kind: str) -> list[Payload]:
         return [p for p in self._resources.values() if type_of(p) == kind]
 
-    def _harvest(self, duration_s: float) -> Harvest:
+    def _harvest(self) -> Harvest:
         uris = sorted(self._resources, key=order)
+        at = max(self._fetched_at.values(), default=0.0)
         return Harvest(
             address=self._device.address,
-            at=max(self._fetched_at.values(), default=0.0),
+            at=at,
             resources={uri: self._resources[uri] for uri in uris},
             collections=self._collections,
             gaps=self._gaps,
             deviations=sorted(self._deviations, key=lambda each: (each.uri, each.rule)),
             fetched_at=self._fetched_at,
             requests=self._requests,
-            duration_s=duration_s,
+            duration_s=max(0.0, at - self._started_at) if self._started_at else 0.0,
             clock_skew_s=self._skew_s,
         )
 

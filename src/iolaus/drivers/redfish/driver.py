@@ -9,17 +9,30 @@ repairs of payloads and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
 
 from iolaus.drivers.ports import Payload, Reads, Repair
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import Group, Hall, survey
+from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
+from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
 from iolaus.drivers.redfish.crawl import Crawl
 from iolaus.drivers.redfish.firmware import firmware
 from iolaus.drivers.redfish.harvest import ROOT, Harvest
 from iolaus.drivers.redfish.identity import who
+from iolaus.drivers.redfish.limits import read_limits
+from iolaus.drivers.redfish.sensors import read_readings
+from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
-from iolaus.model.asset import Asset, Report
+from iolaus.model.asset import Asset, Capability, Component, Reading, Report
+
+UNIT_WORDS: Final = MappingProxyType(
+    {"Cel": "c", "W": "w", "L/min": "lpm", "%": "percent", "kPa": "kpa", "A": "a", "V": "v"}
+)
 
 
 class RedfishDriver:
@@ -64,23 +77,65 @@ def fingerprint(root: Payload) -> dict[str, str]:
 def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
     """All that one harvest says. Pure; the same harvest gives the same report."""
     hall = survey(harvest)
+    owner = hall.owned.owner
     parts = components(harvest, hall)
-    numbers = counts(harvest, hall, parts)
+    named = {part.uri: part.name for part in parts}
+    kinds = {group.key: group.kind for group in hall.groups}
+    sensed = read_readings(harvest, owner, kinds=kinds, components=named)
+    able = read_capabilities(harvest, owner)
+    set_up, proofs = read_settings(harvest, owner), read_certificates(harvest)
     return Report(
         endpoint=harvest.address,
         driver=driver,
         redfish_version=names.text(harvest.root.get("RedfishVersion")),
         observed_at=harvest.at,
-        assets=tuple(asset(harvest, hall, group, numbers[group.key]) for group in hall.groups),
+        assets=_assets(harvest, hall, parts, sensed.readings, able),
         components=parts,
+        readings=sensed.readings,
         firmware=firmware(harvest, hall.owned),
-        deviations=harvest.deviations,
+        power_limits=read_limits(harvest, owner, components=named),
+        capabilities=able,
+        settings=set_up.settings,
+        certificates=proofs.certificates,
+        deviations=(
+            *harvest.deviations,
+            *sensed.deviations,
+            *set_up.deviations,
+            *proofs.deviations,
+        ),
         requests=harvest.requests,
         duration_s=harvest.duration_s,
         clock_skew_s=harvest.clock_skew_s,
         service_uuid=names.uuid(harvest.root.get("UUID")),
         partial=harvest.gaps,
     )
+
+
+def _assets(
+    harvest: Harvest,
+    hall: Hall,
+    parts: Sequence[Component],
+    readings: Sequence[Reading],
+    able: Sequence[Capability],
+) -> tuple[Asset, ...]:
+    numbers = counts(harvest, hall, parts)
+    return tuple(
+        msgspec.structs.replace(
+            asset(harvest, hall, group, numbers[group.key]),
+            capabilities=names_of(able, group.key),
+            readings=scalars(readings, group.key),
+        )
+        for group in hall.groups
+    )
+
+
+def scalars(readings: Sequence[Reading], key: str) -> dict[str, float]:
+    """An asset's readings whose meaning is known, by role and unit ("node_power_w")."""
+    return {
+        f"{each.role}_{UNIT_WORDS[each.unit]}" if each.unit in UNIT_WORDS else each.role: each.value
+        for each in readings
+        if each.asset == key and each.role and each.component is None and each.value is not None
+    }
 
 
 def asset(harvest: Harvest, hall: Hall, group: Group, numbers: Mapping[str, int | None]) -> Asset:
