@@ -83,9 +83,9 @@ class Picture(Protocol):
 
     def record_status(self, status: EndpointStatus) -> None: ...
 
-    def record_report(self, report: Report) -> tuple[Event, ...]: ...
+    def record_report(self, report: Report) -> object: ...
 
-    def record_hot(self, update: HotUpdate) -> None: ...
+    def record_hot(self, update: HotUpdate) -> object: ...
 
     def record_event(self, event: Event) -> bool: ...
 
@@ -137,8 +137,7 @@ class Collector:
             return self._retry_s(address)
         first = self._picture.report_of(address) is None
         self._failures.pop(address, None)
-        for event in self._picture.record_report(report):
-            self._picture.record_event(event)
+        self._picture.record_report(report)
         self._record(address, device, None, driver=report.driver)
         if first:
             self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
