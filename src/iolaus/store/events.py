@@ -52,6 +52,15 @@ class EventLog:
         numbers = reversed(self._events if endpoint is None else self._of.get(endpoint, deque()))
         return ((number, self._events[number]) for number in numbers)
 
+    def rename_asset(self, old: str, new: str) -> None:
+        for number, event in self._events.items():
+            if event.asset == old:
+                self._events[number] = msgspec.structs.replace(event, asset=new)
+
+    @property
+    def next_number(self) -> int:
+        return self._last + 1
+
     def take_evicted(self) -> list[int]:
         evicted, self._evicted = self._evicted, []
         return evicted

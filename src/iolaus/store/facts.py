@@ -1,9 +1,10 @@
 """The picture of the hall: in memory, the truth for everyone who asks; on disk, written behind.
 
 Readers never wait for a disk and never meet a lock: the picture lives in one event loop and
-`held()` is a dictionary look-up. What must survive a crash is written in batches by one thread.
-If the disk is full or gone, the picture goes on working, what was not written stays queued, and
-one log line says so each way.
+`held()` is a dictionary look-up. What must survive a crash is written in batches by one thread
+(`behind`). If the disk is full or gone, the picture goes on working, what was not written stays
+queued, and one log line says so each way. After a restart everything is as old as it is: times
+are kept, nothing becomes fresh.
 
 Use from the event loop's thread only. `record_*` for an endpoint that is not a target is ignored:
 a reading may come back after its target was removed.
@@ -11,17 +12,37 @@ a reading may come back after its target was removed.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.errors import IolausError
 from iolaus.model.asset import Asset, HotUpdate, LogEntry, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Target
-from iolaus.store.changes import Change
-from iolaus.store.events import EventLog, fit
+from iolaus.store.behind import Behind, Limits
+from iolaus.store.changes import Carry, Change
+from iolaus.store.database import Connect, Database
+from iolaus.store.events import EventLog, fit, fit_text
 from iolaus.store.held import Held, lay_hot, lay_report
+from iolaus.store.identity import IdentityConflict
+from iolaus.store.intake import Intake, Taken
+from iolaus.store.packing import pack
+from iolaus.store.registry import Registry
+from iolaus.store.saving import (
+    HEAD,
+    HOT,
+    PART_TYPES,
+    Loaded,
+    head_of,
+    load,
+    load_history,
+    load_logs,
+)
 
 Listener = Callable[[str, Any], None]
 
@@ -29,14 +50,33 @@ Listener = Callable[[str, Any], None]
 class Facts:
     """`database` is a path (SQLite), an SQLAlchemy URL, or None for memory only."""
 
-    def __init__(self, *, database: Path | str | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        database: Path | str | None = None,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
+        connect: Connect | None = None,
+    ) -> None:
         self._clock: Clock = clock or WallClock()
+        self._limits = limits or Limits()
         self._held: dict[str, Held] = {}
-        self._events = EventLog()
-        self._history: list[Change] = []
+        self._events = EventLog(
+            most=self._limits.events,
+            most_each=self._limits.events_each,
+            window=self._limits.dedup_window,
+        )
+        self._registry = Registry(new_uid=new_uid)
+        self._intake = Intake(held=self._held, registry=self._registry)
+        self._newest_logs: dict[str, str] = {}
         self._listeners: list[Listener] = []
-        self._logs: dict[str, list[LogEntry]] = {}
-        self._database = database
+        self._changes_made = self._logs_made = 0
+        self._behind = Behind(
+            database=Database(database, connect=connect) if database is not None else None,
+            clock=self._clock,
+            limits=self._limits,
+        )
         self.revision = 0
 
     # What is asked for
@@ -45,47 +85,93 @@ class Facts:
         """Ask for an endpoint, or change what is asked; what is known of it stays."""
         if (held := self._held.get(target.address)) is None:
             self._held[target.address] = Held(target)
+        elif held.target == target:
+            return
         else:
             held.target = target
+        self._behind.put(("targets", target.address), target)
         self._changed("facts.target", target.address)
 
     def remove_target(self, address: str) -> None:
-        if self._held.pop(address, None) is not None:
-            self._changed("facts.target", address)
+        """Forget the endpoint; its assets' identities, history and events stay known."""
+        if self._held.pop(address, None) is None:
+            return
+        self._registry.leave(address)
+        self._newest_logs.pop(address, None)
+        self._behind.forget(address)
+        self._save_assets()
+        self._changed("facts.target", address)
 
     # What was found
 
     def record_status(self, status: EndpointStatus) -> None:
-        if (held := self._held.get(status.address)) is not None:
-            held.status = status
-            self._changed("facts.status", status.address)
+        """Take what trying to reach it says. A change of reach is history; it makes no event
+        (whoever tried knows more and says so by `record_event`)."""
+        if (held := self._held.get(status.address)) is None:
+            return
+        before, held.status = held.status, status
+        key = ("statuses", status.address)
+        if before is None or before.reach is not status.reach:
+            self._behind.put(key, status)
+            self._note_reach(before, status)
+        else:
+            self._behind.put_lazily(key, lambda: held.status)
+        self._changed("facts.status", status.address)
 
     def record_report(self, report: Report) -> tuple[Event, ...]:
         """Take a full reading. The changes since the last one become history and events; the
-        events are recorded already, and returned."""
+        events are recorded already, and returned. First sight makes one event for each asset."""
         if (held := self._held.get(report.endpoint)) is None:
             return ()
-        lay_report(held, report)
+        last = held.report
+        taken = self._intake.take_report(held, report)
+        self._save_report(held, last)
+        for address in taken.touched:
+            self._save_report(self._held[address], None)
+            self._changed("facts.report", address)
+        for old, new in taken.merged.items():
+            self._events.rename_asset(old, new)
+            self._behind.merge(old, new)
+        self._save_assets({*held.uids.values()})
         self._changed("facts.report", report.endpoint)
-        return ()
+        return self._keep(taken)
 
     def record_hot(self, update: HotUpdate) -> tuple[Event, ...]:
+        """Take one pass over the hot set; like `record_report` where something changed."""
         if (held := self._held.get(update.endpoint)) is None:
             return ()
-        lay_hot(held, update)
+        taken = self._intake.take_hot(held, update)
+        self._behind.put_lazily(("parts", update.endpoint, HOT), lambda: _hot_of(held))
+        if taken.changes:
+            self._save_assets({*held.uids.values()})
         self._changed("facts.hot", update.endpoint)
-        return ()
+        return self._keep(taken)
 
     def record_event(self, event: Event) -> bool:
-        """False for one that was seen before (same endpoint and `dedup`)."""
-        if self._events.add(fit(event)) is None:
+        """False for one that was seen before (same endpoint and `dedup`). An asset's key in
+        `Event.asset` becomes its uid."""
+        held = self._held.get(event.endpoint)
+        if held is not None and event.asset in held.uids:
+            event = msgspec.structs.replace(event, asset=held.uids[event.asset])
+        event = fit(event)
+        if (number := self._events.add(event)) is None:
             return False
+        self._behind.events.append((number, event))
+        self._behind.evict(self._events.take_evicted())
         self._changed("events", event)
         return True
 
     def record_logs(self, address: str, entries: Iterable[LogEntry]) -> None:
         """Keep new entries of the device's own log (bounded for each endpoint)."""
-        self._logs.setdefault(address, []).extend(entries)
+        if address not in self._held:
+            return
+        for entry in sorted(entries, key=lambda entry: entry.created or ""):
+            self._logs_made += 1
+            entry = msgspec.structs.replace(
+                entry, uri=fit_text(entry.uri), message=fit_text(entry.message)
+            )
+            self._newest_logs[address] = entry.uri
+            self._behind.logs.append((self._logs_made, address, entry))
 
     # What is known
 
@@ -106,7 +192,7 @@ class Facts:
 
     def newest_log(self, address: str) -> str | None:
         """The URI of the newest log entry that was recorded."""
-        return entries[-1].uri if (entries := self._logs.get(address)) else None
+        return self._newest_logs.get(address)
 
     def uid(self, address: str, key: str) -> str | None:
         """The stable uid of an asset, by its endpoint and its key there."""
@@ -114,11 +200,15 @@ class Facts:
 
     def find_asset(self, uid: str) -> tuple[Held, Asset] | None:
         """Where the asset with this uid is now."""
-        for held in self._held.values():
-            for key, mine in held.uids.items():
-                if mine == uid and key in held.assets:
-                    return held, held.assets[key]
-        return None
+        known = self._registry.get(uid)
+        held = self._held.get(known.endpoint) if known is not None else None
+        if known is None or held is None or held.uids.get(known.key) != uid:
+            return None
+        return held, held.assets[known.key]
+
+    def conflicts(self) -> tuple[IdentityConflict, ...]:
+        """Identities that are claimed at several endpoints: for a person to settle."""
+        return self._registry.conflicts()
 
     def events(
         self,
@@ -150,20 +240,27 @@ class Facts:
         field: str | None = None,
     ) -> tuple[Change, ...]:
         """What changed and when, newest first; those not yet on disk are among them."""
-        found = (
-            change
-            for change in reversed(self._history)
+        given = {"endpoint": endpoint, "asset": asset, "component": component, "field": field}
+        where = {name: value for name, value in given.items() if value is not None}
+        found = {
+            number: change
+            for number, change in self._behind.waiting_changes()
             if (since is None or change.at >= since)
-            and (endpoint is None or change.endpoint == endpoint)
-            and (asset is None or change.asset == asset)
-            and (component is None or change.component == component)
-            and (field is None or change.field == field)
+            and all(getattr(change, name) == value for name, value in where.items())
+        }
+        old = await self._behind.read(
+            lambda connection: load_history(connection, limit=limit, since=since, where=where)
         )
-        return tuple(islice(found, limit))
+        found = dict(old or ()) | found
+        return tuple(found[number] for number in sorted(found, reverse=True)[:limit])
 
     async def logs(self, address: str, *, limit: int = 100) -> tuple[LogEntry, ...]:
         """The device's own log, newest first."""
-        return tuple(reversed(self._logs.get(address, [])[-limit:]))
+        waiting = self._behind.waiting_logs()
+        found = {number: entry for number, of, entry in waiting if of == address}
+        old = await self._behind.read(lambda connection: load_logs(connection, address, limit))
+        found = dict(old or ()) | found
+        return tuple(found[number] for number in sorted(found, reverse=True)[:limit])
 
     # Being told, and staying
 
@@ -174,16 +271,121 @@ class Facts:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @property
+    def trouble(self) -> IolausError | None:
+        """Why the state cannot be written at present; None when all is well."""
+        return self._behind.trouble
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not on disk yet."""
+        return self._behind.waiting
+
     async def start(self) -> None:
-        """Open the database, bring its schema up to date, load the picture, begin writing."""
+        """Open the database, bring its schema up to date, load the picture, begin writing.
+        To be called before anything is recorded.
+
+        Raises `OperatorMust` or `WeErred`; the picture then works in memory only."""
+        await self._behind.open()
+        most = self._limits.events
+        loaded = await self._behind.read(lambda connection: load(connection, most_events=most))
+        if loaded is not None:
+            self._take_loaded(loaded)
+        self._behind.begin()
 
     async def flush(self) -> None:
         """Write all that is not yet on disk; raises `WeErred` if that fails (it stays queued)."""
+        await self._behind.flush()
 
     async def close(self) -> None:
-        """Flush and let go of the database."""
+        """Write what waits and let go of the database."""
+        await self._behind.close()
+
+    def _keep(self, taken: Taken) -> tuple[Event, ...]:
+        for change in taken.changes:
+            self._keep_change(change)
+        kept = []
+        for event in taken.events:
+            mark = f"facts:{self._events.next_number}"
+            kept.append(msgspec.structs.replace(event, dedup=mark))
+            self.record_event(kept[-1])
+        return tuple(kept)
+
+    def _keep_change(self, change: Change) -> None:
+        self._changes_made += 1
+        texts = {
+            name: fit_text(text, 1024)
+            for name in ("component", "field", "before", "after", "source")
+            if (text := getattr(change, name)) is not None
+        }
+        self._behind.changes.append((self._changes_made, msgspec.structs.replace(change, **texts)))
+
+    def _note_reach(self, before: EndpointStatus | None, after: EndpointStatus) -> None:
+        if before is not None:
+            self._keep_change(
+                Change(
+                    at=after.at,
+                    endpoint=after.address,
+                    asset=None,
+                    component=None,
+                    field="reach",
+                    before=before.reach.value,
+                    after=after.reach.value,
+                )
+            )
+
+    def _save_report(self, held: Held, last: Report | None) -> None:
+        address, report = held.target.address, held.report
+        assert report is not None
+        self._behind.put(("parts", address, HEAD), head_of(report))
+        for name in PART_TYPES:
+            part = getattr(report, name)
+            if last is None or part is not getattr(last, name):
+                self._behind.put(("parts", address, name), part)
+        if held.hot_at is not None:
+            self._behind.put_lazily(("parts", address, HOT), lambda: _hot_of(held))
+
+    def _save_assets(self, also: Iterable[str] = ()) -> None:
+        changed, self._registry.changed = self._registry.changed.union(also), set()
+        for uid in changed:
+            if (asset := self._registry.get(uid)) is not None:
+                carry = pack(self._intake.carries.get(uid) or Carry())
+                self._behind.put(("assets", uid), (asset, carry))
+
+    def _take_loaded(self, loaded: Loaded) -> None:
+        for asset, carry in loaded.assets:
+            self._registry.load(asset)
+            self._intake.carries[asset.uid] = carry
+        for address, target in loaded.targets.items():
+            held = self._held.setdefault(address, Held(target))
+            held.status = loaded.statuses.get(address)
+            if (report := loaded.reports.get(address)) is not None:
+                lay_report(held, self._intake.share(report))
+            if (hot := loaded.hot.get(address)) is not None:
+                lay_hot(held, hot)
+            held.uids = self._registry.present_at(address)
+        for number, event in loaded.events:
+            self._events.add(event, number=number)
+        self._newest_logs.update(loaded.newest_logs)
+        self._changes_made += loaded.last_change
+        self._logs_made += loaded.last_log
 
     def _changed(self, topic: str, payload: Any) -> None:
         self.revision += 1
         for listener in self._listeners:
             listener(topic, payload)
+
+
+def _hot_of(held: Held) -> HotUpdate:
+    """What was read since the last full reading."""
+    report = held.report
+    known = {id(reading) for reading in report.readings} if report is not None else set()
+    told = {asset.key: asset for asset in report.assets} if report is not None else {}
+    newer = {k: a for k, a in held.assets.items() if a is not told.get(k)}
+    return HotUpdate(
+        endpoint=held.target.address,
+        at=held.hot_at or 0.0,
+        power_states={key: asset.power_state for key, asset in newer.items()},
+        healths={key: asset.health for key, asset in newer.items()},
+        readings=tuple(r for r in held.readings.values() if id(r) not in known),
+    )

@@ -15,6 +15,9 @@ import msgspec
 from iolaus.model.asset import Asset, HotUpdate, Reading, Report
 from iolaus.model.endpoint import EndpointStatus, Target
 
+PARTS = ("components", "readings", "firmware", "power_limits", "capabilities", "settings")
+"""Fields of a report whose members say which asset they belong to."""
+
 
 @dataclass(slots=True)
 class Held:
@@ -69,21 +72,39 @@ def lay_hot(held: Held, update: HotUpdate) -> None:
             held.readings[key] = reading
 
 
-def without_asset(report: Report, key: str) -> Report:
-    """The report as if that asset had not been in it."""
-    keep = {
-        name: tuple(part for part in getattr(report, name) if part.asset != key)
-        for name in (
-            "components",
-            "readings",
-            "firmware",
-            "power_limits",
-            "capabilities",
-            "settings",
-        )
+def drop_asset(held: Held, key: str) -> None:
+    """The asset is elsewhere now: take it and its parts out of this endpoint's picture."""
+    held.assets.pop(key, None)
+    held.uids.pop(key, None)
+    held.readings = {k: r for k, r in held.readings.items() if r.asset != key}
+    if held.report is not None:
+        parts = {p: tuple(x for x in getattr(held.report, p) if x.asset != key) for p in PARTS}
+        assets = tuple(asset for asset in held.report.assets if asset.key != key)
+        held.report = msgspec.structs.replace(held.report, assets=assets, **parts)
+
+
+def keep_unread(report: Report, last: Report | None) -> tuple[Report, frozenset[str]]:
+    """The report with those assets of the last one that it could not read (their resource is in
+    `partial`), as old as they are; and their keys."""
+    shown = {asset.key for asset in report.assets}
+    unread = tuple(
+        asset
+        for asset in (last.assets if last else ())
+        if asset.key not in shown and is_hidden(asset.resources[0], report.partial)
+    )
+    keys = frozenset(asset.key for asset in unread)
+    if not last or not unread:
+        return report, keys
+    parts = {
+        name: getattr(report, name) + tuple(p for p in getattr(last, name) if p.asset in keys)
+        for name in PARTS
     }
-    assets = tuple(asset for asset in report.assets if asset.key != key)
-    return msgspec.structs.replace(report, assets=assets, **keep)
+    return msgspec.structs.replace(report, assets=report.assets + unread, **parts), keys
+
+
+def is_hidden(uri: str, partial: Iterable[str]) -> bool:
+    """A reading could not see this resource: it, or what it hangs on, was not readable."""
+    return any(uri == part or uri.startswith(part.rstrip("/") + "/") for part in partial)
 
 
 def _newest(before: Asset | None, after: Asset) -> Asset:
@@ -105,5 +126,5 @@ def _with_hot(asset: Asset, update: HotUpdate) -> Asset:
         asset,
         power_state=power if power.at >= asset.power_state.at else asset.power_state,
         health=health if health.at >= asset.health.at else asset.health,
-        observed_at=max(asset.observed_at, update.at),
+        observed_at=max(asset.observed_at, power.at, health.at),
     )

@@ -1,0 +1,185 @@
+"""The state database: opened, brought up to date, and its failures put into words.
+
+SQLite in WAL mode by default, any SQLAlchemy URL otherwise. Every transaction begins and ends
+explicitly (the stock driver would let schema changes escape it), so that a kill at any moment
+leaves either the state before or the state after. A file that cannot be used is never repaired,
+moved or emptied: it holds what the operator asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+
+Connect = Callable[[], Any]
+MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_S = 5.0
+
+
+class Database:
+    """`where` is a file (SQLite) or an SQLAlchemy URL. Blocking: call it from a worker thread.
+
+    `connect` replaces how a DB-API connection is made (tests hand in failing ones)."""
+
+    def __init__(self, where: Path | str, *, connect: Connect | None = None) -> None:
+        self.url = (
+            URL.create("sqlite", database=str(where))
+            if isinstance(where, Path)
+            else make_url(where)
+        )
+        self.name = self.url.database or str(self.url)
+        options: dict[str, Any] = {"creator": connect} if connect else {}
+        if self.is_sqlite and not connect:
+            options["connect_args"] = {"timeout": _BUSY_S, "check_same_thread": False}
+        self.engine: Engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare)
+            event.listen(self.engine, "begin", _begin)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    def open(self) -> None:
+        """Connect and migrate. `OperatorMust`: a person has to help; `WeErred`: it is broken."""
+        try:
+            with self.engine.begin() as connection:
+                self._migrate(connection)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self.explain(error, "open state") from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def write(self, work: Callable[[Connection], None]) -> None:
+        """`work` in one transaction: all of it or nothing."""
+        try:
+            with self.engine.begin() as connection:
+                work(connection)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self.explain(error, "write state") from error
+
+    def read(self, work: Callable[[Connection], Any]) -> Any:
+        try:
+            with self.engine.connect() as connection:
+                return work(connection)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self.explain(error, "read state") from error
+
+    def explain(self, error: Exception, operation: str) -> IolausError:
+        return explain(error, operation=operation, subject=self.name)
+
+    def _migrate(self, connection: Connection) -> None:
+        config = migrations_config()
+        script = ScriptDirectory.from_config(config)
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == script.get_current_head():
+            return
+        known = {revision.revision for revision in script.walk_revisions()}
+        if current is not None and current not in known:
+            raise OperatorMust(
+                f"it was written by a newer Iolaus (schema {current}, this one knows "
+                f"{script.get_current_head()})",
+                operation="open state",
+                subject=self.name,
+                code="StateTooNew",
+                next_step="run the newer version, or start with another --state directory.",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def migrations_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def explain(error: Exception, *, operation: str, subject: str) -> IolausError:
+    """Our error for what a database or a file system said."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    name = getattr(origin, "sqlite_errorname", "") or _os_name(origin)
+    for words, (kind, code, message, step) in _MEANINGS.items():
+        if name.startswith(words):
+            return kind(message, operation=operation, subject=subject, code=code, next_step=step)
+    text = str(origin).splitlines()[0] if str(origin) else type(origin).__name__
+    return WeErred(
+        f"the database failed: {text}",
+        operation=operation,
+        subject=subject,
+        code="StateUnusable",
+        next_step="look at the log; what was not written is kept and tried again.",
+    )
+
+
+def _os_name(error: BaseException) -> str:
+    if isinstance(error, sqlite3.Error) and "full" in str(error):
+        return "SQLITE_FULL"
+    number = error.errno if isinstance(error, OSError) else None
+    return errno.errorcode.get(number or 0, "")
+
+
+_FULL = (
+    WeErred,
+    "DiskFull",
+    "the disk is full",
+    "free some space; what was not written is kept and tried again.",
+)
+_CORRUPT = (
+    WeErred,
+    "StateCorrupt",
+    "the file is damaged or not a state database",
+    "move it away to start afresh, or put back a copy; nothing in it was changed.",
+)
+_READ_ONLY = (
+    OperatorMust,
+    "StateNotWritable",
+    "it cannot be written",
+    "make the directory writable for this user, or choose another with --state.",
+)
+_LOCKED = (
+    OperatorMust,
+    "StateLocked",
+    "another program holds it",
+    "stop the other program (a second Iolaus, a backup, a database browser).",
+)
+_MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
+    "SQLITE_FULL": _FULL,
+    "ENOSPC": _FULL,
+    "EDQUOT": _FULL,
+    "SQLITE_CORRUPT": _CORRUPT,
+    "SQLITE_NOTADB": _CORRUPT,
+    "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_CANTOPEN": _READ_ONLY,
+    "SQLITE_PERM": _READ_ONLY,
+    "EACCES": _READ_ONLY,
+    "EROFS": _READ_ONLY,
+    "EPERM": _READ_ONLY,
+    "SQLITE_BUSY": _LOCKED,
+    "SQLITE_LOCKED": _LOCKED,
+}
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

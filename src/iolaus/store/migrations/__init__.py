@@ -1,0 +1,1 @@
+"""How a state database of any earlier version becomes one of this version (Alembic)."""

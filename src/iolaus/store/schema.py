@@ -1,0 +1,96 @@
+"""The tables of the state database: portable types only, the same on SQLite and PostgreSQL.
+
+What is searched or pruned by is a column; what is only ever read whole is a document
+(`iolaus.store.packing`). Rows carry numbers that we assign ourselves, so that a batch whose
+outcome is unknown can simply be written again. A change here needs a migration; a test compares.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("address", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("address", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("address", String, primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("uid", String, primary_key=True),
+    Column("endpoint", String, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    Column("carry", LargeBinary, nullable=False),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("asset", String),
+    Column("component", Text),
+    Column("field", String, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("source", Text, nullable=False),
+    Index(None, "asset", "number"),
+    Index(None, "endpoint", "number"),
+    Index(None, "at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("asset", String, index=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("endpoint", String, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    Index(None, "endpoint", "number"),
+)

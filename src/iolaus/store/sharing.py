@@ -1,0 +1,110 @@
+"""Holding five thousand nodes in little memory: say the same thing once.
+
+A fleet repeats itself: the same URIs, names, models and versions on every node of a type, the
+same inventory at every reading. Equal texts become one text, equal small values one value, and a
+part of a report that did not change stays the object that it was, which is also how the writer
+knows that it need not be written. The pool is emptied when it has grown too far; what is held
+stays shared, only new sharing starts afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from iolaus.model.asset import Capability, Deviation, Firmware, Report, Setting
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+_NOTHING: Mapping[str, Any] = {}
+_STATIC = (
+    "components",
+    "firmware",
+    "power_limits",
+    "capabilities",
+    "settings",
+    "certificates",
+    "deviations",
+)
+_VALUES = (Firmware, Capability, Deviation, Setting)
+"""Types that recur whole from node to node."""
+
+
+class Sharing:
+    """One pool. `most` bounds the texts and values that it remembers."""
+
+    def __init__(self, *, most: int = 500_000) -> None:
+        self._pool: dict[Hashable, Any] = {}
+        self._most = most
+
+    def share(self, report: Report, last: Report | None) -> Report:
+        """An equal report whose parts are the last one's where they are equal."""
+        if len(self._pool) > self._most:
+            self._pool.clear()
+        static = {name: self._static(name, report, last) for name in _STATIC}
+        readings = tuple(self.slim(reading) for reading in report.readings)
+        return msgspec.structs.replace(
+            report,
+            **static,
+            readings=readings,
+            hot=self.same(report.hot),
+            assets=tuple(self.slim(asset) for asset in report.assets),
+        )
+
+    def slim(self, part: S) -> S:
+        """The same struct with its texts and small mappings shared. Values do not change, so a
+        frozen struct is rewritten in place."""
+        for field in part.__struct_fields__:
+            value = getattr(part, field)
+            if type(value) is str:
+                shared: Any = self._pool.setdefault(value, value)
+            elif type(value) is dict:
+                shared = self._mapping(value)
+            else:
+                continue
+            if shared is not value:
+                msgspec.structs.force_setattr(part, field, shared)
+        return part
+
+    def same(self, value: T) -> T:
+        """One object for all equal ones; `value` must be hashable and all text."""
+        return self._pool.setdefault(value, value)  # type: ignore[no-any-return]
+
+    def key(self, text: str) -> str:
+        return self._pool.setdefault(text, text)  # type: ignore[no-any-return]
+
+    def _static(self, name: str, report: Report, last: Report | None) -> tuple[Any, ...]:
+        parts: tuple[Any, ...] = getattr(report, name)
+        before: tuple[Any, ...] = getattr(last, name) if last is not None else ()
+        if len(before) == len(parts) and all(map(_alike, before, parts)):
+            return before
+        olds = {part.uri: part for part in before} if name == "components" else {}
+        return tuple(self._part(part, olds) for part in parts)
+
+    def _part(self, part: Any, olds: Mapping[str, Any]) -> Any:
+        old = olds.get(part.uri) if olds else None
+        if old is not None and _alike(old, part):
+            return old
+        part = self.slim(part)
+        if not isinstance(part, _VALUES):
+            return part
+        types = type(getattr(part, "value", None)), type(getattr(part, "staged", None))
+        return self._pool.setdefault((types, part), part)
+
+    def _mapping(self, value: dict[str, Any]) -> Mapping[str, Any]:
+        if not value:
+            return _NOTHING
+        try:
+            return self._pool.setdefault(frozenset(value.items()), value)  # type: ignore[no-any-return]
+        except TypeError:
+            return value
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Equal, and equal in type: a setting of 1 is not one of True."""
+    if before is after:
+        return True
+    value = getattr(before, "value", None), getattr(after, "value", None)
+    return type(value[0]) is type(value[1]) and before == after

@@ -1,0 +1,33 @@
+"""What the store's tests share: devices as values, and a clock that only moves by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from iolaus.kernel.clock import JumpClock
+from iolaus.store.facts import Facts
+
+
+@pytest.fixture
+def clock() -> JumpClock:
+    return JumpClock()
+
+
+@pytest.fixture
+def uids() -> Callable[[], str]:
+    numbers: Iterator[int] = count(1)
+    return lambda: f"a{next(numbers)}"
+
+
+@pytest.fixture
+def facts(clock: JumpClock, uids: Callable[[], str]) -> Facts:
+    return Facts(clock=clock, new_uid=uids)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
