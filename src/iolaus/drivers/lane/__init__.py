@@ -11,9 +11,10 @@ waits or counts.
 from iolaus.drivers.lane.auth import AuthRules, HeldBack
 from iolaus.drivers.lane.breaker import BreakerRules, BreakerState
 from iolaus.drivers.lane.cache import CacheRules
-from iolaus.drivers.lane.lane import GivenUp, Lane, LaneReads, LaneRules, LaneStats
+from iolaus.drivers.lane.lane import Lane, LaneReads
 from iolaus.drivers.lane.lanes import Lanes, redfish_conversations
 from iolaus.drivers.lane.limit import LimitRules
+from iolaus.drivers.lane.rules import GivenUp, Heard, LaneRules, LaneStats
 from iolaus.drivers.lane.session import Conversation
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CacheRules",
     "Conversation",
     "GivenUp",
+    "Heard",
     "HeldBack",
     "Lane",
     "LaneReads",

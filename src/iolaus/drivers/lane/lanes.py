@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from iolaus.drivers.lane.lane import Heard, Lane, LaneRules
+from iolaus.drivers.lane.lane import Lane
+from iolaus.drivers.lane.rules import Heard, LaneRules
 from iolaus.drivers.lane.session import AfterClose, Conversation
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target

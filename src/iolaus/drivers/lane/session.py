@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from iolaus.drivers.lane.auth import AuthBackOff, HeldBack
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceRefused, IolausError
+from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.wire.redfish.port import Answer
 
 MOST_DENIED: Final = 64
@@ -77,6 +77,7 @@ class SharedSession:
         "_denied",
         "_idle",
         "_login",
+        "_on_silence",
         "_proving",
         "_reaped",
         "_users",
@@ -91,9 +92,10 @@ class SharedSession:
         *,
         anonymous: bool,
         after_close: AfterClose | None = None,
+        on_silence: Callable[[DeviceSilent], None] = lambda _: None,
     ) -> None:
         self.conversation, self._anonymous = conversation, anonymous
-        self._after_close = after_close
+        self._after_close, self._on_silence = after_close, on_silence
         self._clock, self._auth = clock, auth
         self._login: asyncio.Task[None] | None = None
         self._proving: asyncio.Lock | None = None
@@ -184,9 +186,11 @@ class SharedSession:
             self._auth.succeeded()
 
     def _opened(self, login: asyncio.Task[None]) -> None:
+        """Its silence counts also where whoever asked for it has long gone."""
         self._login = None
-        if not login.cancelled():
-            login.exception()
+        failure = None if login.cancelled() else login.exception()
+        if isinstance(failure, DeviceSilent):
+            self._on_silence(failure)
 
     def _turn_to_prove(self) -> asyncio.Lock:
         if self._proving is None:
