@@ -172,12 +172,24 @@ def unread(harvest: Harvest, hall: Hall) -> Iterator[tuple[str, ComponentKind, s
 
 
 def _processors(harvest: Harvest, hall: Hall) -> Iterator[Component]:
-    twins = _twins(harvest, hall)
+    twins = _twins(harvest, hall) | _told_again(harvest)
     for uri, payload in harvest.of_type("Processor"):
         said = names.text(payload.get("ProcessorType")) or "CPU"
         kind = PROCESSORS.get(said, ComponentKind.OTHER)
         if kind is not None and "/SubProcessors/" not in uri and uri not in twins:
             yield from _component(uri, payload, kind, hall)
+
+
+def _told_again(harvest: Harvest) -> set[str]:
+    """Processors outside the systems that a system shows too, by their serial."""
+    inside, outside = set[str](), dict[str, str]()
+    for uri, payload in harvest.of_type("Processor"):
+        serial = names.telling(payload.get("SerialNumber"))
+        if serial and uri.startswith("/redfish/v1/Systems/"):
+            inside.add(serial)
+        elif serial:
+            outside[uri] = serial
+    return {uri for uri, serial in outside.items() if serial in inside}
 
 
 def _twins(harvest: Harvest, hall: Hall) -> set[str]:

@@ -20,9 +20,9 @@ from iolaus.drivers.redfish.assets import Group, Hall, survey
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
 from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
-from iolaus.drivers.redfish.crawl import Crawl
+from iolaus.drivers.redfish.crawl import FAILURES, Crawl
 from iolaus.drivers.redfish.firmware import firmware
-from iolaus.drivers.redfish.harvest import ROOT, Harvest
+from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
 from iolaus.drivers.redfish.sensors import read_readings
@@ -49,15 +49,31 @@ class RedfishDriver:
         self.name, self.repairs, self.follow = name, tuple(repairs), dict(follow or {})
 
     async def identify(self, device: Reads) -> Mapping[str, str]:
-        """What the service root says of itself: vendor, product, version, UUID, OEM keys."""
-        answer = await device.get(ROOT)
-        return fingerprint(answer.body)
+        """What the service says of itself: vendor, product, version, UUID, OEM keys. Where the
+        root names no vendor, the maker of the first chassis or system does."""
+        told = fingerprint((await device.get(ROOT)).body)
+        for name in () if "vendor" in told else ("Chassis", "Systems"):
+            manufacturer = await _first_maker(device, f"{ROOT}/{name}")
+            if manufacturer:
+                return {**told, "manufacturer": manufacturer}
+        return told
 
     async def harvest(self, device: Reads) -> Harvest:
         return await Crawl(device, mend=self.repairs, extra=self.follow).run()
 
     async def inventory(self, device: Reads) -> Report:
         return report(await self.harvest(device), driver=self.name)
+
+
+async def _first_maker(device: Reads, collection: str) -> str | None:
+    """The Manufacturer of a collection's first member; None where that cannot be read."""
+    try:
+        members = (await device.get(collection)).body.get("Members")
+        for uri in links_in(members):
+            return names.telling((await device.get(uri)).body.get("Manufacturer"))
+    except FAILURES:
+        return None
+    return None
 
 
 def fingerprint(root: Payload) -> dict[str, str]:

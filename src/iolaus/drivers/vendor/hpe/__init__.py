@@ -1,0 +1,1 @@
+"""Repairs for controllers of this maker; see README.md."""
