@@ -161,12 +161,13 @@ _BY_NAME: Final = tuple(
 _WHOLE_BY_NAME: Final = re.compile(
     r"^((total|sys(tem)?|node|server|platform|chassis)( board)?( total)?( input| output)? "
     r"?(power|pwr)( consum\w+)?|(system board )?(pwr|power) consumption|"
-    r"sum of all currents power)$",
+    r"sum of all currents power|node|system|server)$",
     re.IGNORECASE,
 )
 _PART: Final = re.compile(
     r"\b(p/?s|psu|power supply|vr\w*|dimm\w*|hsc|nic|pci\w*)\b", re.IGNORECASE
 )
+_DIMM: Final = re.compile(r"^(?!.*\bv[dpt]).*\bdimm", re.IGNORECASE)
 _NOT_ACTUAL: Final = re.compile(r"limit|margin|target|threshold|tj ?max", re.IGNORECASE)
 _MEMORY: Final = re.compile(r"\b(dram|hbm\w*|mem(ory)?)\b", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[_\-.]+")
@@ -269,7 +270,7 @@ def _by_name(sighting: Sighting, scene: Scene) -> Role:
         if output and "input" in name.lower():
             return Role("shelf_input_power", NAME)
         return _of_whole(sighting, scene, NAME)
-    if sighting.quantity == "Temperature" and re.search(r"\bdimm", name, re.IGNORECASE):
+    if sighting.quantity == "Temperature" and _DIMM.search(name):
         return Role("memory_temperature", NAME)
     board = sighting.context in ("", "Chassis", "SystemBoard", "GPUSubsystem", "CPU", "GPU")
     if not board or _PART.search(name) or sighting.delta:

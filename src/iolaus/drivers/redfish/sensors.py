@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import msgspec
+
 from iolaus.drivers.redfish import _merge, _roles
 from iolaus.drivers.redfish._plausible import (
     DEAD_STATES,
@@ -22,7 +24,7 @@ from iolaus.drivers.redfish._plausible import (
     judge,
     parse_number,
 )
-from iolaus.drivers.redfish._sightings import EXTRACTORS, Sighting, sight
+from iolaus.drivers.redfish._sightings import EXTRACTORS, LEGACY, Sighting, sight
 from iolaus.drivers.redfish._text import clean
 from iolaus.drivers.redfish.harvest import Harvest, normal
 from iolaus.kernel.quantity import UNITS, spell_unit
@@ -186,13 +188,65 @@ def _read(
     )
 
 
+def refresh(sighting: Sighting, last: Reading, *, host_off: bool, at: float) -> Reading:
+    """The reading again from a fresh sighting of it: the value is new and judged anew; what it
+    is and means stays. A verdict that the place does not repeat holds while no limit is crossed."""
+    quantity = "" if last.quantity == "Unspecified" else last.quantity
+    number, own = _verdict(sighting, quantity=quantity, unit=sighting.unit, host_off=host_off)
+    number = _contradicts(sighting, number, last.limits)
+    number = _nothing(number, _roles.Role(last.role, _roles.NAME))
+    if number.value is not None and own != last.unit:
+        number = Number(None, f"its unit changed from {last.unit} to {own}")
+    kept = None if _crosses(number.value, last.limits) else last.status
+    return msgspec.structs.replace(
+        last,
+        value=number.value,
+        reason=number.reason,
+        status=sighting.health or kept,
+        at=at,
+    )
+
+
+def _crosses(value: float | None, limits: Mapping[str, float]) -> bool:
+    return value is None or any(
+        value > limit if name.startswith("upper") else value < limit
+        for name, limit in limits.items()
+        if not name.endswith("user")
+    )
+
+
 def _dark(harvest: Harvest, owner: Callable[[str], str]) -> frozenset[str]:
     """The assets whose every ComputerSystem says that it is off."""
+    return dark_assets(harvest.of_type("ComputerSystem"), owner)
+
+
+def dark_assets(
+    systems: Iterable[tuple[str, Mapping[str, object]]], owner: Callable[[str], str]
+) -> frozenset[str]:
     states: dict[str, set[object]] = {}
-    for uri, payload in harvest.of_type("ComputerSystem"):
+    for uri, payload in systems:
         word = payload.get("PowerState")
         states.setdefault(owner(uri), set()).add(word if isinstance(word, str) else None)
     return frozenset(asset for asset, words in states.items() if words == {"Off"})
+
+
+def _sources(sightings: Iterable[Sighting], reading: Reading) -> tuple[str, ...]:
+    """Where the reading can be read from again. Legacy arrays are known to lag behind the
+    Sensors, or to be blank where those are not: one counts only where it agrees."""
+    return tuple(
+        dict.fromkeys(
+            each.source
+            for each in sightings
+            if each.rank != LEGACY or _agrees(each, reading.value, key=reading.uri)
+        )
+    )
+
+
+def _agrees(sighting: Sighting, value: float | None, *, key: str) -> bool:
+    said = parse_number(sighting.raw).value
+    if sighting.key == key:
+        return True
+    return value is not None and said is not None and abs(said - value) <= max(3.0, abs(value) / 8)
 
 
 def _is_absent(sightings: Iterable[Sighting]) -> bool:
@@ -232,7 +286,7 @@ def read_readings(
         role = _roles.role_of(sightings, scene)
         reading, deviation = _read(key, sightings, role, around)
         held.append((reading, role.strength))
-        sources[key] = tuple(dict.fromkeys(each.source for each in sightings))
+        sources[key] = _sources(sightings, reading)
         if deviation:
             deviations.append(deviation)
     return Readings(tuple(_roles.only_once(held)), tuple(deviations), sources)
