@@ -59,7 +59,9 @@ class AiohttpTransport(Adapter):
             return silent(request, f"{error or type(error).__name__}")
         cause = error.__cause__ or error.__context__
         garbled = isinstance(cause, aiohttp.http_exceptions.TransferEncodingError)
-        if isinstance(error, aiohttp.ClientPayloadError) and not garbled:
+        if isinstance(error, aiohttp.ClientPayloadError) and (
+            not garbled or "Not enough data" in str(cause)
+        ):
             return silent(request, "the connection was cut before the end of the answer")
         return lied(request, f"not HTTP: {error}", "NotHttp")
 

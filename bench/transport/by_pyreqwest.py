@@ -48,7 +48,8 @@ class PyreqwestTransport(Adapter):
             with contextlib.suppress(IolausError):
                 shown = await first_contact(request.url)
             return unverified(request.url, self.trust, shown, text[:200])
-        if isinstance(error, (faults.NetworkError, faults.RequestTimeoutError)):
+        cut = any(word in text for word in ("close_notify", "end of file", "connection closed"))
+        if cut or isinstance(error, (faults.NetworkError, faults.RequestTimeoutError)):
             return silent(request, text)
         return lied(request, f"not HTTP: {text}", "NotHttp")
 
@@ -57,7 +58,7 @@ class PyreqwestTransport(Adapter):
         asked = self._client.request(request.method, request.url).headers(dict(request.headers))
         if request.body is not None:
             asked = asked.body_bytes(request.body)
-        streamed = asked.build_streamed()
+        streamed = asked.streamed_read_buffer_limit(0).build_streamed()
         answer = await streamed.__aenter__()
         headers = {name.lower(): value for name, value in answer.headers.items()}
         coding = headers.get("content-encoding", "")

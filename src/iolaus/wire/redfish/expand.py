@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from iolaus.kernel.errors import IolausError
@@ -18,7 +18,8 @@ from iolaus.wire.redfish.paging import Collection, Get, read_collection
 from iolaus.wire.redfish.port import Answer
 
 SAMPLE = 3
-_BATCH = 64
+AT_ONCE = 4
+"""Readers per collection: a lane lets no more through anyway."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 _VOLATILE = re.compile(r"etag|time|date|uptime|reading|latency|counter", re.IGNORECASE)
 OnGap = Callable[[str, str], None]
@@ -137,16 +138,26 @@ async def _sample_equal(get: Get, expanded: Collection) -> bool:
 
 async def read_members(get: Get, collection: Collection, *, on_gap: OnGap) -> Sequence[Member]:
     """Each member's payload: the inline one where there is one, else by a plain GET."""
-    found: list[Member] = []
-    for start in range(0, len(collection.links), _BATCH):
-        batch = collection.links[start : start + _BATCH]
-        payloads = await asyncio.gather(*(_payload(get, collection, each) for each in batch))
-        for link, payload in zip(batch, payloads, strict=True):
-            if isinstance(payload, str):
-                on_gap(link, payload)
-            else:
-                found.append((link, payload))
-    return [*found, *(("", payload) for payload in collection.loose)]
+    found: dict[str, dict[str, Any]] = {}
+    todo = iter(collection.links)
+    await asyncio.gather(*(_reader(get, collection, todo, found, on_gap) for _ in range(AT_ONCE)))
+    named = [(link, found[link]) for link in collection.links if link in found]
+    return [*named, *(("", payload) for payload in collection.loose)]
+
+
+async def _reader(
+    get: Get,
+    collection: Collection,
+    todo: Iterator[str],
+    found: dict[str, dict[str, Any]],
+    on_gap: OnGap,
+) -> None:
+    for link in todo:
+        payload = await _payload(get, collection, link)
+        if isinstance(payload, str):
+            on_gap(link, payload)
+        else:
+            found[link] = payload
 
 
 async def _payload(get: Get, collection: Collection, link: str) -> dict[str, Any] | str:
