@@ -104,17 +104,22 @@ class Counters:
     """What reached the device, for the oracle."""
 
     def __init__(self) -> None:
+        self.in_flight = self.open_connections = 0
+        self.order: list[tuple[float, str, str]] | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from nothing again; what is going on goes on."""
         self.requests = 0
         self.connections = 0
-        self.open_connections = 0
-        self.in_flight = 0
         self.max_in_flight = 0
         self.max_sessions = 0
         self.auth_failures = 0
         self.by_method: dict[str, int] = {}
         self.by_path: dict[str, int] = {}
         self.by_status: dict[str, int] = {}
-        self.order: list[tuple[float, str, str]] | None = None
+        if self.order is not None:
+            self.order = []
 
     def arrived(self, method: str, path: str, t: float) -> None:
         self.requests += 1

@@ -20,6 +20,7 @@ from iolaus.sim.redfish import Redfish
 from iolaus.sim.replies import refusal
 
 MAX_UPLOAD_BYTES = 256 << 20
+_UPDATES = "/redfish/v1/UpdateService"
 
 
 class Front:
@@ -33,9 +34,11 @@ class Front:
 
     # the connection's side
 
-    @property
-    def max_body_bytes(self) -> int:
-        return self.device.options.max_body_bytes
+    def body_limits(self, path: str) -> tuple[int, int]:
+        limit = self.device.options.max_body_bytes
+        if path.startswith(_UPDATES) and path in self._redfish.upload_paths():
+            return MAX_UPLOAD_BYTES, limit
+        return limit, limit
 
     def now(self) -> float:
         return self.device.now()

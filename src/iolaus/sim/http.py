@@ -70,8 +70,9 @@ class Service(Protocol):
 
     def now(self) -> float: ...
 
-    @property
-    def max_body_bytes(self) -> int: ...
+    def body_limits(self, path: str) -> tuple[int, int]:
+        """How many bytes a body to this path may have, and how many of them are kept."""
+        ...
 
 
 class Connection(asyncio.Protocol):
@@ -84,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._end_stream: Callable[[], None] | None = None
         self._dripping: asyncio.Task[None] | None = None
         self._target, self._size = b"", 0
+        self._most = self._keep = 0
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
         self.transport: asyncio.Transport | None = None
@@ -127,12 +129,14 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._size = 0
+        path = self._target.decode("latin-1").partition("?")[0]
+        self._most, self._keep = self._service.body_limits(path)
         if self._headers.get("expect", "").lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._grow(len(body), self._service.max_body_bytes, 413)
-        if not self._closing:
+        self._grow(len(body), self._most, 413)
+        if not self._closing and self._size - len(body) < self._keep:
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:

@@ -218,18 +218,19 @@ class Redfish:
         allow = {"Allow": self._allow(path, page)}
         return refusal(405, "OperationNotAllowed", "PUT", headers=allow)
 
+    def upload_paths(self) -> frozenset[str]:
+        """Where images are pushed."""
+        service = self._device.kept(f"{ROOT}/UpdateService") or {}
+        uris = [service.get(name) for name in ("MultipartHttpPushUri", "HttpPushUri")]
+        return frozenset(canonical(urlsplit(uri).path) for uri in uris if isinstance(uri, str))
+
     def _upload(self, request: Request, path: str) -> Reply | None:
         """An image pushed to the update service; its name says the version."""
-        service = self._device.kept(f"{ROOT}/UpdateService") or {}
-        for name in ("MultipartHttpPushUri", "HttpPushUri"):
-            uri = service.get(name)
-            if isinstance(uri, str) and uri and canonical(urlsplit(uri).path) == path:
-                image = request.body[:4096].decode("latin-1").partition('filename="')[2]
-                targets = _targets(request.body)
-                return reply_of(
-                    actions.begin_update(self._device, image.partition('"')[0], targets)
-                )
-        return None
+        if path not in self.upload_paths():
+            return None
+        image = request.body[:4096].decode("latin-1").partition('filename="')[2]
+        name = image.partition('"')[0]
+        return reply_of(actions.begin_update(self._device, name, _targets(request.body)))
 
     # accounts
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.sim.tree import ROOT, Page, Template, canonical
+from iolaus.sim.tree import ROOT, Page, Template, canonical, page_of
 
 MAX_FILE_BYTES = 64 << 20
 MAX_FILES = 200_000
@@ -69,7 +69,7 @@ def read_captures(paths: list[Path]) -> Iterator[Capture]:
 def _is_capture(path: Path) -> bool:
     if not path.is_dir():
         return path.suffixes[-2:] in ([".tar", ".xz"], [".tar", ".gz"]) or path.suffix == ".tar"
-    roots = ("redfish/v1/index.json", "v1/index.json", "*/redfish/v1/index.json")
+    roots = ("redfish/v1/index.json", "v1/index.json", "*/redfish/v1/index.json", "redfish/v1/*")
     if any(next(path.glob(root), None) for root in roots):
         return True
     return (path / "index.json").exists()
@@ -101,7 +101,7 @@ def _from_archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 def _top(files: Mapping[PurePosixPath, bytes]) -> PurePosixPath | None:
     """The folder that is /redfish/v1: the shallowest that ends so, else the one whose index is a
-    service root."""
+    service root, else the one that others lie in (a recorder that forgot the root)."""
     folders = sorted(
         (f.parent for f in files if f.name == "index.json"), key=lambda p: len(p.parts)
     )
@@ -111,7 +111,16 @@ def _top(files: Mapping[PurePosixPath, bytes]) -> PurePosixPath | None:
     for folder in folders:
         if b"#ServiceRoot." in files[folder / "index.json"]:
             return folder
-    return next((f for f in folders if f.name == "v1"), None)
+    above = (above for folder in folders if (above := _version_above(folder)) is not None)
+    return next(above, next((f for f in folders if f.name == "v1"), None))
+
+
+def _version_above(folder: PurePosixPath) -> PurePosixPath | None:
+    """The redfish/v1 this folder lies in, if it does."""
+    for above in folder.parents:
+        if above.parts[-2:] == ("redfish", "v1"):
+            return above
+    return None
 
 
 def _template(path: Path, files: Mapping[PurePosixPath, bytes], top: PurePosixPath) -> Template:
@@ -129,11 +138,28 @@ def _template(path: Path, files: Mapping[PurePosixPath, bytes], top: PurePosixPa
                 pages[place] = page
         elif inner == "$metadata" and file.name == "index.xml":
             metadata = data
+    if pages and ROOT not in pages:
+        pages[ROOT] = page_of(ROOT, _made_root(pages))
     version = files.get(top.parent / "index.json") if top.name == "v1" else None
     if version is not None and top.parent.name == "redfish":
         page = _page(path, top.parent / "index.json", version, None)
         pages |= {"/redfish": page} if page is not None else {}
     return Template(pages, metadata=metadata)
+
+
+def _made_root(pages: Mapping[str, Page]) -> dict[str, Any]:
+    """The root a recorder forgot, made of what lies directly below it."""
+    below = {path.removeprefix(f"{ROOT}/") for path in pages}
+    names = sorted(name for name in below if "/" not in name and name.isalnum())
+    renamed = {"TaskService": "Tasks"}
+    return {
+        "@odata.type": "#ServiceRoot.v1_0_0.ServiceRoot",
+        "Id": "RootService",
+        "Name": "Root Service",
+        "RedfishVersion": "1.0.0",
+        **{renamed.get(name, name): {"@odata.id": f"{ROOT}/{name}"} for name in names},
+        "Links": {"Sessions": {"@odata.id": f"{ROOT}/SessionService/Sessions"}},
+    }
 
 
 def _page(path: Path, file: PurePosixPath, data: bytes, allow: str | None) -> Page | None:

@@ -124,6 +124,7 @@ class Events:
         for path in list(self._mine):
             self.unsubscribe(path)
         for connection in list(self._streams):
+            connection.write(b"0\r\n\r\n")
             connection.close()
 
     def test(self, body: Resource) -> Outcome:

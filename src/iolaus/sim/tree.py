@@ -37,11 +37,12 @@ def fingerprint(body: bytes) -> str:
 class Page:
     """One resource as bytes; `etag` is what the resource itself claims, or made of its bytes."""
 
-    __slots__ = ("allow", "body", "etag", "worded")
+    __slots__ = ("allow", "body", "claims", "etag", "worded")
 
     def __init__(self, body: bytes, *, etag: str | None = None, allow: str | None = None) -> None:
         self.body = body
         self.worded = _WORD.search(body) is not None
+        self.claims = etag
         self.etag = etag or fingerprint(body)
         self.allow = allow
 
@@ -120,7 +121,7 @@ class TemplateTree:
     def _filled(self, page: Page) -> Page:
         words = self._words
         body = _WORD.sub(lambda match: words.get(match[1], match[0]), page.body)
-        return Page(body, allow=page.allow)
+        return Page(body, etag=page.claims, allow=page.allow)
 
 
 def page_of(path: str, resource: Resource) -> Page:

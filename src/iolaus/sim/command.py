@@ -1,0 +1,234 @@
+"""`iolaus sim ...` without the command line: options in, one ready line out, and a clean end.
+
+A simulator is a process of its own. When all devices listen it prints one JSON line on standard
+output, so that whoever started it knows when, where and with which token; everything else goes
+to standard error. SIGINT and SIGTERM end it at once, and so does the end of the process that
+started it if asked to, so that nothing stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+import yaml
+
+from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.sim.device import DEFAULT_PASSWORD, DEFAULT_USER, Device, Latency, Options
+from iolaus.sim.oracle import Oracle
+from iolaus.sim.replay import Capture, read_captures
+from iolaus.sim.rules import load_rules
+from iolaus.sim.server import DEFAULT_SUBNET, Hall
+from iolaus.sim.tls import Authority
+from iolaus.sim.tree import TemplateTree
+
+DEFAULT_PORT = 8443
+Ready = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Where devices listen and what comes with them. `port` 0 takes a free one; `tls_dir` keeps
+    the authority and the certificates over a restart; `with_parent` ends with the process that
+    started this one."""
+
+    subnet: str = DEFAULT_SUBNET
+    port: int = DEFAULT_PORT
+    tls: bool = True
+    tls_dir: Path | None = None
+    hosts_out: Path | None = None
+    faults: Path | None = None
+    oracle: bool = True
+    with_parent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """How replayed devices behave. `copies` serves each capture so many times."""
+
+    user: str = DEFAULT_USER
+    password_file: Path | None = None
+    sessions: bool = True
+    session_limit: int = 8
+    page_size: int = 0
+    slots: int = 0
+    latency: Latency = field(default_factory=Latency)
+    copies: int = 1
+    seed: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def print_ready(line: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def serve_replay(
+    paths: Sequence[Path],
+    *,
+    replay: ReplayOptions | None = None,
+    serve: ServeOptions | None = None,
+    ready: Ready = print_ready,
+) -> int:
+    """Serve captures until told to stop; the exit code. Errors go to standard error."""
+    try:
+        devices = replayed(paths, replay or ReplayOptions())
+    except IolausError as error:
+        return _failed(error)
+    return serve_devices(devices, serve=serve, ready=ready)
+
+
+def serve_devices(
+    devices: Sequence[Device], *, serve: ServeOptions | None = None, ready: Ready = print_ready
+) -> int:
+    """Serve devices until SIGINT or SIGTERM; the exit code. Blocks; runs its own event loop."""
+    try:
+        uvloop.run(run(devices, serve=serve or ServeOptions(), ready=ready))
+    except IolausError as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def run(
+    devices: Sequence[Device],
+    *,
+    serve: ServeOptions,
+    ready: Ready,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set (or a signal comes). Raises `OperatorMust`."""
+    stop = stop or asyncio.Event()
+    _stop_on_signals(stop)
+    rules = load_rules(serve.faults) if serve.faults is not None else []
+    authority = Authority(serve.tls_dir) if serve.tls else None
+    hall = Hall(devices, subnet=serve.subnet, port=serve.port, tls=serve.tls, authority=authority)
+    oracle = Oracle(hall) if serve.oracle else None
+    try:
+        await hall.start()
+        if oracle is not None:
+            await oracle.start()
+        hall.inject(*rules)
+        ready(_ready_line(hall, oracle, serve.hosts_out))
+        watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
+        await stop.wait()
+        if watching is not None:
+            watching.cancel()
+    finally:
+        if oracle is not None:
+            await oracle.stop()
+        await hall.stop()
+
+
+def replayed(paths: Sequence[Path], options: ReplayOptions) -> list[Device]:
+    """A device per capture and copy. Raises `OperatorMust` for a capture that cannot be used."""
+    accounts = {options.user: read_password(options.password_file)}
+    behaviour = Options(
+        accounts=accounts,
+        sessions=options.sessions,
+        session_limit=options.session_limit,
+        page_size=options.page_size,
+        slots=options.slots,
+        latency=options.latency,
+        seed=options.seed,
+    )
+    captures = list(read_captures([Path(path) for path in paths]))
+    if not captures:
+        raise OperatorMust(
+            "no capture was given", operation="replay", subject="-", next_step="give a path."
+        )
+    names = _names(captures, options.copies)
+    return [
+        Device(TemplateTree(capture.template), name=name, labels=options.labels, options=behaviour)
+        for name, capture in names
+    ]
+
+
+def read_password(file: Path | None) -> str:
+    """The simulated account's password: of the file, else of the environment, else the default."""
+    if file is None:
+        return os.environ.get("IOLAUS_SIM_PASSWORD") or DEFAULT_PASSWORD
+    try:
+        return file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorMust(
+            f"cannot be read: {error}",
+            operation="read password",
+            subject=str(file),
+            next_step="give a readable file that holds nothing but the password.",
+        ) from None
+
+
+def _names(captures: Sequence[Capture], copies: int) -> list[tuple[str, Capture]]:
+    found: dict[str, Capture] = {}
+    for capture in captures:
+        for copy in range(max(1, copies)):
+            name = capture.name if copy == 0 else f"{capture.name}-{copy + 1}"
+            stem, number = name, 1
+            while name in found:
+                number += 1
+                name = f"{stem}.{number}"
+            found[name] = capture
+    return list(found.items())
+
+
+def _ready_line(hall: Hall, oracle: Oracle | None, hosts_out: Path | None) -> dict[str, Any]:
+    if hosts_out is not None:
+        _write_hosts(hosts_out, hall)
+    line: dict[str, Any] = {
+        "ready": True,
+        "devices": len(hall.devices),
+        "hosts": str(hosts_out) if hosts_out else None,
+        "port": hall.port,
+        "first": hall.devices[0].address if hall.devices else None,
+        "pid": os.getpid(),
+    }
+    if oracle is not None:
+        line["oracle"] = {"url": oracle.url, "token": oracle.token}
+    return line
+
+
+def _write_hosts(file: Path, hall: Hall) -> None:
+    """Written beside and renamed, so that a reader never sees half of it."""
+    text = yaml.dump(hall.hosts(), Dumper=_Dumper, sort_keys=False)
+    try:
+        part = file.with_name(f".{file.name}.part")
+        part.write_text(text)
+        part.replace(file)
+    except OSError as error:
+        raise OperatorMust(
+            f"cannot be written: {error.strerror or error}",
+            operation="write hosts",
+            subject=str(file),
+            next_step="give --hosts-out a path that can be written.",
+        ) from None
+
+
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _follow_parent(stop: asyncio.Event) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110  another process's end is no event of ours
+        await asyncio.sleep(0.5)
+    stop.set()
+
+
+def _failed(error: IolausError) -> int:
+    sys.stderr.write(f"iolaus sim: {error}\n")
+    return error.exit_code
