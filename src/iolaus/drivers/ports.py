@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -63,12 +63,14 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
 
 
+@runtime_checkable
 class Identifies(Protocol):
     """Finds out what answers at an address. Reads the service root and little more."""
 
     async def identify(self, device: Reads) -> Mapping[str, str]: ...
 
 
+@runtime_checkable
 class ReadsInventory(Protocol):
     async def inventory(self, device: Reads) -> Report:
         """Everything slow: assets, components, readings, firmware, limits, capabilities.
@@ -79,18 +81,21 @@ class ReadsInventory(Protocol):
         ...
 
 
+@runtime_checkable
 class ReadsHot(Protocol):
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power state, health, power, temperatures and leaks of the last report's assets."""
         ...
 
 
+@runtime_checkable
 class ReadsLogs(Protocol):
     async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
         """Entries newer than the entry whose URI is `since` (None: the newest `limit`)."""
         ...
 
 
+@runtime_checkable
 class StreamsEvents(Protocol):
     def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
         """Events by SSE; ends when the stream does. `DeviceRefused` where none is offered."""

@@ -24,18 +24,20 @@ from iolaus.drivers.ports import Payload, Reads
 from iolaus.drivers.redfish import _merge
 from iolaus.drivers.redfish._roles import WHOLE, place_of
 from iolaus.drivers.redfish._sightings import LEGACY, Sighting, sight
-from iolaus.drivers.redfish._text import items, mapping
+from iolaus.drivers.redfish._text import items
 from iolaus.drivers.redfish.harvest import Harvest, normal, type_of
 from iolaus.drivers.redfish.sensors import Readings, dark_assets, refresh
 from iolaus.drivers.redfish.standing import health_fact, power_fact
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.asset import Asset, HealthFact, HotUpdate, PowerFact, Reading, Report
 from iolaus.model.fact import Health, Known, Unknown
+from iolaus.wire.redfish.expand import expand_query
 from iolaus.wire.redfish.port import Answer
 
 BUDGET: Final = 6
 GPU_BUDGET: Final = 8
 MAX_FALLBACK: Final = 8
+MAX_PAGES: Final = 4
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Failure = DeviceSilent | DeviceRefused | DeviceLied
 Repair = Callable[[str, Payload], Payload]
@@ -80,28 +82,21 @@ def standing_uris(asset: Asset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uri for uri in (*asset.resources[:1], *systems, *told) if uri))
 
 
-def _expand_query(harvest: Harvest) -> str:
-    """The query that expands a collection by one level; "" where none is offered."""
-    held = mapping(mapping(harvest.root.get("ProtocolFeaturesSupported")).get("ExpandQuery"))
-    mark = "." if held.get("NoLinks") is True else ("*" if held.get("ExpandAll") is True else "")
-    return f"?$expand={mark}($levels=1)" if mark and held.get("Levels") is True else ""
-
-
 def _offers(harvest: Harvest, found: Readings) -> dict[str, dict[str, float]]:
     """Resource URI -> what it shows: reading uri -> weight. Collections come with their query."""
     offers: dict[str, dict[str, float]] = {}
-    query = _expand_query(harvest)
+    query = expand_query(harvest.root)
     home = {
         member: uri
         for uri, members in harvest.collections.items()
         for member in members
-        if query and uri.rpartition("/")[2] in ("Sensors", "LeakDetectors")
+        if uri.rpartition("/")[2] in ("Sensors", "LeakDetectors")
     }
     for reading in found.readings:
         weight = _weight(reading)
         for source in found.sources.get(reading.uri, ()) if weight else ():
             offers.setdefault(source, {})[reading.uri] = weight
-            if source in home:
+            if query and source in home:
                 offers.setdefault(home[source] + query, {})[reading.uri] = weight
     return offers
 
@@ -174,13 +169,30 @@ def _members(answer: Answer, uri: str, repair: Repair) -> _Fetched:
 
 async def _fetch(device: Reads, uri: str, repair: Repair) -> _Fetched:
     try:
+        if "?" in uri:
+            return await _fetch_expanded(device, uri, repair)
         answer = await device.get(uri)
     except FAILURES as failure:
         return _Fetched(uri=uri, failure=failure)
-    if "?" in uri:
-        return _members(answer, uri, repair)
     path = normal(uri)
     return _Fetched(uri=uri, resources=((path, repair(path, answer.body)),), at=answer.at)
+
+
+async def _fetch_expanded(device: Reads, uri: str, repair: Repair) -> _Fetched:
+    """An expanded collection, over a few pages. Raises where the first cannot be read."""
+    got = _members(answer := await device.get(uri), uri, repair)
+    for _ in range(MAX_PAGES):
+        following = answer.body.get("Members@odata.nextLink")
+        if not isinstance(following, str) or not following.startswith("/"):
+            break
+        more = _members(answer := await device.get(following), uri, repair)
+        got = _Fetched(
+            uri=uri,
+            resources=got.resources + more.resources,
+            bare=got.bare + more.bare,
+            at=more.at,
+        )
+    return got
 
 
 async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list[_Fetched]:
@@ -188,9 +200,16 @@ async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list
 
 
 def _unshown(last: Report, fetched: Sequence[_Fetched]) -> list[str]:
-    """Sensors that an expanded collection only named: to be read one by one."""
-    wanted = {reading.uri for reading in last.readings if reading.role in WEIGHTS}
-    return [uri for each in fetched for uri in each.bare if uri in wanted][:MAX_FALLBACK]
+    """Sensors that an expanded collection only named, or refused: to be read one by one."""
+    wanted = [reading.uri for reading in last.readings if reading.role in WEIGHTS]
+    bare = {uri for each in fetched for uri in each.bare}
+    refused = tuple(
+        f"{normal(each.uri)}/"
+        for each in fetched
+        if "?" in each.uri and isinstance(each.failure, DeviceRefused)
+    )
+    found = [uri for uri in wanted if uri in bare or (refused and uri.startswith(refused))]
+    return [uri for uri in dict.fromkeys(found) if "#" not in uri][:MAX_FALLBACK]
 
 
 def _sightings(fetched: Iterable[_Fetched]) -> Iterator[tuple[Sighting, float]]:
