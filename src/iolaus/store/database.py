@@ -168,6 +168,8 @@ _MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
     "EACCES": _READ_ONLY,
     "EROFS": _READ_ONLY,
     "EPERM": _READ_ONLY,
+    "ENOTDIR": _READ_ONLY,
+    "EEXIST": _READ_ONLY,
     "SQLITE_BUSY": _LOCKED,
     "SQLITE_LOCKED": _LOCKED,
 }

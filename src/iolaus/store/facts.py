@@ -22,7 +22,7 @@ import msgspec
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import IolausError
-from iolaus.model.asset import Asset, HotUpdate, LogEntry, Report
+from iolaus.model.asset import Asset, HotUpdate, LogEntry, Reading, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Target
 from iolaus.store.behind import Behind, Limits
 from iolaus.store.changes import Carry, Change
@@ -33,6 +33,7 @@ from iolaus.store.identity import IdentityConflict
 from iolaus.store.intake import Intake, Taken
 from iolaus.store.packing import pack
 from iolaus.store.registry import Registry
+from iolaus.store.samples import Telemetry, samples_of
 from iolaus.store.saving import (
     HEAD,
     HOT,
@@ -48,19 +49,21 @@ Listener = Callable[[str, Any], None]
 
 
 class Facts:
-    """`database` is a path (SQLite), an SQLAlchemy URL, or None for memory only."""
+    """`database` is a path (SQLite), an SQLAlchemy URL, or None for memory only. Every value
+    that is read goes to `series` too."""
 
     def __init__(
         self,
         *,
         database: Path | str | None = None,
         clock: Clock | None = None,
+        series: Telemetry | None = None,
         limits: Limits | None = None,
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
         connect: Connect | None = None,
     ) -> None:
         self._clock: Clock = clock or WallClock()
-        self._limits = limits or Limits()
+        self._limits, self._series = limits or Limits(), series
         self._held: dict[str, Held] = {}
         self._events = EventLog(
             most=self._limits.events,
@@ -123,7 +126,7 @@ class Facts:
         events are recorded already, and returned. First sight makes one event for each asset."""
         if (held := self._held.get(report.endpoint)) is None:
             return ()
-        last = held.report
+        last, readings = held.report, held.readings
         taken = self._intake.take_report(held, report)
         self._save_report(held, last)
         for address in taken.touched:
@@ -133,6 +136,7 @@ class Facts:
             self._events.rename_asset(old, new)
             self._behind.merge(old, new)
         self._save_assets({*held.uids.values()})
+        self._feed(held, (r for k, r in held.readings.items() if _is_newer(readings.get(k), r)))
         self._changed("facts.report", report.endpoint)
         return self._keep(taken)
 
@@ -144,6 +148,7 @@ class Facts:
         self._behind.put_lazily(("parts", update.endpoint, HOT), lambda: _hot_of(held))
         if taken.changes:
             self._save_assets({*held.uids.values()})
+        self._feed(held, update.readings)
         self._changed("facts.hot", update.endpoint)
         return self._keep(taken)
 
@@ -301,6 +306,10 @@ class Facts:
         """Write what waits and let go of the database."""
         await self._behind.close()
 
+    def _feed(self, held: Held, readings: Iterable[Reading]) -> None:
+        if self._series is not None:
+            self._series.append(samples_of(readings, held.uids))
+
     def _keep(self, taken: Taken) -> tuple[Event, ...]:
         for change in taken.changes:
             self._keep_change(change)
@@ -374,6 +383,10 @@ class Facts:
         self.revision += 1
         for listener in self._listeners:
             listener(topic, payload)
+
+
+def _is_newer(before: Reading | None, after: Reading) -> bool:
+    return before is None or before.at < after.at
 
 
 def _hot_of(held: Held) -> HotUpdate:

@@ -1,0 +1,131 @@
+"""The state directory: what one server keeps, and that no second one touches it.
+
+One directory (0700) with a file for each thing kept, because they differ in worth: the state
+database holds what the operator asked for and must be backed up; the series file can be lost;
+secrets are sealed; the session ledger must be flushed at once. The lock is the kernel's: it ends
+with the process that holds it however that ends, so the lock of a dead server never has to be
+cleaned up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.errors import OperatorMust
+from iolaus.store.behind import Limits
+from iolaus.store.database import explain
+from iolaus.store.facts import Facts
+from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
+from iolaus.store.secrets import Secrets
+from iolaus.store.series import Keep, Series
+from iolaus.store.sessions import Sessions
+
+
+def default_state_dir() -> Path:
+    return user_state_path("iolaus")
+
+
+class State:
+    """Everything that is kept, opened together. `facts` feeds `series` with what is read."""
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        facts: Facts,
+        series: Series,
+        secrets: Secrets,
+        sessions: Sessions,
+        unlock: Callable[[], None],
+    ) -> None:
+        self.directory = directory
+        self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
+        self._unlock = unlock
+
+    async def start(self) -> None:
+        """Load the picture and begin writing. Raises `OperatorMust` or `WeErred`."""
+        await self.facts.start()
+        await self.series.start()
+
+    async def close(self) -> None:
+        """Write what waits, close everything, and let the directory go."""
+        try:
+            await self.facts.close()
+            await self.series.close()
+        finally:
+            self.sessions.close()
+            self._unlock()
+
+
+def open_state(
+    directory: Path | None = None,
+    *,
+    clock: Clock | None = None,
+    database: str | None = None,
+    limits: Limits | None = None,
+    keep: Keep | None = None,
+) -> State:
+    """Lock and open a state directory (made if absent); `start()` it next. `database` is an
+    SQLAlchemy URL for a state database elsewhere.
+
+    Raises `OperatorMust` when another server has it, when it cannot be written or when others
+    may read it; `Unverified` when the credentials do not open."""
+    directory = directory or default_state_dir()
+    clock = clock or WallClock()
+    _make_private(directory)
+    unlock = lock_directory(directory)
+    try:
+        series = Series(directory / "series.duckdb", clock=clock, keep=keep)
+        where = database or directory / "state.db"
+        return State(
+            directory=directory,
+            facts=Facts(database=where, clock=clock, series=series, limits=limits),
+            series=series,
+            secrets=Secrets(directory / "secrets"),
+            sessions=Sessions(directory / "sessions"),
+            unlock=unlock,
+        )
+    except BaseException:
+        unlock()
+        raise
+
+
+def lock_directory(directory: Path) -> Callable[[], None]:
+    """Hold the directory until the returned function is called or this process ends."""
+    path = directory / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    except OSError as error:
+        raise explain(error, operation="lock state", subject=str(directory)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise OperatorMust(
+            f"another Iolaus (process {holder}) is using it",
+            operation="lock state",
+            subject=str(directory),
+            code="StateLocked",
+            next_step="stop that one, or give this one another directory with --state.",
+        ) from None
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return lambda: os.close(descriptor)
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(PRIVATE_DIR)
+    except OSError as error:
+        raise explain(error, operation="open state", subject=str(directory)) from error
