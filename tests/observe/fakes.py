@@ -83,7 +83,7 @@ class FakeDevice:
         self.asked: list[tuple[str, float]] = []
         self.power = PowerState.ON
 
-    async def driver(self) -> FakeDevice:
+    async def driver(self, *, afresh: bool = False) -> FakeDevice:
         return self
 
     def at(self, priority: Priority) -> Reads:

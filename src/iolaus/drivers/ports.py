@@ -52,7 +52,8 @@ class Reads(Protocol):
 
 
 class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of a device, whatever the channel. `event_id` may repeat; `dedup` does not."""
+    """One event of a device, whatever the channel. `event_id` may repeat; `dedup` does not.
+    `stream_id` is where a broken stream can be resumed from."""
 
     dedup: str
     message: str
@@ -61,6 +62,7 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None = None
     created: str | None = None
     event_id: str | None = None
+    stream_id: str | None = None
 
 
 @runtime_checkable

@@ -32,6 +32,8 @@ class Job(StrEnum):
     INVENTORY = "inventory"
     HOT = "hot"
     LOGS = "logs"
+    EVENTS = "events"
+    SUBSCRIPTION = "subscription"
 
 
 class Key(NamedTuple):
@@ -65,7 +67,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
 class Device(Protocol):
     """One device as the collector meets it: its driver, and its lane at a priority."""
 
-    async def driver(self) -> Driver: ...
+    async def driver(self, *, afresh: bool = False) -> Driver: ...
 
     def at(self, priority: Priority) -> Reads: ...
 
@@ -125,12 +127,13 @@ class Collector:
             self._failures.pop(key.address, None)
             return None
         device = self._open(target)
-        run = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}[key.job]
-        return await run(target.address, device)
+        runs = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}
+        run = runs.get(key.job)
+        return await run(target.address, device) if run else None
 
     async def _inventory(self, address: str, device: Device) -> float:
         try:
-            driver = await device.driver()
+            driver = await device.driver(afresh=True)
             report = await driver.inventory(device.at(Priority.INVENTORY))
         except IolausError as error:
             self._record(address, device, error)
@@ -142,6 +145,8 @@ class Collector:
         if first:
             self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
             self._wake(Key(address, Job.LOGS), self._periods.hot_s)
+        for job in (Job.EVENTS, Job.SUBSCRIPTION):
+            self._wake(Key(address, job), 0.0)
         return self._periods.inventory_s * (0.9 + 0.2 * _phase(address))
 
     async def _hot(self, address: str, device: Device) -> float | None:
