@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from iolaus.model.endpoint import Condition, EndpointStatus, Reach
 from iolaus.model.fact import Conflict, Health, Known, PowerState, Unknown
 
 NOW = 1_700_000_000.0
+HOT = frozenset({"/redfish/v1/Systems/1", "/x"})
 
 
 def sight(
@@ -54,7 +56,7 @@ def sight(
         clock_skew_s=skew_s,
         partial=partial or {},
     )
-    return Sight(now=now, interval_s=10.0, status=status or None, report=report)
+    return Sight(now=now, interval_s=10.0, status=status or None, report=report, hot=HOT)
 
 
 def node(
@@ -121,6 +123,12 @@ def test_a_value_lasts_two_polls() -> None:
     assert found["Fresh"].status == "False"
     assert found["Fresh"].since == NOW + 20
     assert "20 s ago" in found["Healthy"].message
+
+
+def test_what_is_not_in_the_hot_set_lasts_two_inventories() -> None:
+    asset = msgspec.structs.replace(node(), resources=("/redfish/v1/Chassis/9",))
+    assert by_type(conditions(asset, sight(now=NOW + 1800)))["Healthy"].status == "True"
+    assert by_type(conditions(asset, sight(now=NOW + 1801)))["Healthy"].status == "Unknown"
 
 
 @given(st.floats(0, 1e6), st.sampled_from([*Reach, None]))

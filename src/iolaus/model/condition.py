@@ -2,8 +2,9 @@
 
 A value on a screen is believed, so the one lie this module exists to prevent is a green light that
 nobody has checked lately. A fact is good only while its endpoint answers and while it is not older
-than two polls; after that it is unknown, with the time of the last sight as the reason. A leak is
-the exception in the other direction: losing the detector never clears it.
+than two polls of its own set (the hot set is polled every few seconds, the rest with the
+inventory); after that it is unknown, with the time of the last sight as the reason. A leak is the
+exception in the other direction: losing the detector never clears it.
 
 Everything is a pure function of what is held and of `now` (seconds since 1970).
 """
@@ -35,20 +36,31 @@ LEAK_ROLE: Final = "leak"
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """From where an asset is judged: the endpoint's status and last report, the time, and how
-    often the endpoint is polled."""
+    """From where an asset is judged: the endpoint's status and last report, the time, how often
+    the hot set and the rest are polled, and which URIs are the hot set."""
 
     now: float
     interval_s: float
+    slow_interval_s: float = 900.0
     status: EndpointStatus | None = None
     report: Report | None = None
+    hot: frozenset[str] = frozenset()
 
-    @property
-    def stale_after_s(self) -> float:
-        return STALE_AFTER_POLLS * self.interval_s
+    def is_stale(self, at: float, *, interval_s: float | None = None) -> bool:
+        return self.now - at > STALE_AFTER_POLLS * (interval_s or self.interval_s)
 
-    def is_stale(self, at: float) -> bool:
-        return self.now - at > self.stale_after_s
+    def asset_interval_s(self, asset: Asset) -> float:
+        """How often power state and health of this asset are asked for."""
+        return self._interval_s(asset.resources, last_seen(asset))
+
+    def reading_interval_s(self, reading: Reading) -> float:
+        return self._interval_s((reading.uri,), reading.at)
+
+    def _interval_s(self, uris: Iterable[str], at: float) -> float:
+        if self.report is None or at > self.report.observed_at:
+            return self.interval_s
+        is_hot = any(uri.partition("#")[0] in self.hot for uri in uris)
+        return self.interval_s if is_hot else self.slow_interval_s
 
 
 def say_age(seconds: float) -> str:
@@ -71,14 +83,14 @@ def blindness(sight: Sight) -> str:
 
 
 def effective(
-    fact: Known[T] | Unknown | Conflict[T], sight: Sight
+    fact: Known[T] | Unknown | Conflict[T], sight: Sight, *, interval_s: float | None = None
 ) -> Known[T] | Unknown | Conflict[T]:
     """The fact as it may be believed now: unknown when blind or older than two polls."""
     if isinstance(fact, Unknown):
         return fact
     if why := blindness(sight):
         return Unknown(reason=why, at=fact.at)
-    if sight.is_stale(fact.at):
+    if sight.is_stale(fact.at, interval_s=interval_s):
         age = say_age(sight.now - fact.at)
         return Unknown(reason=f"last seen {age} ago, more than two polls", at=fact.at)
     return fact
@@ -93,15 +105,16 @@ def conditions(
     conflict: str = "",
 ) -> tuple[Condition, ...]:
     """All conditions of an asset. `conflict` tells of two claims to one identity, if any."""
+    interval_s = sight.asset_interval_s(asset)
     leak = leak_condition(asset.kind, sight, readings=readings, components=components)
     powered = asset.kind in POWERED or isinstance(asset.power_state, Known)
     return tuple(
         each
         for each in (
             reachable(sight),
-            fresh(sight, seen_at=last_seen(asset)),
-            healthy(asset.health, sight),
-            powered_on(asset, sight) if powered else None,
+            fresh(sight, seen_at=last_seen(asset), interval_s=interval_s),
+            healthy(asset.health, sight, interval_s=interval_s),
+            powered_on(asset, sight, interval_s=interval_s) if powered else None,
             identity_known(asset, conflict=conflict),
             leak,
             clock_sane(sight),
@@ -172,7 +185,8 @@ _REACH_NEXT: Final = {
 }
 
 
-def fresh(sight: Sight, *, seen_at: float | None) -> Condition:
+def fresh(sight: Sight, *, seen_at: float | None, interval_s: float | None = None) -> Condition:
+    interval_s = interval_s or sight.interval_s
     if seen_at is None:
         return Condition(
             type="Fresh",
@@ -182,7 +196,7 @@ def fresh(sight: Sight, *, seen_at: float | None) -> Condition:
             next_step="see the condition Reachable.",
         )
     age = sight.now - seen_at
-    if not sight.is_stale(seen_at):
+    if not sight.is_stale(seen_at, interval_s=interval_s):
         return Condition(
             type="Fresh", status="True", reason="Polled", message=f"seen {say_age(age)} ago"
         )
@@ -190,14 +204,14 @@ def fresh(sight: Sight, *, seen_at: float | None) -> Condition:
         type="Fresh",
         status="False",
         reason="Stale",
-        message=f"last seen {say_age(age)} ago; polled every {sight.interval_s:.0f} s",
+        message=f"last seen {say_age(age)} ago; polled every {interval_s:.0f} s",
         next_step="see the condition Reachable, and iolaus top nodes --sort age.",
-        since=seen_at + sight.stale_after_s,
+        since=seen_at + STALE_AFTER_POLLS * interval_s,
     )
 
 
-def healthy(fact: HealthFact, sight: Sight) -> Condition:
-    seen = effective(fact, sight)
+def healthy(fact: HealthFact, sight: Sight, *, interval_s: float | None = None) -> Condition:
+    seen = effective(fact, sight, interval_s=interval_s)
     if not isinstance(seen, Known):
         return Condition(
             type="Healthy",
@@ -217,8 +231,8 @@ def healthy(fact: HealthFact, sight: Sight) -> Condition:
     )
 
 
-def powered_on(asset: Asset, sight: Sight) -> Condition:
-    seen = effective(asset.power_state, sight)
+def powered_on(asset: Asset, sight: Sight, *, interval_s: float | None = None) -> Condition:
+    seen = effective(asset.power_state, sight, interval_s=interval_s)
     if not isinstance(seen, Known):
         return Condition(
             type="PoweredOn", status="Unknown", reason="NotKnown", message=reason_of(seen)
@@ -352,7 +366,8 @@ def leak_condition(
 
 def _leaking(wet: Sequence[Reading], sight: Sight) -> Condition:
     newest = max(each.at for each in wet)
-    old = blindness(sight) or ("silent since" if sight.is_stale(newest) else "")
+    is_old = all(sight.is_stale(r.at, interval_s=sight.reading_interval_s(r)) for r in wet)
+    old = blindness(sight) or ("silent since" if is_old else "")
     said = f"last said {say_age(sight.now - newest)} ago; {old}" if old else "now"
     return Condition(
         type="LeakFree",
@@ -368,6 +383,6 @@ def _silent_detector(detectors: Sequence[Reading], sight: Sight) -> str:
     for each in detectors:
         if leak_verdict(each) is None:
             return f"{each.name}: {each.reason or 'gives no state'}"
-        if sight.is_stale(each.at):
+        if sight.is_stale(each.at, interval_s=sight.reading_interval_s(each)):
             return f"{each.name}: silent for {say_age(sight.now - each.at)}"
     return ""

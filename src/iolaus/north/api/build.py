@@ -1,0 +1,101 @@
+"""Putting the routes together, and the OpenAPI document that follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from iolaus.north.api.discoveries import discovery_routes
+from iolaus.north.api.endpoints import endpoint_routes
+from iolaus.north.api.events import event_routes
+from iolaus.north.api.history import history_routes
+from iolaus.north.api.lists import principal_of
+from iolaus.north.api.overview import health_routes, overview_routes
+from iolaus.north.api.resources import SSE, resource_routes
+from iolaus.north.context import Context
+from iolaus.north.guard import MAX_BODY, Guard
+from iolaus.north.metrics import Metrics, metrics_route
+from iolaus.north.problems import HANDLERS
+from iolaus.north.ui import routes as pages
+
+OPENAPI_PATH = "/api/v1/openapi.json"
+
+
+def create_app(context: Context) -> Guard:
+    """The ASGI application: REST, metrics, health and pages behind the guard."""
+    litestar = build(context)
+    return Guard(litestar, auth=context.auth, clock=context.clock)
+
+
+def build(context: Context) -> Litestar:
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            *overview_routes(context),
+            *resource_routes(context),
+            *endpoint_routes(context),
+            *event_routes(context),
+            *history_routes(context),
+            *discovery_routes(context),
+        ],
+    )
+    cache: list[bytes] = []
+
+    @get(OPENAPI_PATH, include_in_schema=False, media_type=MediaType.JSON)
+    async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+        principal_of(request)
+        if not cache:
+            cache.append(_encode(request.app))
+        return Response(cache[0], media_type=MediaType.JSON)
+
+    return Litestar(
+        route_handlers=[
+            api,
+            openapi,
+            *health_routes(context),
+            metrics_route(Metrics(context)),
+            *pages(context),
+        ],
+        exception_handlers=dict(HANDLERS),
+        openapi_config=_openapi_config(context),
+        on_shutdown=[context.tasks.close],
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+
+
+def openapi_document(context: Context) -> dict[str, Any]:
+    """The OpenAPI 3.1 document as plain data."""
+    document: dict[str, Any] = msgspec.json.decode(_encode(build(context)))
+    return document
+
+
+def _encode(app: Litestar) -> bytes:
+    document = app.openapi_schema.to_schema()
+    for path in document["paths"].values():
+        listing = path.get("get", {})
+        if any(each["name"] == "watch" for each in listing.get("parameters", ())):
+            listing["responses"]["200"]["content"][SSE] = {"schema": {"type": "string"}}
+    return msgspec.json.encode(document)
+
+
+def _openapi_config(context: Context) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Iolaus",
+        version=context.version,
+        summary="The open, out-of-band control plane for AI data halls",
+        description=(
+            "Objects in Kubernetes' shape over everything a hall is made of. `status` is whole "
+            "by itself; unknown is null and its reason stands in `status.conditions`."
+        ),
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{"bearer": []}, {}],
+        render_plugins=(),
+        use_handler_docstrings=False,
+    )

@@ -1,0 +1,109 @@
+"""What the composition root hands to north: ports only, no room by name but the store's.
+
+North reads facts and writes intents. It starts work (a discovery) through a port and never knows
+who does it; so the API is tested with a store and nothing behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from iolaus.bus.port import Bus
+from iolaus.kernel.clock import Clock
+from iolaus.model.endpoint import Target
+from iolaus.north.auth import Auth
+from iolaus.north.fleet import Fleet
+from iolaus.north.tasks import TaskBook
+from iolaus.store.facts import Facts
+
+
+class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants discovered. `targets` are words (host, URL, CIDR, host range),
+    `hosts_file` the text of a hosts file. `password` is used and never kept or shown."""
+
+    targets: tuple[str, ...] = ()
+    hosts_file: str | None = None
+    user: str | None = None
+    password: str | None = None
+    credential: str | None = None
+    trust_first: bool = False
+    allow_http: bool = False
+    ssdp: bool = False
+
+    def __repr__(self) -> str:
+        return f"DiscoveryOrder(targets={self.targets!r}, user={self.user!r}, password=...)"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one address. `outcome`: "new", "known", "refused", "silent", "failed".
+    `fingerprint` is what an untrusted certificate shows."""
+
+    address: str
+    outcome: str
+    name: str | None = None
+    message: str = ""
+    next_step: str = ""
+    fingerprint: str | None = None
+
+
+class Discovers(Protocol):
+    """Starts looking. `targets` reads an order without touching the network (raises
+    `OperatorMust`, `PolicyRefused`); `run` looks, calls `on_found` for each address that
+    answered or was named, and returns when all were tried."""
+
+    def targets(self, order: DiscoveryOrder) -> Sequence[Target]: ...
+
+    async def run(self, order: DiscoveryOrder, on_found: Callable[[Found], None]) -> None: ...
+
+
+class Sample(Protocol):
+    """One point of a series: seconds since 1970, and the value in the sensor's unit."""
+
+    @property
+    def at(self) -> float: ...
+
+    @property
+    def value(self) -> float: ...
+
+
+class KeepsSeries(Protocol):
+    """Past values of a reading, oldest first; `step_s` > 0 asks for one mean per step."""
+
+    async def history(
+        self, *, endpoint: str, reading: str, since: float, until: float, step_s: float, limit: int
+    ) -> Sequence[Sample]: ...
+
+
+@dataclass(kw_only=True)
+class Context:
+    """`interval_s` is the poll of the hot set, `slow_interval_s` of the inventory. `ready` gives
+    the reason why the hall is not discovered yet, or "". `stats` are own numbers for metrics
+    (name -> value), by the composition root's choice."""
+
+    facts: Facts
+    bus: Bus
+    clock: Clock
+    auth: Auth
+    version: str
+    discover: Discovers | None = None
+    series: KeepsSeries | None = None
+    site: str = ""
+    interval_s: float = 10.0
+    slow_interval_s: float = 900.0
+    ready: Callable[[], str] = lambda: ""
+    stats: Callable[[], Mapping[str, float]] = dict
+    fleet: Fleet = field(init=False)
+    tasks: TaskBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet(
+            self.facts,
+            self.clock,
+            interval_s=self.interval_s,
+            slow_interval_s=self.slow_interval_s,
+        )
+        self.tasks = TaskBook(self.clock)

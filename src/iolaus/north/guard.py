@@ -1,0 +1,131 @@
+"""The door: every request passes here first, whatever the route.
+
+It stands before the router, so that an unknown path is guarded like a known one. It checks that
+a demo is spoken to as loopback (Host, Origin, client), finds out who asks, bounds the body's
+declared size, and puts the security headers on every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError, PolicyRefused
+from iolaus.north.auth import COOKIE, Auth, bearer, is_loopback
+from iolaus.north.problems import PROBLEM_TYPE, problem_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY: Final = 16 * 1024 * 1024
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Final = (
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Guard:
+    """An ASGI app around another; `inner` is what is guarded."""
+
+    def __init__(self, inner: Any, *, auth: Auth, clock: Clock) -> None:
+        self.inner, self.auth, self.clock = inner, auth, clock
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.inner(scope, receive, send)
+            return
+        try:
+            self._admit(scope)
+        except IolausError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        await self.inner(scope, receive, _with_headers(send))
+
+    def _admit(self, scope: Scope) -> None:
+        """Raises `PolicyRefused`; else the principal stands in the scope's state."""
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        if self.auth.demo:
+            _check_loopback(headers)
+        method = str(scope.get("method", "GET"))
+        declared = headers.get("content-length", "0")
+        if not (declared.isascii() and declared.isdigit()) or int(declared) > MAX_BODY:
+            raise _no("BodyTooLarge", f"the body may hold {MAX_BODY} bytes", "send less at once.")
+        if scope["path"] in OPEN_PATHS:
+            return
+        client = scope.get("client") or ("", 0)
+        scope.setdefault("state", {})["principal"] = self.auth.principal(
+            text=_token(headers, method), client=str(client[0]), now=self.clock.now()
+        )
+
+
+def _check_loopback(headers: MutableMapping[str, str]) -> None:
+    if not is_loopback(headers.get("host", "")):
+        why = "the demo answers only to loopback names (a page may have rebound its own)"
+        raise _no("HostRefused", why, "use http://127.0.0.1 or localhost.")
+    origin = headers.get("origin")
+    if origin and not is_loopback(urlsplit(origin).netloc):
+        raise _no("OriginRefused", "a page of another site may not ask here", "open our own.")
+
+
+def _token(headers: MutableMapping[str, str], method: str) -> str | None:
+    """A bearer token; for reading also the cookie that the pages set."""
+    text = bearer(headers.get("authorization"))
+    if text or method not in SAFE or "cookie" not in headers:
+        return text
+    try:
+        morsel = SimpleCookie(headers["cookie"]).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _with_headers(send: Send) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _ in message.get("headers", ())}
+            missing = [pair for pair in SECURITY_HEADERS if pair[0] not in present]
+            message["headers"] = [*message.get("headers", ()), *missing]
+        await send(message)
+
+    return wrapped
+
+
+async def _refuse(error: IolausError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4403, "reason": error.code})
+        return
+    problem = problem_of(error, instance=str(scope["path"]))
+    body = msgspec.json.encode(problem)
+    headers = [
+        (b"content-type", PROBLEM_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *([(b"www-authenticate", b"Bearer")] if problem.status == 401 else []),
+    ]
+    start = {"type": "http.response.start", "status": problem.status, "headers": headers}
+    await _with_headers(send)(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _no(code: str, message: str, next_step: str) -> PolicyRefused:
+    return PolicyRefused(
+        message, operation="request", subject="this server", code=code, next_step=next_step
+    )

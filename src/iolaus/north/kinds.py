@@ -1,0 +1,134 @@
+"""The nouns: one table for REST paths, the command line and `explain`.
+
+A kind is a row here and nothing else; whoever adds one adds no code path to the API or the CLI.
+"""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.north.dto.views import (
+    AssetView,
+    ComponentView,
+    EndpointView,
+    EventView,
+    FirmwareView,
+    HallView,
+    LeakView,
+    RackView,
+    SensorView,
+    View,
+)
+
+
+class Source(StrEnum):
+    """Where the objects of a kind come from."""
+
+    ASSET = "asset"
+    COMPONENT = "component"
+    SENSOR = "sensor"
+    FIRMWARE = "firmware"
+    LEAK = "leak"
+    ENDPOINT = "endpoint"
+    RACK = "rack"
+    HALL = "hall"
+    EVENT = "event"
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """`types` are the component types that the kind shows (empty: all)."""
+
+    name: str
+    plural: str
+    object: str
+    source: Source
+    view: type[View]
+    short: str = ""
+    types: tuple[str, ...] = ()
+
+    @property
+    def list_object(self) -> str:
+        return f"{self.object}List"
+
+
+def _asset(name: str, plural: str, object_: str, short: str = "") -> Kind:
+    return Kind(
+        name=name, plural=plural, object=object_, source=Source.ASSET, view=AssetView, short=short
+    )
+
+
+def _part(name: str, plural: str, object_: str, *types: str, short: str = "") -> Kind:
+    return Kind(
+        name=name,
+        plural=plural,
+        object=object_,
+        source=Source.COMPONENT,
+        view=ComponentView,
+        short=short,
+        types=types,
+    )
+
+
+KINDS: Final = (
+    _asset("node", "nodes", "Node", "no"),
+    Kind(name="rack", plural="racks", object="Rack", source=Source.RACK, view=RackView, short="ra"),
+    Kind(name="hall", plural="halls", object="Hall", source=Source.HALL, view=HallView),
+    _asset("chassis", "chassis", "Chassis"),
+    _part("component", "components", "Component", short="co"),
+    _part("gpu", "gpus", "GPU", "gpu", "accelerator"),
+    _part("nic", "nics", "NIC", "nic"),
+    _asset("dpu", "dpus", "DPU"),
+    _asset("switch", "switches", "Switch", "sw"),
+    _asset("powershelf", "powershelves", "PowerShelf", "ps"),
+    _asset("pdu", "pdus", "PDU"),
+    _asset("cdu", "cdus", "CDU"),
+    Kind(name="leak", plural="leaks", object="Leak", source=Source.LEAK, view=LeakView),
+    Kind(name="sensor", plural="sensors", object="Sensor", source=Source.SENSOR, view=SensorView),
+    Kind(
+        name="firmware",
+        plural="firmware",
+        object="Firmware",
+        source=Source.FIRMWARE,
+        view=FirmwareView,
+        short="fw",
+    ),
+    Kind(
+        name="endpoint",
+        plural="endpoints",
+        object="Endpoint",
+        source=Source.ENDPOINT,
+        view=EndpointView,
+        short="ep",
+    ),
+    Kind(
+        name="event",
+        plural="events",
+        object="Event",
+        source=Source.EVENT,
+        view=EventView,
+        short="ev",
+    ),
+)
+BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}
+NODE: Final = BY_NAME["node"]
+
+
+def find_kind(word: str) -> Kind:
+    """By singular, plural or short name. Raises `OperatorMust` with the nearest one."""
+    kind = BY_NAME.get(word.lower()) if word else None
+    if kind is not None:
+        return kind
+    near = difflib.get_close_matches(word.lower(), [each for each in BY_NAME if each], n=1)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    raise OperatorMust(
+        f"there is no such kind{hint}",
+        operation="find kind",
+        subject=word,
+        code="UnknownKind",
+        next_step="use one of: " + " ".join(kind.name for kind in KINDS),
+    )

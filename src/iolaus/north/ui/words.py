@@ -1,0 +1,73 @@
+"""How values are written on a page: short, with their unit, and never a zero for unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from markupsafe import Markup
+
+from iolaus.model.condition import say_age
+from iolaus.north.dto.views import ConditionView
+
+POWER: Final = ("node_power_w", "shelf_output_power_w", "pdu_power_w", "power_w")
+INLET: Final = ("inlet_temperature_c", "coolant_supply_temperature_c")
+_UNITS: Final = {"Cel": "°C", "[cft_i]/min": "cfm", "kW.h": "kWh", "{rev}/min": "RPM"}
+
+
+def age(seconds: float | None) -> str:
+    return "never" if seconds is None else say_age(seconds)
+
+
+def kw(watts: float | None) -> str:
+    if watts is None:
+        return "unknown"
+    if abs(watts) >= 1e6:
+        return f"{watts / 1e6:.2f} MW"
+    return f"{watts / 1e3:.2f} kW" if abs(watts) >= 1000 else f"{watts:.0f} W"
+
+
+def watts(readings: Mapping[str, float]) -> float:
+    """For a bar's length only, where nothing is as short as zero."""
+    return next((readings[name] for name in POWER if name in readings), 0.0)
+
+
+def draws(readings: Mapping[str, float]) -> str:
+    return next((kw(readings[name]) for name in POWER if name in readings), "")
+
+
+def inlet(readings: Mapping[str, float]) -> str:
+    return next((f"{readings[name]:.1f} °C" for name in INLET if name in readings), "")
+
+
+def number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e9:
+        return str(int(value))
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
+
+
+def unit(name: str) -> str:
+    return _UNITS.get(name, name)
+
+
+def leak(conditions: Iterable[ConditionView]) -> Markup | str:
+    """Dry, Leak or unknown; empty where nothing could tell."""
+    status = next((c.status for c in conditions if c.type == "LeakFree"), None)
+    if status is None:
+        return ""
+    word, tone = {"True": ("dry", ""), "False": ("LEAK", "critical")}.get(
+        status, ("unknown", "unknown")
+    )
+    return Markup('<span class="word {}">{}</span>').format(tone, word)
+
+
+FILTERS: Final = {
+    "age": age,
+    "kw": kw,
+    "watts": watts,
+    "draws": draws,
+    "inlet": inlet,
+    "number": number,
+    "unit": unit,
+    "leak": leak,
+}
