@@ -1,15 +1,16 @@
 """One device's lane: what callers use.
 
 A read becomes a flight: a place in the queue, then one GET, shared by all who ask for the same
-while it is under way, and cancelled when the last of them leaves. A write is never shared and
-never repeated, and what it may have changed is read afresh afterwards.
+while it is under way, and cancelled when the last of them leaves. Each page and each member of a
+collection is a flight of its own, so a collection never holds a slot for longer. A write is never
+shared and never repeated, and what it may have changed is read afresh afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -17,15 +18,16 @@ import msgspec
 
 from iolaus.drivers.lane.cache import Cache, key_of, touches
 from iolaus.drivers.lane.gate import Gate
-from iolaus.drivers.lane.members import read_members
 from iolaus.drivers.lane.queue import Ticket
 from iolaus.drivers.lane.rules import Heard, LaneRules, LaneStats
 from iolaus.drivers.lane.session import AfterClose, Conversation, SharedSession, wait_at_most
 from iolaus.drivers.ports import Payload, Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, WeErred
+from iolaus.wire.redfish.expand import Expander
 from iolaus.wire.redfish.port import Answer
 
+ROOT: Final = "/redfish/v1"
 GRACE_S: Final = 0.25
 SWEEP_S: Final = 30.0
 CLOSE_S: Final = 15.0
@@ -69,6 +71,7 @@ class Lane:
         self._flying: set[asyncio.Task[Answer]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self.expander = Expander()
 
     def at(self, priority: Priority, *, deadline_s: float | None = None) -> LaneReads:
         """Reading at a priority; `deadline_s` bounds each request, its wait in the queue too."""
@@ -125,7 +128,7 @@ class Lane:
 
     async def events(
         self, uri: str, last_event_id: str | None = None, *, timeout_s: float = 90.0
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """The device's event stream: no slot, but a connection. Ends when the device ends it."""
         self._require_open()
         await self._gate.open_stream()
@@ -154,6 +157,7 @@ class Lane:
         self._retire(self._gate.session)
         self._gate.share(conversation, anonymous=anonymous, after_close=after_close)
         self._cache.clear()
+        self.expander = Expander()
 
     def stats(self) -> LaneStats:
         gate = self._gate
@@ -201,6 +205,8 @@ class Lane:
         )
         if answer.status == 304:
             answer = self._unchanged(flight, kept, answer)
+        if flight.key == ROOT:
+            self.expander.learn(answer.body)
         if not flight.stale:
             now = self._clock.monotonic()
             self._cache.keep(flight.key, answer, fresh_s=flight.fresh_s, now=now)
@@ -312,7 +318,8 @@ class LaneReads:
     async def members(
         self, uri: str, *, on_gap: Callable[[str, str], None], fresh_s: float = 0.0
     ) -> Sequence[tuple[str, Payload]]:
-        return await read_members(partial(self.get, fresh_s=fresh_s), uri, on_gap=on_gap)
+        get = partial(self.get, fresh_s=fresh_s)
+        return await self._lane.expander.members(get, uri, on_gap=on_gap)
 
 
 def _later(one: float | None, other: float | None) -> float | None:
