@@ -1,0 +1,262 @@
+"""A hall of simulated machines: seats, built from a site in moments, however many.
+
+A `Seat` is one management controller in its place: an address, a name, labels, a persona, its
+tree and its life. Seats of one persona share one drawing, so a thousand nodes cost what differs
+between them. Wiring follows from where things stand: shelves of a rack feed the machines that
+have no supplies of their own, strips feed the others, coolant units serve the liquid-cooled
+machines of their rack or else their row.
+
+Naming: racks are numbered through a hall (h1-r07), nodes carry their height unit (h1-r07-u12),
+all else its word and a number (h1-r07-ps1, h1-a-cdu1).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust
+from iolaus.sim.device import Device, Latency, Options
+from iolaus.sim.hall_life import Life
+from iolaus.sim.hall_site import Placement, RackTemplate, Site
+from iolaus.sim.hall_wear import Wear, imperfections
+from iolaus.sim.hall_words import SeatTree, Words, drawing_of
+from iolaus.sim.personas import personas
+from iolaus.sim.personas.persona import Persona
+
+WORDS: Final[Mapping[str, str]] = {
+    "powershelf": "ps",
+    "pdu": "pdu",
+    "cdu": "cdu",
+    "switch": "sw",
+    "leak": "rope",
+    "chassis": "cmc",
+    "dpu": "dpu",
+}
+RACK_PITCH_M: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place for one machine, before it has an address."""
+
+    name: str
+    persona: Persona
+    labels: Mapping[str, str]
+
+
+class Seat:
+    """One device of the hall. `device` makes the engine's device of it."""
+
+    __slots__ = ("address", "labels", "latency", "life", "name", "persona", "seed", "tree", "wear")
+
+    def __init__(
+        self, spot: Spot, *, address: str, seed: int, latency: Latency, wear: Wear
+    ) -> None:
+        self.address, self.name, self.labels = address, spot.name, spot.labels
+        self.persona, self.seed, self.wear, self.latency = spot.persona, seed, wear, latency
+        own = f"{seed}/{address}"
+        job = f"{seed}/{spot.labels.get('hall')}/{spot.labels.get('row')}"
+        self.life = Life(spot.persona, seed=own, job=job, wear=wear)
+        words = Words(seed=str(seed), address=address, name=spot.name, labels=spot.labels)
+        self.tree = SeatTree(drawing_of(spot.persona), words, wear.changes)
+
+    def device(
+        self, *, accounts: Mapping[str, str] | None = None, clock: Clock | None = None
+    ) -> Device:
+        """The living device: its tree, its life and its controller's manners."""
+        device = Device(
+            self.tree,
+            name=self.name,
+            host=self.address,
+            labels=self.labels,
+            options=self.options(accounts),
+            live=self.life,
+            live_paths=self.tree.paths_that_move,
+            effects=self.life,
+            clock=clock,
+        )
+        device.clock_offset_s = self.wear.clock_offset_s
+        return device
+
+    def options(self, accounts: Mapping[str, str] | None) -> Options:
+        manners = {
+            name: getattr(self.persona.options, name) for name in Options.__dataclass_fields__
+        }
+        manners |= {"latency": self.latency, "seed": self.seed}
+        return Options(**manners | ({"accounts": accounts} if accounts else {}))
+
+
+def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
+    """Seat every machine of the site; with `nodes`, stop after so many of kind node.
+
+    Raises OperatorMust when the network has too few addresses or machines overlap in a rack.
+    """
+    spots = list(_cut(_spots(site), nodes))
+    addresses = _addresses(site, len(spots))
+    worn = imperfections(spots) if site.imperfections else {}
+    seats = [
+        Seat(
+            spot,
+            address=address,
+            seed=site.seed,
+            latency=site.latency,
+            wear=worn.get(spot.name, Wear()),
+        )
+        for spot, address in zip(spots, addresses, strict=True)
+    ]
+    _wire(seats)
+    return seats
+
+
+def _cut(spots: Iterable[Spot], nodes: int | None) -> Iterator[Spot]:
+    left = nodes
+    for spot in spots:
+        if left is not None and spot.persona.kind == "node":
+            if left == 0:
+                return
+            left -= 1
+        yield spot
+
+
+def _addresses(site: Site, wanted: int) -> list[str]:
+    """The first so many host addresses whose last byte is neither 0 nor 255."""
+    first = int(site.network.network_address)
+    found: list[str] = []
+    for number in range(site.network.num_addresses):
+        if len(found) == wanted:
+            break
+        if number % 256 not in (0, 255):
+            found.append(_dotted(first + number))
+    if len(found) < wanted:
+        raise OperatorMust(
+            f"{wanted} devices do not fit into {site.network}",
+            operation="build hall",
+            subject=site.name,
+            code="NetworkTooSmall",
+            next_step="Write a wider spec.network.cidr, such as 127.16.0.0/12.",
+        )
+    return found
+
+
+def _dotted(number: int) -> str:
+    return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _spots(site: Site) -> Iterator[Spot]:
+    for hall in site.halls:
+        racks = sum(run.count for row in hall.rows for run in row.racks)
+        width, number = (2 if racks < 100 else 3), 0
+        for row in hall.rows:
+            head = {
+                "site": site.name,
+                "hall": hall.name,
+                **hall.labels,
+                "row": row.name,
+                **row.labels,
+            }
+            column = 0
+            for run in row.racks:
+                for _ in range(run.count):
+                    number, column = number + 1, column + 1
+                    place = {
+                        **head,
+                        "rack": f"{hall.name}-r{number:0{width}}",
+                        "column": str(column),
+                        "x": f"{row.x + (column - 1) * RACK_PITCH_M:g}",
+                        "y": f"{row.y:g}",
+                    }
+                    yield from _rack(site.templates[run.template], place)
+            yield from _equipment(row.equip, f"{hall.name}-{row.name}", head)
+        yield from _equipment(hall.equip, hall.name, {"site": site.name, "hall": hall.name})
+
+
+def _rack(template: RackTemplate, place: Mapping[str, str]) -> Iterator[Spot]:
+    counted: dict[str, int] = defaultdict(int)
+    taken: dict[int, str] = {}
+    for placement in template.place:
+        persona = personas()[placement.persona]
+        for nth in range(placement.count):
+            u = placement.u + nth * placement.step if placement.u else 0
+            _check_room(template, persona, u, taken)
+            name = _name(placement, persona, u, place["rack"], counted)
+            labels = {**place, "role": persona.kind, **placement.labels}
+            if u:
+                labels |= {"u": str(u), "height": str(persona.height_u)}
+            yield Spot(name, persona, labels)
+
+
+def _check_room(template: RackTemplate, persona: Persona, u: int, taken: dict[int, str]) -> None:
+    """Machines may not overlap; what sits inside another machine (a DPU) has no height."""
+    if not u or not persona.height_u:
+        return
+    for unit in range(u, u + persona.height_u):
+        if unit > template.height_u or unit in taken:
+            what = f"U{unit} is taken by {taken[unit]}" if unit in taken else f"U{unit} is too high"
+            raise OperatorMust(
+                f"{persona.name} at U{u}: {what}",
+                operation="build hall",
+                subject=f"rack template {template.name}",
+                code="RackOverlap",
+                next_step="Correct u, count or step of the placement, or the rack's height.",
+            )
+        taken[unit] = persona.name
+
+
+def _name(
+    placement: Placement, persona: Persona, u: int, base: str, counted: dict[str, int]
+) -> str:
+    if not placement.name and u and persona.kind == "node":
+        return f"{base}-u{u:02}"
+    if not placement.name and u and persona.kind == "dpu":
+        return f"{base}-u{u:02}-dpu"
+    word = placement.name or WORDS.get(persona.kind, persona.kind)
+    counted[word] += 1
+    return f"{base}-{word}{counted[word]}"
+
+
+def _equipment(equip: Iterable[Placement], base: str, head: Mapping[str, str]) -> Iterator[Spot]:
+    counted: dict[str, int] = defaultdict(int)
+    for placement in equip:
+        persona = personas()[placement.persona]
+        for _ in range(placement.count):
+            name = _name(placement, persona, 0, base, counted)
+            yield Spot(name, persona, {**head, "role": persona.kind, **placement.labels})
+
+
+def _wire(seats: Iterable[Seat]) -> None:
+    """Connect what feeds and cools with what it feeds and cools."""
+    racks: dict[str, list[Seat]] = defaultdict(list)
+    rows: dict[tuple[str, str], list[Seat]] = defaultdict(list)
+    for seat in seats:
+        if "rack" in seat.labels:
+            racks[seat.labels["rack"]].append(seat)
+        rows[seat.labels["hall"], seat.labels.get("row", "")].append(seat)
+    for members in racks.values():
+        _feed(members)
+        _cool(members, [s for s in members if s.persona.body.family == "cdu"])
+    for members in rows.values():
+        units = [s for s in members if s.persona.body.family == "cdu" and "rack" not in s.labels]
+        _cool(members, units)
+
+
+def _feed(rack: Iterable[Seat]) -> None:
+    loads = [s for s in rack if s.persona.body.family in ("node", "switch") and s.persona.height_u]
+    for family, corded in (("shelf", False), ("pdu", True)):
+        sources = [s for s in rack if s.persona.body.family == family]
+        fed = [s.life for s in loads if bool(s.persona.body.supplies) == corded]
+        for source in sources:
+            source.life.feeds, source.life.share = fed, 1.0 / len(sources)
+
+
+def _cool(members: Iterable[Seat], units: list[Seat]) -> None:
+    fresh = [s.life for s in members if s.persona.body.liquid and s.life.coolant is None]
+    if not fresh or not units:
+        return
+    for unit in units:
+        unit.life.feeds, unit.life.share = fresh, 1.0 / len(units)
+    for n, life in enumerate(fresh):
+        life.coolant = units[n % len(units)].life

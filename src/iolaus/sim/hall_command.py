@@ -1,0 +1,57 @@
+"""`iolaus sim hall`: from a site file, or from a wanted size, to devices that listen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from iolaus.kernel.errors import IolausError
+from iolaus.sim.command import Ready, ServeOptions, print_ready, read_password, serve_devices
+from iolaus.sim.device import Device
+from iolaus.sim.hall import build_hall
+from iolaus.sim.hall_site import Site, load_site
+from iolaus.sim.hall_sizes import default_site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HallOptions:
+    """`nodes` grows the default hall, or stops a site's hall after so many nodes. `user` and
+    `password_file` overrule the site file's credentials."""
+
+    nodes: int | None = None
+    user: str | None = None
+    password_file: Path | None = None
+
+
+def hall_devices(site: Site, options: HallOptions, *, beside: Path | None = None) -> list[Device]:
+    """Every device of the site, ready to be served. A relative password file of the site is
+    looked for in the folder `beside`. Raises OperatorMust."""
+    accounts = _accounts(site, options, beside)
+    return [seat.device(accounts=accounts) for seat in build_hall(site, options.nodes)]
+
+
+def serve_hall(
+    file: Path | None,
+    *,
+    options: HallOptions | None = None,
+    serve: ServeOptions | None = None,
+    ready: Ready = print_ready,
+) -> int:
+    """Serve the hall of a site file (None: the default one) until told to stop; the exit code."""
+    options = options or HallOptions()
+    try:
+        site = default_site(options.nodes) if file is None else load_site(file)
+        devices = hall_devices(site, options, beside=file.parent if file else None)
+    except IolausError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return serve_devices(devices, serve=serve, ready=ready)
+
+
+def _accounts(site: Site, options: HallOptions, beside: Path | None) -> Mapping[str, str]:
+    file = options.password_file
+    if file is None and site.account.password_file is not None:
+        file = (beside or Path()) / site.account.password_file
+    return {options.user or site.account.user: read_password(file)}

@@ -1,0 +1,1 @@
+"""What several machines have alike: services, processors, memory, drives, adapters, power."""
