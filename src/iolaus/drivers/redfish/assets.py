@@ -25,7 +25,16 @@ import msgspec
 
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
-from iolaus.drivers.redfish.harvest import ROOT, Found, Harvest, Ownership, links_in, order, type_of
+from iolaus.drivers.redfish.harvest import (
+    ROOT,
+    Found,
+    Harvest,
+    Ownership,
+    links_in,
+    order,
+    type_of,
+    word,
+)
 from iolaus.model.asset import AssetKind
 
 HOST_EVIDENCE: Final = (
@@ -125,7 +134,7 @@ def _systems(harvest: Harvest) -> tuple[list[Found], list[str]]:
         f for f in harvest.of_type("ComputerSystem") if f[0].rpartition("/")[0].endswith("/Systems")
     ]
     listed = [(u, p) for u, p in listed if not _pseudo(u, p)]
-    virtual = [u for u, p in listed if p.get("SystemType") in VIRTUAL]
+    virtual = [u for u, p in listed if word(p, "SystemType") in VIRTUAL]
     return [(u, p) for u, p in listed if u not in virtual], virtual
 
 
@@ -157,14 +166,14 @@ def _group(uri: str, kind: AssetKind) -> Group:
 
 def _is_dpu(harvest: Harvest, uri: str, payload: Payload) -> bool:
     """It says so; or all it stands on is a card that carries network adapters."""
-    if payload.get("SystemType") == "DPU":
+    if word(payload, "SystemType") == "DPU":
         return True
     said = f"{payload.get('Model')} {payload.get('Name')} {payload.get('Description')}".split()
     if "DPU" in (word.strip("().,") for word in said):
         return True
     chassis = _chassis_of(harvest, uri, payload)
     return bool(chassis) and all(
-        harvest.resources[each].get("ChassisType") == "Card"
+        word(harvest.resources[each], "ChassisType") == "Card"
         and harvest.under(each, "NetworkAdapter")
         for each in chassis
     )
@@ -178,8 +187,10 @@ def _is_host(payload: Payload) -> bool:
 
 def _host_kind(harvest: Harvest) -> AssetKind:
     """A switch tray has a small host of its own: it is a switch if it switches and computes not."""
-    switches = [p for _, p in harvest.of_type("Switch") if p.get("SwitchType") in NETWORK_SWITCHES]
-    gpus = any(p.get("ProcessorType") == "GPU" for _, p in harvest.of_type("Processor"))
+    switches = [
+        p for _, p in harvest.of_type("Switch") if word(p, "SwitchType") in NETWORK_SWITCHES
+    ]
+    gpus = any(word(p, "ProcessorType") == "GPU" for _, p in harvest.of_type("Processor"))
     return AssetKind.SWITCH if switches and not gpus else AssetKind.NODE
 
 
@@ -187,7 +198,7 @@ def _host_of(harvest: Harvest, uri: str, payload: Payload, hosts: list[Group]) -
     """The host that this system is a satellite of: the only one, or the one it shares a chassis
     or a manager with. None: it stands alone."""
     processors = [p for _, p in harvest.under(uri, "Processor")]
-    satellite = any(p.get("ProcessorType") in ACCELERATORS for p in processors)
+    satellite = any(word(p, "ProcessorType") in ACCELERATORS for p in processors)
     if not satellite and processors:
         satellite = all(_twin(harvest, p, hosts) for p in processors)
     if not satellite:
@@ -260,18 +271,18 @@ def _roots(harvest: Harvest) -> list[str]:
     parents = _parents(harvest)
     roots = [uri for uri, _ in harvest.of_type("Chassis") if parents.get(uri) is None]
     for wanted in (HOLDERS, MAIN_CHASSIS):
-        main = [u for u in roots if harvest.resources[u].get("ChassisType") in wanted]
+        main = [u for u in roots if word(harvest.resources[u], "ChassisType") in wanted]
         if main:
             return main
     return roots
 
 
 def _chassis_kind(harvest: Harvest, uri: str, payload: Payload) -> AssetKind:
-    if payload.get("ChassisType") == "Shelf" and _has(payload, "PowerSubsystem", "Power"):
+    if word(payload, "ChassisType") == "Shelf" and _has(payload, "PowerSubsystem", "Power"):
         return AssetKind.POWER_SHELF
-    if payload.get("ChassisType") in {"HeatExchanger", "ImmersionTank"}:
+    if word(payload, "ChassisType") in {"HeatExchanger", "ImmersionTank"}:
         return AssetKind.CDU
-    if payload.get("ChassisType") == "Card" and harvest.under(uri, "NetworkAdapter"):
+    if word(payload, "ChassisType") == "Card" and harvest.under(uri, "NetworkAdapter"):
         return AssetKind.DPU
     if harvest.under(uri, "LeakDetector") and not _has(payload, "Power", "PowerSubsystem"):
         return AssetKind.LEAK
@@ -358,7 +369,7 @@ def _shared_chassis(harvest: Harvest, groups: list[Group]) -> list[Group]:
     shared = [
         Group(key=key_of(uri), kind=AssetKind.CHASSIS, primary=uri, chassis=[uri])
         for uri in roots
-        if harvest.resources[uri].get("ChassisType") in MAIN_CHASSIS
+        if word(harvest.resources[uri], "ChassisType") in MAIN_CHASSIS
     ]
     parents = _parents(harvest)
     for uri, _ in harvest.of_type("Chassis"):

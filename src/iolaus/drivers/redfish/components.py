@@ -27,7 +27,7 @@ from typing import Any, Final
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group, Hall
-from iolaus.drivers.redfish.harvest import Harvest, type_of
+from iolaus.drivers.redfish.harvest import Harvest, type_of, word
 from iolaus.model.asset import AssetKind, Component, ComponentKind
 
 COUNTED: Final = (
@@ -174,7 +174,7 @@ def unread(harvest: Harvest, hall: Hall) -> Iterator[tuple[str, ComponentKind, s
 def _processors(harvest: Harvest, hall: Hall) -> Iterator[Component]:
     twins = _twins(harvest, hall) | _told_again(harvest)
     for uri, payload in harvest.of_type("Processor"):
-        said = names.text(payload.get("ProcessorType")) or "CPU"
+        said = word(payload, "ProcessorType").strip() or "CPU"
         kind = PROCESSORS.get(said, ComponentKind.OTHER)
         if kind is not None and "/SubProcessors/" not in uri and uri not in twins:
             yield from _component(uri, payload, kind, hall)
@@ -203,7 +203,7 @@ def _twins(harvest: Harvest, hall: Hall) -> set[str]:
                 socket = names.telling(payload.get("Socket"))
                 if socket is None:
                     continue
-                seat = (names.text(payload.get("ProcessorType")), socket)
+                seat = (word(payload, "ProcessorType"), socket)
                 serial = names.telling(payload.get("SerialNumber"))
                 if seat in seen and (serial is None or seen[seat] in (None, serial)):
                     found.add(uri)
@@ -214,7 +214,7 @@ def _twins(harvest: Harvest, hall: Hall) -> set[str]:
 
 def _accelerator_devices(harvest: Harvest, hall: Hall) -> Iterator[Component]:
     """GPUs that only their PCIe function tells."""
-    if any(p.get("ProcessorType") == "GPU" for _, p in harvest.of_type("Processor")):
+    if any(word(p, "ProcessorType") == "GPU" for _, p in harvest.of_type("Processor")):
         return
     devices: dict[str, Payload] = {}
     for uri, function in harvest.of_type("PCIeFunction"):
@@ -275,8 +275,8 @@ def _boards(harvest: Harvest, hall: Hall) -> Iterator[Component]:
     primary = {group.primary for group in hall.groups}
     enclosures = {group.key for group in hall.groups if group.kind is AssetKind.CHASSIS}
     for uri, payload in harvest.of_type("Chassis"):
-        kind = payload.get("ChassisType")
-        held = kind not in {None, *MAIN_CHASSIS} or hall.owned.owner(uri) in enclosures
+        kind = word(payload, "ChassisType")
+        held = kind not in {"", *MAIN_CHASSIS} or hall.owned.owner(uri) in enclosures
         if held and uri not in primary:
             yield from _component(uri, payload, ComponentKind.BOARD, hall)
 
@@ -370,14 +370,14 @@ def memory_gib(harvest: Harvest, group: Group) -> float | None:
 
 def _present(module: Payload) -> bool:
     status = module.get("Status")
-    return not isinstance(status, dict) or status.get("State") not in NOT_COUNTED
+    return not isinstance(status, dict) or word(status, "State") not in NOT_COUNTED
 
 
 def _of_gpu(harvest: Harvest, module: Payload) -> bool:
     if "HBM" in (names.text(module.get("MemoryDeviceType")) or "").upper():
         return True
     owners = harvest.follow(module, "Processors")
-    return bool(owners) and all(p.get("ProcessorType") == "GPU" for _, p in owners)
+    return bool(owners) and all(word(p, "ProcessorType") == "GPU" for _, p in owners)
 
 
 def _named(found: list[Component]) -> Iterator[Component]:

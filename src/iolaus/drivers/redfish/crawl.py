@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from iolaus.drivers.ports import Payload, Reads, Repair
 from iolaus.drivers.redfish import repairs
-from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal, order, type_of
+from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal, order, type_of, word
 from iolaus.drivers.redfish.links import (
     COLLECTIONS,
     CROSS_LINKS,
@@ -256,7 +256,7 @@ class Crawl:
     async def _probe_functions(self) -> None:
         """PCIe functions tell an accelerator that no Processor resource tells; else they are
         not worth their requests."""
-        kinds = {str(p.get("ProcessorType")) for p in self._of("Processor")}
+        kinds = {word(p, "ProcessorType") for p in self._of("Processor")}
         if kinds & {"GPU", "Accelerator"}:
             return
         devices = [uri for device in self._of("PCIeDevice") for uri in _functions(device)]

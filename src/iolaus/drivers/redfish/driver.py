@@ -23,12 +23,14 @@ from iolaus.drivers.redfish.components import components, counts, memory_gib, un
 from iolaus.drivers.redfish.crawl import FAILURES, Crawl
 from iolaus.drivers.redfish.firmware import firmware
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
+from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
+from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
 from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
-from iolaus.model.asset import Asset, Capability, Component, Reading, Report
+from iolaus.model.asset import Asset, Capability, Component, HotUpdate, Reading, Report
 
 UNIT_WORDS: Final = MappingProxyType(
     {"Cel": "c", "W": "w", "L/min": "lpm", "%": "percent", "kPa": "kpa", "A": "a", "V": "v"}
@@ -63,6 +65,14 @@ class RedfishDriver:
 
     async def inventory(self, device: Reads) -> Report:
         return report(await self.harvest(device), driver=self.name)
+
+    async def hot(self, device: Reads, last: Report) -> HotUpdate:
+        """Power, health, temperatures and leaks of the last report's assets, read afresh."""
+        return await read_hot(device, last, repair=self.repair)
+
+    def repair(self, uri: str, payload: Payload) -> Payload:
+        """A payload after the generic repairs and this vendor's."""
+        return apply(uri, payload, (*GENERIC, *self.repairs), lambda _: None)
 
 
 async def _first_maker(device: Reads, collection: str) -> str | None:
@@ -100,12 +110,13 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
     sensed = read_readings(harvest, owner, kinds=kinds, components=named)
     able = read_capabilities(harvest, owner)
     set_up, proofs = read_settings(harvest, owner), read_certificates(harvest)
+    assets = _assets(harvest, hall, parts, sensed.readings, able)
     return Report(
         endpoint=harvest.address,
         driver=driver,
         redfish_version=names.text(harvest.root.get("RedfishVersion")),
         observed_at=harvest.at,
-        assets=_assets(harvest, hall, parts, sensed.readings, able),
+        assets=assets,
         components=parts,
         readings=sensed.readings,
         firmware=firmware(harvest, hall.owned),
@@ -119,6 +130,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
             *set_up.deviations,
             *proofs.deviations,
         ),
+        hot=hot_uris(harvest, sensed, assets),
         requests=harvest.requests,
         duration_s=harvest.duration_s,
         clock_skew_s=harvest.clock_skew_s,

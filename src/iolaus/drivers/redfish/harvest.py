@@ -20,12 +20,13 @@ from iolaus.drivers.ports import Payload
 from iolaus.model.asset import Deviation
 
 ROOT: Final = "/redfish/v1"
+MAX_URI: Final = 2_048
 Found = tuple[str, Payload]
 
 
 def normal(uri: object) -> str:
     """The one spelling of a resource's URI; "" for what cannot be one."""
-    if not isinstance(uri, str):
+    if not isinstance(uri, str) or len(uri) > MAX_URI or not uri.isprintable():
         return ""
     path = uri.split("#", 1)[0].split("?", 1)[0]
     if "://" in path[:9]:
@@ -43,6 +44,12 @@ def type_of(payload: Mapping[str, Any]) -> str:
     """ "Processor" of "#Processor.v1_20_0.Processor"; "" where the type is missing."""
     raw = payload.get("@odata.type")
     return raw.lstrip("#").split(".", 1)[0] if isinstance(raw, str) else ""
+
+
+def word(payload: Mapping[str, Any], name: str) -> str:
+    """The value of a property that the schema makes a word; "" where it is none."""
+    value = payload.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def links_in(value: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ import msgspec
 
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group
-from iolaus.drivers.redfish.harvest import Found, Harvest, type_of
+from iolaus.drivers.redfish.harvest import Found, Harvest, type_of, word
 from iolaus.model.asset import Identity, Place
 
 MAC: Final = re.compile(r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")
@@ -59,7 +59,7 @@ def _links_to(harvest: Harvest, chassis: str, systems: Mapping[str, None]) -> bo
 
 
 def _is_main(harvest: Harvest, uri: str) -> bool:
-    return harvest.resources.get(uri, {}).get("ChassisType") in MAIN_CHASSIS
+    return word(harvest.resources.get(uri, {}), "ChassisType") in MAIN_CHASSIS
 
 
 class Testimony:

@@ -127,6 +127,7 @@ CROSS_LINKS: Final = MappingProxyType(
         "PowerSupplies": "PowerSupply",
         "Fans": "Fan",
         "Switches": "Switch",
+        "ResourceBlocks": "ResourceBlock",
         "ActiveSoftwareImage": "SoftwareInventory",
         "SoftwareImages": "SoftwareInventory",
     }

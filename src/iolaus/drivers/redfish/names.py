@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+MAX_TEXT: Final = 512
 PLACEHOLDERS: Final = frozenset(
     {
         "",
@@ -58,10 +59,14 @@ TRADE_MARKS: Final = re.compile(r"\((r|tm|c)\)|[®™©]", re.IGNORECASE)
 
 
 def text(value: object) -> str | None:
-    """The value as trimmed text, or None where it says nothing (blank, or not a string)."""
+    """The value as trimmed, printable, bounded text; None where it says nothing (blank, or not a
+    string)."""
     if not isinstance(value, str):
         return None
-    return " ".join(value.replace("\x00", " ").split()) or None
+    value = value[:MAX_TEXT]
+    if not value.isprintable():
+        value = "".join(each if each.isprintable() else " " for each in value)
+    return " ".join(value.split()) or None
 
 
 def telling(value: object) -> str | None:

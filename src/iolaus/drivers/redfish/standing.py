@@ -11,7 +11,7 @@ from typing import Final
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import Group, managers_of
-from iolaus.drivers.redfish.harvest import Harvest
+from iolaus.drivers.redfish.harvest import Harvest, word
 from iolaus.model.asset import HealthFact, PowerFact
 from iolaus.model.fact import Health, Known, PowerState, Unknown
 
@@ -70,7 +70,7 @@ def bmc_firmware(harvest: Harvest, group: Group) -> str | None:
         payload = harvest.resources.get(uri, {})
         version = names.version(payload.get("FirmwareVersion"))
         if version:
-            said = payload.get("ManagerType")
+            said = word(payload, "ManagerType")
             place = MANAGER_TYPES.index(said) if said in MANAGER_TYPES else len(MANAGER_TYPES)
             found.append((place * 1000 + order, version))
     return min(found)[1] if found else None
