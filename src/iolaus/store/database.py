@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,18 @@ class Database:
     `connect` replaces how a DB-API connection is made (tests hand in failing ones)."""
 
     def __init__(self, where: Path | str, *, connect: Connect | None = None) -> None:
-        self.url = (
-            URL.create("sqlite", database=str(where))
-            if isinstance(where, Path)
-            else make_url(where)
-        )
-        self.name = self.url.database or str(self.url)
-        options: dict[str, Any] = {"creator": connect} if connect else {}
-        if self.is_sqlite and not connect:
-            options["connect_args"] = {"timeout": _BUSY_S, "check_same_thread": False}
-        self.engine: Engine = create_engine(self.url, **options)
+        try:
+            self.url = _url_of(where)
+            self.engine: Engine = create_engine(self.url, **_options(self.url, connect))
+        except (SQLAlchemyError, ImportError) as error:
+            raise OperatorMust(
+                f"it is not the address of a database that can be used here: {error}",
+                operation="open state",
+                subject="--db",
+                code="StateUnusable",
+                next_step="give an SQLAlchemy URL whose driver is installed, or leave it out.",
+            ) from error
+        self.name = self.url.database or self.url.render_as_string()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
@@ -100,6 +103,20 @@ class Database:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _url_of(where: Path | str) -> URL:
+    if isinstance(where, Path):
+        return URL.create("sqlite", database=str(where))
+    return make_url(where)
+
+
+def _options(url: URL, connect: Connect | None) -> dict[str, Any]:
+    if connect is not None:
+        return {"creator": connect}
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_S, "check_same_thread": False}}
+    return {"pool_pre_ping": True}
 
 
 def migrations_config() -> Config:
@@ -177,10 +194,9 @@ _MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
 
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    with closing(connection.cursor()) as cursor:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+            cursor.execute(f"PRAGMA {pragma}").fetchall()
 
 
 def _begin(connection: Connection) -> None:

@@ -25,13 +25,12 @@ from iolaus.kernel.errors import IolausError
 from iolaus.model.asset import Asset, HotUpdate, LogEntry, Reading, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Target
 from iolaus.store.behind import Behind, Limits
-from iolaus.store.changes import Carry, Change
+from iolaus.store.changes import Change
 from iolaus.store.database import Connect, Database
 from iolaus.store.events import EventLog, fit, fit_text
 from iolaus.store.held import Held, lay_hot, lay_report
 from iolaus.store.identity import IdentityConflict
 from iolaus.store.intake import Intake, Taken
-from iolaus.store.packing import pack
 from iolaus.store.registry import Registry
 from iolaus.store.samples import Telemetry, samples_of
 from iolaus.store.saving import (
@@ -358,8 +357,7 @@ class Facts:
         changed, self._registry.changed = self._registry.changed.union(also), set()
         for uid in changed:
             if (asset := self._registry.get(uid)) is not None:
-                carry = pack(self._intake.carries.get(uid) or Carry())
-                self._behind.put(("assets", uid), (asset, carry))
+                self._behind.put(("assets", uid), (asset, self._intake.packed_carry(uid)))
 
     def _take_loaded(self, loaded: Loaded) -> None:
         for asset, carry in loaded.assets:

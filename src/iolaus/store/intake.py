@@ -16,6 +16,7 @@ from iolaus.model.endpoint import Event, Reach
 from iolaus.store.changes import Carry, Change, Differ, View, views_of
 from iolaus.store.held import Held, drop_asset, keep_unread, lay_hot, lay_report
 from iolaus.store.identity import IdentityConflict, Verdict
+from iolaus.store.packing import pack
 from iolaus.store.registry import Registry, Sighted
 from iolaus.store.sharing import Sharing
 from iolaus.store.tell import tell_changes, tell_conflict, tell_lost, tell_verdict
@@ -65,6 +66,13 @@ class Intake:
 
     def share(self, report: Report) -> Report:
         return self._sharing.share(report, None)
+
+    def packed_carry(self, uid: str) -> bytes:
+        """What is carried for an asset, as it is now; nothing if a device's text forbids it."""
+        try:
+            return pack(self.carries.get(uid) or Carry())
+        except ValueError:
+            return pack(Carry(whole=self.carries[uid].whole))
 
     def take_hot(self, held: Held, update: HotUpdate) -> Taken:
         for reading in update.readings:
