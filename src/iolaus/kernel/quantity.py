@@ -49,6 +49,7 @@ _SPELLINGS: Final = MappingProxyType(
         "celsius": "Cel",
         "degc": "Cel",
         "degreec": "Cel",
+        "degreesc": "Cel",
         "degreescelsius": "Cel",
         "°c": "Cel",
         "f": "[degF]",

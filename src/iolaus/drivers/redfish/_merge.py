@@ -103,19 +103,26 @@ def _index_sensors(sightings: Iterable[Sighting]) -> Index:
     return index
 
 
+def _is_whole(sighting: Sighting) -> bool:
+    """Whether it shows what its chassis draws in all. A place has one such value; where the
+    device does not say that two of these are the same sensor, they still are."""
+    if sighting.kind == "Sensor":
+        return is_whole_by_name(sighting)
+    if sighting.kind == "PowerControl":
+        return sighting.pointer.startswith("/PowerControl/0/")
+    return sighting.kind == "EnvironmentMetrics" and sighting.pointer == "/PowerWatts"
+
+
 def group(sightings: Iterable[Sighting]) -> Groups:
     """Sensor key -> its sightings, the most modern first."""
     seen = sorted(sightings, key=lambda each: each.rank)
     index, groups = _index_sensors(seen), defaultdict[str, list[Sighting]](list)
     whole: dict[str, str] = {}
     for each in seen:
-        key = index.resolve(each)
-        if (each.kind == "EnvironmentMetrics" and each.pointer == "/PowerWatts") or (
-            each.kind == "Sensor" and is_whole_by_name(each)
-        ):
-            whole.setdefault(place_of(each.source), key)
-        elif each.kind == "PowerControl" and each.pointer.startswith("/PowerControl/0/"):
-            key = whole.get(place_of(each.source), key)
+        key, place = index.resolve(each), place_of(each.source)
+        if _is_whole(each):
+            key = whole.setdefault(place, key) if "#" in key else key
+            whole.setdefault(place, key)
         groups[key].append(each)
     return _without_echo(groups)
 
