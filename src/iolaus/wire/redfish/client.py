@@ -177,6 +177,7 @@ class Redfish:
         Give the same `parser` again to resume: it knows the last id and the device's `retry`.
         """
         parser = parser or sse.Parser(last_event_id=last_event_id)
+        parser.restart()
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
         if parser.last_event_id:
             headers["Last-Event-ID"] = parser.last_event_id
@@ -289,7 +290,7 @@ class Redfish:
                 raise
             return {}, (("", "syntax", f"an answer without a readable body: {error.message}"),)
 
-    def _refused(self, method: str, path: str, response: Response) -> IolausError:
+    def _refused(self, method: str, path: str, response: Response) -> DeviceRefused:
         return refusal(
             response.status,
             response.headers,
@@ -379,8 +380,16 @@ class Redfish:
         error = self._refused("POST", where, response)
         stand_in_s = sessions.basic_instead_s(response.status, error.code)
         if stand_in_s is None:
-            raise error
+            raise self._without_secret(error)
         self._basic_until = self._clock.monotonic() + stand_in_s
+
+    def _without_secret(self, error: DeviceRefused) -> DeviceRefused:
+        """Some devices repeat the password they refused."""
+        secret = self._credential.password if self._credential else ""
+        if secret and secret in error.message:
+            error.message = error.message.replace(secret, "...")
+            error.args = (error.message,)
+        return error
 
     def _begin(self, where: str, response: Response) -> None:
         try:

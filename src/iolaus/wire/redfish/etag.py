@@ -19,13 +19,14 @@ _EMPTY = frozenset({"", '""', 'W/""', "null", "None"})
 def read_etag(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
     """The answer's tag: the header, else `@odata.etag` of the body; None if neither is usable."""
     for tag in (headers.get("etag"), body.get("@odata.etag")):
-        if isinstance(tag, str) and usable(tag.strip()):
+        if isinstance(tag, str) and usable(tag):
             return tag.strip()
     return None
 
 
 def usable(tag: str) -> bool:
-    return tag not in _EMPTY and bool(_PLAUSIBLE.fullmatch(tag.replace('"', "")))
+    bare = tag.strip()
+    return bare not in _EMPTY and bool(_PLAUSIBLE.fullmatch(bare.replace('"', "")))
 
 
 def for_if_match(tag: str) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ def for_if_match(tag: str) -> tuple[str, ...]:
     opaque = tag.strip().removeprefix("W/").strip('"')
     plain = re.sub(r"[-;](?:gzip|br|deflate)$", "", opaque)
     wanted = (tag.strip(), f'"{opaque}"', f'"{plain}"', f'W/"{plain}"')
-    return tuple(dict.fromkeys(wanted)) if usable(tag.strip()) else ()
+    return tuple(dict.fromkeys(wanted)) if usable(tag) else ()
 
 
 def for_if_none_match(tag: str) -> str:

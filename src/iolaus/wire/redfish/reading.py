@@ -142,7 +142,8 @@ def _number(kind: type, given: Any, where: str, notes: list[Deviation]) -> Any:
         return _MISFIT
     if not fits:
         return _MISFIT
-    _note(notes, where, given, kind.__name__)
+    if isinstance(given, str):
+        _note(notes, where, given, kind.__name__)
     return kind(number)
 
 

@@ -38,6 +38,10 @@ class Parser:
         self.retry_s: float | None = None
         self.dropped = 0
         self._max_line, self._max_event = max_line, max_event
+        self.restart()
+
+    def restart(self) -> None:
+        """A new stream begins: what was half read of the old one is void, id and retry stay."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun = self._after_cr = self._skipping = False
         self._line: list[str] = []
