@@ -210,26 +210,24 @@ class _Reader:
         return found
 
     async def entries(self, uri: str, *, limit: int) -> list[LogEntry]:
-        """The newest entries of one log, oldest first. Pages are followed within bounds; where
-        the first page turns out to be the oldest and pages are numbered, the last is fetched."""
-        found: dict[str, LogEntry] = {}
-        linked: list[str] = []
+        """The newest entries of one log, oldest first, over a bounded number of pages."""
+        found: dict[str, LogEntry | None] = {}
         seen: set[str] = set()
         page: str | None = uri
         while page and page not in seen and len(seen) < MAX_PAGES and len(found) < MAX_ENTRIES:
             seen.add(page)
             body, at = await self.body(page)
-            for each, entry in _listed(body):
-                if entry is None:
-                    linked.append(each)
-                else:
-                    found[each] = parse_entry(each, entry, at)
-            page = _next_page(body, seen=len(found) + len(linked), limit=limit)
-        for each in _newest(linked, limit):
+            listed = [
+                (each, None if entry is None else parse_entry(each, entry, at))
+                for each, entry in _listed(body)
+            ]
+            found.update(listed)
+            page = _next_page(body, listed, limit=limit)
+        for each in _newest([uri for uri, entry in found.items() if entry is None], limit):
             payload, at = await self.body(each)
             if payload:
                 found[each] = parse_entry(each, payload, at)
-        return in_order(found.values())
+        return in_order(entry for entry in found.values() if entry is not None)
 
 
 def _listed(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
@@ -244,13 +242,26 @@ def _listed(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any] | 
 _SKIP: Final = re.compile(r"([?&]\$skip=)(\d{1,9})")
 
 
-def _next_page(body: Mapping[str, Any], *, seen: int, limit: int) -> str | None:
-    """Where to read on: the next link, or, where that skips by number, the last `limit`."""
+def _newest_first(listed: Sequence[tuple[str, LogEntry | None]]) -> bool:
+    told = [entry for _, entry in listed if entry is not None]
+    if len(told) > 1:
+        return in_order(told)[0] is not told[0]
+    return len(listed) > 1 and _tail_number(listed[0][0]) > _tail_number(listed[-1][0])
+
+
+def _next_page(
+    body: Mapping[str, Any], listed: Sequence[tuple[str, LogEntry | None]], *, limit: int
+) -> str | None:
+    """Where to read on. A page that begins with the newest and holds enough is the last one
+    needed; one that begins with the oldest is followed, by a leap where its link skips by
+    number."""
     link, total = body.get("Members@odata.nextLink"), body.get("Members@odata.count")
     if not isinstance(link, str) or not link.startswith("/"):
         return None
+    if _newest_first(listed):
+        return link if len(listed) < limit else None
     skip = _SKIP.search(link)
-    if not skip or not isinstance(total, int) or total - limit <= int(skip[2]) or seen > limit:
+    if not skip or not isinstance(total, int) or total - limit <= int(skip[2]):
         return link
     return f"{link[: skip.start()]}{skip[1]}{total - limit}{link[skip.end() :]}"
 
