@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 import msgspec
@@ -93,10 +93,9 @@ class Connection(asyncio.Protocol):
     # the transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by isinstance
         if not self._service.connected(self):
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the loop's interface
         self.transport = None
@@ -262,13 +261,13 @@ def _date(second: int) -> bytes:
 class Mute(asyncio.Protocol):
     """Accepts a connection and never says a word."""
 
-    def __init__(self, open_now: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, open_now: set[asyncio.Transport]) -> None:
         self._open_now = open_now
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._open_now.add(transport)
+        self._transport = cast("asyncio.Transport", transport)
+        self._open_now.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the loop's interface
         if self._transport is not None:

@@ -8,29 +8,33 @@ repairs of payloads and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from iolaus.drivers.ports import Payload, Reads, Repair
+from iolaus.drivers.ports import DeviceEvent, Payload, Reads, Repair
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import Group, Hall, survey
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
 from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
 from iolaus.drivers.redfish.crawl import FAILURES, Crawl
+from iolaus.drivers.redfish.events import events
 from iolaus.drivers.redfish.firmware import firmware
+from iolaus.drivers.redfish.events import events as read_events
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
 from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
+from iolaus.drivers.redfish.logs import read_logs
+from iolaus.drivers.redfish.logs import read_logs
 from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
 from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
-from iolaus.model.asset import Asset, Capability, Component, HotUpdate, Reading, Report
+from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
 
 UNIT_WORDS: Final = MappingProxyType(
     {"Cel": "c", "W": "w", "L/min": "lpm", "%": "percent", "kPa": "kpa", "A": "a", "V": "v"}
@@ -69,6 +73,22 @@ class RedfishDriver:
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power, health, temperatures and leaks of the last report's assets, read afresh."""
         return await read_hot(device, last, repair=self.repair)
+
+    async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
+        """The newest entries of all logs, oldest first; with `since` only what is newer."""
+        return await read_logs(device, since=since, limit=limit, repair=self.repair)
+
+    def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
+        """Events by the device's stream; ends when the stream does."""
+        return events(device, last_event_id=last_event_id)
+
+    async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
+        """Entries of all logs that follow `since`, oldest first."""
+        return await read_logs(device, since=since, limit=limit, repair=self.repair)
+
+    def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
+        """Events by the device's stream; ends when the stream does."""
+        return read_events(device, last_event_id=last_event_id)
 
     def repair(self, uri: str, payload: Payload) -> Payload:
         """A payload after the generic repairs and this vendor's."""
