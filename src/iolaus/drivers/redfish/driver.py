@@ -23,12 +23,10 @@ from iolaus.drivers.redfish.components import components, counts, memory_gib, un
 from iolaus.drivers.redfish.crawl import FAILURES, Crawl
 from iolaus.drivers.redfish.events import events
 from iolaus.drivers.redfish.firmware import firmware
-from iolaus.drivers.redfish.events import events as read_events
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
 from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
-from iolaus.drivers.redfish.logs import read_logs
 from iolaus.drivers.redfish.logs import read_logs
 from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
@@ -81,14 +79,6 @@ class RedfishDriver:
     def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
         """Events by the device's stream; ends when the stream does."""
         return events(device, last_event_id=last_event_id)
-
-    async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
-        """Entries of all logs that follow `since`, oldest first."""
-        return await read_logs(device, since=since, limit=limit, repair=self.repair)
-
-    def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
-        """Events by the device's stream; ends when the stream does."""
-        return read_events(device, last_event_id=last_event_id)
 
     def repair(self, uri: str, payload: Payload) -> Payload:
         """A payload after the generic repairs and this vendor's."""
