@@ -186,6 +186,7 @@ _MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
     "EROFS": _READ_ONLY,
     "EPERM": _READ_ONLY,
     "ENOTDIR": _READ_ONLY,
+    "EISDIR": _READ_ONLY,
     "EEXIST": _READ_ONLY,
     "SQLITE_BUSY": _LOCKED,
     "SQLITE_LOCKED": _LOCKED,

@@ -171,7 +171,7 @@ class Duck:
     def _explain(self, error: Exception) -> IolausError | None:
         """None for an error that only a damaged file explains."""
         text, name = _first_line(error), str(self._path)
-        if "lock" in text.casefold() and "file" in text.casefold():
+        if "set lock on file" in text or "Conflicting lock" in text:
             return OperatorMust(
                 "another program holds it",
                 operation="open telemetry history",

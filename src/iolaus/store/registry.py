@@ -111,10 +111,14 @@ class Registry:
     ) -> dict[str, str]:
         found = {}
         for key in seen.keys() & places.keys():
-            known = self._assets[places[key]]
-            likeness = compare(known.identity, seen[key].identity, in_place=True)
-            moved = likeness is Likeness.UNCLEAR and self._movable(seen[key], live, {known.uid})
-            if likeness is not Likeness.OTHER and not moved:
+            known, asset = self._assets[places[key]], seen[key]
+            likeness = compare(known.identity, asset.identity, in_place=True)
+            if likeness is Likeness.UNCLEAR and (
+                any(_is_same(self._assets[uid], asset) for uid in places.values())
+                or self._movable(asset, live, {known.uid})
+            ):
+                continue
+            if likeness is not Likeness.OTHER:
                 found[key] = known.uid
         return found
 
@@ -130,10 +134,12 @@ class Registry:
         found: dict[str, str] = {}
         for key in [key for key in seen if key not in mine]:
             same = [k for k, a in free.items() if _is_same(a, seen[key])]
-            if not same and key not in places:
-                same = _only_one_left(seen, free, mine, key)
             if len(same) == 1:
                 found[key] = free.pop(same[0]).uid
+        for key in [key for key in seen if key not in mine and key not in places]:
+            left = _only_one_left(seen, free, {**mine, **found}, key)
+            if left and key not in found:
+                found[key] = free.pop(left[0]).uid
         return found
 
     def _stay(self, uid: str, live: Live) -> Verdict:
@@ -249,7 +255,7 @@ def _only_one_left(
 ) -> list[str]:
     """One of a kind is unaccounted for and one of it is new, and nothing says they differ."""
     kind = seen[key].kind
-    left = [k for k, a in free.items() if a.kind is kind and a.present and k not in seen]
+    left = [k for k, a in free.items() if a.kind is kind and a.present]
     fresh = [k for k, asset in seen.items() if asset.kind is kind and k not in mine]
     if len(left) != 1 or len(fresh) != 1:
         return []

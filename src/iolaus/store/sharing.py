@@ -90,8 +90,7 @@ class Sharing:
         part = self.slim(part)
         if not isinstance(part, _VALUES):
             return part
-        types = type(getattr(part, "value", None)), type(getattr(part, "staged", None))
-        return self._pool.setdefault((types, part), part)
+        return self._pool.setdefault((_types(part), part), part)
 
     def _mapping(self, value: dict[str, Any]) -> Mapping[str, Any]:
         if not value:
@@ -106,5 +105,8 @@ def _alike(before: Any, after: Any) -> bool:
     """Equal, and equal in type: a setting of 1 is not one of True."""
     if before is after:
         return True
-    value = getattr(before, "value", None), getattr(after, "value", None)
-    return type(value[0]) is type(value[1]) and before == after
+    return _types(before) == _types(after) and before == after
+
+
+def _types(part: Any) -> tuple[type, type]:
+    return type(getattr(part, "value", None)), type(getattr(part, "staged", None))
