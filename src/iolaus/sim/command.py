@@ -31,6 +31,7 @@ from iolaus.sim.tls import Authority
 from iolaus.sim.tree import TemplateTree
 
 DEFAULT_PORT = 8443
+_PARENT = os.getppid()
 Ready = Callable[[Mapping[str, Any]], None]
 
 
@@ -105,10 +106,13 @@ async def run(
     serve: ServeOptions,
     ready: Ready,
     stop: asyncio.Event | None = None,
+    signals: bool = True,
 ) -> None:
-    """Serve until `stop` is set (or a signal comes). Raises `OperatorMust`."""
+    """Serve until `stop` is set or, with `signals`, one comes. Raises `OperatorMust`."""
     stop = stop or asyncio.Event()
-    _stop_on_signals(stop)
+    watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
+    if signals:
+        _stop_on_signals(stop)
     rules = load_rules(serve.faults) if serve.faults is not None else []
     authority = Authority(serve.tls_dir) if serve.tls else None
     hall = Hall(devices, subnet=serve.subnet, port=serve.port, tls=serve.tls, authority=authority)
@@ -119,11 +123,10 @@ async def run(
             await oracle.start()
         hall.inject(*rules)
         ready(_ready_line(hall, oracle, serve.hosts_out))
-        watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
         await stop.wait()
+    finally:
         if watching is not None:
             watching.cancel()
-    finally:
         if oracle is not None:
             await oracle.stop()
         await hall.stop()
@@ -223,8 +226,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 async def _follow_parent(stop: asyncio.Event) -> None:
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110  another process's end is no event of ours
+    while os.getppid() == _PARENT:  # noqa: ASYNC110  another process's end is no event of ours
         await asyncio.sleep(0.5)
     stop.set()
 

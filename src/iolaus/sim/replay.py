@@ -59,9 +59,7 @@ def read_captures(paths: list[Path]) -> Iterator[Capture]:
     for path in paths:
         if path.is_dir() and not _is_capture(path):
             inner = [p for p in sorted(path.iterdir()) if _is_capture(p)]
-            if not inner:
-                raise _unusable(path, "holds neither a Redfish tree nor captures")
-            yield from (read_capture(p) for p in inner)
+            yield from (read_capture(p) for p in inner or [path])
         else:
             yield read_capture(path)
 
@@ -69,10 +67,8 @@ def read_captures(paths: list[Path]) -> Iterator[Capture]:
 def _is_capture(path: Path) -> bool:
     if not path.is_dir():
         return path.suffixes[-2:] in ([".tar", ".xz"], [".tar", ".gz"]) or path.suffix == ".tar"
-    roots = ("redfish/v1/index.json", "v1/index.json", "*/redfish/v1/index.json", "redfish/v1/*")
-    if any(next(path.glob(root), None) for root in roots):
-        return True
-    return (path / "index.json").exists()
+    roots = ("redfish/v1/*", "v1/index.json", "index.json")
+    return any(next(path.glob(root), None) is not None for root in roots)
 
 
 def _from_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

@@ -38,7 +38,7 @@ class Place:
         self._state = self._wanted = "refuse"
         self._server: asyncio.Server | None = None
         self._moving: asyncio.Task[None] | None = None
-        self._silent: set[asyncio.BaseTransport] = set()
+        self._silent: set[asyncio.Transport] = set()
         self._tls = None
         scheme = "https" if authority else "http"
         device.address = f"{scheme}://{device.host}" + ("" if port == 443 else f":{port}")
@@ -110,8 +110,7 @@ class Place:
         for connection in list(self.front.connections):
             connection.reset()
         for transport in list(self._silent):
-            if isinstance(transport, asyncio.Transport):
-                transport.abort()
+            transport.abort()
         self._state = "refuse"
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from iolaus.sim.device import Device
 from iolaus.sim.rules import Rule
@@ -63,6 +65,13 @@ async def played(
         connector = aiohttp.TCPConnector(ssl=False)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         yield Played(hall, lambda found: Client(session, found.address))
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that a simulator's own process runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
