@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -320,6 +320,10 @@ class LaneReads:
     ) -> Sequence[tuple[str, Payload]]:
         get = partial(self.get, fresh_s=fresh_s)
         return await self._lane.expander.members(get, uri, on_gap=on_gap)
+
+    def events(self, uri: str, last_event_id: str | None = None) -> AsyncIterator[Any]:
+        """The device's event stream; see `Lane.events`."""
+        return self._lane.events(uri, last_event_id)
 
 
 def _later(one: float | None, other: float | None) -> float | None:

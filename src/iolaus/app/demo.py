@@ -1,0 +1,159 @@
+"""`iolaus up`: a server, and a simulated hall beside it unless it was declined.
+
+The hall is another process that talks HTTPS on loopback addresses, exactly as a real one would be
+reached. Its password is made up for this run and passed in the environment; its certificates are
+pinned from the hosts file that it writes. The state of a demonstration lives in a folder that is
+removed at the end, unless the operator named one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from iolaus.app.banner import Banner
+from iolaus.app.house import House, HouseOptions, make_server, open_house
+from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.observe.targets import load_hosts
+
+log = structlog.get_logger(__name__)
+START_S = 120.0
+
+
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`nodes` and `site` shape the simulated hall. `state_dir` None keeps nothing."""
+
+    nodes: int | None = None
+    site: Path | None = None
+    listen: str = "127.0.0.1:8080"
+    state_dir: Path | None = None
+    simulate: bool = True
+
+
+async def up(options: UpOptions) -> None:
+    """Serve until SIGINT or SIGTERM; nothing is left behind."""
+    kept = options.state_dir
+    state_dir = kept or Path(tempfile.mkdtemp(prefix="iolaus-up-"))
+    try:
+        house_options = HouseOptions(state_dir=state_dir, listen=options.listen, demo=True)
+        async with open_house(house_options) as house:
+            if not options.simulate:
+                await _serve(house, Banner(house, hall=None))
+                return
+            async with simulated_hall(options, state_dir) as (hosts, password):
+                take_on(house, hosts, password)
+                await _serve(house, Banner(house, hall=options.site))
+    finally:
+        if kept is None:
+            shutil.rmtree(state_dir, ignore_errors=True)
+
+
+async def _serve(house: House, banner: Banner) -> None:
+    server = make_server(house)
+    house.begin_all(spread=False)
+    telling = asyncio.create_task(banner.tell(lambda: server.started))
+    try:
+        await server.serve()
+    except SystemExit:
+        raise _port_taken(house.options.listen) from None
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+def take_on(house: House, hosts: Path, password: str) -> None:
+    """Make the simulated hall's endpoints targets, pinned, with the hall's account."""
+    house.state.secrets.put("simulated-hall", user="root", password=password)
+    for target in load_hosts(hosts):
+        house.state.facts.put_target(msgspec.structs.replace(target, credential="simulated-hall"))
+
+
+@asynccontextmanager
+async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[tuple[Path, str]]:
+    """A running hall: its hosts file and its password. Ends with this process, however it ends.
+
+    Raises `OperatorMust` when the site file is wrong, `WeErred` when it does not start."""
+    hosts, password = state_dir / "simulated-hosts.yaml", secrets.token_urlsafe(18)
+    command = [sys.executable, "-m", "iolaus", "sim", "hall", "--port", "0", "--with-parent"]
+    command += ["--hosts-out", str(hosts)]
+    command += ["--nodes", str(options.nodes)] if options.nodes is not None else []
+    command += [str(options.site)] if options.site is not None else []
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "IOLAUS_SIM_PASSWORD": password},
+        start_new_session=True,
+    )
+    try:
+        await _until_ready(process)
+        yield hosts, password
+    finally:
+        await _end(process)
+
+
+async def _until_ready(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(START_S):
+            line = await process.stdout.readline()
+            if not line:
+                said = (await process.stderr.read()).decode(errors="replace").strip()
+                raise _not_started(said, await process.wait())
+    except TimeoutError:
+        raise _not_started(f"no sign of life in {START_S:.0f} s", 1) from None
+    ready: dict[str, Any] = json.loads(line)
+    asyncio.get_running_loop().create_task(_drain(process.stderr))
+    return ready
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    """Pass the hall's own messages on, so that its pipe never fills."""
+    while line := await stream.readline():
+        sys.stderr.write(line.decode(errors="replace"))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(5):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _not_started(said: str, code: int) -> IolausError:
+    kind = OperatorMust if code == OperatorMust.exit_code else WeErred
+    return kind(
+        said or f"it ended with code {code}",
+        operation="start",
+        subject="the simulated hall",
+        code="SimulatorNotStarted",
+        next_step="see the message; `iolaus sim hall FILE` shows it alone.",
+    )
+
+
+def _port_taken(listen: str) -> OperatorMust:
+    return OperatorMust(
+        "the address is in use or may not be bound",
+        operation="listen on",
+        subject=listen,
+        code="AddressInUse",
+        next_step="stop what listens there, or choose another with --listen 127.0.0.1:PORT.",
+    )

@@ -1,0 +1,115 @@
+"""North's order to discover, carried out by observe: words to targets, probes, credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from iolaus.drivers.probe import ProbeResult, probe
+from iolaus.kernel.clock import Clock
+from iolaus.model.endpoint import Target
+from iolaus.north.context import DiscoveryOrder, Found
+from iolaus.observe.discover import Discovery, Outcome
+from iolaus.observe.ssdp import search
+from iolaus.observe.targets import parse_hosts, parse_target, unique
+from iolaus.store.facts import Facts
+from iolaus.store.secrets import Secrets
+from iolaus.wire.redfish.port import Trust
+from iolaus.wire.redfish.transport import open_transport
+
+
+async def probe_target(target: Target, *, ca_file: str | None = None) -> ProbeResult:
+    """Look at a target once, judging its certificate by its pin or by an authority."""
+    trust = Trust(
+        fingerprint=target.fingerprint,
+        ca_file=ca_file,
+        insecure_http=target.address.startswith("http://"),
+    )
+    async with open_transport(trust) as transport:
+        return await probe(target.address, transport)
+
+
+class Discoverer:
+    """`begin(address)` starts collecting what was taken on."""
+
+    def __init__(
+        self,
+        *,
+        facts: Facts,
+        secrets: Secrets,
+        clock: Clock,
+        begin: Callable[[str], None],
+        ca_file: str | None = None,
+    ) -> None:
+        self._facts, self._secrets, self._clock = facts, secrets, clock
+        self._begin, self._ca_file = begin, ca_file
+
+    def targets(self, order: DiscoveryOrder) -> Sequence[Target]:
+        """Read an order without touching the network."""
+        named, ranged = self._read(order)
+        return [*named, *ranged]
+
+    async def run(self, order: DiscoveryOrder, on_found: Callable[[Found], None]) -> None:
+        """Probe everything that the order names, and take on what answers."""
+        login = self._login(order)
+        named, ranged = self._read(order, login)
+        if order.ssdp:
+            found = [Target(address=address) for address in await search(clock=self._clock)]
+            ranged = unique([*ranged, *with_login(login, found)])
+        discovery = Discovery(picture=self._facts, probe=self._probe, begin=self._begin)
+
+        def tell(outcome: Outcome) -> None:
+            on_found(
+                Found(
+                    address=outcome.address,
+                    outcome=outcome.outcome,
+                    name=outcome.name,
+                    message=outcome.message,
+                    next_step=outcome.next_step,
+                    fingerprint=outcome.fingerprint,
+                )
+            )
+
+        await discovery.run(named, ranged, tell, trust_first=order.trust_first)
+
+    async def _probe(self, target: Target) -> ProbeResult:
+        return await probe_target(target, ca_file=self._ca_file)
+
+    def _read(
+        self, order: DiscoveryOrder, login: str | None = None
+    ) -> tuple[list[Target], list[Target]]:
+        named: list[Target] = []
+        ranged: list[Target] = []
+        for word in order.targets:
+            found, is_named = parse_target(word, allow_http=order.allow_http)
+            (named if is_named else ranged).extend(found)
+        if order.hosts_file:
+            named += parse_hosts(
+                order.hosts_file, subject="hosts file", allow_http=order.allow_http
+            )
+        named = unique(with_login(login, named))
+        known = {target.address for target in named}
+        ranged = [t for t in unique(with_login(login, ranged)) if t.address not in known]
+        return named, ranged
+
+    def _login(self, order: DiscoveryOrder) -> str | None:
+        """The credential that the order names; a password that came along is sealed away under
+        a name of its own, so that it never replaces another device's."""
+        if order.credential or order.user is None or order.password is None:
+            return order.credential
+        for name in self._secrets.names():
+            kept = self._secrets.get(name)
+            if kept and (kept.user, kept.password) == (order.user, order.password):
+                return name
+        number = 1 + len(self._secrets.names())
+        name = f"{order.user}-{number}"
+        self._secrets.put(name, user=order.user, password=order.password)
+        return name
+
+
+def with_login(name: str | None, targets: Sequence[Target]) -> list[Target]:
+    """The targets with this credential, unless they name their own."""
+    if name is None:
+        return list(targets)
+    return [t if t.credential else replace(t, credential=name) for t in targets]

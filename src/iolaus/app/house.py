@@ -1,0 +1,251 @@
+"""What a server is made of, opened in order and closed in the opposite one.
+
+Closing matters as much as opening: every session on every device is deleted, what was read is on
+disk, and no task is left. If this process is killed instead, the next one finds the same state and
+reaps the sessions; there is no other start path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from iolaus import __version__
+from iolaus.app.discovering import Discoverer
+from iolaus.bus.local import LocalBus
+from iolaus.drivers.lane import Lanes, redfish_conversations
+from iolaus.kernel.clock import Clock, WallClock
+from iolaus.loop import Loop
+from iolaus.model.endpoint import Target
+from iolaus.north.api.build import create_app
+from iolaus.north.auth import Auth, TokenFile
+from iolaus.north.context import Context
+from iolaus.observe.collect import Collector, Job, Key, Periods
+from iolaus.observe.devices import Devices
+from iolaus.observe.events import Follower, Intake
+from iolaus.observe.subscribe import Receiver, Subscriber
+from iolaus.store.state import State, open_state
+from iolaus.wire.redfish.port import Credential
+
+TOKENS = "tokens.json"
+Serve = Callable[[Hashable], Awaitable[float | None]]
+WORKERS: Mapping[Job, int] = {
+    Job.INVENTORY: 96,
+    Job.HOT: 512,
+    Job.LOGS: 32,
+    Job.EVENTS: 20_000,
+    Job.SUBSCRIPTION: 64,
+}
+
+
+class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`demo` lets loopback in without a token. `receiver_url` is where devices can push events
+    to (it ends in /redfish-events); None subscribes nowhere."""
+
+    state_dir: Path
+    listen: str = "127.0.0.1:8080"
+    demo: bool = False
+    site: str = ""
+    ca_file: str | None = None
+    receiver_url: str | None = None
+    periods: Periods = Periods()
+    database: str | None = None
+
+
+class House:
+    """An open house: its state, its lanes, and what keeps the picture true."""
+
+    def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
+        self.options, self.state, self.clock = options, state, clock
+        self.bus = LocalBus()
+        self.lanes = Lanes(
+            redfish_conversations(
+                clock, ledger=state.sessions, ca_file=options.ca_file, insecure_http=True
+            ),
+            clock,
+        )
+        self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
+        self.collector = Collector(
+            picture=state.facts,
+            open_device=self.devices.open,
+            clock=clock,
+            wake=self.wake,
+            periods=options.periods,
+        )
+        self.intake = Intake(picture=state.facts, clock=clock, wake=self.wake)
+        self.follower = Follower(
+            picture=state.facts,
+            open_device=self.devices.open,
+            intake=self.intake,
+            clock=clock,
+            wake=self.wake,
+        )
+        self.receiver = _receiver(options, clock)
+        self.loops = {job: self._loop(job) for job in Job}
+        self.discoverer = Discoverer(
+            facts=state.facts,
+            secrets=state.secrets,
+            clock=clock,
+            ca_file=options.ca_file,
+            begin=self.collector.begin,
+        )
+
+    def wake(self, key: Key, after_s: float) -> None:
+        self.loops[key.job].wake(key, after_s=after_s)
+
+    def credential_of(self, target: Target) -> Credential | None:
+        login = self.state.secrets.login_for(target.address, name=target.credential)
+        return Credential(user=login.user, password=login.password) if login else None
+
+    def begin_all(self, *, spread: bool) -> None:
+        """Start collecting every known target."""
+        for held in list(self.state.facts.all_held()):
+            self.collector.begin(held.target.address, spread=spread)
+
+    def ready(self) -> str:
+        """Why the hall is not discovered yet; empty when every target was tried."""
+        held = list(self.state.facts.all_held())
+        waiting = sum(each.status is None for each in held)
+        return f"{waiting} of {len(held)} endpoints have not been tried yet" if waiting else ""
+
+    def stats(self) -> Mapping[str, float]:
+        """Our own numbers, for metrics."""
+        found = {f"loop_lag_seconds_{job}": loop.lag_s() for job, loop in self.loops.items()}
+        found["event_streams"] = float(len(self.follower.live))
+        return found
+
+    def context(self) -> Context:
+        periods = self.options.periods
+        return Context(
+            facts=self.state.facts,
+            bus=self.bus,
+            clock=self.clock,
+            auth=Auth(demo=self.options.demo, tokens=TokenFile(self.options.state_dir / TOKENS)),
+            version=__version__,
+            discover=self.discoverer,
+            series=History(self.state),
+            site=self.options.site,
+            interval_s=periods.hot_s,
+            slow_interval_s=periods.inventory_s,
+            ready=self.ready,
+            stats=self.stats,
+        )
+
+    def application(self) -> Any:
+        """The ASGI application: the API and pages, and the door that devices push events to."""
+        api, receiver = create_app(self.context()), self.receiver
+        if receiver is None:
+            return api
+        receiver.intake = self.intake
+
+        async def route(scope: Any, receive: Any, send: Any) -> None:
+            pushed = scope["type"] == "http" and scope["path"].startswith("/redfish-events/")
+            await (receiver if pushed else api)(scope, receive, send)
+
+        return route
+
+    def _loop(self, job: Job) -> Loop:
+        serve: Serve = self.collector.reconcile
+        if job is Job.EVENTS:
+            serve = self.follower.reconcile
+        elif job is Job.SUBSCRIPTION:
+            serve = self._subscriber()
+        return Loop(clock=self.clock, reconcile=serve, workers=WORKERS[job], name=job.value)
+
+    def _subscriber(self) -> Serve:
+        if self.receiver is None:
+            return _never
+        return Subscriber(
+            picture=self.state.facts,
+            open_device=self.devices.open,
+            receiver=self.receiver,
+            clock=self.clock,
+            wake=self.wake,
+        ).reconcile
+
+
+async def _never(_: Hashable) -> float | None:
+    return None
+
+
+def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
+    if options.receiver_url is None:
+        return None
+    return Receiver(url=options.receiver_url, secret=secrets.token_bytes(32), clock=clock)
+
+
+class Point(msgspec.Struct, frozen=True):
+    at: float
+    value: float
+
+
+class History:
+    """North's port to telemetry history over the store's series."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def history(
+        self, *, endpoint: str, reading: str, since: float, until: float, step_s: float, limit: int
+    ) -> Sequence[Point]:
+        """`reading` is the key of a held reading; empty where it has no past."""
+        held = self._state.facts.held(endpoint)
+        found = held.readings.get(reading) if held else None
+        uid = held.uids.get(found.asset) if held and found else None
+        if found is None or uid is None:
+            return ()
+        name = f"{found.component}/{found.name}" if found.component else found.name
+        points = min(limit, int((until - since) / step_s)) if step_s > 0 else limit
+        traces = await self._state.series.query(
+            start=since, end=until, points=max(1, points), asset=uid, name=name
+        )
+        return [Point(bucket.at, bucket.mean) for trace in traces for bucket in trace.buckets]
+
+
+@asynccontextmanager
+async def open_house(options: HouseOptions) -> AsyncIterator[House]:
+    """Open the state, start the loops; close all of it on the way out.
+
+    Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
+    clock = WallClock()
+    state = open_state(options.state_dir, clock=clock, database=options.database)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(state.close)
+        await state.start()
+        house = House(options=options, state=state, clock=clock)
+        stack.push_async_callback(house.lanes.close)
+        state.facts.on_change(house.bus.publish)
+        tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
+        stack.push_async_callback(_cancel, tasks)
+        yield house
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def make_server(house: House) -> uvicorn.Server:
+    """The HTTP server; its `serve()` returns at SIGINT or SIGTERM."""
+    host, _, port = house.options.listen.rpartition(":")
+    return uvicorn.Server(
+        uvicorn.Config(
+            house.application(),
+            host=host.strip("[]") or "127.0.0.1",
+            port=int(port),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+            ws="websockets-sansio",
+        )
+    )
