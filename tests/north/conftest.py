@@ -81,7 +81,13 @@ def client_of(context: Context, *, client: str = "127.0.0.1") -> httpx.AsyncClie
 def serving(context: Context) -> Iterator[str]:
     """The app on a free port, in a thread with its own event loop."""
     config = uvicorn.Config(
-        create_app(context), host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="on"
+        create_app(context),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
@@ -93,7 +99,6 @@ def serving(context: Context) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        server.force_exit = True
         thread.join(10)
 
 

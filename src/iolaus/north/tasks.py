@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -142,13 +142,21 @@ class TaskBook:
             log.exception("task failed", task=task.name, what=task.what)
             self._fail(status, f"our own fault: {type(error).__name__}", "see the log.", "WeErred")
         else:
-            bad = sum(status.counts.get(word, 0) for word in ("refused", "failed"))
-            status.state = State.PARTIAL if bad else State.SUCCEEDED
+            status.state = outcome(status.counts)
             status.ended_at = when(self._clock.now())
 
     def _fail(self, status: TaskStatus, message: str, next_step: str, code: str) -> None:
         status.state, status.ended_at = State.FAILED, when(self._clock.now())
         status.message, status.next_step, status.code = message, next_step, code
+
+
+def outcome(counts: Mapping[str, int]) -> State:
+    """All well, some, or none of what was named."""
+    bad = sum(counts.get(word, 0) for word in ("refused", "failed"))
+    good = sum(counts.get(word, 0) for word in ("new", "known"))
+    if not bad:
+        return State.SUCCEEDED
+    return State.PARTIAL if good else State.FAILED
 
 
 def _digest(body: bytes) -> str:

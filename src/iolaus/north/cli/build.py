@@ -1,0 +1,130 @@
+"""Putting the commands together, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import typer
+from typer.exceptions import TyperException
+
+from iolaus.kernel.errors import IolausError
+from iolaus.north.cli import discover as finding
+from iolaus.north.cli import look
+from iolaus.north.cli.columns import text
+from iolaus.north.cli.render import print_error, say
+
+EPILOG = (
+    "Kinds and selectors: docs/cli.md. Exit codes: 0 ok, 1 differences or partial, 2 usage, "
+    "3 refused, 4 unreachable, 5 not verified."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Typer commands of what needs the whole house; None: this build has it not. Each is a
+    function with Typer annotations and a docstring."""
+
+    version: str
+    up: Callable[..., Any] | None = None
+    serve: Callable[..., Any] | None = None
+    sim_replay: Callable[..., Any] | None = None
+    sim_hall: Callable[..., Any] | None = None
+    inspect: Callable[..., Any] | None = None
+    capture: Callable[..., Any] | None = None
+    doctor: Callable[..., Any] | None = None
+
+
+def build_cli(commands: Commands) -> typer.Typer:
+    app = typer.Typer(
+        name="iolaus",
+        help="The open, out-of-band control plane for AI data halls.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in ("up", "serve"):
+        _add(app, name, getattr(commands, name))
+    for name in ("get", "describe", "explain", "events", "watch", "top", "summary"):
+        app.command(name)(getattr(look, name))
+    app.command("discover")(finding.discover)
+    app.command("forget")(finding.forget)
+    for name in ("inspect", "capture", "doctor"):
+        _add(app, name, getattr(commands, name))
+    _add_sim(app, commands)
+    app.callback()(_root(commands.version))
+    return app
+
+
+def _add(app: typer.Typer, name: str, function: Callable[..., Any] | None) -> None:
+    if function is not None:
+        app.command(name)(function)
+
+
+def _add_sim(app: typer.Typer, commands: Commands) -> None:
+    if commands.sim_replay is None and commands.sim_hall is None:
+        return
+    sim = typer.Typer(
+        help="Simulated management controllers, for trying and testing.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    _add(sim, "replay", commands.sim_replay)
+    _add(sim, "hall", commands.sim_hall)
+    app.add_typer(sim, name="sim")
+
+
+def _root(version: str) -> Callable[..., None]:
+    def show_version(value: bool) -> None:
+        if value:
+            sys.stdout.write(f"iolaus {version}\n")
+            raise typer.Exit
+
+    def root(
+        version: bool = typer.Option(
+            False, "--version", callback=show_version, is_eager=True, help="Show the version."
+        ),
+    ) -> None:
+        """The open, out-of-band control plane for AI data halls."""
+
+    return root
+
+
+def run_cli(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. No traceback reaches a person."""
+    try:
+        command = typer.main.get_command(app)
+        result = command.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="iolaus",
+            standalone_mode=False,
+        )
+        return result if isinstance(result, int) else 0
+    except IolausError as error:
+        print_error(error)
+        return error.exit_code
+    except TyperException as error:
+        getattr(error, "show", lambda **_: say(str(error)))(file=sys.stderr)
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, the log the rest
+        return _our_fault(error)
+
+
+def _our_fault(error: Exception) -> int:
+    if os.environ.get("IOLAUS_DEBUG"):
+        structlog.get_logger(__name__).exception("command failed")
+    say(f"error: our own fault: {type(error).__name__}: {text(str(error))}")
+    say("  next:  set IOLAUS_DEBUG=1, run it again, and report what it prints.")
+    return 1

@@ -1,0 +1,170 @@
+"""Speaking REST: pages, watches and problems, and errors a person can act on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from iolaus.kernel.errors import (
+    DeviceSilent,
+    IolausError,
+    OperatorMust,
+    PolicyRefused,
+    Unverified,
+    WeErred,
+)
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+PAGE: Final = 500
+Flat = dict[str, Any]
+
+
+class ServerSilent(DeviceSilent):
+    """The Iolaus server does not answer."""
+
+    fault = "iolaus"
+
+
+class Client:
+    """One server. `url` and `token` default to IOLAUS_URL and IOLAUS_TOKEN."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self.url = (url or os.environ.get("IOLAUS_URL") or DEFAULT_URL).rstrip("/")
+        token = token or os.environ.get("IOLAUS_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx.Timeout(60.0, connect=5.0)
+        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+
+    def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
+        return self._answer("GET", path, query)
+
+    def post(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
+        return self._answer("POST", path, query, msgspec.json.encode(body))
+
+    def delete(self, path: str, **query: str | int | None) -> dict[str, Any]:
+        return self._answer("DELETE", path, query)
+
+    def pages(self, path: str, *, most: int | None = None, **query: str | None) -> Iterator[Flat]:
+        """Every object of a list, page by page; flat, as the DTOs are."""
+        after: str | None = None
+        given = 0
+        while True:
+            limit = PAGE if most is None else min(PAGE, most - given)
+            page = self.get(path, **query, limit=limit, **({"continue": after} if after else {}))
+            for item in page["items"]:
+                yield flat(item)
+            given += len(page["items"])
+            after = page["metadata"]["continue"]
+            if not after or (most is not None and given >= most):
+                return
+
+    def watch(self, path: str, **query: str | None) -> Iterator[tuple[str, Flat]]:
+        """(ADDED | MODIFIED | DELETED, object) for as long as the server stays."""
+        given = {name: value for name, value in query.items() if value is not None}
+        timeout = httpx.Timeout(60.0, connect=5.0)
+        try:
+            with self._http.stream(
+                "GET", self.url + path, params={**given, "watch": "1"}, timeout=timeout
+            ) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise error_of(response, operation="watch", subject=path)
+                for line in response.iter_lines():
+                    if line.startswith("data:"):
+                        told = msgspec.json.decode(line[5:])
+                        yield told["type"], flat(told["object"])
+        except httpx.HTTPError as error:
+            raise self._silent(error) from None
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None],
+        body: bytes | None = None,
+    ) -> dict[str, Any]:
+        given = {name: value for name, value in query.items() if value is not None}
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            response = self._http.request(
+                method, self.url + path, params=given, content=body, headers=headers
+            )
+        except httpx.HTTPError as error:
+            raise self._silent(error) from None
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise _bad_url(self.url, str(error)) from None
+        if response.status_code >= 400:
+            raise error_of(response, operation=method, subject=path)
+        return _object(response)
+
+    def _silent(self, error: httpx.HTTPError) -> IolausError:
+        if isinstance(error, httpx.UnsupportedProtocol):
+            return _bad_url(self.url, "not an http:// or https:// address")
+        what = "refuses the connection" if isinstance(error, httpx.ConnectError) else "is silent"
+        return ServerSilent(
+            f"the server {what}",
+            operation="ask",
+            subject=self.url,
+            code="ServerSilent",
+            next_step="start one with: iolaus up   (or set IOLAUS_URL to one that runs)",
+        )
+
+
+def flat(item: Mapping[str, Any]) -> Flat:
+    """The flat object inside a Kubernetes-like one, with its unique name as `id`."""
+    status = dict(item["status"])
+    return {**status, "id": item["metadata"]["name"]}
+
+
+def error_of(response: httpx.Response, *, operation: str, subject: str) -> IolausError:
+    """The server's problem document as the error that it was there."""
+    try:
+        problem = _object(response)
+    except IolausError:
+        problem = {}
+    kind = _KINDS.get(response.status_code, OperatorMust if response.status_code < 500 else WeErred)
+    return kind(
+        str(problem.get("detail") or f"the server answered {response.status_code}"),
+        operation=str(problem.get("operation") or operation),
+        subject=str(problem.get("subject") or subject),
+        code=str(problem.get("code") or "HttpError"),
+        next_step=str(problem.get("next_step", "look at the server's log.")),
+    )
+
+
+_KINDS: Final[Mapping[int, type[IolausError]]] = {
+    401: PolicyRefused,
+    403: PolicyRefused,
+    409: Unverified,
+    421: PolicyRefused,
+    502: DeviceSilent,
+    503: ServerSilent,
+    504: DeviceSilent,
+}
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(response.content, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise WeErred(
+            "what answers there is not Iolaus: no JSON object",
+            operation="ask",
+            subject=str(response.url),
+            code="NotIolaus",
+            next_step="check IOLAUS_URL.",
+        ) from None
+
+
+def _bad_url(url: str, why: str) -> IolausError:
+    return OperatorMust(
+        why,
+        operation="ask",
+        subject=url,
+        code="BadUrl",
+        next_step="set IOLAUS_URL to something like http://127.0.0.1:8080",
+    )

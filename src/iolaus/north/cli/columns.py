@@ -1,0 +1,231 @@
+"""Which columns each kind shows, and how a value is written in a cell.
+
+A cell never shows a guess: unknown is `-`, and what is too old to be believed carries a `?`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from iolaus.model.select import MISSING, find
+from iolaus.north.kinds import Kind
+
+Flat = Mapping[str, Any]
+Cell = Callable[[Flat], str]
+UNKNOWN: Final = "-"
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """`right` aligns numbers; `wide` shows it only with `-o wide`."""
+
+    title: str
+    cell: Cell
+    right: bool = False
+    wide: bool = False
+
+
+def column(title: str, path: str, *, wide: bool = False, right: bool = False) -> Column:
+    return Column(title=title, cell=lambda row: text(at(row, path)), wide=wide, right=right)
+
+
+def at(row: Flat, path: str) -> Any:
+    value = find(row, path.split("."))
+    return None if value is MISSING else value
+
+
+def text(value: object) -> str:
+    if value is None or value == "":
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ",".join(str(each) for each in value) or UNKNOWN
+    return printable(str(value))
+
+
+def printable(value: str) -> str:
+    """Device text without control characters: it must not drive a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in value)
+
+
+def short_age(seconds: float | None) -> str:
+    """41s, 12m, 3h, 5d; `-` if never seen."""
+    if seconds is None:
+        return UNKNOWN
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def age(row: Flat) -> str:
+    return short_age(row.get("age_s")) + ("?" if row.get("stale") else "")
+
+
+def health(row: Flat) -> str:
+    return text(row.get("health") or "Unknown")
+
+
+def power(row: Flat) -> str:
+    return text(row.get("power_state") or "Unknown")
+
+
+def watts(path: str) -> Cell:
+    def cell(row: Flat) -> str:
+        value = at(row, path)
+        if not isinstance(value, int | float):
+            return UNKNOWN
+        return f"{value / 1000:.1f} kW" if value >= 10_000 else f"{value:.0f} W"
+
+    return cell
+
+
+def count(path: str) -> Column:
+    return column(path.rpartition(".")[2].upper(), path, right=True)
+
+
+def _value(row: Flat) -> str:
+    value = row.get("value")
+    return UNKNOWN if value is None else f"{text(value)} {row.get('unit') or ''}".rstrip()
+
+
+def _healths(row: Flat) -> str:
+    counts = row.get("health") or {}
+    words = [f"{number} {word}" for word, number in counts.items() if number]
+    return ", ".join(words) or UNKNOWN
+
+
+def _gpus(row: Flat) -> str:
+    number = at(row, "counts.gpu")
+    return UNKNOWN if number is None else str(number)
+
+
+def _when(row: Flat) -> str:
+    return short_age(row.get("age_s"))
+
+
+NAME: Final = column("NAME", "name")
+IDENT: Final = column("NAME", "id")
+NODE: Final = column("NODE", "node")
+VENDOR: Final = column("VENDOR", "vendor")
+MODEL: Final = column("MODEL", "model")
+SERIAL: Final = column("SERIAL", "serial", wide=True)
+HEALTH: Final = Column(title="HEALTH", cell=health)
+AGE: Final = Column(title="AGE", cell=age, right=True)
+RACK: Final = column("RACK", "labels.rack")
+BY: Final = column("ENDPOINT", "endpoint", wide=True)
+
+_ASSET: Final = (NAME, RACK, VENDOR, MODEL, HEALTH)
+_ASSET_TAIL: Final = (SERIAL, column("FIRMWARE", "bmc_firmware", wide=True), BY, AGE)
+_PART: Final = (
+    IDENT,
+    column("TYPE", "type"),
+    VENDOR,
+    MODEL,
+    HEALTH,
+    column("FIRMWARE", "firmware"),
+    column("LOCATION", "location", wide=True),
+    SERIAL,
+    column("PART", "part_number", wide=True),
+    AGE,
+)
+_PLACE: Final = (
+    column("NODES", "nodes", right=True),
+    column("DEVICES", "devices", right=True),
+    Column(title="HEALTH", cell=_healths),
+    column("ON", "powered_on", right=True),
+    Column(title="POWER", cell=watts("power_w"), right=True),
+    column("OF", "power_known", right=True, wide=True),
+    column("INLET_C", "inlet_c", right=True),
+    column("LEAKS", "leaks", right=True),
+    AGE,
+)
+
+COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
+    "node": (
+        NAME,
+        RACK,
+        VENDOR,
+        MODEL,
+        Column(title="POWER", cell=power),
+        HEALTH,
+        Column(title="GPU", cell=_gpus, right=True),
+        Column(title="DRAW", cell=watts("readings.node_power_w"), right=True),
+        column("CPU", "counts.cpu", right=True, wide=True),
+        column("MEMORY_GIB", "memory_gib", right=True, wide=True),
+        column("HOSTNAME", "hostname", wide=True),
+        column("DEVIATIONS", "deviations", right=True, wide=True),
+        *_ASSET_TAIL,
+    ),
+    "component": _PART,
+    "gpu": _PART,
+    "nic": _PART,
+    "rack": (NAME, column("HALL", "hall"), *_PLACE),
+    "hall": (NAME, column("RACKS", "racks", right=True), *_PLACE),
+    "sensor": (
+        IDENT,
+        column("COMPONENT", "component", wide=True),
+        column("QUANTITY", "quantity"),
+        Column(title="VALUE", cell=_value, right=True),
+        column("STATUS", "status"),
+        column("ROLE", "role", wide=True),
+        column("WHY", "reason", wide=True),
+        AGE,
+    ),
+    "leak": (
+        IDENT,
+        RACK,
+        Column(title="STATE", cell=lambda row: text(row.get("state") or "Unknown")),
+        HEALTH,
+        BY,
+        AGE,
+    ),
+    "firmware": (
+        IDENT,
+        column("COMPONENT", "component"),
+        column("VERSION", "version"),
+        column("UPDATEABLE", "updateable"),
+        column("STATE", "state", wide=True),
+        column("TITLE", "name", wide=True),
+        AGE,
+    ),
+    "endpoint": (
+        NAME,
+        column("ADDRESS", "address"),
+        Column(title="STATE", cell=lambda row: text(row.get("state") or "untried")),
+        column("DRIVER", "driver"),
+        column("LATENCY_MS", "latency_ms", right=True),
+        column("SESSIONS", "sessions", right=True),
+        column("ERROR", "last_error"),
+        column("MODE", "mode", wide=True),
+        column("REDFISH", "redfish_version", wide=True),
+        column("DEVIATIONS", "deviations", right=True, wide=True),
+        AGE,
+    ),
+    "event": (
+        Column(title="AGE", cell=_when, right=True),
+        column("TYPE", "type"),
+        column("SEVERITY", "severity"),
+        column("NODE", "node"),
+        column("MESSAGE", "message"),
+        column("AT", "at", wide=True),
+        column("ENDPOINT", "endpoint", wide=True),
+        column("NAME", "name", wide=True),
+    ),
+    "cdu": (
+        *_ASSET,
+        column("FLOW_LPM", "readings.coolant_flow_lpm", right=True),
+        column("SUPPLY_C", "readings.coolant_supply_temperature_c", right=True),
+        *_ASSET_TAIL,
+    ),
+}
+_DEVICE: Final = (*_ASSET, Column(title="POWER", cell=power), *_ASSET_TAIL)
+
+
+def columns_of(kind: Kind, *, wide: bool) -> tuple[Column, ...]:
+    return tuple(each for each in COLUMNS.get(kind.name, _DEVICE) if wide or not each.wide)

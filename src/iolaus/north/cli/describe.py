@@ -1,0 +1,112 @@
+"""`describe`: one object as a page of text, from the general to the particular."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from iolaus.kernel.errors import IolausError
+from iolaus.north.cli.client import Client, Flat
+from iolaus.north.cli.columns import age, column, columns_of, short_age, text
+from iolaus.north.cli.render import plain_table
+from iolaus.north.kinds import BY_NAME, Kind, Source
+
+SKIPPED: Final = frozenset(
+    {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
+)
+PARTS: Final = ("component", "leak")
+EVENTS: Final = 10
+
+
+def describe_text(client: Client, kind: Kind, row: Flat) -> str:
+    parts = [_head(row), _fields(row), _conditions(row), _firmware(row)]
+    if kind.source is Source.ASSET:
+        parts += [_parts(client, BY_NAME[name], row["name"]) for name in PARTS]
+        parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
+    elif kind.source is Source.ENDPOINT:
+        parts.append(_events(client, f"endpoint={row['address']}"))
+    return "\n".join(part for part in parts if part)
+
+
+def _head(row: Flat) -> str:
+    stale = "  (stale: older than two polls, or no answer)" if row.get("stale") else ""
+    return f"Name: {text(row.get('id'))}\nAge:  {age(row)}{stale}\n"
+
+
+def _fields(row: Flat) -> str:
+    lines = [(name, _value(value)) for name, value in row.items() if name not in SKIPPED]
+    width = max((len(name) for name, _ in lines), default=0)
+    return "".join(f"{name.ljust(width)}  {value}\n" for name, value in lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "  ".join(f"{name}={text(each)}" for name, each in value.items()) or "-"
+    return text(value)
+
+
+def _conditions(row: Flat) -> str:
+    found = row.get("conditions") or []
+    if not found:
+        return ""
+    width = max(len(each["type"]) for each in found)
+    lines = ["Conditions:"]
+    for each in found:
+        said = ": ".join(filter(None, (each["reason"], each["message"])))
+        lines.append(f"  {each['type'].ljust(width)}  {each['status']:7}  {text(said)}")
+        if each["next_step"] and each["status"] != "True":
+            lines.append(f"  {' ' * width}           next: {text(each['next_step'])}")
+    return "\n".join(lines) + "\n"
+
+
+def _firmware(row: Flat) -> str:
+    found = row.get("firmware")
+    if not isinstance(found, list) or not found:
+        return ""
+    names = ("component", "version", "updateable", "state")
+    return "Firmware:\n" + _indented(plain_table([column(n.upper(), n) for n in names], found))
+
+
+def _parts(client: Client, kind: Kind, owner: str) -> str:
+    rows = _rows(client, kind, f"node={owner}")
+    if not rows:
+        return ""
+    return f"{kind.plural.capitalize()}:\n" + _indented(
+        plain_table(columns_of(kind, wide=False), rows)
+    )
+
+
+def _sensors(client: Client, owner: str) -> str:
+    rows = _rows(client, BY_NAME["sensor"], f"node={owner}")
+    if not rows:
+        return ""
+    oldest = max((row["age_s"] for row in rows if row["age_s"] is not None), default=None)
+    bad = [row for row in rows if row["status"] in ("Warning", "Critical")]
+    head = (
+        f"Sensors: {len(rows)}, {sum(row['value'] is None for row in rows)} without a value, "
+        f"oldest {short_age(oldest)}   (iolaus get sensors -l node={owner})\n"
+    )
+    table = plain_table(columns_of(BY_NAME["sensor"], wide=False), bad)
+    return head + (_indented(table) if bad else "")
+
+
+def _events(client: Client, selector: str) -> str:
+    kind = BY_NAME["event"]
+    rows = _rows(client, kind, selector, most=EVENTS)[::-1]
+    if not rows:
+        return "Events: none\n"
+    return "Events:\n" + _indented(plain_table(columns_of(kind, wide=False), rows))
+
+
+def _rows(client: Client, kind: Kind, selector: str, *, most: int | None = None) -> list[Flat]:
+    """What belongs to it; nothing if the server refuses (the page is still worth showing)."""
+    try:
+        path = f"/api/v1/{kind.plural}"
+        return list(client.pages(path, most=most, fieldSelector=selector))
+    except IolausError:
+        return []
+
+
+def _indented(table: str) -> str:
+    lines: Iterable[str] = table.splitlines()
+    return "".join(f"  {line}\n" for line in lines)

@@ -1,0 +1,246 @@
+"""Looking: `get`, `watch`, `describe`, `explain`, `events`, `top`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.north.cli.ask import (
+    KindWord,
+    Names,
+    OutputOption,
+    SelectorOption,
+    UrlOption,
+    fetch,
+    path_of,
+    read_kind,
+)
+from iolaus.north.cli.client import Client, Flat
+from iolaus.north.cli.columns import Column, at, columns_of, text, watts
+from iolaus.north.cli.columns import age as age_cell
+from iolaus.north.cli.describe import describe_text
+from iolaus.north.cli.explain import explain_text
+from iolaus.north.cli.render import (
+    Output,
+    plain_table,
+    print_json,
+    print_list,
+    print_one,
+    print_table,
+    say,
+    write,
+)
+from iolaus.north.kinds import BY_NAME, Kind, find_kind
+
+EVENT = BY_NAME["event"]
+WatchOption = Annotated[bool, typer.Option("-w", "--watch", help="Stay and print changes.")]
+
+
+def get(
+    kind: KindWord,
+    names: Names = None,
+    selector: SelectorOption = None,
+    output: OutputOption = Output.TABLE,
+    watch: WatchOption = False,
+    url: UrlOption = None,
+) -> None:
+    """List objects, or get some by name.
+
+    Examples: iolaus get nodes -l rack=h1-r07,health!=OK -o wide;
+    iolaus get node/h1-r07-u12 -o json
+    """
+    found, given = read_kind(kind, names)
+    client = Client(url)
+    if watch:
+        follow(client, found, given, selector=selector, output=output)
+        return
+    rows = list(fetch(client, found, given, selector=selector))
+    if len(given) == 1:
+        print_one(found, rows[0], output)
+        return
+    if not rows and output in (Output.TABLE, Output.WIDE):
+        say(_nothing(found, selector))
+        return
+    print_list(found, rows, output)
+
+
+def watch(
+    kind: KindWord,
+    names: Names = None,
+    selector: SelectorOption = None,
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = None,
+) -> None:
+    """Print objects as they change; Ctrl-C ends it.
+
+    Example: iolaus watch nodes -l health!=OK
+    """
+    found, given = read_kind(kind, names)
+    follow(Client(url), found, given, selector=selector, output=output)
+
+
+def follow(
+    client: Client, kind: Kind, names: list[str], *, selector: str | None, output: Output
+) -> None:
+    """One line for each change, for as long as the server stays."""
+    columns = columns_of(kind, wide=output is Output.WIDE)
+    word = Column(title="CHANGE", cell=lambda row: str(row["_change"]))
+    header = output in (Output.TABLE, Output.WIDE)
+    wanted = ",".join(filter(None, [selector, *names])) or None
+    for change, row in client.watch(path_of(kind), labelSelector=wanted):
+        if output is Output.JSON:
+            write(_line(change, row))
+        elif output is Output.NAME:
+            write(f"{kind.name}/{row['id']}\n")
+        else:
+            line = {**row, "_change": change}
+            write(plain_table([word, *columns], [line], header=header))
+            header = False
+
+
+def _line(change: str, row: Flat) -> str:
+    import msgspec
+
+    return msgspec.json.encode({"type": change, "object": row}).decode() + "\n"
+
+
+def describe(
+    kind: KindWord,
+    names: Names = None,
+    selector: SelectorOption = None,
+    url: UrlOption = None,
+) -> None:
+    """Show everything of an object: conditions with their next step, parts, events.
+
+    Example: iolaus describe node h1-r07-u12
+    """
+    found, given = read_kind(kind, names)
+    client = Client(url)
+    rows = list(fetch(client, found, given, selector=selector))
+    if not rows:
+        say(_nothing(found, selector))
+    for number, row in enumerate(rows):
+        write(("\n" if number else "") + describe_text(client, found, row))
+
+
+def explain(
+    path: Annotated[str, typer.Argument(metavar="KIND[.FIELD]", show_default=False)],
+) -> None:
+    """Say what the fields of a kind mean.
+
+    Examples: iolaus explain node; iolaus explain node.firmware.version
+    """
+    head, *fields = path.split(".")
+    write(explain_text(find_kind(head), fields))
+
+
+def events(
+    watch: WatchOption = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="15m, 2h, or a time.")
+    ] = None,
+    selector: SelectorOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = None,
+) -> None:
+    """Print what happened, the newest last.
+
+    Example: iolaus events --since 1h -l severity=Critical -w
+    """
+    client = Client(url)
+    query = {"labelSelector": selector, "since": since}
+    rows = list(client.pages(path_of(EVENT), most=limit, **query))[::-1]
+    if output in (Output.TABLE, Output.WIDE) and not rows and not watch:
+        say("no events" + (f" since {since}" if since else ""))
+    elif rows or not watch:
+        print_list(EVENT, rows, output)
+    if watch:
+        seen = {row["id"] for row in rows}
+        for _, row in client.watch(path_of(EVENT), **query):
+            if row["id"] not in seen:
+                write(
+                    _line("ADDED", row)
+                    if output is Output.JSON
+                    else plain_table(columns_of(EVENT, wide=False), [row], header=False)
+                )
+
+
+SORTS = {
+    "power": ("node_power_w", "power_w"),
+    "temperature": ("inlet_temperature_c", "inlet_c"),
+    "age": ("age_s", "age_s"),
+}
+TOP_NODES = (
+    Column(title="NAME", cell=lambda row: text(row["name"])),
+    Column(title="POWER", cell=watts("readings.node_power_w"), right=True),
+    Column(title="CAP", cell=watts("power_limit_w"), right=True),
+    Column(
+        title="INLET_C",
+        cell=lambda row: text(at(row, "readings.inlet_temperature_c")),
+        right=True,
+    ),
+    Column(title="HEALTH", cell=lambda row: text(row.get("health") or "Unknown")),
+    Column(title="AGE", cell=age_cell, right=True),
+)
+
+
+def top(
+    kind: Annotated[str, typer.Argument(metavar="nodes|racks")] = "nodes",
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="power|temperature|age", help="Highest first.")
+    ] = "power",
+    selector: SelectorOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="So many lines.")] = 20,
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = None,
+) -> None:
+    """Show who draws, heats or ages most.
+
+    Example: iolaus top racks --sort temperature
+    """
+    found = find_kind(kind)
+    if found.name not in ("node", "rack") or sort not in SORTS:
+        raise OperatorMust(
+            f"cannot sort {found.plural} by {sort}",
+            operation="top",
+            subject=f"{kind} --sort {sort}",
+            code="BadSort",
+            next_step=f"use nodes or racks, and --sort {'|'.join(SORTS)}.",
+        )
+    path = SORTS[sort][0 if found.name == "node" else 1]
+    path = f"readings.{path}" if found.name == "node" and sort != "age" else path
+    rows = list(fetch(Client(url), found, [], selector=selector))
+    rows.sort(key=lambda row: _rank(at(row, path)), reverse=True)
+    rows = rows[:limit]
+    if output is Output.TABLE and found.name == "node":
+        print_table(TOP_NODES, rows)
+    else:
+        print_list(found, rows, output)
+
+
+def _rank(value: object) -> float:
+    return value if isinstance(value, int | float) else float("-inf")
+
+
+def summary(output: OutputOption = Output.TABLE, url: UrlOption = None) -> None:
+    """Count everything: endpoints, health, power, leaks.
+
+    Example: iolaus summary -o json
+    """
+    found = Client(url).get("/api/v1/summary")
+    if output is not Output.TABLE:
+        print_json(found["status"])
+        return
+    for name, value in found["status"].items():
+        if isinstance(value, dict):
+            value = "  ".join(f"{k}={text(v)}" for k, v in value.items()) or "-"
+        write(f"{name.replace('_', ' '):18} {text(value)}\n")
+
+
+def _nothing(kind: Kind, selector: str | None) -> str:
+    if selector:
+        return f"no {kind.plural} match {selector}"
+    return f"no {kind.plural} yet; find some with: iolaus discover 10.0.0.0/24"
