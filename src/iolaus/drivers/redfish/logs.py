@@ -31,6 +31,7 @@ MAX_MESSAGE: Final = 2_048
 STRUCTURE_FRESH_S: Final = 3_600.0
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Repair = Callable[[str, Payload], Payload]
+GONE: Final = frozenset({404, 410})
 NOISE: Final = frozenset({"Journal", "PostCodes", "Dump", "Crashdump", "DebugTokenService"})
 """Services that hold a controller's own debugging and no events of the hardware."""
 
@@ -169,7 +170,8 @@ def _entries_link(payload: Mapping[str, Any]) -> Iterator[str]:
 
 
 class _Reader:
-    """Reads logs of one device; what fails is left out, unless nothing can be read."""
+    """Reads logs of one device. What fails is left out, unless nothing can be read; what is not
+    there (a dangling link) is no failure."""
 
     def __init__(self, device: Reads, repair: Repair) -> None:
         self._device, self._repair = device, repair
@@ -179,7 +181,8 @@ class _Reader:
         try:
             answer = await self._device.get(uri, fresh_s=fresh_s)
         except FAILURES as failure:
-            self.failure = failure
+            if not isinstance(failure, DeviceRefused) or failure.status not in GONE:
+                self.failure = failure
             return {}, 0.0
         return self._repair(normal(uri), answer.body), answer.at
 
