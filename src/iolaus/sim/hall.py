@@ -13,7 +13,7 @@ all else its word and a number (h1-r07-ps1, h1-a-cdu1).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,11 +91,11 @@ class Seat:
 
 
 def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
-    """Seat every machine of the site; with `nodes`, stop after so many of kind node.
+    """Seat every machine of the site; with `nodes`, at most so many of kind node.
 
     Raises OperatorMust when the network has too few addresses or machines overlap in a rack.
     """
-    spots = list(_cut(_spots(site), nodes))
+    spots = _thinned(list(_spots(site)), nodes)
     addresses = _addresses(site, len(spots))
     worn = imperfections(spots) if site.imperfections else {}
     seats = [
@@ -112,14 +112,19 @@ def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
     return seats
 
 
-def _cut(spots: Iterable[Spot], nodes: int | None) -> Iterator[Spot]:
-    left = nodes
+def _thinned(spots: Sequence[Spot], nodes: int | None) -> Sequence[Spot]:
+    """At most `nodes` nodes, left out evenly all over the hall so that every make remains."""
+    total = sum(spot.persona.kind == "node" for spot in spots)
+    if nodes is None or nodes >= total:
+        return spots
+    kept, number = [], 0
     for spot in spots:
-        if left is not None and spot.persona.kind == "node":
-            if left == 0:
-                return
-            left -= 1
-        yield spot
+        if spot.persona.kind == "node":
+            number += 1
+            if number * nodes // total == (number - 1) * nodes // total:
+                continue
+        kept.append(spot)
+    return kept
 
 
 def _addresses(site: Site, wanted: int) -> list[str]:

@@ -31,8 +31,8 @@ LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
 def default_site(nodes: int | None = None) -> Site:
-    """The demo hall as it is, or grown to hold at least `nodes` nodes (give the same number to
-    `build_hall` to stop there). Raises OperatorMust above 10,240."""
+    """The demo hall as it is, or sized to hold at least `nodes` nodes (give the same number to
+    `build_hall` to hold no more). Raises OperatorMust above 10,240."""
     site = packaged_site("demo")
     if nodes is None:
         return site
@@ -52,14 +52,12 @@ def nodes_of(template: RackTemplate) -> int:
 
 
 def grown(site: Site, nodes: int) -> Site:
-    """The site's first hall with its racks multiplied until they hold `nodes` nodes."""
+    """The site's first hall with as many racks of each kind as `nodes` nodes need."""
     hall = site.halls[0]
     held = sum(
         run.count * nodes_of(site.templates[run.template]) for row in hall.rows for run in row.racks
     )
     factor = nodes / held
-    if factor <= 1.0:
-        return site
     rows: list[Row] = []
     for row in hall.rows:
         rows += _repeated(row, factor, len(rows))

@@ -169,7 +169,10 @@ def live_text(name: str) -> str:
 class Sketch:
     """A tree being drawn. `put` adds a resource, `collect` a collection that fills itself."""
 
-    def __init__(self, **versions: str) -> None:
+    def __init__(self, *, slash: bool = False, **versions: str) -> None:
+        """`slash`: every link ends in "/", as some makers write them. `versions` overrule the
+        usual schema versions."""
+        self._slash = slash
         self._versions = {**VERSIONS, **versions}
         self._drawn: dict[str, Json] = {}
         self._collected: dict[str, list[str]] = {}
@@ -247,4 +250,17 @@ class Sketch:
                 "Members@odata.count": len(members),
                 "Members": all_at(members),
             }
-        return {uri(path) if path else ROOT: body for path, body in self._drawn.items()}
+        drawn = {uri(path) if path else ROOT: body for path, body in self._drawn.items()}
+        return {path: slashed(body) for path, body in drawn.items()} if self._slash else drawn
+
+
+def slashed(value: Any) -> Any:
+    """The value with a slash at the end of every link that is not into a resource."""
+    if isinstance(value, dict):
+        return {
+            name: f"{inner.rstrip('/')}/"
+            if name == "@odata.id" and "#" not in inner
+            else slashed(inner)
+            for name, inner in value.items()
+        }
+    return [slashed(inner) for inner in value] if isinstance(value, list) else value
