@@ -271,7 +271,7 @@ async def test_the_picture_is_the_same_after_a_restart(clock: JumpClock, databas
     facts.record_event(
         Event(at=T0, kind="DeviceEvent", severity="OK", endpoint=A, message="m", dedup="d")
     )
-    facts.record_logs(A, [entry(2, "2024-01-02"), entry(1, "2024-01-01")])
+    facts.record_logs(A, [entry(1), entry(2), entry(1), entry(2)])
     before = facts.held(A)
     events, history = facts.events(), await facts.history()
     await facts.close()

@@ -166,16 +166,15 @@ class Facts:
         return True
 
     def record_logs(self, address: str, entries: Iterable[LogEntry]) -> None:
-        """Keep new entries of the device's own log (bounded for each endpoint)."""
+        """Keep new entries, oldest first, of the device's own log (bounded for each endpoint)."""
         if address not in self._held:
             return
-        for entry in sorted(entries, key=lambda entry: entry.created or ""):
+        for entry in entries:
             self._logs_made += 1
-            entry = msgspec.structs.replace(
-                entry, uri=fit_text(entry.uri), message=fit_text(entry.message)
-            )
-            self._newest_logs[address] = entry.uri
-            self._behind.logs.append((self._logs_made, address, entry))
+            fitted = {"uri": fit_text(entry.uri), "message": fit_text(entry.message)}
+            self._newest_logs[address] = fitted["uri"]
+            kept = msgspec.structs.replace(entry, **fitted)
+            self._behind.logs.append((self._logs_made, address, kept))
 
     # What is known
 
@@ -259,12 +258,14 @@ class Facts:
         return tuple(found[number] for number in sorted(found, reverse=True)[:limit])
 
     async def logs(self, address: str, *, limit: int = 100) -> tuple[LogEntry, ...]:
-        """The device's own log, newest first."""
+        """The device's own log, newest first; an entry that was read twice stands once."""
         waiting = self._behind.waiting_logs()
         found = {number: entry for number, of, entry in waiting if of == address}
         old = await self._behind.read(lambda connection: load_logs(connection, address, limit))
         found = dict(old or ()) | found
-        return tuple(found[number] for number in sorted(found, reverse=True)[:limit])
+        newest = (found[number] for number in sorted(found, reverse=True))
+        once = {(entry.uri, entry.created, entry.message): entry for entry in newest}
+        return tuple(islice(once.values(), limit))
 
     # Being told, and staying
 
