@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.drivers.probe import ProbeResult, is_root, probe, vendor_hint
+from iolaus.drivers.probe import ProbeResult, is_root, probe, prober, vendor_hint
 from iolaus.kernel.errors import DeviceSilent, Unverified
-from iolaus.model.endpoint import Reach
+from iolaus.model.endpoint import Reach, Target
 from iolaus.sim.device import Device
 from iolaus.sim.rules import Rule, Select
 from iolaus.sim.server import running
@@ -66,6 +66,16 @@ async def test_a_changed_certificate_is_shown_and_not_taken_for_the_pin() -> Non
         found = await look(played, Trust(fingerprint="0" * 64), pinned="0" * 64)
     assert isinstance(found.error, Unverified)
     assert found.fingerprint == played.fingerprint
+
+
+async def test_first_contact_shows_the_pin_that_the_second_look_insists_on() -> None:
+    played, look_at = device(), prober(timeout_s=5.0)
+    async with running([played]):
+        first = await look_at(Target(address=played.address))
+        second = await look_at(Target(address=played.address, fingerprint=first.fingerprint))
+        bad = await look_at(Target(address=played.address, fingerprint="zz"))
+    assert (first.reach, second.reach) == (Reach.UNAUTHENTICATED, Reach.REACHABLE)
+    assert bad.error is not None
 
 
 async def test_a_dead_address_is_unreachable_with_a_next_step() -> None:

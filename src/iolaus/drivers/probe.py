@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -25,11 +25,12 @@ from iolaus.kernel.errors import (
     OperatorMust,
     Unverified,
 )
-from iolaus.model.endpoint import Reach
+from iolaus.model.endpoint import Reach, Target
 from iolaus.wire.redfish.address import origin_of, path_of
 from iolaus.wire.redfish.decode import parse_object
 from iolaus.wire.redfish.errors import refusal
-from iolaus.wire.redfish.port import Request, Response, Transport
+from iolaus.wire.redfish.port import Request, Response, Transport, Trust
+from iolaus.wire.redfish.transport import open_transport
 from iolaus.wire.redfish.trust import first_contact
 
 ROOT: Final = "/redfish/v1/"
@@ -82,6 +83,25 @@ async def probe(
         return _stopped(address, Reach.UNREACHABLE, error)
     except IolausError as error:
         return _stopped(address, Reach.UNSUPPORTED, error)
+
+
+def prober(
+    *, ca_file: str | None = None, insecure_http: bool = False, timeout_s: float = 10.0
+) -> Callable[[Target], Awaitable[ProbeResult]]:
+    """Probes a target over a transport of its own, judged by its pin or the common authority."""
+
+    async def look(target: Target) -> ProbeResult:
+        pin = target.fingerprint
+        try:
+            opened = open_transport(
+                Trust(fingerprint=pin, ca_file=ca_file, insecure_http=insecure_http)
+            )
+        except IolausError as error:
+            return _stopped(target.address, Reach.UNSUPPORTED, error)
+        async with opened as transport:
+            return await probe(target.address, transport, pinned=pin, timeout_s=timeout_s)
+
+    return look
 
 
 def _stopped(address: str, reach: Reach, error: IolausError) -> ProbeResult:

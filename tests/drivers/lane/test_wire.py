@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,9 @@ from tests.sim.engine.tree import device
 
 from iolaus.drivers.lane import BreakerRules, CacheRules, LaneRules
 from iolaus.drivers.ports import Priority, Reads
-from iolaus.kernel.errors import DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.sim.device import Device, Latency, Options
-from iolaus.sim.rules import Rule, Select
+from iolaus.sim.rules import Rule, Select, parse_rules
 from iolaus.sim.server import running
 
 SAFETY, CONTROL, LIFECYCLE, TELEMETRY, INVENTORY = Priority
@@ -64,6 +64,10 @@ async def test_on_a_busy_device_a_safety_write_waits_for_at_most_one_request(slo
     assert overtaken_by == [0] * 10
     assert (seen.max_in_flight, seen.max_sessions) == (slots, 1)
     assert played.gate.sessions() == ()
+
+
+async def _outcome(job: Awaitable[object]) -> object:
+    return (await asyncio.gather(job, return_exceptions=True))[0]
 
 
 async def _until(true: Callable[[], bool]) -> None:
@@ -135,6 +139,50 @@ async def test_when_no_session_is_free_everything_is_read_and_one_login_was_trie
     assert played.counters.auth_failures == 0
 
 
+async def test_a_device_that_leaks_its_sessions_is_read_all_the_same() -> None:
+    """It never gives a deleted session back, and has two: the third life goes without."""
+    async with running([device()], faults=parse_rules(["sessions-run-out"], source="-")) as hall:
+        played = hall.devices[0]
+        for _ in range(4):
+            async with lane_to(played) as lane:
+                for uri in TELEMETRY_URIS:
+                    assert (await lane.at(TELEMETRY).get(uri)).status == 200
+        assert played.counters.max_sessions == 2
+        assert played.counters.auth_failures == 0
+
+
+async def test_a_slow_and_degrading_device_keeps_every_promise() -> None:
+    """Slow, very slow, hanging, and gone for a while: reads end in time, and nothing is left."""
+    rules = LaneRules(breaker=BreakerRules(pause_s=0.1, pause_max_s=0.2))
+    bad = [
+        Rule(effect="latency", seconds=0.01, sigma=0.5),
+        Rule(effect="latency", seconds=0.4, select=Select(path="*Firmware*")),
+        Rule(effect="latency", hang=True, select=Select(probability=0.05, after=10)),
+        Rule(effect="status", status=503, select=Select(probability=0.05, after=10)),
+        Rule(effect="die", how="reset", for_s=0.3, times=1, select=Select(after=60)),
+    ]
+    async with running([device()], faults=bad) as hall:
+        played = hall.devices[0]
+        async with lane_to(played, rules=rules) as lane:
+            reads = lane.at(TELEMETRY, deadline_s=0.5)
+            firmware = lane.at(INVENTORY, deadline_s=2.0)
+            for _ in range(8):
+                asked = [reads.get(uri) for uri in TELEMETRY_URIS]
+                asked.append(firmware.get(f"{V1}/UpdateService/FirmwareInventory/bmc"))
+                for result in await asyncio.gather(*asked, return_exceptions=True):
+                    assert not isinstance(result, Exception) or isinstance(result, IolausError)
+                assert lane.stats().waiting == 0
+            hall.clear()
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                if not isinstance(await _outcome(reads.get(SYSTEM)), Exception):
+                    break
+            assert (await lane.at(TELEMETRY).get(SYSTEM)).status == 200
+        assert lane.stats().in_flight == 0
+        assert played.counters.max_sessions <= 2
+        assert played.gate.sessions() == ()
+
+
 async def test_an_expired_session_is_renewed_once_for_all_who_find_out() -> None:
     played = device(options=Options(session_limit=1))
     played.counters.order = []
@@ -201,7 +249,7 @@ async def test_a_controller_that_crashes_is_left_alone_and_taken_up_again() -> N
             await asyncio.sleep(0.02)
             if lane.stats().breaker == "closed":
                 break
-            await asyncio.gather(lane.at(TELEMETRY).get(SYSTEM), return_exceptions=True)
+            await _outcome(lane.at(TELEMETRY).get(SYSTEM))
         assert heard == [True, False]
         assert (await lane.at(TELEMETRY).get(SYSTEM)).status == 200
 

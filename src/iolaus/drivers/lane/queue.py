@@ -92,8 +92,8 @@ class Queue:
             ticket.grant.set_result(None)
 
     def _next(self) -> Ticket | None:
-        for priority in Priority:
-            row = self._waiting.get(priority)
+        for priority in sorted(self._waiting):
+            row = self._waiting[priority]
             while row and row[0].grant.done():
                 row.popleft()
             if row and self._may_go(row[0]):

@@ -23,7 +23,7 @@ from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.wire.redfish.port import Answer
 
 MOST_DENIED: Final = 64
-DENIED_S: Final = 900.0
+DENIED_S: Final = 300.0
 PUBLIC: Final = frozenset({"/redfish", "/redfish/v1"})
 """Answered whoever asks (DSP0266 section 9.2): no proof that the credential is right."""
 LOGIN_REFUSED: Final = frozenset({400, 401, 403})
