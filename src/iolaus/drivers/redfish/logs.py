@@ -165,7 +165,7 @@ def entries_of(harvest: Harvest) -> tuple[str, ...]:
 
 
 def _entries_link(payload: Mapping[str, Any]) -> Iterator[str]:
-    if payload.get("ServiceEnabled") is not False and payload.get("Id") not in NOISE:
+    if payload.get("ServiceEnabled") is not False and clean(payload.get("Id")) not in NOISE:
         yield from links_in(payload.get("Entries"))
 
 
