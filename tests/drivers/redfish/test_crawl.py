@@ -112,7 +112,7 @@ async def test_broken_shapes_are_repaired_and_counted() -> None:
     assert found.resources[f"{ROOT}/Chassis/1/Power"]["PowerSupplies"] == [{"Status": trees.OK}]
     assert found.resources[f"{ROOT}/Systems/1"]["Status"] == trees.OK
     assert len(list(found.of_type("Memory"))) == 4
-    assert {"repaired", "@odata.type"} <= {each.rule for each in found.deviations}
+    assert {"repaired", "missing"} <= {each.rule for each in found.deviations}
 
 
 def test_clock_skew_is_told_by_the_date_of_an_answer() -> None:
@@ -123,3 +123,24 @@ def test_clock_skew_is_told_by_the_date_of_an_answer() -> None:
 
 def _refused(status: int) -> DeviceRefused:
     return DeviceRefused(f"HTTP {status}", operation="GET", subject="x", status=status)
+
+
+async def test_costly_ways_are_taken_only_where_nothing_else_led_to_the_hardware() -> None:
+    tree = trees.server(NetworkInterfaces=trees.link("Systems/1/NetworkInterfaces"))
+    adapter = {"Links": {"NetworkAdapter": trees.link("Elsewhere/N1")}}
+    trees.put_all(tree, "Systems/1/NetworkInterfaces", "NetworkInterface", {"I": adapter})
+    trees.put(tree, "Elsewhere/N1", "NetworkAdapter")
+    found, _ = await walk(tree)
+    assert f"{ROOT}/Elsewhere/N1" not in found.resources
+    del tree[f"{ROOT}/Chassis/1"]["NetworkAdapters"]
+    found, _ = await walk(tree)
+    assert f"{ROOT}/Elsewhere/N1" in found.resources
+
+
+async def test_a_member_that_cannot_be_read_is_a_gap_unless_it_is_not_there() -> None:
+    tree = trees.server()
+    uri = f"{ROOT}/Systems/1/Memory"
+    tree[uri]["Members"].append(trees.link("Systems/1/Memory/Gone"))
+    found = await Crawl(FakeDevice(tree, {f"{uri}/D1": _refused(500)})).run()
+    assert found.gaps == {f"{uri}/D1": "HTTP 500"}
+    assert [d.uri for d in found.deviations if d.rule == "dangling-link"] == [f"{uri}/Gone"]

@@ -165,18 +165,24 @@ def _group(uri: str, kind: AssetKind) -> Group:
 
 
 def _is_dpu(harvest: Harvest, uri: str, payload: Payload) -> bool:
-    """It says so; or all it stands on is a card that carries network adapters."""
+    """It says so; or all it stands on is a card that carries network adapters; or there is such a
+    card, and no chassis of a whole machine, on the endpoint."""
     if word(payload, "SystemType") == "DPU":
         return True
     said = f"{payload.get('Model')} {payload.get('Name')} {payload.get('Description')}".split()
     if "DPU" in (word.strip("().,") for word in said):
         return True
     chassis = _chassis_of(harvest, uri, payload)
-    return bool(chassis) and all(
-        word(harvest.resources[each], "ChassisType") == "Card"
-        and harvest.under(each, "NetworkAdapter")
-        for each in chassis
-    )
+    if chassis and all(_is_network_card(harvest, each) for each in chassis):
+        return True
+    everything = [u for u, _ in harvest.of_type("Chassis")]
+    machines = any(word(harvest.resources[u], "ChassisType") in MAIN_CHASSIS for u in everything)
+    return not machines and any(_is_network_card(harvest, each) for each in everything)
+
+
+def _is_network_card(harvest: Harvest, uri: str) -> bool:
+    card = word(harvest.resources[uri], "ChassisType") == "Card"
+    return card and bool(harvest.under(uri, "NetworkAdapter"))
 
 
 def _is_host(payload: Payload) -> bool:

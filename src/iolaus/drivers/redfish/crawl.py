@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -25,6 +26,7 @@ from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal, orde
 from iolaus.drivers.redfish.links import (
     COLLECTIONS,
     CROSS_LINKS,
+    LAST_RESORTS,
     ONLY_FROM,
     SINGLES,
     STANDARD_ROOTS,
@@ -36,8 +38,12 @@ MAX_RESOURCES: Final = 20_000
 MAX_DEPTH: Final = 12
 MAX_DEVIATIONS: Final = 5_000
 MAX_FUNCTION_PROBES: Final = 32
+MAX_DETAIL: Final = 200
 READERS: Final = 6
+ROOT_FRESH_S: Final = 60.0
+"""Whoever chose the driver has just read the root."""
 GONE: Final = frozenset({404, 410})
+NOT_FOUND: Final = re.compile(r"\bHTTP (404|410)\b")
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
@@ -70,13 +76,16 @@ class Crawl:
         self._follow(ROOT, await self._read_root(), 0)
         await self._drain()
         await self._read_the_rest()
+        self._last_resorts()
+        await self._drain()
+        await self._read_the_rest()
         await self._probe_functions()
         return self._harvest()
 
     async def _read_root(self) -> Payload:
         try:
             self._requests += 1
-            answer = await self._device.get(ROOT)
+            answer = await self._device.get(ROOT, fresh_s=ROOT_FRESH_S)
         except DeviceRefused as refused:
             if refused.status not in GONE:
                 raise
@@ -195,7 +204,7 @@ class Crawl:
         except FAILURES as failure:
             self._failed(uri, failure)
             return
-        members = [(normal(each), payload) for each, payload in found]
+        members = [(normal(each) or _made_up(uri, p), p) for each, p in found]
         kept = [(each, payload) for each, payload in members if self._member(each)]
         self._collections[uri] = tuple(dict.fromkeys(each for each, _ in members if each))
         for each, payload in kept:
@@ -212,14 +221,13 @@ class Crawl:
     def _keep(self, uri: str, body: Any, expected: str, at: float | None) -> Payload:
         payload = body if isinstance(body, dict) else {}
         if expected and not type_of(payload):
-            self._note(uri, "@odata.type", "missing")
+            self._note(uri, "missing", "", pointer="/@odata.type")
             payload = repairs.typed(payload, expected)
         payload = repairs.apply(
             uri, payload, self._mend, lambda rule: self._note(uri, "repaired", rule)
         )
-        for name in ("@odata.id", "Id", "Name"):
-            if not isinstance(payload.get(name), str):
-                self._note(uri, name, "missing")
+        for pointer, what in flaws(uri, payload):
+            self._note(uri, what, "", pointer=pointer)
         self._resources[uri] = payload
         if at is not None:
             self._fetched_at[uri] = at
@@ -235,15 +243,16 @@ class Crawl:
         """`members` gives the reason as text; its status tells a dangling link from a fault."""
         uri = normal(uri)
         self._seen.add(uri)
-        if reason.startswith(tuple(f"HTTP {status}" for status in GONE)):
+        if NOT_FOUND.search(reason):
             self._note(uri, "dangling link", reason)
         else:
             self._gaps[uri] = reason
 
-    def _note(self, uri: str, rule: str, detail: str) -> None:
+    def _note(self, uri: str, rule: str, detail: str, *, pointer: str = "") -> None:
         if len(self._deviations) < MAX_DEVIATIONS:
+            slug = rule.replace(" ", "-")
             self._deviations.append(
-                Deviation(uri=uri, pointer="", rule=rule.replace(" ", "-"), detail=detail)
+                Deviation(uri=uri, pointer=pointer, rule=slug, detail=detail[:MAX_DETAIL])
             )
 
     async def _read_the_rest(self) -> None:
@@ -252,6 +261,16 @@ class Crawl:
             self._later = {}
             self._todo += [partial(self._single, uri, kind, 2) for uri, kind in pending.items()]
             await self._drain()
+
+    def _last_resorts(self) -> None:
+        """Ways to hardware that cost much and are seldom needed: only where nothing was found."""
+        for name, (kind, wanted) in LAST_RESORTS.items():
+            if self._of(wanted):
+                continue
+            for system in self._of("ComputerSystem"):
+                for uri in self._new(system.get(name)):
+                    step = self._single if isinstance(system[name], list) else self._collection
+                    self._todo.append(partial(step, uri, kind, 3))
 
     async def _probe_functions(self) -> None:
         """PCIe functions tell an accelerator that no Processor resource tells; else they are
@@ -284,6 +303,28 @@ class Crawl:
             duration_s=max(0.0, at - self._started_at) if self._started_at else 0.0,
             clock_skew_s=self._skew_s,
         )
+
+
+def flaws(uri: str, payload: Payload) -> Iterator[tuple[str, str]]:
+    """(JSON pointer, what is wrong) of what every resource must have right (DSP0268, Resource)."""
+    for name in ("@odata.id", "Id", "Name"):
+        if not isinstance(payload.get(name), str):
+            yield f"/{name}", "missing"
+    told = normal(payload.get("@odata.id"))
+    if told and told != uri:
+        yield "/@odata.id", "another resource's link"
+    status = payload.get("Status")
+    if isinstance(status, dict):
+        for name, words in (("State", repairs.STATES), ("Health", repairs.HEALTHS)):
+            value = status.get(name)
+            if value is not None and not (isinstance(value, str) and value in words):
+                yield f"/Status/{name}", "no word of the schema"
+
+
+def _made_up(collection: str, payload: Payload) -> str:
+    """Where a member that carries no link would stand."""
+    name = payload.get("Id")
+    return f"{collection}/{name}" if isinstance(name, str) and name.isalnum() else ""
 
 
 def _functions(device: Payload) -> Iterator[str]:

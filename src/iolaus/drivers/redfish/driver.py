@@ -20,7 +20,7 @@ from iolaus.drivers.redfish.assets import Group, Hall, survey
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
 from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
-from iolaus.drivers.redfish.crawl import FAILURES, Crawl
+from iolaus.drivers.redfish.crawl import FAILURES, ROOT_FRESH_S, Crawl
 from iolaus.drivers.redfish.events import events
 from iolaus.drivers.redfish.firmware import firmware
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
@@ -55,7 +55,7 @@ class RedfishDriver:
     async def identify(self, device: Reads) -> Mapping[str, str]:
         """What the service says of itself: vendor, product, version, UUID, OEM keys. Where the
         root names no vendor, the maker of the first chassis or system does."""
-        told = fingerprint((await device.get(ROOT)).body)
+        told = fingerprint((await device.get(ROOT, fresh_s=ROOT_FRESH_S)).body)
         for name in () if "vendor" in told else ("Chassis", "Systems"):
             manufacturer = await _first_maker(device, f"{ROOT}/{name}")
             if manufacturer:

@@ -124,15 +124,26 @@ CROSS_LINKS: Final = MappingProxyType(
         "Processors": "Processor",
         "Memory": "Memory",
         "NetworkAdapters": "NetworkAdapter",
+        "NetworkAdapter": "NetworkAdapter",
         "PowerSupplies": "PowerSupply",
         "Fans": "Fan",
         "Switches": "Switch",
         "ResourceBlocks": "ResourceBlock",
+        "Enclosures": "Chassis",
         "ActiveSoftwareImage": "SoftwareInventory",
         "SoftwareImages": "SoftwareInventory",
     }
 )
 """Names inside `Links` (or arrays of links) that may name hardware which no collection lists."""
+
+LAST_RESORTS: Final = MappingProxyType(
+    {
+        "NetworkInterfaces": ("NetworkInterface", "NetworkAdapter"),
+        "PCIeDevices": ("PCIeDevice", "PCIeDevice"),
+    }
+)
+"""Links of a system that are followed only where no resource of the second type was found; behind
+them stands the first type."""
 
 STANDARD_ROOTS: Final = ("Systems", "Chassis", "Managers", "UpdateService", "Fabrics")
 """What a service is assumed to have where its root does not say."""
