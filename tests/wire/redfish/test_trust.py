@@ -194,3 +194,18 @@ def test_a_forgotten_transport_is_quiet_at_the_end() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "headers"),
+    [
+        (b"HTTP/1.1 200 OK\r\nETag: \"a:b\"\r\n\r\n", 200, {"etag": '"a:b"'}),
+        (b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\nHTTP/1.1 404 No\r\nY: 2\r\n\r\n", 404, {"y": "2"}),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\r\nTrailer: 2\r\n\r\n", 200, {"a": "1"}),
+        (b"HTTP/1.1 200 OK\nA : 1\nno colon\n\n", 200, {"a": "1"}),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", 0, {}),
+        (b"", 0, {}),
+    ],
+)  # fmt: skip
+def test_heads(raw: bytes, status: int, headers: dict[str, str]) -> None:
+    assert parse_head(raw) == (status, headers)

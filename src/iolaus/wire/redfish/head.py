@@ -8,10 +8,12 @@ def parse_head(raw: bytes) -> tuple[int, dict[str, str]]:
 
     Names are lower case; of a repeated field the last counts. Never raises.
     """
-    text = raw.decode("latin-1").replace("\r\n", "\n")
-    blocks = text.split("\n\n")
-    last = next((block for block in reversed(blocks) if block.startswith("HTTP/")), "")
-    first, *lines = last.split("\n")
+    text = raw.decode("latin-1")
+    begin = text.rfind("\nHTTP/") + 1
+    end = text.find("\r\n\r\n", begin)
+    if end < 0:
+        end = text.find("\n\n", begin)
+    first, *lines = text[begin : end if end >= 0 else len(text)].split("\n")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
