@@ -80,7 +80,7 @@ class Front:
         if any(armed.rule.hang for armed in struck):
             self._hung[connection] = self._hung.get(connection, 0) + 1
             return
-        delay = self._latency_s(request.path) + (self.faults.delay_s(struck) if struck else 0.0)
+        delay = self.latency_s(request.path) + (self.faults.delay_s(struck) if struck else 0.0)
         if delay > 0:
             loop = asyncio.get_running_loop()
             loop.call_later(delay, self._answer, request, connection, struck)
@@ -105,7 +105,7 @@ class Front:
                 self._enter(request, connection)
                 return
 
-    def _latency_s(self, path: str) -> float:
+    def latency_s(self, path: str) -> float:
         latency = self.device.options.latency
         if not latency.median_s and not latency.floor_s:
             return 0.0

@@ -40,7 +40,7 @@ class Redfish:
         if not path.startswith("/redfish"):
             return refusal(404, "ResourceMissingAtURI", path)
         login = method == "POST" and self._is_login(path)
-        if path not in _OPEN and not login:
+        if (path not in _OPEN or method in _WRITES) and not login:
             user = self._device.gate.admit(request.headers)
             if isinstance(user, Outcome):
                 return _challenged(reply_of(user))
@@ -59,7 +59,8 @@ class Redfish:
         page = device.page(path)
         if page is None:
             return self._special(request, path)
-        if request.headers.get("if-none-match") in (page.etag, "*"):
+        known = request.headers.get("if-none-match")
+        if known is not None and _is_known(known, page.etag):
             return Reply(304, b"", {"ETag": page.etag})
         if request.query or device.options.page_size:
             return self._queried(request, path, page)
@@ -303,6 +304,13 @@ def _precondition(request: Request, page: Page | None, *, required: bool) -> Rep
     if any(_kept_part(tag.strip()) == held for tag in wanted.split(",")):
         return None
     return refusal(412, "PreconditionFailed", headers={"ETag": page.etag})
+
+
+def _is_known(header: str, etag: str) -> bool:
+    """Weak comparison (RFC 9110, 8.8.3.2), as If-None-Match has it."""
+    bare = etag.removeprefix("W/")
+    tags = (tag.strip() for tag in header.split(","))
+    return any(tag == "*" or tag.removeprefix("W/") == bare for tag in tags)
 
 
 def _kept_part(etag: str) -> str:
