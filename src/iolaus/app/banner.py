@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from iolaus.app.house import House
 from iolaus.model.asset import AssetKind, Reading
 from iolaus.model.condition import leak_verdict
 from iolaus.model.endpoint import Reach
+from iolaus.store.held import Held
 
 
 class Banner:
@@ -26,7 +27,7 @@ class Banner:
 
     def __init__(self, house: House, *, hall: Path | None) -> None:
         self._house, self._hall = house, hall
-        self._console = Console(file=sys.stdout, highlight=False)
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
     async def tell(self, started: Callable[[], bool]) -> None:
         """Progress to standard error, the banner to standard output once all were tried."""
@@ -59,7 +60,15 @@ class Banner:
         makes = sorted({asset.vendor for asset in assets if asset.vendor})
         components = sum(len(each.report.components) for each in held if each.report)
         readings = [reading for each in held for reading in each.readings.values()]
-        drawn = _power(readings)
+        nodes = {
+            (h.target.address, a.key)
+            for h in held
+            for a in h.assets.values()
+            if a.kind is AssetKind.NODE
+        }
+        drawn = _power(
+            [r for h in held for r in h.readings.values() if (h.target.address, r.asset) in nodes]
+        )
         wet = [r for r in readings if r.role == "leak" and leak_verdict(r)]
         url = f"http://{self._house.options.listen}"
         rows = [
@@ -107,5 +116,5 @@ def _power(readings: list[Reading]) -> str:
     return f"{sum(watts) / 1000:.1f} kW measured by {len(watts)} nodes" if watts else "not measured"
 
 
-def _firmware(held: list) -> int:  # type: ignore[type-arg]
+def _firmware(held: Sequence[Held]) -> int:
     return sum(len(each.report.firmware) for each in held if each.report)

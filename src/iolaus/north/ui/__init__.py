@@ -1,13 +1,5 @@
-"""The pages' place: `routes(context)` gives the handlers that the API mounts beside itself."""
+"""The web pages: hall map, rack elevation, one thing, and a table twin of the map."""
 
-from __future__ import annotations
+from iolaus.north.ui.routes import routes
 
-from collections.abc import Sequence
-
-from litestar.types import ControllerRouterHandler
-
-from iolaus.north.context import Context
-
-
-def routes(context: Context) -> Sequence[ControllerRouterHandler]:  # noqa: ARG001
-    return ()
+__all__ = ["routes"]

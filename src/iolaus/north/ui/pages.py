@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.select import EVERYTHING, parse_selector
+from iolaus.model.select import EVERYTHING, Selector, parse_selector
 from iolaus.north.context import Context
 from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Picture, visible
@@ -49,19 +49,19 @@ class Pages:
         )
         self._env.filters.update(FILTERS)
 
-    async def hall(self) -> str:
-        return self._render("hall.html", "Hall", "/", chips=await self._summary())
+    async def hall(self, scope: Selector) -> str:
+        return self._render("hall.html", "Hall", "/", chips=await self._summary(scope))
 
-    async def summary(self) -> str:
-        return self._env.get_template("summary.html").render(chips=await self._summary())
+    async def summary(self, scope: Selector) -> str:
+        return self._env.get_template("summary.html").render(chips=await self._summary(scope))
 
-    async def table(self, *, selector: str, page: int) -> str:
+    async def table(self, scope: Selector, *, selector: str, page: int) -> str:
         problem, chosen = "", EVERYTHING
         try:
             chosen = parse_selector(selector) if selector else EVERYTHING
         except OperatorMust as error:
             problem = error.message
-        found = [v for v in await self._context.fleet.assets() if visible(v, chosen)]
+        found = [v for v in await self._context.fleet.assets(scope) if visible(v, chosen)]
         pages = max(1, math.ceil(len(found) / ROWS_A_PAGE))
         page = min(max(1, page), pages)
         return self._render(
@@ -78,9 +78,9 @@ class Pages:
             after="/ui/table?" + urlencode({"selector": selector, "page": page + 1}),
         )
 
-    async def racks(self) -> str:
+    async def racks(self, scope: Selector) -> str:
         grouped: dict[str, list[AssetView]] = {}
-        for view in await self._context.fleet.assets():
+        for view in await self._context.fleet.assets(scope):
             if rack := view.labels.get("rack"):
                 grouped.setdefault(rack, []).append(view)
         rows = [{"name": name, "chips": _rack_chips(members)} for name, members in grouped.items()]
@@ -88,9 +88,9 @@ class Pages:
             "racks.html", "Racks", "/ui/racks", rows=sorted(rows, key=lambda row: str(row["name"]))
         )
 
-    async def rack(self, name: str, *, part: bool = False) -> str | None:
+    async def rack(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing says that it stands in such a rack."""
-        found = [v for v in await self._context.fleet.assets() if v.labels.get("rack") == name]
+        found = [v for v in await self._context.fleet.assets(scope) if v.labels.get("rack") == name]
         if not found:
             return None
         found.sort(key=lambda view: (-_unit(view), view.name))
@@ -105,11 +105,15 @@ class Pages:
             return self._env.get_template("rack_body.html").render(values)
         return self._render("rack.html", f"Rack {name}", "/ui/racks", **values)
 
-    async def asset(self, name: str, *, part: bool = False) -> str | None:
+    async def asset(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing has that name."""
         place = self._context.fleet.index().get(name)
         picture = self._context.fleet.picture(place[0]) if place else None
-        view = next((v for v in picture.assets if v.name == name), None) if picture else None
+        view = (
+            next((v for v in picture.assets if v.name == name and visible(v, scope)), None)
+            if picture
+            else None
+        )
         if picture is None or view is None:
             return None
         values = {
@@ -151,8 +155,8 @@ class Pages:
             if role in roles
         ]
 
-    async def _summary(self) -> list[Chip]:
-        views = await self._context.fleet.assets()
+    async def _summary(self, scope: Selector) -> list[Chip]:
+        views = await self._context.fleet.assets(scope)
         health = Counter(view.health or "Unknown" for view in views)
         nodes = [view for view in views if view.kind == "node"]
         known = [w for view in nodes if (w := node_power_w(view)) is not None]

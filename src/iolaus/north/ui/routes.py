@@ -1,37 +1,33 @@
-"""Addresses of the pages, under one strict content policy: own scripts, own styles, nothing inline.
+"""Addresses of the pages. The guard before them sets the content policy and knows who asks.
 
 The map's WebSocket speaks first: the layout once, the scale when it changes, then frames. A slow
 browser gets the newest frame when it can take one; nothing queues. Another site's page cannot open
-the socket, because its Origin is not our Host.
+the socket, because its Origin is not our Host. What is outside the asker's scope is on no page.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar import MediaType, Request, Response, WebSocket, get, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
 
+from iolaus.model.select import Selector
+from iolaus.north.auth import Principal
 from iolaus.north.context import Context
+from iolaus.north.fleet import Picture, visible
 from iolaus.north.ui.hallmap import METRICS, HallMap
 from iolaus.north.ui.pages import Pages
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS: Final = {"Cache-Control": "no-store"}
 STATIC: Final = Path(__file__).parent / "static"
 TICK_S: Final = 1.0
 HISTORY_S: Final = 3600.0
@@ -48,67 +44,67 @@ def page(html: str | None, pages: Pages, what: str = "") -> Response[str]:
     )
 
 
-def routes(context: Context) -> list[Any]:
+def routes(context: Context) -> Sequence[ControllerRouterHandler]:
     """All page handlers, to be mounted at the root of the server."""
-    pages = Pages(context)
-    hall_map = HallMap(
-        facts=context.facts,
-        names=context.fleet,
-        clock=context.clock,
-        interval_s=context.interval_s,
-        slow_interval_s=context.slow_interval_s,
-    )
+    pages, maps = Pages(context), Maps(context)
     return [
         *_pages(pages),
         _history(context),
-        _socket(hall_map),
+        _socket(maps),
         create_static_files_router(
             path="/ui/static", directories=[STATIC], include_in_schema=False
         ),
     ]
 
 
-def _pages(pages: Pages) -> list[Any]:
+def scope_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Selector:
+    principal: Principal = connection.scope["state"]["principal"]
+    return principal.scope
+
+
+def _pages(pages: Pages) -> list[ControllerRouterHandler]:
     @get("/", include_in_schema=False)
-    async def hall() -> Response[str]:
-        return page(await pages.hall(), pages)
+    async def hall(request: Request[Any, Any, Any]) -> Response[str]:
+        return page(await pages.hall(scope_of(request)), pages)
 
     @get("/ui/summary", include_in_schema=False)
-    async def summary() -> Response[str]:
-        return page(await pages.summary(), pages)
+    async def summary(request: Request[Any, Any, Any]) -> Response[str]:
+        return page(await pages.summary(scope_of(request)), pages)
 
     @get("/ui/table", include_in_schema=False)
     async def table(request: Request[Any, Any, Any]) -> Response[str]:
         query = request.query_params
         number = query.get("page", "1")
         shown = int(number) if number.isdigit() and len(number) < 7 else 1
-        return page(await pages.table(selector=query.get("selector", ""), page=shown), pages)
+        chosen = query.get("selector", "")
+        return page(await pages.table(scope_of(request), selector=chosen, page=shown), pages)
 
     @get("/ui/racks", include_in_schema=False)
-    async def racks() -> Response[str]:
-        return page(await pages.racks(), pages)
+    async def racks(request: Request[Any, Any, Any]) -> Response[str]:
+        return page(await pages.racks(scope_of(request)), pages)
 
     @get("/ui/racks/{name:str}", include_in_schema=False)
     async def rack(name: str, request: Request[Any, Any, Any]) -> Response[str]:
         part = "part" in request.query_params
-        return page(await pages.rack(name, part=part), pages, what=name)
+        return page(await pages.rack(scope_of(request), name, part=part), pages, what=name)
 
     @get("/ui/assets/{name:str}", include_in_schema=False)
     async def asset(name: str, request: Request[Any, Any, Any]) -> Response[str]:
         part = "part" in request.query_params
-        return page(await pages.asset(name, part=part), pages, what=name)
+        return page(await pages.asset(scope_of(request), name, part=part), pages, what=name)
 
     return [hall, summary, table, racks, rack, asset]
 
 
-def _history(context: Context) -> Any:
+def _history(context: Context) -> ControllerRouterHandler:
     @get("/ui/history", include_in_schema=False)
     async def history(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         query = request.query_params
         name, role = query.get("asset", ""), query.get("role", "")
         place = context.fleet.index().get(name)
         picture = context.fleet.picture(place[0]) if place else None
-        sensors = picture.sensors if picture else []
+        shown = visible_names(picture, scope_of(request)) if picture else set()
+        sensors = picture.sensors if picture and name in shown else []
         sensor = next((s for s in sensors if s.node == name and s.role == role), None)
         if picture is None or sensor is None or context.series is None:
             return Response(
@@ -136,13 +132,14 @@ def _history(context: Context) -> Any:
     return history
 
 
-def _socket(hall_map: HallMap) -> Any:
+def _socket(maps: Maps) -> ControllerRouterHandler:
     @websocket("/ui/ws/hall")
     async def hall_socket(socket: WebSocket[Any, Any, Any]) -> None:
         if not same_origin(socket):
             await socket.close(code=4403, reason="another site's page may not listen")
             return
         await socket.accept()
+        hall_map = maps.of(scope_of(socket))
         viewer = Viewer(socket, hall_map, str(socket.query_params.get("metric", "health")))
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await viewer.serve()
@@ -154,6 +151,44 @@ def same_origin(socket: WebSocket[Any, Any, Any]) -> bool:
     """A browser always says where a page comes from; a program that says nothing is not one."""
     origin = socket.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+
+
+def visible_names(picture: Picture, scope: Selector) -> set[str]:
+    """The names at one endpoint that exist for this scope."""
+    return {view.name for view in picture.assets if visible(view, scope)}
+
+
+class Scoped:
+    """The names that exist for one scope, as the map asks for them."""
+
+    def __init__(self, context: Context, scope: Selector) -> None:
+        self._context, self._scope = context, scope
+
+    def names_of(self, address: str) -> Mapping[str, str]:
+        names, picture = self._context.fleet.names_of(address), self._context.fleet.picture(address)
+        if picture is None or not self._scope:
+            return names
+        shown = visible_names(picture, self._scope)
+        return {key: name for key, name in names.items() if name in shown}
+
+
+class Maps:
+    """One map for each scope that somebody looks with."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._maps: dict[Selector, HallMap] = {}
+
+    def of(self, scope: Selector) -> HallMap:
+        if scope not in self._maps:
+            self._maps[scope] = HallMap(
+                facts=self._context.facts,
+                names=Scoped(self._context, scope),
+                clock=self._context.clock,
+                interval_s=self._context.interval_s,
+                slow_interval_s=self._context.slow_interval_s,
+            )
+        return self._maps[scope]
 
 
 class Viewer:

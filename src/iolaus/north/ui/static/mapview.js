@@ -2,26 +2,28 @@
 import { GREY, TOP, UNKNOWN, WORDS, hex, ramp } from "./palette.js";
 
 const RAMP = ramp(), UNKNOWN_COLOR = hex(GREY), HATCH = hex("#39424d");
-const RACK_GAP = 4, ROW_GAP = 24, LABEL = 14;
+const RACK_GAP = 4, ROW_GAP = 18, LABEL = 15, NAME = 13, NAMED_W = 40;
 
-/** Where each cell stands, in CSS pixels: fills the width, and the height while cells stay >= 2 px. */
+/** Where each cell stands, in CSS pixels: as large as the width and the height allow. */
 export function place(halls, width, height) {
   const rows = halls.flatMap((hall) => hall.rows.map((row) => ({ hall: hall.name, ...row })));
   const deepest = Math.max(1, ...rows.flatMap((r) => r.racks.map((k) => k.cells.length)));
-  const racks = rows.reduce((n, r) => n + r.racks.length, 0);
+  const cells = rows.reduce((n, r) => n + r.racks.reduce((m, k) => m + k.cells.length, 0), 0);
+  const least = cells <= 1500 ? 8 : 3; // a small hall may scroll; a large one must fit
   let best = null;
-  for (let w = 44; w >= 8; w -= 2) {
-    const perLine = Math.max(1, Math.floor(width / (w + RACK_GAP)));
+  for (let w = 96; w >= 8; w -= 2) {
+    const perLine = Math.max(1, Math.floor((width + RACK_GAP) / (w + RACK_GAP)));
     const lines = rows.reduce((n, r) => n + Math.ceil(r.racks.length / perLine), 0);
-    const h = Math.min(16, Math.floor((height / lines - LABEL - ROW_GAP) / deepest));
-    best = { w, h: Math.max(3, h), perLine };
-    if (h >= 5 || (racks > 60 && h >= 3)) break;
+    const h = Math.floor((height / Math.max(1, lines) - LABEL - ROW_GAP - (w >= NAMED_W ? NAME : 0)) / deepest);
+    const fit = { w, h: Math.min(18, Math.max(least, h)), perLine };
+    if (!best || Math.min(fit.h, 8) > Math.min(best.h, 8)) best = fit;
+    if (best.h >= 8) break;
   }
   return layOut(rows, best, width);
 }
 
 function layOut(rows, { w, h, perLine }, width) {
-  const boxes = [], labels = [];
+  const boxes = [], labels = [], named = w >= NAMED_W ? NAME : 0;
   let y = 0;
   for (const row of rows) {
     for (let start = 0; start < row.racks.length; start += perLine) {
@@ -30,16 +32,17 @@ function layOut(rows, { w, h, perLine }, width) {
       labels.push({ text: [row.hall, row.name && `row ${row.name}`].filter(Boolean).join("  ") || "no place given", x: 0, y: y + 11 });
       line.forEach((rack, column) => {
         const x = column * (w + RACK_GAP);
+        if (named) labels.push({ text: rack.name || "beside the racks", x, y: y + LABEL + tallest * h + 11, w });
         rack.cells.forEach((cell, i) => { boxes[cell] = { x, y: y + LABEL + (tallest - rack.cells.length + i) * h, w, h: h - (h > 4 ? 1 : 0), rack: rack.name }; });
       });
-      y += LABEL + tallest * h + ROW_GAP - LABEL;
+      y += LABEL + tallest * h + named + ROW_GAP;
     }
   }
   return { boxes, labels, width, height: y };
 }
 
 export class MapView {
-  constructor(canvas) { this.canvas = canvas; this.context = canvas.getContext("2d", { alpha: false }); this.last = null; this.scriptMs = 0; }
+  constructor(canvas) { this.canvas = canvas; this.context = canvas.getContext("2d", { alpha: false, willReadFrequently: true }); this.last = null; this.scriptMs = 0; }
 
   resize(placed, background, ink) {
     this.placed = placed;
@@ -51,7 +54,7 @@ export class MapView {
     const c = this.context;
     c.fillStyle = background; c.fillRect(0, 0, W, H);
     c.fillStyle = ink; c.font = `${11 * this.dpr}px system-ui, sans-serif`;
-    for (const label of placed.labels) c.fillText(label.text, label.x * this.dpr, label.y * this.dpr);
+    for (const label of placed.labels) c.fillText(label.text, label.x * this.dpr, label.y * this.dpr, label.w && label.w * this.dpr);
     this.image = c.getImageData(0, 0, W, H);
     this.pixels = new Uint32Array(this.image.data.buffer);
     this.last = null;
