@@ -94,7 +94,9 @@ class Registry:
         taken, verdicts = set(mine.values()), []
         for key, asset in seen.items():
             stays = key in mine
-            verdict = self._stay(mine[key], live) if stays else self._arrive(asset, live, taken)
+            verdict = (
+                self._stay(mine[key], live, taken) if stays else self._arrive(asset, live, taken)
+            )
             taken |= {verdict.uid, verdict.merged or verdict.uid}
             verdicts.append(msgspec.structs.replace(verdict, key=key))
         standing = {k: self._assets[u] for k, u in places.items() if self._assets[u].present}
@@ -142,13 +144,13 @@ class Registry:
                 found[key] = free.pop(left[0]).uid
         return found
 
-    def _stay(self, uid: str, live: Live) -> Verdict:
+    def _stay(self, uid: str, live: Live, taken: Collection[str]) -> Verdict:
         """A provisional asset may turn out to have moved here, or to be another one for good."""
         mine = self._assets[uid]
         stay = Verdict(key=mine.key, uid=uid, back=not mine.present, provisional=mine.provisional)
         if not mine.provisional:
             return stay
-        rivals = self._alike(tokens_of_known(mine), mine, {uid})
+        rivals = self._alike(tokens_of_known(mine), mine, taken)
         if len(rivals) == 1 and rivals[0].seen_at < mine.placed_at:
             if _stands(rivals[0], live):
                 return stay
