@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.sim.engine.tree import device
 
 from iolaus.drivers.lane import BreakerRules, CacheRules, LaneRules
 from iolaus.drivers.ports import Priority, Reads
+from iolaus.drivers.redfish.events import events
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.sim.device import Device, Latency, Options
 from iolaus.sim.rules import Rule, Select, parse_rules
@@ -75,7 +77,7 @@ async def _until(true: Callable[[], bool]) -> None:
         if true():
             return
         await asyncio.sleep(0.001)
-    pytest.fail("the device was never full")
+    pytest.fail("it never came to that")
 
 
 async def _poll_for_ever(reads: Reads, reader: int) -> None:
@@ -352,6 +354,20 @@ async def test_collections_are_read_whole_page_by_page() -> None:
         members = await reads.members(PROCESSORS, on_gap=lambda *gap: gaps.append(gap))
         assert len(members) == 5
     assert not gaps
+
+
+async def test_the_driver_hears_the_device_through_its_lane() -> None:
+    async with running([device()]) as hall, lane_to(hall.devices[0]) as lane:
+        heard = aclosing(events(lane.at(TELEMETRY), last_event_id=None))  # type: ignore[type-var]
+        async with heard as stream:
+            first = asyncio.ensure_future(anext(stream))
+            await _until(lambda: lane.stats().streams == 1 and lane.stats().in_flight == 0)
+            test_event = f"{V1}/EventService/Actions/EventService.SubmitTestEvent"
+            while not first.done():
+                await lane.write("POST", test_event, {"MessageId": "X.1.0.Y"}, priority=CONTROL)
+                await asyncio.wait({first}, timeout=0.05)
+            assert (await first).message_id == "X.1.0.Y"
+        await _until(lambda: lane.stats().streams == 0)
 
 
 async def test_events_flow_beside_the_requests_and_end_with_the_reader() -> None:

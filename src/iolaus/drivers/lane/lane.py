@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -299,7 +299,7 @@ class Lane:
 
 
 class LaneReads:
-    """`drivers.ports.Reads` at one priority."""
+    """`drivers.ports.Reads` at one priority, and the device's event stream."""
 
     __slots__ = ("_deadline_s", "_lane", "_priority")
 
@@ -321,7 +321,7 @@ class LaneReads:
         get = partial(self.get, fresh_s=fresh_s)
         return await self._lane.expander.members(get, uri, on_gap=on_gap)
 
-    def events(self, uri: str, last_event_id: str | None = None) -> AsyncIterator[Any]:
+    def events(self, uri: str, last_event_id: str | None = None) -> AsyncGenerator[Any, None]:
         """The device's event stream; see `Lane.events`."""
         return self._lane.events(uri, last_event_id)
 
