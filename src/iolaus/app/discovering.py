@@ -27,7 +27,7 @@ async def probe_target(target: Target, *, ca_file: str | None = None) -> ProbeRe
         insecure_http=target.address.startswith("http://"),
     )
     async with open_transport(trust) as transport:
-        return await probe(target.address, transport)
+        return await probe(target.address, transport, pinned=target.fingerprint)
 
 
 class Discoverer:
