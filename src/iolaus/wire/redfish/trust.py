@@ -79,16 +79,15 @@ def unverified(url: str, trust: Trust, shown: str | None, reason: str) -> Unveri
             subject=address,
             code="PinMismatch",
             next_step="find out why it changed; if that is right, pin the new one:"
-            f" iolaus discover {address} --fingerprint {shown or '...'}",
+            f" iolaus discover {address} --trust first",
         )
     return Unverified(
         f"the certificate is not trusted ({reason}): {seen}",
         operation="connect",
         subject=address,
         code="UntrustedCertificate",
-        next_step=f"compare the fingerprint with the device's, then pin it:"
-        f" iolaus discover {address} --fingerprint {shown or '...'}"
-        f" (or iolaus discover {address} --trust first)",
+        next_step="compare the fingerprint with the device's; if it is right, pin it:"
+        f" iolaus discover {address} --trust first",
     )
 
 
