@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -123,7 +123,9 @@ class Streaming(FakeDevice):
     heard: list[Event] = []
     asked_from: str | None = None
 
-    async def events(self, uri: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
+    async def events(
+        self, uri: str, last_event_id: str | None = None
+    ) -> AsyncGenerator[Event, None]:
         self.asked.append(uri)
         self.asked_from = last_event_id
         for each in self.heard:

@@ -12,9 +12,10 @@ and judged by the pure functions at the end; whoever acts on them is elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
@@ -35,7 +36,7 @@ YEAR_2010: Final = 1_262_304_000.0
 class Streams(Protocol):
     """A device whose lane can carry an event stream; each item has `data` and `id`."""
 
-    def events(self, uri: str, last_event_id: str | None = None) -> AsyncIterator[Any]: ...
+    def events(self, uri: str, last_event_id: str | None = None) -> AsyncGenerator[Any, None]: ...
 
 
 def _identity(event: Mapping[str, Any], *, created: str | None, fallback: str) -> str:
@@ -127,12 +128,15 @@ async def events(device: Reads, *, last_event_id: str | None) -> AsyncIterator[D
         )
     recent: dict[str, None] = {}
     arrival, count = secrets.token_hex(8), 0
-    async for item in device.events(uri, last_event_id):
-        count += 1
-        told = getattr(item, "id", None) or f"{arrival}/{count}"
-        for event in parse_text(item.data, received_at=0.0, stream_id=told):
-            if _is_new(event.dedup, recent):
-                yield event
+    async with contextlib.aclosing(device.events(uri, last_event_id)) as stream:
+        async for item in stream:
+            count += 1
+            told = getattr(item, "id", None)
+            for event in parse_text(
+                item.data, received_at=0.0, stream_id=told or f"{arrival}/{count}"
+            ):
+                if _is_new(event.dedup, recent):
+                    yield msgspec.structs.replace(event, stream_id=told)
 
 
 def _is_new(dedup: str, recent: dict[str, None]) -> bool:
