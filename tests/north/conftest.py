@@ -73,7 +73,7 @@ async def api(context: Context) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def client_of(context: Context, *, client: str = "127.0.0.1") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=create_app(context), client=(client, 40000))
+    transport = httpx.ASGITransport(app=create_app(context, pages=()), client=(client, 40000))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
 
 
@@ -81,7 +81,7 @@ def client_of(context: Context, *, client: str = "127.0.0.1") -> httpx.AsyncClie
 def serving(context: Context) -> Iterator[str]:
     """The app on a free port, in a thread with its own event loop."""
     config = uvicorn.Config(
-        create_app(context),
+        create_app(context, pages=()),
         host="127.0.0.1",
         port=0,
         log_level="error",

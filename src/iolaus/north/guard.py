@@ -68,6 +68,8 @@ class Guard:
         declared = headers.get("content-length", "0")
         if not (declared.isascii() and declared.isdigit()) or int(declared) > MAX_BODY:
             raise _no("BodyTooLarge", f"the body may hold {MAX_BODY} bytes", "send less at once.")
+        if method in ("POST", "PUT", "PATCH") and scope["path"].startswith("/api/"):
+            _check_json(headers)
         if scope["path"] in OPEN_PATHS:
             return
         client = scope.get("client") or ("", 0)
@@ -83,6 +85,12 @@ def _check_loopback(headers: MutableMapping[str, str]) -> None:
     origin = headers.get("origin")
     if origin and not is_loopback(urlsplit(origin).netloc):
         raise _no("OriginRefused", "a page of another site may not ask here", "open our own.")
+
+
+def _check_json(headers: MutableMapping[str, str]) -> None:
+    """A form of another site can send text, but not JSON, without asking first."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise _no("WrongMediaType", "the body must be JSON", "send application/json.")
 
 
 def _token(headers: MutableMapping[str, str], method: str) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
 
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.endpoints import endpoint_routes
@@ -20,18 +22,20 @@ from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics, metrics_route
 from iolaus.north.problems import HANDLERS
-from iolaus.north.ui import routes as pages
+from iolaus.north.ui import routes as own_pages
 
+Pages = Sequence[ControllerRouterHandler]
 OPENAPI_PATH = "/api/v1/openapi.json"
 
 
-def create_app(context: Context) -> Guard:
-    """The ASGI application: REST, metrics, health and pages behind the guard."""
-    litestar = build(context)
+def create_app(context: Context, *, pages: Pages | None = None) -> Guard:
+    """The ASGI application: REST, metrics, health and pages behind the guard. `pages` other than
+    our own may be given, or none."""
+    litestar = build(context, pages=pages)
     return Guard(litestar, auth=context.auth, clock=context.clock)
 
 
-def build(context: Context) -> Litestar:
+def build(context: Context, *, pages: Pages | None = None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -58,7 +62,7 @@ def build(context: Context) -> Litestar:
             openapi,
             *health_routes(context),
             metrics_route(Metrics(context)),
-            *pages(context),
+            *(own_pages(context) if pages is None else pages),
         ],
         exception_handlers=dict(HANDLERS),
         openapi_config=_openapi_config(context),
@@ -70,7 +74,7 @@ def build(context: Context) -> Litestar:
 
 def openapi_document(context: Context) -> dict[str, Any]:
     """The OpenAPI 3.1 document as plain data."""
-    document: dict[str, Any] = msgspec.json.decode(_encode(build(context)))
+    document: dict[str, Any] = msgspec.json.decode(_encode(build(context, pages=())))
     return document
 
 

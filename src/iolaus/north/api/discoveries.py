@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust, PolicyRefused, WeErred
@@ -27,8 +27,8 @@ MAX_TARGETS: Final = 10_000
 Word = Annotated[str, Meta(min_length=1, max_length=512)]
 Key = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=200,
         description="The same key with the same body gives the same task.",
@@ -108,13 +108,15 @@ def discovery_routes(context: Context) -> list[HTTPRouteHandler]:
         summary="Discover endpoints",
         tags=["discoveries"],
         responses={
-            **of_type(TaskObject, "Dry run: what would be tried.", 400, 401, 403, 409, 422, 501),
+            **of_type(
+                TaskObject, "Dry run: what would be tried.", 400, 401, 403, 409, 413, 415, 422, 501
+            ),
             202: of_type(TaskObject, "Begun; follow the task.")[200],
         },
     )
     async def discover(
         request: Request[Any, Any, Any],
-        data: Discovery,
+        data: JSONBody[Discovery],
         dry_run: DryRun = None,
         key: Key = None,
     ) -> Response[Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, delete
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.api.lists import DryRun, one_object, principal_of
@@ -20,7 +20,7 @@ from iolaus.north.problems import not_found
 ENDPOINT = BY_NAME["endpoint"]
 IfMatch = Annotated[
     str | None,
-    Parameter(header="If-Match", description="Only if the object still has this ETag."),
+    HeaderParameter(name="If-Match", description="Only if the object still has this ETag."),
 ]
 
 

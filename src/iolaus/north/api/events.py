@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from iolaus.model.endpoint import Event
 from iolaus.north.api.lists import (
@@ -24,7 +24,7 @@ from iolaus.north.api.lists import (
 )
 from iolaus.north.api.moments import read_moment
 from iolaus.north.api.objects import TYPES, wrap, wrap_list
-from iolaus.north.api.resources import Name, of_type, stream
+from iolaus.north.api.resources import Name, Watch, of_type, stream
 from iolaus.north.api.watch import HEARTBEAT, frame, wakes
 from iolaus.north.context import Context
 from iolaus.north.dto.make import when
@@ -37,7 +37,8 @@ EVENT: Final = BY_NAME["event"]
 ENDPOINT: Final = BY_NAME["endpoint"]
 KEPT: Final = 10_000
 Since = Annotated[
-    str | None, Parameter(max_length=64, description="15m, 2h, or a time: not older than this.")
+    str | None,
+    QueryParameter(max_length=64, description="15m, 2h, or a time: not older than this."),
 ]
 
 
@@ -56,7 +57,7 @@ def event_routes(context: Context) -> list[HTTPRouteHandler]:
         limit: Limit = None,
         continue_token: Continue = None,
         since: Since = None,
-        watch_changes: Annotated[bool, Parameter(query="watch", required=False)] = False,
+        watch_changes: Watch = False,
     ) -> Response[Any]:
         query = read_query(
             context,
@@ -93,7 +94,7 @@ def items(context: Context, query: Query, *, since: float | None = None) -> Iter
     """Events that this caller may see and asked for, newest first."""
     hidden: dict[str, bool] = {}
     found = context.facts.events(limit=KEPT, since=since)
-    for event in sorted(found, key=lambda each: each.at, reverse=True):
+    for event in sorted(found, key=_key, reverse=True):
         if query.principal.scope:
             if event.endpoint not in hidden:
                 hidden[event.endpoint] = not _may_see(context, query, event.endpoint)
@@ -143,10 +144,17 @@ async def _watch(context: Context, query: Query, *, since: float | None) -> Asyn
             yield HEARTBEAT
 
 
+def _key(event: Event) -> tuple[str, str]:
+    """By time, then by what it says; the second part names the event."""
+    at = f"{event.at:020.6f}"
+    parts = (at, event.kind, event.endpoint, event.message, event.dedup or "")
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+    return at, digest[:16]
+
+
 def _item(context: Context, event: Event) -> Item:
-    key = f"{event.at:020.6f}"
-    parts = (key, event.kind, event.endpoint, event.message, event.dedup or "")
-    ident = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+    key = _key(event)
+    ident = key[1]
     view = EventView(
         name=ident,
         kind="event",
@@ -163,7 +171,7 @@ def _item(context: Context, event: Event) -> Item:
         before=event.before,
         after=event.after,
     )
-    return Item(name=ident, uid=ident, key=(key, ident), revision=0, view=view)
+    return Item(name=ident, uid=ident, key=key, revision=0, view=view)
 
 
 def _asset_name(context: Context, event: Event) -> str | None:

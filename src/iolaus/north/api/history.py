@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust, WeErred
@@ -27,7 +27,7 @@ from iolaus.store.held import Held
 SENSOR: Final = BY_NAME["sensor"]
 MAX_POINTS: Final = 20_000
 Moment = Annotated[
-    str | None, Parameter(max_length=64, description="15m, 2h, or a time with its zone.")
+    str | None, QueryParameter(max_length=64, description="15m, 2h, or a time with its zone.")
 ]
 
 
@@ -68,7 +68,9 @@ def history_routes(context: Context) -> list[HTTPRouteHandler]:
         name: Name,
         since: Moment = None,
         until: Moment = None,
-        step: Annotated[str | None, Parameter(max_length=32, description="10s, 5m ...")] = None,
+        step: Annotated[
+            str | None, QueryParameter(max_length=32, description="10s, 5m ...")
+        ] = None,
     ) -> Response[Any]:
         principal = principal_of(request)
         item = await context.fleet.find(SENSOR, name, scope=principal.scope)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.select import Selector, parse_selector
@@ -34,26 +34,28 @@ WORDS: Final = frozenset({"Reachable", "Fresh", "Healthy", "PoweredOn"}) | {
 
 LabelSelector = Annotated[
     str | None,
-    Parameter(
-        query="labelSelector",
+    QueryParameter(
+        name="labelSelector",
         max_length=8192,
         description="Labels, fields and host ranges: rack=h1-r07,vendor!=dell,h1-r[01-16]-u12",
     ),
 ]
 FieldSelector = Annotated[
     str | None,
-    Parameter(query="fieldSelector", max_length=8192, description="The same grammar; both hold."),
+    QueryParameter(
+        name="fieldSelector", max_length=8192, description="The same grammar; both hold."
+    ),
 ]
 Limit = Annotated[
     int | None,
-    Parameter(ge=1, le=MAX_PAGE, description="At most so many; the rest behind `continue`."),
+    QueryParameter(ge=1, le=MAX_PAGE, description="At most so many; the rest behind `continue`."),
 ]
 Continue = Annotated[
     str | None,
-    Parameter(query="continue", max_length=4096, description="From metadata.continue."),
+    QueryParameter(name="continue", max_length=4096, description="From metadata.continue."),
 ]
 DryRun = Annotated[
-    str | None, Parameter(query="dryRun", pattern="^All$", description="`All`: change nothing.")
+    str | None, QueryParameter(name="dryRun", pattern="^All$", description="`All`: change nothing.")
 ]
 
 

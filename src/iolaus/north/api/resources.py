@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from iolaus.north.api.lists import (
@@ -28,18 +28,17 @@ from iolaus.north.problems import PROBLEM_TYPE, Problem, not_found
 
 SSE: Final = "text/event-stream"
 Watch = Annotated[
-    bool,
-    Parameter(description="Stay and tell changes as server-sent events (also `Accept`)."),
+    bool, QueryParameter(name="watch", description="Stay and tell changes as server-sent events.")
 ]
 ResourceVersion = Annotated[
     str | None,
-    Parameter(
-        query="resourceVersion",
+    QueryParameter(
+        name="resourceVersion",
         max_length=64,
         description="With `watch`: what you hold; if it is the newest, no initial ADDED.",
     ),
 ]
-Name = Annotated[str, Parameter(max_length=512, description="metadata.name of the object.")]
+Name = Annotated[str, PathParameter(max_length=512, description="metadata.name of the object.")]
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -82,7 +81,7 @@ def _list_route(context: Context, kind: Kind) -> HTTPRouteHandler:
         field_selector: FieldSelector = None,
         limit: Limit = None,
         continue_token: Continue = None,
-        watch_changes: Annotated[bool, Parameter(query="watch", required=False)] = False,
+        watch_changes: Watch = False,
         resource_version: ResourceVersion = None,
     ) -> Response[Any]:
         query = read_query(

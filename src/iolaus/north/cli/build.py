@@ -111,7 +111,8 @@ def run_cli(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return error.exit_code
     except TyperException as error:
-        getattr(error, "show", lambda **_: say(str(error)))(file=sys.stderr)
+        show = getattr(error, "show", None)
+        show(file=sys.stderr) if show else say(str(error))
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -1,0 +1,73 @@
+"""The OpenAPI document: valid, committed, and true (schemathesis asks the running API)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from openapi_spec_validator import validate
+
+from iolaus.kernel.clock import JumpClock
+from iolaus.north.api import openapi_document
+from iolaus.north.kinds import KINDS
+from tests.north.conftest import make_context, serving
+
+COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
+REFRESH = "python -m tests.north.api.test_openapi"
+
+
+def document() -> dict[str, Any]:
+    return openapi_document(make_context(JumpClock()))
+
+
+def written(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    found = document()
+    assert found["openapi"].startswith("3.1")
+    validate(found)
+
+
+def test_the_committed_copy_is_the_same() -> None:
+    assert COMMITTED.read_text() == written(document()), f"it has changed; run: {REFRESH}"
+
+
+def test_every_kind_has_its_paths_and_every_operation_its_problems() -> None:
+    paths = document()["paths"]
+    for kind in KINDS:
+        assert {f"/api/v1/{kind.plural}", f"/api/v1/{kind.plural}/{{name}}"} <= set(paths)
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert operation["operationId"]
+            assert path.startswith("/api/v1") is ("401" in operation["responses"])
+
+
+def test_no_request_makes_the_server_fail() -> None:
+    """Schemathesis makes requests from the document and judges each answer by it. A string may
+    be refused although the document allows it: the grammar of selectors is not a schema's."""
+
+    def check(case: Any) -> None:
+        if isinstance(case.query, dict):
+            case.query.pop("watch", None)
+        response = case.call(timeout=20)
+        assert response.status_code not in (500, 502, 504), response.text
+        excluded = [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")]
+        case.validate_response(response, excluded_checks=excluded)
+
+    with serving(make_context(JumpClock())) as url:
+        schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
+        for found in schema.get_all_operations():
+            operation: Any = found.ok()  # type: ignore[union-attr]
+            asked = given(case=operation.as_strategy())(check)
+            settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))(
+                asked
+            )()
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text(written(document()))
