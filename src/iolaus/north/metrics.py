@@ -15,19 +15,13 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from litestar import Request, get
-from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
-
-from iolaus.kernel.errors import PolicyRefused
 from iolaus.model.asset import Asset, Reading
 from iolaus.model.condition import effective, last_seen, leak_verdict
 from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Known, PowerState, value_of
 from iolaus.model.naming import distinct
-from iolaus.north.api.lists import principal_of
 from iolaus.north.context import Context
 from iolaus.north.dto.make import Frame, counts_of, limit_of
 from iolaus.north.fleet import Picture
@@ -402,26 +396,3 @@ def number(value: float) -> str:
 def escape(text: str) -> str:
     clean = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return clean.replace(HOLE, "")
-
-
-def metrics_route(metrics: Metrics) -> HTTPRouteHandler:
-    @get(
-        "/metrics",
-        operation_id="metrics",
-        summary="Prometheus metrics of everything",
-        tags=["metrics"],
-        media_type=CONTENT_TYPE,
-    )
-    async def get_metrics(request: Request[Any, Any, Any]) -> Stream:
-        principal = principal_of(request)
-        if principal.scope:
-            raise PolicyRefused(
-                "metrics show the whole hall; this token sees a part of it",
-                operation="get",
-                subject="metrics",
-                code="ScopedToken",
-                next_step="use a token without a scope.",
-            )
-        return Stream(metrics.chunks(), media_type=CONTENT_TYPE)
-
-    return get_metrics

@@ -18,9 +18,10 @@ from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.resources import SSE, resource_routes
+from iolaus.north.api.scrape import metrics_route
 from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
-from iolaus.north.metrics import Metrics, metrics_route
+from iolaus.north.metrics import Metrics
 from iolaus.north.problems import HANDLERS
 from iolaus.north.ui import routes as own_pages
 
