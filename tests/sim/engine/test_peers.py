@@ -19,7 +19,8 @@ SYSTEM = f"{V1}/Systems/1"
 def _with_sushy(address: str) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        root = sushy.Sushy(address, username="root", password=PASSWORD, verify=False)
+        auth = sushy.auth.SessionOrBasicAuth("root", PASSWORD)
+        root = sushy.Sushy(address, auth=auth, verify=False)
         (system,) = root.get_system_collection().get_members()
         found = {"serial": system.serial_number, "cpus": system.processors.summary.count}
         found["before"] = system.power_state
@@ -33,6 +34,7 @@ def _with_sushy(address: str) -> dict[str, Any]:
         system.set_system_boot_options(target=sushy.BootSource.PXE, enabled=once)
         system.bios.set_attributes({"Smt": "Disabled"})
         found["pending"] = system.bios.pending_attributes
+        auth.close()
         return found
 
 
@@ -42,6 +44,7 @@ async def test_sushy(play: Played) -> None:
     assert found["before"] == sushy.PowerState.ON
     assert found["after"] == sushy.PowerState.OFF
     assert found["pending"] == {"Smt": "Disabled"}
+    assert (play.device.gate.sessions(), play.device.counters.max_sessions) == ((), 1)
     boot = (await play.first.json(SYSTEM))["Boot"]
     assert (boot["BootSourceOverrideTarget"], boot["BootSourceOverrideEnabled"]) == ("Pxe", "Once")
 
