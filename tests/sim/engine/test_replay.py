@@ -97,6 +97,16 @@ async def test_a_capture_without_a_root_gets_one(tmp_path: Path) -> None:
         assert (await play.first.json(SYSTEM))["Id"] == "1"
 
 
+async def test_recorded_pages_of_a_collection_are_found(tmp_path: Path) -> None:
+    folder = written(tmp_path / "box")
+    path = f"{SYSTEM}/Processors?$skip=50"
+    page = folder / "redfish/v1/Systems/1/Processors?$skip=50/index.json"
+    page.parent.mkdir()
+    page.write_text('{"Members": [{"@odata.id": "/redfish/v1/x"}]}')
+    async with played(replayed([folder], ReplayOptions())) as play:
+        assert await play.first.json(path) == json.loads(page.read_text())
+
+
 def test_copies_and_names_do_not_collide(tmp_path: Path) -> None:
     first, second = written(tmp_path / "a/box"), written(tmp_path / "b/box")
     names = [d.name for d in replayed([first, second], ReplayOptions(copies=2))]
