@@ -69,7 +69,7 @@ class Banner:
         drawn = _power(
             [r for h in held for r in h.readings.values() if (h.target.address, r.asset) in nodes]
         )
-        wet = [r for r in readings if r.role == "leak" and leak_verdict(r)]
+        wet = sorted(_leaking(held))
         url = f"http://{self._house.options.listen}"
         rows = [
             ("discovered", f"{reached} of {len(held)} endpoints in {seconds:.1f} s"),
@@ -80,7 +80,7 @@ class Banner:
                 f"{components} components, {len(readings)} sensors, {_firmware(held)} firmware",
             ),
             ("power", drawn if kinds[AssetKind.NODE] else "no node measures it"),
-            ("leaks", ", ".join(sorted({r.name for r in wet})) if wet else "none seen"),
+            ("leaks", ", ".join(wet) or "none seen"),
         ]
         return [
             "",
@@ -114,6 +114,16 @@ class Banner:
 def _power(readings: list[Reading]) -> str:
     watts = [r.value for r in readings if r.role == "node_power" and r.value is not None]
     return f"{sum(watts) / 1000:.1f} kW measured by {len(watts)} nodes" if watts else "not measured"
+
+
+def _leaking(held: Sequence[Held]) -> set[str]:
+    """Names of the endpoints at which a detector says leak now."""
+    return {
+        each.target.name or each.target.address
+        for each in held
+        for reading in each.readings.values()
+        if reading.role == "leak" and leak_verdict(reading)
+    }
 
 
 def _firmware(held: Sequence[Held]) -> int:

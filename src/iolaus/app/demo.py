@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from iolaus.app.banner import Banner
-from iolaus.app.house import House, HouseOptions, make_server, open_house
+from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.observe.targets import load_hosts
 
@@ -65,9 +65,7 @@ async def _serve(house: House, banner: Banner) -> None:
     house.begin_all(spread=False)
     telling = asyncio.create_task(banner.tell(lambda: server.started))
     try:
-        await server.serve()
-    except SystemExit:
-        raise _port_taken(house.options.listen) from None
+        await run_server(server, house.options.listen)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
@@ -146,14 +144,4 @@ def _not_started(said: str, code: int) -> IolausError:
         subject="the simulated hall",
         code="SimulatorNotStarted",
         next_step="see the message; `iolaus sim hall FILE` shows it alone.",
-    )
-
-
-def _port_taken(listen: str) -> OperatorMust:
-    return OperatorMust(
-        "the address is in use or may not be bound",
-        operation="listen on",
-        subject=listen,
-        code="AddressInUse",
-        next_step="stop what listens there, or choose another with --listen 127.0.0.1:PORT.",
     )

@@ -8,6 +8,8 @@ reaps the sessions; there is no other start path.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +24,7 @@ from iolaus.app.discovering import Discoverer
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import Lanes, redfish_conversations
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
 from iolaus.model.endpoint import Target
 from iolaus.north.api.build import create_app
@@ -31,6 +34,7 @@ from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices
 from iolaus.observe.events import Follower, Intake
 from iolaus.observe.subscribe import Receiver, Subscriber
+from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
 from iolaus.wire.redfish.port import Credential
 
@@ -130,7 +134,7 @@ class House:
             auth=Auth(demo=self.options.demo, tokens=TokenFile(self.options.state_dir / TOKENS)),
             version=__version__,
             discover=self.discoverer,
-            series=History(self.state),
+            series=Past(facts=self.state.facts, series=self.state.series),
             site=self.options.site,
             interval_s=periods.hot_s,
             slow_interval_s=periods.inventory_s,
@@ -181,40 +185,13 @@ def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
     return Receiver(url=options.receiver_url, secret=secrets.token_bytes(32), clock=clock)
 
 
-class Point(msgspec.Struct, frozen=True):
-    at: float
-    value: float
-
-
-class History:
-    """North's port to telemetry history over the store's series."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def history(
-        self, *, endpoint: str, reading: str, since: float, until: float, step_s: float, limit: int
-    ) -> Sequence[Point]:
-        """`reading` is the key of a held reading; empty where it has no past."""
-        held = self._state.facts.held(endpoint)
-        found = held.readings.get(reading) if held else None
-        uid = held.uids.get(found.asset) if held and found else None
-        if found is None or uid is None:
-            return ()
-        name = f"{found.component}/{found.name}" if found.component else found.name
-        points = min(limit, int((until - since) / step_s)) if step_s > 0 else limit
-        traces = await self._state.series.query(
-            start=since, end=until, points=max(1, points), asset=uid, name=name
-        )
-        return [Point(bucket.at, bucket.mean) for trace in traces for bucket in trace.buckets]
-
-
 @asynccontextmanager
 async def open_house(options: HouseOptions) -> AsyncIterator[House]:
     """Open the state, start the loops; close all of it on the way out.
 
     Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
     clock = WallClock()
+    raise_file_limit()
     state = open_state(options.state_dir, clock=clock, database=options.database)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
@@ -225,6 +202,14 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
         stack.push_async_callback(_cancel, tasks)
         yield house
+
+
+def raise_file_limit() -> None:
+    """As many open files as this machine grants: a full table would read as silent devices."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -249,3 +234,17 @@ def make_server(house: House) -> uvicorn.Server:
             ws="websockets-sansio",
         )
     )
+
+
+async def run_server(server: uvicorn.Server, listen: str) -> None:
+    """Serve until a signal; an address that cannot be bound is the operator's to change."""
+    try:
+        await server.serve()
+    except SystemExit:
+        raise OperatorMust(
+            "the address is in use or may not be bound",
+            operation="listen on",
+            subject=listen,
+            code="AddressInUse",
+            next_step="stop what listens there, or choose another with --listen 127.0.0.1:PORT.",
+        ) from None

@@ -1,0 +1,176 @@
+"""`iolaus doctor`: what is wrong with this machine, the state or the server, and what to do.
+
+Each check looks at one thing and says one line; none changes anything. A check that cannot be made
+says so, because silence would read as health.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from iolaus.kernel.errors import IolausError
+from iolaus.store.secrets import Secrets
+
+FREE_BYTES: Final = 1 << 30
+FILES: Final = 4096
+STATES: Final = {"ok": "ok", "note": "note", "wrong": "WRONG"}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """`state` is "ok", "note" (nothing to do now) or "wrong"."""
+
+    check: str
+    state: str
+    message: str
+    next_step: str = ""
+
+
+def examine(state_dir: Path, *, url: str | None) -> list[Finding]:
+    """Every check, in the order in which they depend on each other."""
+    base = (url or "http://127.0.0.1:8080").rstrip("/")
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _files,
+        lambda: _state(state_dir),
+        lambda: _secrets(state_dir),
+        lambda: _server(base),
+    )
+    return [finding for check in checks for finding in check()]
+
+
+def told(findings: list[Finding]) -> str:
+    """The findings as lines for a person."""
+    lines = []
+    for each in findings:
+        lines.append(f"{STATES[each.state]:<6} {each.check:<12} {each.message}")
+        if each.next_step:
+            lines.append(f"{'':<19} next: {each.next_step}")
+    return "\n".join(lines) + "\n"
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(check="python", state="ok", message=f"{version} with {os.cpu_count()} cores")
+
+
+def _files() -> Iterator[Finding]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= FILES
+    yield Finding(
+        check="open files",
+        state="ok" if enough else "wrong",
+        message=f"up to {'any number' if hard == resource.RLIM_INFINITY else hard}",
+        next_step="" if enough else f"raise the hard limit (ulimit -Hn) to {FILES} or more.",
+    )
+
+
+def _state(state_dir: Path) -> Iterator[Finding]:
+    if not state_dir.exists():
+        yield Finding(
+            check="state", state="note", message=f"{state_dir} is made at the first `iolaus serve`"
+        )
+        return
+    writable = os.access(state_dir, os.W_OK | os.X_OK)
+    yield Finding(
+        check="state",
+        state="ok" if writable else "wrong",
+        message=f"{state_dir} {'can' if writable else 'cannot'} be written",
+        next_step="" if writable else "run as its owner, or give another with --state.",
+    )
+    free = shutil.disk_usage(state_dir).free
+    yield Finding(
+        check="disk",
+        state="ok" if free >= FREE_BYTES else "wrong",
+        message=f"{free / (1 << 30):.1f} GiB free",
+        next_step="" if free >= FREE_BYTES else "free some space: at least 1 GiB.",
+    )
+
+
+def _secrets(state_dir: Path) -> Iterator[Finding]:
+    if not (state_dir / "secrets").exists():
+        yield Finding(check="credentials", state="note", message="none are kept yet")
+        return
+    try:
+        count = len(Secrets(state_dir / "secrets").names())
+    except IolausError as error:
+        yield Finding(
+            check="credentials", state="wrong", message=error.message, next_step=error.next_step
+        )
+        return
+    yield Finding(check="credentials", state="ok", message=f"{count} kept, sealed")
+
+
+def _server(base: str) -> Iterator[Finding]:
+    token = os.environ.get("IOLAUS_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with httpx.Client(base_url=base, headers=headers, timeout=5.0, trust_env=False) as client:
+            alive = client.get("/healthz")
+            summary = client.get("/api/v1/summary")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield Finding(
+            check="server",
+            state="note",
+            message=f"nothing answers at {base} ({type(error).__name__})",
+            next_step="start one with `iolaus up` or `iolaus serve`, or set IOLAUS_URL.",
+        )
+        return
+    yield _clock(alive)
+    if summary.status_code != httpx.codes.OK:
+        yield Finding(
+            check="server",
+            state="wrong",
+            message=f"{base} answers, but refuses to say more (HTTP {summary.status_code})",
+            next_step="set IOLAUS_TOKEN to a token of this server.",
+        )
+        return
+    yield from _fleet(base, summary)
+
+
+def _clock(alive: httpx.Response) -> Finding:
+    try:
+        theirs = datetime.strptime(alive.headers["date"], "%a, %d %b %Y %H:%M:%S GMT")
+        skew = (datetime.now(UTC) - theirs.replace(tzinfo=UTC)).total_seconds()
+    except (KeyError, ValueError):
+        return Finding(check="clock", state="note", message="the server shows no time to compare")
+    well = abs(skew) < 60
+    return Finding(
+        check="clock",
+        state="ok" if well else "wrong",
+        message=f"{skew:+.0f} s from the server's",
+        next_step="" if well else "set NTP on both machines.",
+    )
+
+
+def _fleet(base: str, answer: httpx.Response) -> Iterator[Finding]:
+    try:
+        document: dict[str, Any] = msgspec.json.decode(answer.content)
+        status = document.get("status", document)
+        reach: dict[str, int] = status["endpoints"]
+    except (msgspec.DecodeError, KeyError, AttributeError):
+        yield Finding(check="server", state="wrong", message=f"{base} is no Iolaus server")
+        return
+    lost = reach["total"] - reach.get("reachable", 0)
+    yield Finding(
+        check="endpoints",
+        state="wrong" if lost else "ok",
+        message=f"{reach.get('reachable', 0)} of {reach['total']} reachable",
+        next_step="iolaus get endpoints -l state!=reachable" if lost else "",
+    )
+    stale = status.get("stale", 0)
+    yield Finding(
+        check="freshness",
+        state="wrong" if stale else "ok",
+        message=f"{stale} assets are stale",
+        next_step="iolaus top nodes --sort age" if stale else "",
+    )
