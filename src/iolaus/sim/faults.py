@@ -70,7 +70,10 @@ class Faults:
         self.armed.append(armed)
         if _stands(rule):
             select = rule.select
-            self._device.later(select.from_s, lambda: self._begin(armed))
+            if select.from_s > 0:
+                self._device.later(select.from_s, lambda: self._begin(armed))
+            else:
+                self._begin(armed)
             if select.until_s is not None:
                 self._device.later(select.until_s, lambda: self._drop(armed))
 
