@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from iolaus.kernel.clock import Clock
@@ -37,6 +38,7 @@ WORDS: Final[Mapping[str, str]] = {
     "dpu": "dpu",
 }
 RACK_PITCH_M: Final = 0.8
+MOST_DEVICES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
 
     Raises OperatorMust when the network has too few addresses or machines overlap in a rack.
     """
-    spots = _thinned(list(_spots(site)), nodes)
+    spots = _thinned(_bounded(site), nodes)
     addresses = _addresses(site, len(spots))
     worn = imperfections(spots) if site.imperfections else {}
     seats = [
@@ -110,6 +112,19 @@ def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
     ]
     _wire(seats)
     return seats
+
+
+def _bounded(site: Site) -> list[Spot]:
+    spots = list(islice(_spots(site), MOST_DEVICES + 1))
+    if len(spots) > MOST_DEVICES:
+        raise OperatorMust(
+            f"it has more than {MOST_DEVICES:,} devices",
+            operation="build hall",
+            subject=site.name,
+            code="HallSize",
+            next_step="Lower the counts, or split the site into several files.",
+        )
+    return spots
 
 
 def _thinned(spots: Sequence[Spot], nodes: int | None) -> Sequence[Spot]:

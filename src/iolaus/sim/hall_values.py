@@ -233,6 +233,7 @@ PART: Final[Mapping[str, Asked]] = {
     "node_w_avg": mean_w,
     "node_w_max": most_w,
     "node_w_min": least_w,
+    "module_inlet_c": lambda life, n, t: life.inlet_c(t) + 2.0 + draw(f"{life.seed}/m{n}"),
     "board_c": lambda life, n, t: life.part_c(n, t, rise=9.0, kind="board"),
     "leak": leak,
     "leak_v": leak_v,
@@ -275,6 +276,7 @@ PART: Final[Mapping[str, Asked]] = {
     "pump_pct": pump_pct,
     "pump_rpm": lambda life, n, t: 42.0 * pump_pct(life, n, t),
     "fill_pct": fill_pct,
+    "switch_w": lambda life, n, t: 0.4 * life.own_w(t) * (1.0 + 0.02 * draw(f"{life.seed}/c{n}")),
     "switch_c": lambda life, n, t: life.part_c(n, t, rise=24.0, kind="asic"),
 }
 """Values of one of its parts."""

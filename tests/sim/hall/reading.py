@@ -69,7 +69,7 @@ def counted(resources: dict[str, Json]) -> dict[str, int]:
             old["fan"] += present(body.get("Fans", []))
         elif kind == "Processor" and present([body]):
             found[str(body["ProcessorType"]).lower()] += 1
-        elif kind in WORDS and present([body]) and not hbm(body):
+        elif kind in WORDS and present([body]):
             found[WORDS[kind]] += 1
         elif kind == "Port" and "/Fabrics/" in body["@odata.id"]:
             found["port"] += 1
@@ -78,7 +78,3 @@ def counted(resources: dict[str, Json]) -> dict[str, int]:
 
 def present(bodies: list[Json]) -> int:
     return sum(body.get("Status", {}).get("State") not in ("Absent", "Disabled") for body in bodies)
-
-
-def hbm(body: Json) -> bool:
-    return str(body.get("MemoryDeviceType", "")).startswith("HBM")

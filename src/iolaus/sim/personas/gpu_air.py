@@ -104,7 +104,7 @@ SystemBoardCPUUsage       Percent     cpu_util  SystemBoard
 2x CPU{n}Temp             Temperature cpu_c.{n} CPU      93 98
 8x SystemBoardGPU{n}Temp  Temperature gpu_c.{n} GPU      86 92
 8x GPU{n}PowerConsumption Power       gpu_w.{n} GPU
-8x GPU{n}MemoryTemp       Temperature gpu_mem_c.{n} GPU  95 105
+8x GPU{n}MemoryTemp       Temperature gpu_mem_c.{n} Memory 95 105
 Temperature.DIMM_MAX      Temperature dimm_c    Memory   85 95
 16x Fan.Embedded.{n}A     Rotational  fan_rpm.{n} Fan
 6x PSU.Slot.{n}_InputPower  Power     psu_in_w.{n}  PowerSupply

@@ -229,7 +229,7 @@ PERSONAS = (
         counts={
             "cpu": 2,
             "gpu": 8,
-            "memory": 32,
+            "memory": 40,
             "nic": 9,
             "drive": 8,
             "psu": 8,

@@ -102,7 +102,7 @@ Chassis_0_Coolant_Return_Temp_0  Temperature return_c  LiquidOutlet   60 65
 2x Chassis_0_LeakDetector_{n}_Voltage  Voltage     leak_v.{n}  -
 8x StorageBackplane_0_SSD_{n}_Temp_0   Temperature disk_c.{n}  StorageDevice 70 77
 8x Chassis_0_FAN_{n}_FRONT             Rotational  fan_rpm.{n} Fan
-2x ProcessorModule_{n}_Inlet_Temp_0    Temperature board_c.{n} SystemBoard
+2x ProcessorModule_{n}_Inlet_Temp_0    Temperature module_inlet_c.{n} SystemBoard
 """
 CPU_SENSORS = """
 ProcessorModule_{c}_CPU_0_Power_0         Power        cpu_w.{c}     CPU
@@ -308,7 +308,7 @@ PERSONAS = (
         counts={
             "cpu": 2,
             "gpu": 4,
-            "memory": 2,
+            "memory": 6,
             "nic": 5,
             "drive": 9,
             "psu": 0,

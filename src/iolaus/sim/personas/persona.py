@@ -1,9 +1,9 @@
 """A persona: one kind of machine, with everything a hall must know to seat it.
 
 `draw` makes its resources; `body` is its electrical and thermal make-up, from which its live
-values follow; `counts` says what is in it, so that tests and readers can check the drawing
-against a plain statement; `quirks` lists where it departs from the standard on purpose, as real
-machines of its kind do.
+values follow; `counts` says what is in it (stacks of GPU memory count as memory modules, as they
+are listed), so that tests and readers can check the drawing against a plain statement; `quirks`
+lists where it departs from the standard on purpose, as real machines of its kind do.
 """
 
 from __future__ import annotations

@@ -42,7 +42,6 @@ Inlet_Temp         Temperature inlet_c    Intake 45 50
 Total_Power        Power       node_w     Chassis
 HSC_Voltage        Voltage     bus_v      PowerSubsystem
 Coolant_Supply_Temp Temperature supply_c  LiquidInlet 45 50
-2x NVSwitch_{n}_Temp Temperature switch_c.{n} ASIC 100 105
 4x FAN_{n}          Rotational  fan_rpm.{n} Fan
 2x LeakDetector_{n}_Voltage Voltage leak_v.{n} -
 """
@@ -80,7 +79,7 @@ def nvlink_tray() -> dict[str, Json]:
         SerialNumber=own_serial("MT25########", "tray"), UUID=own_uuid("tray"),
         Location={"Placement": {"Rack": own_label("rack"), "Row": own_label("row")}},
         Links={"ManagedBy": all_at(["Managers/BMC_0"]),
-               "Switches": all_at(f"{fabric}/Switches/NVSwitch_{n}" for n in CHIPS)},
+               "Contains": all_at(f"Chassis/MGX_NVSwitch_{n}" for n in CHIPS)},
         below="Sensors ThermalSubsystem EnvironmentMetrics",
     )  # fmt: skip
     power.sensors(s, chassis, NV_SENSORS)
@@ -92,7 +91,7 @@ def nvlink_tray() -> dict[str, Json]:
     s.collect("Fabrics", "Fabric", "Fabric Collection")
     s.put(fabric, "Fabric", "NVLink Fabric", FabricType="NVLink", Status=ok(), below="Switches")
     for n in CHIPS:
-        _nvswitch(s, f"{fabric}/Switches/NVSwitch_{n}", chassis)
+        _nvswitch(s, f"{fabric}/Switches/NVSwitch_{n}", chassis, n)
     service.manager(s, "BMC_0", model="OpenBmc", firmware_version="GB200Nvl-25.08-9", systems=[],
                     chassis=[chassis], nic="eth0", oui=NV_OUI, manufacturer="NVIDIA",
                     name="OpenBmc Manager", logs={"Journal": [("OK", "BMC started")]})  # fmt: skip
@@ -105,7 +104,15 @@ def nvlink_tray() -> dict[str, Json]:
     return s.finish()
 
 
-def _nvswitch(s: Sketch, path: str, chassis: str) -> None:
+def _nvswitch(s: Sketch, path: str, tray: str, number: int) -> None:
+    chassis = f"Chassis/MGX_NVSwitch_{number}"
+    s.piece(chassis, "NVIDIA", "NVLink5 Switch", PartNumber="920-9K36F-A1", below="Sensors",
+            Links={"ContainedBy": at(tray), "ManagedBy": all_at(["Managers/BMC_0"]),
+                   "Switches": all_at([path])})  # fmt: skip
+    head = f"MGX_NVSwitch_{number}"
+    power.sensor(s, chassis, f"{head}_Temp_0", "Temperature", f"switch_c.{number}", context="ASIC",
+                 limits={"UpperCaution": 100, "UpperCritical": 105})  # fmt: skip
+    power.sensor(s, chassis, f"{head}_Power_0", "Power", f"switch_w.{number}", context="ASIC")
     s.collect(path.rpartition("/")[0], "Switch", "Switches")
     s.put(path, "Switch", path.rpartition("/")[2], SwitchType="NVLink", Manufacturer="NVIDIA",
           Model="NVLink5 Switch", SerialNumber=own_serial("0x########", path), Enabled=True,
