@@ -86,7 +86,7 @@ class FakeDevice:
     async def driver(self, *, afresh: bool = False) -> FakeDevice:
         return self
 
-    def at(self, priority: Priority) -> Reads:
+    def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads:
         return FakeReads(self.address)
 
     def vitals(self) -> Vitals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 from tests.observe.fakes import FakePicture
@@ -73,7 +73,7 @@ class StreamDevice:
     def __init__(self, *streams: list[DeviceEvent] | IolausError) -> None:
         self.streams, self.resumed = list(streams), list[str | None]()
 
-    async def events(self, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
+    async def events(self, last_event_id: str | None) -> AsyncGenerator[DeviceEvent, None]:
         self.resumed.append(last_event_id)
         batch = self.streams.pop(0)
         if isinstance(batch, IolausError):

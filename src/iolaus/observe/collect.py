@@ -13,19 +13,23 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Hashable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
 
 from iolaus.drivers.ports import Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import IolausError
+from iolaus.kernel.errors import DeviceRefused, IolausError
 from iolaus.model.asset import HotUpdate, LogEntry, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target
 from iolaus.observe.reach import event_of, status_after
 
 log = structlog.get_logger(__name__)
+SLOWER: Final = 4.0
+"""An answer may take so many times what the last ones took."""
+RECHECK_S: Final = 60.0
+"""A tree that changed is read again, but not at every poll."""
 
 
 class Job(StrEnum):
@@ -42,13 +46,15 @@ class Key(NamedTuple):
 
 
 class Periods(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds between two runs. `retry_max_s` bounds the back-off of an endpoint never read."""
+    """Seconds between two runs. `retry_max_s` bounds the back-off of an endpoint never read,
+    `patience_s` how long one request of the hot set may take."""
 
     hot_s: float = 10.0
     inventory_s: float = 900.0
     logs_s: float = 120.0
     retry_s: float = 10.0
     retry_max_s: float = 300.0
+    patience_s: float = 60.0
 
 
 class Driver(ReadsInventory, ReadsHot, ReadsLogs, Protocol):
@@ -69,7 +75,7 @@ class Device(Protocol):
 
     async def driver(self, *, afresh: bool = False) -> Driver: ...
 
-    def at(self, priority: Priority) -> Reads: ...
+    def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads: ...
 
     def vitals(self) -> Vitals: ...
 
@@ -141,7 +147,8 @@ class Collector:
         first = self._picture.report_of(address) is None
         self._failures.pop(address, None)
         self._picture.record_report(report)
-        self._record(address, device, None, driver=report.driver)
+        if not _lost_since(self._picture.status_of(address), report.observed_at):
+            self._record(address, device, None, driver=report.driver)
         if first:
             self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
             self._wake(Key(address, Job.LOGS), self._periods.hot_s)
@@ -155,12 +162,25 @@ class Collector:
             return None
         try:
             driver = await device.driver()
-            self._picture.record_hot(await driver.hot(device.at(Priority.TELEMETRY), last))
+            reads = device.at(Priority.TELEMETRY, timeout_s=self._patience_s(address, device))
+            self._picture.record_hot(await driver.hot(reads, last))
         except IolausError as error:
             self._record(address, device, error)
+            if _shows_another_tree(error) and self._clock.now() - last.observed_at > RECHECK_S:
+                self._wake(Key(address, Job.INVENTORY), 0.0)
         else:
             self._record(address, device, None)
         return self._periods.hot_s
+
+    def _patience_s(self, address: str, device: Device) -> float:
+        """How long one request of the hot set may take: a period, so that a device that falls
+        silent is known to be lost within two; longer where it is known to be slow, and where it
+        is lost anyway, or a device that takes half a minute would never be heard again."""
+        status, latency_ms = self._picture.status_of(address), device.vitals().latency_ms
+        most_s = max(self._periods.hot_s, self._periods.patience_s)
+        if status is None or status.reach is not Reach.REACHABLE:
+            return most_s
+        return min(max(self._periods.hot_s, SLOWER * (latency_ms or 0.0) / 1000.0), most_s)
 
     async def _logs(self, address: str, device: Device) -> float | None:
         if self._picture.report_of(address) is None:
@@ -215,6 +235,16 @@ class Collector:
         failures = self._failures[address] = self._failures.get(address, 0) + 1
         pause = self._periods.retry_s * 2.0 ** min(failures - 1, 10)
         return min(pause, self._periods.retry_max_s)
+
+
+def _lost_since(status: EndpointStatus | None, at: float) -> bool:
+    """An inventory that ends after its device fell silent says nothing of now."""
+    return status is not None and status.reach is not Reach.REACHABLE and status.since > at
+
+
+def _shows_another_tree(error: IolausError) -> bool:
+    """What was there at the last inventory is not: another device, or another firmware."""
+    return isinstance(error, DeviceRefused) and error.status in (404, 410)
 
 
 def _phase(address: str) -> float:

@@ -6,7 +6,7 @@ another device may stand at the address by then. Everything is made when it is f
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from iolaus.drivers.lane import Lane, Lanes
@@ -51,8 +51,8 @@ class LaneDevice:
             self._drivers[self._lane.address] = known
         return known
 
-    def at(self, priority: Priority) -> Reads:
-        return self._lane.at(priority)
+    def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads:
+        return self._lane.at(priority, timeout_s=timeout_s)
 
     def vitals(self) -> Vitals:
         stats = self._lane.stats()
@@ -64,5 +64,5 @@ class LaneDevice:
         """A write of housekeeping: behind control, before telemetry."""
         return await self._lane.write(method, uri, body, priority=Priority.LIFECYCLE)
 
-    def events(self, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
+    def events(self, last_event_id: str | None) -> AsyncGenerator[DeviceEvent, None]:
         return events(self._lane.at(Priority.TELEMETRY), last_event_id=last_event_id)

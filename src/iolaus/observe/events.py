@@ -8,7 +8,8 @@ opened again, later each time. The wire ends a stream that was silent too long, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Hashable
 from typing import Protocol
 
 import msgspec
@@ -37,7 +38,7 @@ class StreamRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(Protocol):
-    def events(self, last_event_id: str | None) -> AsyncIterator[DeviceEvent]: ...
+    def events(self, last_event_id: str | None) -> AsyncGenerator[DeviceEvent, None]: ...
 
 
 class Picture(Protocol):
@@ -143,11 +144,12 @@ class Follower:
         return self._pause_s(address, lasted_s=self._clock.monotonic() - began)
 
     async def _follow(self, address: str, device: Device) -> None:
-        async for told in device.events(self._last.get(address)):
-            self.live.add(address)
-            if told.stream_id:
-                self._last[address] = told.stream_id
-            self._intake.take(address, told)
+        async with contextlib.aclosing(device.events(self._last.get(address))) as stream:
+            async for told in stream:
+                self.live.add(address)
+                if told.stream_id:
+                    self._last[address] = told.stream_id
+                self._intake.take(address, told)
 
     def _pause_s(self, address: str, *, lasted_s: float) -> float:
         failures = 1 if lasted_s >= self._rules.lively_s else self._failures.get(address, 0) + 1

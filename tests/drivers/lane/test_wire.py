@@ -358,7 +358,7 @@ async def test_collections_are_read_whole_page_by_page() -> None:
 
 async def test_the_driver_hears_the_device_through_its_lane() -> None:
     async with running([device()]) as hall, lane_to(hall.devices[0]) as lane:
-        heard = aclosing(events(lane.at(TELEMETRY), last_event_id=None))  # type: ignore[type-var]
+        heard = aclosing(events(lane.at(TELEMETRY), last_event_id=None))
         async with heard as stream:
             first = asyncio.ensure_future(anext(stream))
             await _until(lambda: lane.stats().streams == 1 and lane.stats().in_flight == 0)

@@ -156,12 +156,30 @@ async def test_a_part_that_fails_is_unknown_with_the_reason() -> None:
     assert found["CPU 1"].status is None
 
 
-@pytest.mark.parametrize("kind", [DeviceSilent, DeviceRefused, DeviceLied])
-async def test_a_system_that_cannot_be_read_is_an_error(kind: type[DeviceSilent]) -> None:
+@pytest.mark.parametrize("kind", [DeviceRefused, DeviceLied])
+async def test_a_system_that_cannot_be_read_is_an_error(kind: type[DeviceRefused]) -> None:
     device, last = told(rich())
     device.failures[HOST] = kind("gone", operation="read", subject=HOST)
     with pytest.raises(kind):
         await read_hot(device, last)
+
+
+async def test_a_system_that_hangs_is_unknown_while_the_rest_answers() -> None:
+    device, last = told(rich())
+    device.failures[HOST] = DeviceSilent("hung", operation="read", subject=HOST)
+    update = await read_hot(device, last)
+    assert isinstance(next(iter(update.power_states.values())), Unknown)
+    assert isinstance(next(iter(update.healths.values())), Unknown)
+    assert by_name(update)["Power"].value == 400
+
+
+async def test_two_silences_and_no_answer_are_a_silent_device() -> None:
+    device, last = told(rich())
+    for uri in last.hot:
+        device.failures[uri] = DeviceSilent("gone", operation="read", subject=uri)
+    with pytest.raises(DeviceSilent):
+        await read_hot(device, last)
+    assert len(last.hot) > 2
 
 
 async def test_one_of_two_hosts_failing_is_unknown_and_not_an_error() -> None:

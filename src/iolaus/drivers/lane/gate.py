@@ -134,6 +134,7 @@ class Gate:
         *,
         priority: Priority,
         deadline: float | None,
+        most_s: float | None = None,
         etag: str | None = None,
         if_match: str | None = None,
     ) -> Answer:
@@ -142,6 +143,8 @@ class Gate:
 
         async def send() -> Answer:
             timeout_s = self._timeout_s(method, uri, priority, deadline)
+            if most_s is not None:
+                timeout_s = most_s if deadline is None else min(most_s, timeout_s)
             self.requests += 1
             return await conversation.request(
                 method, uri, body, etag=etag, if_match=if_match, timeout_s=timeout_s

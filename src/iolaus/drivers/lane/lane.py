@@ -36,13 +36,25 @@ CLOSE_S: Final = 15.0
 class Flight:
     """One GET under way. `riders` wait for it; `stale` says that a write overtook it."""
 
-    __slots__ = ("deadline", "fresh_s", "key", "riders", "sent", "stale", "task", "ticket", "uri")
+    __slots__ = (
+        "deadline",
+        "fresh_s",
+        "key",
+        "riders",
+        "sent",
+        "stale",
+        "task",
+        "ticket",
+        "timeout_s",
+        "uri",
+    )
 
     task: asyncio.Task[Answer]
 
     def __init__(self, key: str, uri: str, ticket: Ticket, deadline: float | None) -> None:
         self.key, self.uri, self.ticket, self.deadline = key, uri, ticket, deadline
         self.fresh_s, self.riders = 0.0, 0
+        self.timeout_s: float | None = None
         self.sent = self.stale = False
 
 
@@ -73,12 +85,25 @@ class Lane:
         self._closing: asyncio.Task[None] | None = None
         self.expander = Expander()
 
-    def at(self, priority: Priority, *, deadline_s: float | None = None) -> LaneReads:
-        """Reading at a priority; `deadline_s` bounds each request, its wait in the queue too."""
-        return LaneReads(self, priority, deadline_s)
+    def at(
+        self,
+        priority: Priority,
+        *,
+        deadline_s: float | None = None,
+        timeout_s: float | None = None,
+    ) -> LaneReads:
+        """Reading at a priority. `deadline_s` bounds each request, its wait in the queue too;
+        `timeout_s` only from when it is sent (None: as long as its class may take)."""
+        return LaneReads(self, priority, deadline_s, timeout_s)
 
     async def read(
-        self, uri: str, *, priority: Priority, deadline_s: float | None = None, fresh_s: float = 0.0
+        self,
+        uri: str,
+        *,
+        priority: Priority,
+        deadline_s: float | None = None,
+        timeout_s: float | None = None,
+        fresh_s: float = 0.0,
     ) -> Answer:
         """A GET: kept (not older than `fresh_s`), shared, or sent. Raises as `Reads.get` does."""
         self._require_open()
@@ -91,10 +116,12 @@ class Lane:
         flight = self._flights.get(key)
         if flight is None:
             flight = self._take_off(key, uri, priority, deadline)
+            flight.timeout_s = timeout_s
         else:
             self._shared += 1
             self._gate.queue.lift(flight.ticket, priority)
             flight.deadline = _later(flight.deadline, deadline)
+            flight.timeout_s = _later(flight.timeout_s, timeout_s)
         flight.fresh_s = max(flight.fresh_s, fresh_s)
         return await self._ride(flight, deadline)
 
@@ -202,6 +229,7 @@ class Lane:
             etag=kept.etag if kept else None,
             priority=flight.ticket.priority,
             deadline=flight.deadline,
+            most_s=flight.timeout_s,
         )
         if answer.status == 304:
             answer = self._unchanged(flight, kept, answer)
@@ -301,10 +329,17 @@ class Lane:
 class LaneReads:
     """`drivers.ports.Reads` at one priority, and the device's event stream."""
 
-    __slots__ = ("_deadline_s", "_lane", "_priority")
+    __slots__ = ("_deadline_s", "_lane", "_priority", "_timeout_s")
 
-    def __init__(self, lane: Lane, priority: Priority, deadline_s: float | None) -> None:
-        self._lane, self._priority, self._deadline_s = lane, priority, deadline_s
+    def __init__(
+        self,
+        lane: Lane,
+        priority: Priority,
+        deadline_s: float | None,
+        timeout_s: float | None = None,
+    ) -> None:
+        self._lane, self._priority = lane, priority
+        self._deadline_s, self._timeout_s = deadline_s, timeout_s
 
     @property
     def address(self) -> str:
@@ -312,7 +347,11 @@ class LaneReads:
 
     async def get(self, uri: str, *, fresh_s: float = 0.0) -> Answer:
         return await self._lane.read(
-            uri, priority=self._priority, deadline_s=self._deadline_s, fresh_s=fresh_s
+            uri,
+            priority=self._priority,
+            deadline_s=self._deadline_s,
+            timeout_s=self._timeout_s,
+            fresh_s=fresh_s,
         )
 
     async def members(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
@@ -115,7 +115,7 @@ async def stream_uri(device: Reads) -> str:
     )
 
 
-async def events(device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
+async def events(device: Reads, *, last_event_id: str | None) -> AsyncGenerator[DeviceEvent, None]:
     """Events by the device's stream, a repeated one once; ends when the stream does."""
     uri = await stream_uri(device)
     if not isinstance(device, Streams):

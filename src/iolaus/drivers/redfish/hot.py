@@ -38,6 +38,8 @@ BUDGET: Final = 6
 GPU_BUDGET: Final = 8
 MAX_FALLBACK: Final = 8
 MAX_PAGES: Final = 4
+SILENCES: Final = 2
+"""One request may hang; so many of a pass, and nothing heard: the device is silent."""
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Failure = DeviceSilent | DeviceRefused | DeviceLied
 Repair = Callable[[str, Payload], Payload]
@@ -196,7 +198,21 @@ async def _fetch_expanded(device: Reads, uri: str, repair: Repair) -> _Fetched:
 
 
 async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list[_Fetched]:
-    return list(await asyncio.gather(*(_fetch(device, uri, repair) for uri in uris)))
+    """All of them; raises the first silence where so many come first that nobody is there."""
+    tasks = [asyncio.ensure_future(_fetch(device, uri, repair)) for uri in uris]
+    silences: list[DeviceSilent] = []
+    try:
+        for done in asyncio.as_completed(tasks):
+            failure = (await done).failure
+            if not isinstance(failure, DeviceSilent):
+                break
+            silences.append(failure)
+            if len(silences) == SILENCES:
+                raise silences[0]
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _unshown(last: Report, fetched: Sequence[_Fetched]) -> list[str]:
@@ -309,11 +325,16 @@ def _power(asset: Asset, facts: Sequence[PowerFact]) -> PowerFact:
 
 
 def _raise_if_blind(last: Report, got: Mapping[str, _Fetched]) -> None:
-    """A device none of whose systems can be read is not followed but lost."""
+    """A device none of whose systems can be read is not followed but lost. Where they hang and
+    something else answers, the device is there, and only what hangs is not known."""
     standing = [uri for asset in last.assets for uri in standing_uris(asset)[:1]]
     failures = [got[uri].failure for uri in standing if uri in got]
-    if failures and all(failures):
-        raise next(failure for failure in failures if failure is not None)
+    if not failures or not all(failures):
+        return
+    answered = any(each.failure is None for each in got.values())
+    for failure in failures:
+        if failure is not None and not (answered and isinstance(failure, DeviceSilent)):
+            raise failure
 
 
 def _same(_: str, payload: Payload) -> Payload:
