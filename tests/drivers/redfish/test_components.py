@@ -107,3 +107,29 @@ async def test_a_gpus_own_memory_is_a_module_but_not_the_hosts_memory() -> None:
     tree[f"{ROOT}/Systems/1/Memory/D2"]["MemoryDeviceType"] = "HBM3"
     node = (await read(tree)).assets[0]
     assert (node.counts["memory"], node.memory_gib) == (3, 128.0)
+
+
+async def test_a_cage_inside_the_machine_is_a_board_and_what_the_machine_stands_in_is_none() -> (
+    None
+):
+    tree = trees.server()
+    for name, links in (
+        ("Cage", {"ContainedBy": trees.link("Chassis/1")}),
+        ("Around", {"Contains": [trees.link("Chassis/1")]}),
+    ):
+        trees.put(tree, f"Chassis/{name}", "Chassis", ChassisType="Enclosure", Links=links)
+        tree[f"{ROOT}/Chassis"]["Members"].append(trees.link(f"Chassis/{name}"))
+    boards = of(await read(tree), ComponentKind.BOARD)
+    assert [part.uri for part in boards] == [f"{ROOT}/Chassis/Cage"]
+
+
+async def test_the_metrics_of_a_battery_are_read() -> None:
+    tree = trees.server()
+    tree[f"{ROOT}/Chassis/1/PowerSubsystem"]["Batteries"] = trees.link("B")
+    trees.put_all(tree, "B", "Battery", {"1": {"Metrics": trees.link("B/1/Metrics")}})
+    charge = {"ChargePercent": {"Reading": 97}}
+    trees.put(tree, "B/1/Metrics", "BatteryMetrics", **charge)
+    report = await read(tree)
+    assert [(r.role, r.value) for r in report.readings if "/B/1/" in r.uri] == [
+        ("battery_charge", 97.0)
+    ]

@@ -28,6 +28,10 @@ async def test_every_entry_is_told_with_version_state_and_owner() -> None:
 async def test_blanks_zeros_and_wrong_types_become_none() -> None:
     assert (await entries(Version="1.07   "))["bmc"].version == "1.07"
     assert (await entries(Version="0.00"))["bmc"].version is None
+    assert (await entries(Version="1.1"))["bmc"].version == "1.1"
+    assert (await entries(Version="undefined"))["bmc"].version is None
+    assert (await entries(Version="0\x14"))["bmc"].version is None
+    assert (await entries(Version="-"))["bmc"].version is None
     assert (await entries(Version=7, Updateable="yes", Status=[]))["bmc"].version is None
 
 

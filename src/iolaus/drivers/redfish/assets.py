@@ -172,7 +172,7 @@ def _is_dpu(harvest: Harvest, uri: str, payload: Payload) -> bool:
     said = f"{payload.get('Model')} {payload.get('Name')} {payload.get('Description')}".split()
     if "DPU" in (word.strip("().,") for word in said):
         return True
-    chassis = _chassis_of(harvest, uri, payload)
+    chassis = chassis_of(harvest, uri, payload)
     if chassis and all(_is_network_card(harvest, each) for each in chassis):
         return True
     everything = [u for u, _ in harvest.of_type("Chassis")]
@@ -211,11 +211,11 @@ def _host_of(harvest: Harvest, uri: str, payload: Payload, hosts: list[Group]) -
         return None
     if len(hosts) == 1:
         return hosts[0]
-    mine = {*_chassis_of(harvest, uri, payload), *managers_of(harvest, uri, payload)}
+    mine = {*chassis_of(harvest, uri, payload), *managers_of(harvest, uri, payload)}
     for host in hosts:
         theirs = harvest.resources[host.primary]
         if mine & {
-            *_chassis_of(harvest, host.primary, theirs),
+            *chassis_of(harvest, host.primary, theirs),
             *managers_of(harvest, host.primary, theirs),
         }:
             return host
@@ -274,7 +274,7 @@ def _hashable(values: Iterable[object]) -> tuple[str, ...]:
 
 def _roots(harvest: Harvest) -> list[str]:
     """The chassis that stand in no other; of these the holders, else the main ones, else all."""
-    parents = _parents(harvest)
+    parents = parents_of(harvest)
     roots = [uri for uri, _ in harvest.of_type("Chassis") if parents.get(uri) is None]
     for wanted in (HOLDERS, MAIN_CHASSIS):
         main = [u for u in roots if word(harvest.resources[u], "ChassisType") in wanted]
@@ -303,7 +303,7 @@ def _linked(harvest: Harvest, payload: Payload, name: str, kind: str) -> list[st
     return [u for u, p in harvest.follow(payload, name) if type_of(p) == kind]
 
 
-def _chassis_of(harvest: Harvest, uri: str, payload: Payload) -> list[str]:
+def chassis_of(harvest: Harvest, uri: str, payload: Payload) -> list[str]:
     """The chassis a resource links to, and those that link to it alone."""
     found = dict.fromkeys(_linked(harvest, payload, "Chassis", "Chassis"))
     for each, chassis in harvest.of_type("Chassis"):
@@ -333,7 +333,7 @@ def managers_of(harvest: Harvest, uri: str, payload: Payload) -> list[str]:
     return list(found)
 
 
-def _parents(harvest: Harvest) -> dict[str, str]:
+def parents_of(harvest: Harvest) -> dict[str, str]:
     """Chassis -> the chassis that contains it, told from either side."""
     parents: dict[str, str] = {}
     for uri, payload in harvest.of_type("Chassis"):
@@ -348,12 +348,12 @@ def _parents(harvest: Harvest) -> dict[str, str]:
 
 def _give_chassis(harvest: Harvest, groups: list[Group]) -> None:
     """Each group gets the chassis that it alone is linked with, and all that these contain."""
-    parents = _parents(harvest)
+    parents = parents_of(harvest)
     wanted: dict[str, list[Group]] = {}
     for group in groups:
         for uri in (group.primary, *group.systems):
             payload = harvest.resources.get(uri, {})
-            for chassis in dict.fromkeys((*group.chassis, *_chassis_of(harvest, uri, payload))):
+            for chassis in dict.fromkeys((*group.chassis, *chassis_of(harvest, uri, payload))):
                 if group not in wanted.setdefault(chassis, []):
                     wanted[chassis].append(group)
     for uri, _ in harvest.of_type("Chassis"):
@@ -377,7 +377,7 @@ def _shared_chassis(harvest: Harvest, groups: list[Group]) -> list[Group]:
         for uri in roots
         if word(harvest.resources[uri], "ChassisType") in MAIN_CHASSIS
     ]
-    parents = _parents(harvest)
+    parents = parents_of(harvest)
     for uri, _ in harvest.of_type("Chassis"):
         outer = parents.get(uri)
         for group in shared:

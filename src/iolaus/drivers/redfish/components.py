@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
-from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group, Hall
+from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group, Hall, chassis_of, parents_of
 from iolaus.drivers.redfish.harvest import Harvest, type_of, word
 from iolaus.model.asset import AssetKind, Component, ComponentKind
 
@@ -271,14 +271,22 @@ def _entries(value: object) -> Iterator[Payload]:
 
 
 def _boards(harvest: Harvest, hall: Hall) -> Iterator[Component]:
-    """Modules, cards and boards that stand as chassis of their own inside an asset."""
-    primary = {group.primary for group in hall.groups}
+    """Modules, cards, cages and boards that stand as chassis of their own inside an asset."""
+    itself, inside = set(_machines(harvest, hall)), parents_of(harvest)
     enclosures = {group.key for group in hall.groups if group.kind is AssetKind.CHASSIS}
     for uri, payload in harvest.of_type("Chassis"):
-        kind = word(payload, "ChassisType")
-        held = kind not in {"", *MAIN_CHASSIS} or hall.owned.owner(uri) in enclosures
-        if held and uri not in primary:
+        part = word(payload, "ChassisType") not in {"", *MAIN_CHASSIS}
+        held = part or uri in inside or hall.owned.owner(uri) in enclosures
+        if held and uri not in itself:
             yield from _component(uri, payload, ComponentKind.BOARD, hall)
+
+
+def _machines(harvest: Harvest, hall: Hall) -> Iterator[str]:
+    """The chassis that an asset is, and not one of its parts."""
+    for group in hall.groups:
+        for uri in (group.primary, *group.systems):
+            yield uri
+            yield from chassis_of(harvest, uri, harvest.resources.get(uri, {}))
 
 
 def _component(uri: str, payload: Payload, kind: ComponentKind, hall: Hall) -> Iterator[Component]:

@@ -94,7 +94,7 @@ ONLY_FROM: Final = MappingProxyType(
         "EnvironmentMetrics": frozenset(
             {"Chassis", "Processor", "CoolingUnit", "PowerDistribution"}
         ),
-        "Metrics": frozenset({"PowerSupply", "PowerDistribution"}),
+        "Metrics": frozenset({"PowerSupply", "PowerDistribution", "Battery"}),
         "EthernetInterfaces": frozenset({"ComputerSystem"}),
         "PCIeDevices": frozenset({"Chassis"}),
         "Storage": frozenset({"ServiceRoot", "ComputerSystem", "ResourceBlock"}),

@@ -74,10 +74,14 @@ def telling(value: object) -> str | None:
     found = text(value)
     if found is None:
         return None
-    bare = re.sub(r"[^a-z0-9?]", "", found.lower())
+    bare = _bare(found)
     if bare in PLACEHOLDERS or (len(set(bare)) <= 1 and (len(bare) > 1 or bare in {"0", "?", ""})):
         return None
     return found
+
+
+def _bare(said: str) -> str:
+    return re.sub(r"[^a-z0-9?]", "", said.lower())
 
 
 def uuid(value: object) -> str | None:
@@ -87,9 +91,12 @@ def uuid(value: object) -> str | None:
 
 
 def version(value: object) -> str | None:
-    """A version as trimmed text; None for blanks, placeholders and `0.00`: nobody released it."""
-    found = telling(value)
-    return None if found is None or not found.strip("0. ") else found
+    """A version as trimmed text; None for blanks, placeholders and `0.00`: nobody released it.
+    One digit repeated is no placeholder here: there are releases 1.1 and 22."""
+    found = text(value)
+    if found is None or not found.strip("0. ") or not any(map(str.isalnum, found)):
+        return None
+    return None if _bare(found) in PLACEHOLDERS else found
 
 
 @cache
