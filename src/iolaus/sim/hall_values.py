@@ -20,7 +20,6 @@ Asked = Callable[["Life", int, float], Value]
 BUS_V: Final = 50.6
 MAINS_V: Final = 240.0
 STATES: Final = {"OK": 2.4, "Warning": 1.3, "Critical": 0.4}
-SQRT3: Final = 1.7320508
 
 
 def powered(ask: Callable[[Life, int, float], float]) -> Asked:
@@ -156,11 +155,6 @@ def phase_a(life: Life, n: int, t: float) -> float:
     return phase_w(life, n, t) / psu_in_v(life, n, t)
 
 
-def outlet_state(life: Life, n: int, t: float) -> str:
-    del t
-    return "Off" if n in life.outlets_off else "On"
-
-
 def pump_pct(life: Life, n: int, t: float) -> float:
     return 35.0 + 55.0 * min(1.0, life.heat_fraction(t)) + wander(f"{life.seed}/pump{n}", t)
 
@@ -196,11 +190,9 @@ WHOLE: Final[Mapping[str, Callable[[Life, float], Value]]] = {
     "gpus_w": lambda life, t: life.gpus_w(t),
     "gpu_mhz": lit(lambda life, t: 345.0 + 1575.0 * life.load(t)),
     "gpu_v": lit(lambda life, t: 0.68 + 0.22 * life.load(t)),
-    "cpus_w": lambda life, t: life.cpus_w(t),
     "cpu_util": lit(lambda life, t: 100.0 * life.busy(t)),
     "cpu_mhz": lit(lambda life, t: life.body.cpu_mhz * (0.6 + 0.4 * life.busy(t))),
     "cpu_hz": lit(lambda life, t: 1e6 * life.body.cpu_mhz * (0.6 + 0.4 * life.busy(t))),
-    "dimm_w": lit(lambda life, t: life.body.cpus * (25.0 + 30.0 * life.busy(t))),
     "nic_c": lit(lambda life, t: life.inlet_c(t) + 26.0 + 8.0 * life.slow_load(t)),
     "shelf_out_w": lambda life, t: life.feeds_w(t),
     "shelf_in_w": lambda life, t: life.feeds_w(t) / 0.975,
@@ -234,7 +226,6 @@ PART: Final[Mapping[str, Asked]] = {
     "node_w_max": most_w,
     "node_w_min": least_w,
     "module_inlet_c": lambda life, n, t: life.inlet_c(t) + 2.0 + draw(f"{life.seed}/m{n}"),
-    "board_c": lambda life, n, t: life.part_c(n, t, rise=9.0, kind="board"),
     "leak": leak,
     "leak_v": leak_v,
     "gpu_w": lambda life, n, t: life.gpu_w(n, t),
@@ -268,11 +259,9 @@ PART: Final[Mapping[str, Asked]] = {
     "cell_c": lambda life, n, t: life.inlet_c(t) + 4.0 + draw(f"{life.seed}/cell{n}"),
     "outlet_w": outlet_w,
     "outlet_a": lambda life, n, t: outlet_w(life, n, t) / MAINS_V,
-    "outlet_state": outlet_state,
     "phase_w": phase_w,
     "phase_a": phase_a,
     "phase_v": psu_in_v,
-    "line_v": lambda life, n, t: SQRT3 * psu_in_v(life, n, t),
     "pump_pct": pump_pct,
     "pump_rpm": lambda life, n, t: 42.0 * pump_pct(life, n, t),
     "fill_pct": fill_pct,

@@ -199,7 +199,6 @@ PERSONAS = (
         counts={"pump": 3, "leakdetector": 3, "firmware": 5},
         leaks=CDU_LEAKS,
         options=Options(session_limit=4),
-        oui=CDU_OUI,
         quirks={"pump-sensors-from-0": "pumps count from 1, their sensors from 0"},
     ),
     Persona(
@@ -214,7 +213,6 @@ PERSONAS = (
         counts={"leakdetector": 8, "firmware": 1},
         leaks=ROPE_LEAKS,
         options=Options(session_limit=4),
-        oui=ROPE_OUI,
         quirks={"chassis-only": "no system and no equipment: a chassis with leak detectors"},
     ),
 )

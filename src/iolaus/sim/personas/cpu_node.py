@@ -231,7 +231,6 @@ PERSONAS = (
         systems=(uri(SYSTEM),),
         caps={uri(f"{CHASSIS}/Power"): "node"},
         options=Options(session_limit=12, session_timeout_s=1800, bmc_reset_s=12),
-        oui=OUI,
         quirks={
             "slashes": "every link ends in a slash",
             "empty-slots": "memory slots without a module are listed as absent",

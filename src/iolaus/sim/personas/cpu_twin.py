@@ -213,7 +213,6 @@ PERSONAS = (
         systems=tuple(uri(f"Systems/{node}") for node in NODES),
         caps={uri(f"{ENCLOSURE}/EnvironmentMetrics"): "node"},
         options=Options(session_limit=16, bmc_reset_s=10),
-        oui=OUI,
         quirks={
             "two-hosts": "one endpoint is two machines that share supplies and fans",
             "shared-cap": "the power limit is the enclosure's and covers both",

@@ -172,7 +172,6 @@ PERSONAS = (
         counts={"cpu": 1, "memory": 1, "nic": 1, "drive": 1, "firmware": 12},
         systems=(uri(SYSTEM),),
         options=Options(session_limit=16),
-        oui=OUI,
         quirks={
             "lower-case-vendor": "ServiceRoot.Vendor is spelt Nvidia, the rest NVIDIA",
             "stack-as-firmware": "board ids and GUIDs are listed as firmware versions",

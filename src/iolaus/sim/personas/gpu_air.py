@@ -410,7 +410,6 @@ PERSONAS = (
         systems=(uri(SYSTEM),),
         caps={uri(f"{CHASSIS}/Power"): "node"},
         options=Options(session_limit=8, session_timeout_s=1800, bmc_reset_s=10),
-        oui=OUI,
         quirks={
             "twice": "supplies and fans stand in Power/Thermal and in the newer subsystems",
             "legacy-cap": "the power limit exists only in Power.PowerControl",

@@ -239,7 +239,6 @@ PERSONAS = (
         systems=(uri(SYSTEM),),
         caps=hgx.caps(8) | {uri(f"{CHASSIS}/Power"): "node"},
         options=Options(session_limit=16, session_timeout_s=300, bmc_reset_s=10),
-        oui=OUI,
         deviations=("Attributes: ",),
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",

@@ -243,7 +243,6 @@ PERSONAS = (
         caps={uri(f"{CHASSIS}/Controls/OAM_{n}_PowerLimit"): f"gpu.{n}" for n in GPUS}
         | {uri(f"{CHASSIS}/Controls/SystemPowerLimit"): "node"},
         options=Options(session_limit=10, bmc_reset_s=12),
-        oui=OUI,
         quirks={
             "two-systems": "the accelerators stand on a second ComputerSystem of another maker",
             "placeholder-tags": "AssetTag says 'To be filled by O.E.M.', SKU says N/A",

@@ -324,7 +324,6 @@ PERSONAS = (
         },
         leaks=LEAKS,
         options=Options(session_limit=64, bmc_reset_s=8),
-        oui=OUI,
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",
             "empty-model": "the baseboard's Model and its memory's Manufacturer are empty strings",

@@ -65,4 +65,3 @@ class Persona:
     leaks: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
     deviations: tuple[str, ...] = ()
-    oui: str = "02:49:4F"

@@ -281,7 +281,6 @@ PERSONAS = (
         body=Body(family="shelf", supplies=6, supply_v=50.5, base_w=60, capacity_w=33000),
         counts={"psu": 6, "firmware": 7},
         options=Options(session_limit=4),
-        oui=SHELF_OUI,
         quirks={
             "no-expand": "ServiceRoot advertises no query options",
             "shared-supplies": "the shelf's supplies link points into its chassis",
@@ -298,7 +297,6 @@ PERSONAS = (
         body=Body(family="bbu", supply_v=50.5, base_w=40, capacity_w=18000),
         counts={"battery": 6, "firmware": 7},
         options=Options(session_limit=4),
-        oui=SHELF_OUI,
         quirks={"no-supplies": "a power shelf without any power supply: it holds batteries"},
     ),
     Persona(
@@ -312,7 +310,6 @@ PERSONAS = (
         body=Body(family="pdu", outlets=24, base_w=25, capacity_w=57600),
         counts={"outlet": 24, "circuit": 4, "firmware": 3},
         options=Options(session_limit=6, page_size=0),
-        oui=PDU_OUI,
         quirks={
             "outlet-from-1": "outlets count from 1, their sensors from 0",
             "zone": "the strip's chassis is of type Zone",

@@ -57,7 +57,6 @@ PERSONAS = (
         body=Body(family="still", base_w=40, fans=4),
         counts={"fan": 4, "firmware": 2},
         options=Options(session_limit=4),
-        oui=OUI,
         quirks={"old-version": "says Redfish 1.9.0", "rack-fans": "fans only in legacy Thermal"},
     ),
 )

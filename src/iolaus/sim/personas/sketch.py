@@ -90,15 +90,9 @@ VERSIONS: Final[Mapping[str, str]] = {
     "Volume": "v1_9_0",
 }
 
-OK: Final[Mapping[str, str]] = {"State": "Enabled", "Health": "OK"}
-
 
 def ok(**more: Any) -> Json:
     return {"State": "Enabled", "Health": "OK", **more}
-
-
-def absent() -> Json:
-    return {"State": "Absent"}
 
 
 def uri(path: str) -> str:
@@ -229,19 +223,6 @@ class Sketch:
 
     def peek(self, path: str) -> Json:
         return self._drawn[path]
-
-    def drawn(self, path: str) -> bool:
-        return path in self._drawn
-
-    def members(self, path: str) -> list[str]:
-        return self._collected[path]
-
-    def strike(self, path: str) -> None:
-        """Take a resource out again, from its collection too."""
-        del self._drawn[path]
-        parent = path.rpartition("/")[0]
-        if path in self._collected.get(parent, ()):
-            self._collected[parent].remove(path)
 
     def finish(self) -> dict[str, Json]:
         """URI -> resource, the service root as "/redfish/v1"."""

@@ -117,8 +117,12 @@ def _nvswitch(s: Sketch, path: str, tray: str, number: int) -> None:
     s.put(path, "Switch", path.rpartition("/")[2], SwitchType="NVLink", Manufacturer="NVIDIA",
           Model="NVLink5 Switch", SerialNumber=own_serial("0x########", path), Enabled=True,
           UUID=own_uuid(path), FirmwareVersion="35.2014.1652", PowerState=live("power_state"),
-          TotalSwitchWidth=72, SupportedProtocols=["NVLink"], Status=ok(), below="Ports",
+          TotalSwitchWidth=72, SupportedProtocols=["NVLink"], Status=ok(),
+          below="Ports EnvironmentMetrics",
           Links={"Chassis": at(chassis), "ManagedBy": all_at(["Managers/BMC_0"])})  # fmt: skip
+    sensors = f"{chassis}/Sensors/{head}"
+    power.environment(s, path, PowerWatts=f"{sensors}_Power_0",
+                      TemperatureCelsius=f"{sensors}_Temp_0")  # fmt: skip
     s.collect(f"{path}/Ports", "Port", "Ports")
     for n in NV_PORTS:
         _port(s, f"{path}/Ports/NVLink_{n}", gbps=400, protocol="NVLink", up=True)
@@ -183,7 +187,6 @@ PERSONAS = (
         counts={"fan": 4, "firmware": 6, "leakdetector": 2, "port": 72},
         leaks=NV_LEAKS,
         options=Options(session_limit=32),
-        oui=NV_OUI,
         quirks={"two-switches": "one tray carries two Switch resources"},
     ),
     Persona(
@@ -206,7 +209,6 @@ PERSONAS = (
         ),
         counts={"psu": 2, "fan": 4, "firmware": 6, "port": 64},
         options=Options(session_limit=4),
-        oui=LEAF_OUI,
         quirks={"sensors-from-0": "fans count from 1, their sensors from 0"},
     ),
 )
