@@ -22,7 +22,7 @@ import uvicorn
 from iolaus import __version__
 from iolaus.app.discovering import Discoverer
 from iolaus.bus.local import LocalBus
-from iolaus.drivers.lane import Lanes, redfish_conversations
+from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
@@ -32,8 +32,8 @@ from iolaus.north.auth import Auth, TokenFile
 from iolaus.north.context import Context
 from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices
-from iolaus.observe.events import Follower, Intake
-from iolaus.observe.subscribe import Receiver, Subscriber
+from iolaus.observe.events import Follower, Intake, StreamRules
+from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
 from iolaus.wire.redfish.port import Credential
@@ -60,6 +60,9 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     receiver_url: str | None = None
     periods: Periods = Periods()
+    lanes: LaneRules = LaneRules()
+    streams: StreamRules = StreamRules()
+    subscriptions: SubscriptionRules = SubscriptionRules()
     database: str | None = None
 
 
@@ -74,6 +77,8 @@ class House:
                 clock, ledger=state.sessions, ca_file=options.ca_file, insecure_http=True
             ),
             clock,
+            rules=options.lanes,
+            logins=state.logins,
         )
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
         self.collector = Collector(
@@ -90,6 +95,7 @@ class House:
             intake=self.intake,
             clock=clock,
             wake=self.wake,
+            rules=options.streams,
         )
         self.receiver = _receiver(options, clock)
         self.loops = {job: self._loop(job) for job in Job}
@@ -172,6 +178,7 @@ class House:
             receiver=self.receiver,
             clock=self.clock,
             wake=self.wake,
+            rules=self.options.subscriptions,
         ).reconcile
 
 

@@ -23,6 +23,7 @@ from iolaus.store.behind import Limits
 from iolaus.store.database import explain
 from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
+from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
@@ -43,10 +44,12 @@ class State:
         series: Series,
         secrets: Secrets,
         sessions: Sessions,
+        logins: Logins,
         unlock: Callable[[], None],
     ) -> None:
         self.directory = directory
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
+        self.logins = logins
         self._unlock = unlock
 
     async def start(self) -> None:
@@ -61,6 +64,7 @@ class State:
             await self.series.close()
         finally:
             self.sessions.close()
+            self.logins.close()
             self._unlock()
 
 
@@ -90,6 +94,7 @@ def open_state(
             series=series,
             secrets=Secrets(directory / "secrets"),
             sessions=Sessions(directory / "sessions"),
+            logins=Logins(directory / "logins", clock=clock),
             unlock=unlock,
         )
     except BaseException:

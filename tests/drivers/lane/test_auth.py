@@ -55,3 +55,55 @@ def test_refusals_of_one_moment_count_once_and_another_credential_clears_it() ->
     auth.clear()
     auth.check(now=0.0, operation="log in to", address="https://x")
     assert not auth.accepted
+
+
+class Memory:
+    """What outlives the process, in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[int, float]] = {}
+
+    def recall(self, address: str) -> tuple[int, float]:
+        return self.held.get(address, (0, 0.0))
+
+    def remember(self, address: str, *, failures: int, wait_s: float) -> None:
+        self.held[address] = (failures, wait_s)
+
+    def forget(self, address: str) -> None:
+        self.held.pop(address, None)
+
+
+def remembered(memory: Memory, *, now: float) -> AuthBackOff:
+    auth = AuthBackOff(AuthRules(), address="https://bmc1", memory=memory)
+    auth.recall(now=now)
+    return auth
+
+
+def test_a_restart_goes_on_where_the_former_process_was_refused() -> None:
+    memory = Memory()
+    remembered(memory, now=0.0).failed(now=0.0)
+    again = remembered(memory, now=5000.0)
+    with pytest.raises(HeldBack):
+        again.check(now=5599.0, operation="log in to", address="https://bmc1")
+    again.check(now=5600.0, operation="log in to", address="https://bmc1")
+    again.failed(now=5600.0)
+    assert memory.held["https://bmc1"] == (2, 1800.0)
+
+
+def test_a_clock_that_stepped_never_holds_back_longer_than_the_longest_pause() -> None:
+    memory = Memory()
+    memory.held["https://bmc1"] = (1, 1e9)
+    auth = remembered(memory, now=0.0)
+    auth.check(now=AuthRules().pause_max_s, operation="log in to", address="https://bmc1")
+
+
+def test_success_and_another_credential_are_forgotten_for_good() -> None:
+    memory = Memory()
+    first = remembered(memory, now=0.0)
+    first.failed(now=0.0)
+    second = first.another()
+    first.failed(now=10_000.0)
+    assert memory.held == {"https://bmc1": (1, 600.0)}, "the old one is heard no more"
+    second.recall(now=700.0)
+    second.succeeded()
+    assert memory.held == {}

@@ -14,7 +14,7 @@ import pytest
 from tests.drivers.lane.conftest import RIGHT, V1, WRONG, FileLedger, lane_to
 from tests.sim.engine.tree import device
 
-from iolaus.drivers.lane import BreakerRules, CacheRules, LaneRules
+from iolaus.drivers.lane import AuthRules, BreakerRules, CacheRules, LaneRules
 from iolaus.drivers.ports import Priority, Reads
 from iolaus.drivers.redfish.events import events
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
@@ -338,6 +338,38 @@ async def test_nor_by_reaping_with_a_password_that_is_no_longer_right(tmp_path: 
                 with pytest.raises(DeviceRefused):
                     await lane.at(TELEMETRY).get(SYSTEM)
         assert played.counters.auth_failures <= 2
+
+
+async def test_where_every_session_is_refused_the_next_try_is_basic_and_stays() -> None:
+    played = device(options=Options(lockout_after=3, lockout_s=3600.0))
+    played.counters.order = []
+    none = Rule(effect="status", status=401, select=Select(method=["POST"], path="*/Sessions"))
+    rules = LaneRules(auth=AuthRules(pause_s=0.05))
+    async with running([played], faults=[none]), lane_to(played, rules=rules) as lane:
+        with pytest.raises(DeviceRefused):
+            await lane.at(TELEMETRY).get(SYSTEM)
+        with pytest.raises(DeviceRefused, match="refused once"):
+            await lane.at(TELEMETRY).get(SYSTEM)
+        await _until(lambda: lane.stats().login_retry_s is None)
+        for uri in TELEMETRY_URIS:
+            assert (await lane.at(TELEMETRY).get(uri)).status == 200
+    assert logins(played) == 1
+    assert played.counters.auth_failures == 0
+
+
+async def test_a_wrong_password_is_tried_both_ways_in_turn_and_never_twice_at_once() -> None:
+    played = device(options=Options(lockout_after=10))
+    played.counters.order = []
+    rules = LaneRules(auth=AuthRules(pause_s=0.02, factor=1.0, pause_max_s=0.02))
+    async with running([played]), lane_to(played, WRONG, rules=rules) as lane:
+        for tried in range(1, 5):
+            await _until(lambda: lane.stats().login_retry_s is None)
+            results = await asyncio.gather(
+                *(lane.at(TELEMETRY).get(uri) for uri in TELEMETRY_URIS), return_exceptions=True
+            )
+            assert all(isinstance(each, DeviceRefused) for each in results)
+            assert played.counters.auth_failures == tried
+    assert logins(played) == 2, "every other try"
 
 
 # --- collections and events -------------------------------------------------------------------

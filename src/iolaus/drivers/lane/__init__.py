@@ -8,7 +8,7 @@ Order, number, session, deadline, silence, cache and back-off are the lane's; no
 waits or counts.
 """
 
-from iolaus.drivers.lane.auth import AuthRules, HeldBack
+from iolaus.drivers.lane.auth import AuthRules, HeldBack, LoginMemory
 from iolaus.drivers.lane.breaker import BreakerRules, BreakerState
 from iolaus.drivers.lane.cache import CacheRules
 from iolaus.drivers.lane.lane import Lane, LaneReads
@@ -32,5 +32,6 @@ __all__ = [
     "LaneStats",
     "Lanes",
     "LimitRules",
+    "LoginMemory",
     "redfish_conversations",
 ]

@@ -3,10 +3,13 @@
 A controller counts failed logins of all who use the account; ours must stay below its threshold
 whatever else happens. So a refused login stops every login to this device, for all who share the
 lane, and the pause grows: with the defaults at most two tries fall in half an hour and three in an
-hour. Only another credential clears it early, because nothing else makes the next try different.
+hour. Only another credential clears it early, because nothing else makes the next try different;
+a restart of ours does not, where a memory is given.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import msgspec
 
@@ -23,29 +26,63 @@ class AuthRules(msgspec.Struct, frozen=True, kw_only=True):
     pause_max_s: float = 3600.0
 
 
+class LoginMemory(Protocol):
+    """Refusals that outlive this process, by address (`store.logins.Logins`)."""
+
+    def recall(self, address: str) -> tuple[int, float]: ...
+
+    def remember(self, address: str, *, failures: int, wait_s: float) -> None: ...
+
+    def forget(self, address: str) -> None: ...
+
+
 class AuthBackOff:
     """`accepted`: this credential was right at least once; `failures` in a row since."""
 
-    __slots__ = ("_rules", "accepted", "failures", "retry_at")
+    __slots__ = ("_address", "_memory", "_rules", "accepted", "failures", "retry_at")
 
-    def __init__(self, rules: AuthRules) -> None:
-        self._rules = rules
-        self.clear()
+    def __init__(
+        self, rules: AuthRules, *, address: str = "", memory: LoginMemory | None = None
+    ) -> None:
+        self._rules, self._address, self._memory = rules, address, memory
+        self.accepted, self.failures, self.retry_at = False, 0, float("-inf")
+
+    def recall(self, *, now: float) -> None:
+        """Go on where a former process was refused."""
+        failures, wait_s = self._memory.recall(self._address) if self._memory else (0, 0.0)
+        if failures:
+            self.failures = failures
+            self.retry_at = now + min(wait_s, self._rules.pause_max_s)
+
+    def another(self) -> AuthBackOff:
+        """For another credential; what this one still hears is remembered no more."""
+        memory, self._memory = self._memory, None
+        return AuthBackOff(self._rules, address=self._address, memory=memory)
 
     def clear(self) -> None:
         """Another credential: nothing is known about it."""
+        self._forget()
         self.accepted, self.failures, self.retry_at = False, 0, float("-inf")
 
     def succeeded(self) -> None:
+        if self.failures:
+            self._forget()
         self.accepted, self.failures, self.retry_at = True, 0, float("-inf")
+
+    def _forget(self) -> None:
+        if self._memory is not None:
+            self._memory.forget(self._address)
 
     def failed(self, *, now: float) -> None:
         """Refused. What was refused together with it, while waiting, counts once."""
         if now < self.retry_at:
             return
         pause_s = self._rules.pause_s * self._rules.factor**self.failures
+        pause_s = min(pause_s, self._rules.pause_max_s)
         self.accepted, self.failures = False, min(self.failures + 1, 32)
-        self.retry_at = now + min(pause_s, self._rules.pause_max_s)
+        self.retry_at = now + pause_s
+        if self._memory is not None:
+            self._memory.remember(self._address, failures=self.failures, wait_s=pause_s)
 
     def check(self, *, now: float, operation: str, address: str) -> None:
         """Raise `HeldBack` (401, `AuthenticationBackOff`) while a try would be too early."""

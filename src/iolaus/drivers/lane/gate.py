@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from iolaus.drivers.lane.auth import AuthBackOff, HeldBack
+from iolaus.drivers.lane.auth import AuthBackOff, HeldBack, LoginMemory
 from iolaus.drivers.lane.breaker import Breaker
 from iolaus.drivers.lane.cache import key_of
 from iolaus.drivers.lane.limit import Limit
@@ -39,10 +39,13 @@ class Gate:
         *,
         connections: int | None,
         on_silence: Heard | None,
+        logins: LoginMemory | None = None,
     ) -> None:
         self.address, self._clock, self._rules = address, clock, rules
         self._connections, self._on_silence = connections, on_silence
-        self.breaker, self.auth = Breaker(rules.breaker), AuthBackOff(rules.auth)
+        self.breaker = Breaker(rules.breaker)
+        self.auth = AuthBackOff(rules.auth, address=address, memory=logins)
+        self.auth.recall(now=clock.monotonic())
         limit = self.limit = Limit(rules.limit, ceiling=rules.max_in_flight)
         self.queue = Queue(limit=lambda: limit.now, ceiling=lambda: limit.ceiling)
         self.streams = self.requests = 0
@@ -50,11 +53,15 @@ class Gate:
         self._counted: weakref.ref[DeviceSilent] | None = None
         self._reshape()
 
+    def renew_auth(self) -> None:
+        """A clean slate of refusals, for another credential."""
+        self.auth.clear()
+        self.auth = self.auth.another()
+
     def share(
         self, conversation: Conversation, *, anonymous: bool, after_close: AfterClose | None
     ) -> None:
-        """Speak through this conversation from now on, with a clean slate of failures."""
-        self.auth = AuthBackOff(self._rules.auth)
+        """Speak through this conversation from now on."""
         self.session = SharedSession(
             conversation,
             self._clock,

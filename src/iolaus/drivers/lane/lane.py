@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from iolaus.drivers.lane.auth import LoginMemory
 from iolaus.drivers.lane.cache import Cache, key_of, touches
 from iolaus.drivers.lane.gate import Gate
 from iolaus.drivers.lane.queue import Ticket
@@ -73,10 +74,13 @@ class Lane:
         connections: int | None = None,
         on_silence: Heard | None = None,
         after_close: AfterClose | None = None,
+        logins: LoginMemory | None = None,
     ) -> None:
         rules = rules or LaneRules()
         self.address, self._clock = address, clock
-        self._gate = Gate(address, clock, rules, connections=connections, on_silence=on_silence)
+        self._gate = Gate(
+            address, clock, rules, connections=connections, on_silence=on_silence, logins=logins
+        )
         self._gate.share(conversation, anonymous=anonymous, after_close=after_close)
         self._cache, self._swept_at, self._shared = Cache(rules.cache), 0.0, 0
         self._flights: dict[str, Flight] = {}
@@ -182,6 +186,7 @@ class Lane:
     ) -> None:
         """Another credential or another pin: nothing that was learned about the old one holds."""
         self._retire(self._gate.session)
+        self._gate.renew_auth()
         self._gate.share(conversation, anonymous=anonymous, after_close=after_close)
         self._cache.clear()
         self.expander = Expander()

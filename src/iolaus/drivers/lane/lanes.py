@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from iolaus.drivers.lane.auth import LoginMemory
 from iolaus.drivers.lane.lane import Lane
 from iolaus.drivers.lane.rules import Heard, LaneRules
 from iolaus.drivers.lane.session import AfterClose, Conversation
@@ -27,7 +28,8 @@ Identity = tuple[Credential | None, str | None]
 
 
 class Lanes:
-    """`converse` opens a device's conversation; see `redfish_conversations`."""
+    """`converse` opens a device's conversation; see `redfish_conversations`. `logins` remembers
+    refused ones over a restart."""
 
     def __init__(
         self,
@@ -36,8 +38,9 @@ class Lanes:
         *,
         rules: LaneRules | None = None,
         on_silence: Heard | None = None,
+        logins: LoginMemory | None = None,
     ) -> None:
-        self._converse, self._clock = converse, clock
+        self._converse, self._clock, self._logins = converse, clock, logins
         self._rules, self._on_silence = rules or LaneRules(), on_silence
         self._lanes: dict[str, tuple[Lane, Identity]] = {}
 
@@ -66,6 +69,7 @@ class Lanes:
             anonymous=credential is None,
             on_silence=self._on_silence,
             after_close=after_close,
+            logins=self._logins,
         )
 
     def find(self, address: str) -> Lane | None:

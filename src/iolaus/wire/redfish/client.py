@@ -59,6 +59,7 @@ class Redfish:
         self._ledger = ledger
         self._session: sessions.Session | None = None
         self._basic_until = float("-inf")
+        self._basic_next = self._basic_trial = False
         self._login: asyncio.Task[None] | None = None
         self._reaped = False
 
@@ -129,6 +130,8 @@ class Redfish:
         """Open the one session, or settle for Basic. Concurrent callers share one attempt.
 
         Raises `DeviceRefused` with `AuthenticationFailed` for a wrong account, after one attempt.
+        The attempt after a refused one is Basic, which some take where they refuse every session;
+        so each call costs at most one failed login, whichever way.
         """
         if self._credential is None or self._session is not None:
             return
@@ -228,6 +231,8 @@ class Redfish:
             if response.status != 401 or not session or attempt == 2 or not authorised:
                 break
             await self._expire(session)
+        if self._basic_trial and authorised and response.status == 401:
+            self._basic_trial, self._basic_until = False, float("-inf")
         return response
 
     async def _followed(self, request: Request) -> Response:
@@ -339,6 +344,10 @@ class Redfish:
             task.exception()
 
     async def _open_session(self, credential: Credential) -> None:
+        if self._basic_next:
+            self._basic_next, self._basic_trial = False, True
+            self._basic_until = float("inf")
+            return
         where = await self._sessions_uri()
         response = await self._post_session(where, credential)
         if self._out_of_slots(response) and await self.reap():
@@ -379,6 +388,7 @@ class Redfish:
     def _settle_for_basic(self, where: str, response: Response) -> None:
         error = self._refused("POST", where, response)
         stand_in_s = sessions.basic_instead_s(response.status, error.code)
+        self._basic_next = response.status == 401
         if stand_in_s is None:
             raise self._without_secret(error)
         self._basic_until = self._clock.monotonic() + stand_in_s
