@@ -299,6 +299,7 @@ class Device:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self.events.pusher.close()
 
 
 def merged(target: Resource, changes: Mapping[str, Any]) -> Resource:

@@ -1,9 +1,8 @@
 """Events of one device: subscriptions, and server-sent events that resume (DSP0266, 13.5).
 
 Every event gets the next number. The last few stay, so that a stream opened with Last-Event-ID
-starts where the former one broke off, as far back as the device remembers. Pushing to a
-subscriber's destination is not played; subscriptions are kept, limited and lost like a real
-controller's.
+starts where the former one broke off, as far back as the device remembers. Subscribers are pushed
+to (`push.py`); subscriptions are limited and lost like a real controller's.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import msgspec
 
 from iolaus.sim.http import Connection, Reply
 from iolaus.sim.outcome import Outcome
+from iolaus.sim.push import Pusher
 from iolaus.sim.replies import refused
 from iolaus.sim.tasks import stamp
 from iolaus.sim.tree import ROOT, Resource, canonical, target_of
@@ -39,6 +39,7 @@ class Events:
         self._past: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._streams: set[Connection] = set()
         self._mine: set[str] = set()
+        self.pusher = Pusher(self._undelivered)
         self._places: tuple[str, str] | None = None
         self.forgets_after: int | None = None
         self.lies: frozenset[str] = frozenset()
@@ -73,8 +74,10 @@ class Events:
             "Name": "Event",
             "Events": filled,
         }
-        data = b"id: %d\ndata: %s\n\n" % (number, msgspec.json.encode(event))
+        body = msgspec.json.encode(event)
+        data = b"id: %d\ndata: %s\n\n" % (number, body)
         self._past.append((number, data))
+        self._push(body)
         if "malformed" in self.lies:
             data = b'id: %d\ndata: {"Events": [{\n\n' % number + data
         for connection in list(self._streams):
@@ -84,6 +87,19 @@ class Events:
             if self.forgets_after <= 0:
                 self.forgets_after = None
                 self.drop_all()
+
+    def _push(self, body: bytes) -> None:
+        bodies = [b'{"Events": [{'] if "malformed" in self.lies else []
+        bodies += [body] * (2 if "duplicate" in self.lies else 1)
+        for path in self._mine:
+            destination = (self._device.kept(path) or {}).get("Destination")
+            for each in bodies:
+                self.pusher.send(path, str(destination), each)
+
+    def _undelivered(self, path: str) -> None:
+        held = self._device.kept(path) or {}
+        if held.get("DeliveryRetryPolicy") != "RetryForever":
+            self.unsubscribe(path)
 
     def stream(self, last_event_id: str | None) -> Reply:
         reply = Reply(200, b"", {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
@@ -116,6 +132,7 @@ class Events:
 
     def unsubscribe(self, path: str) -> None:
         self._mine.discard(path)
+        self.pusher.drop(path)
         self._device.remove(path)
         self._device.delist(self.collection, path)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from iolaus.sim.device import Options
+from iolaus.sim.push import is_local
 from tests.sim.engine.conftest import Client, Played, played
 from tests.sim.engine.tree import V1, device
 
@@ -103,3 +107,65 @@ async def test_subscriptions_are_made_listed_limited_and_deleted() -> None:
         play.device.up()
         await play.hall.places["n1"].settled()
         assert (await play.first.json(SUBSCRIPTIONS))["Members"] == []
+
+
+@asynccontextmanager
+async def subscriber(status: int = 204) -> AsyncIterator[tuple[str, list[str]]]:
+    """Somebody who listens: where, and what was heard."""
+    heard: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        heard.append(await request.text())
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/events", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/events", heard
+    finally:
+        await runner.cleanup()
+
+
+async def until(heard: list[str], count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(heard) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_subscribers_are_pushed_to_in_order(play: Played) -> None:
+    async with subscriber() as (where, heard):
+        assert await play.first.status("POST", SUBSCRIPTIONS, json={"Destination": where}) == 201
+        for text in ("one", "two"):
+            await send(play.first, text)
+        await until(heard, 2)
+        assert texts([(0, json.loads(each)) for each in heard]) == ["one", "two"]
+        play.device.events.lies = frozenset({"duplicate", "malformed"})
+        await send(play.first, "three")
+        await until(heard, 5)
+        assert heard[3] == heard[4]
+
+
+async def test_a_subscription_whose_events_nobody_takes_ends_unless_it_is_for_ever(
+    play: Played,
+) -> None:
+    async with subscriber(status=500) as (where, heard):
+        for policy in ({}, {"DeliveryRetryPolicy": "RetryForever"}):
+            body = {"Destination": where, **policy}
+            assert await play.first.status("POST", SUBSCRIPTIONS, json=body) == 201
+        await send(play.first, "nobody takes it")
+        async with asyncio.timeout(10):
+            while play.device.events.pusher.undelivered < 2:
+                await asyncio.sleep(0.01)
+        assert (await play.first.json(SUBSCRIPTIONS))["Members@odata.count"] == 1
+        assert len(heard) == 6
+
+
+def test_only_this_machine_is_ever_called() -> None:
+    assert is_local("http://127.0.0.1:8080/x")
+    assert is_local("https://[::1]/x")
+    for other in ("http://10.0.0.1/x", "https://example.com/", "ftp://127.0.0.1/", "http://[", ""):
+        assert not is_local(other)
