@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.north.cli.client import Client, Flat
+from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.render import Output
 from iolaus.north.kinds import KINDS, Kind, find_kind
 
@@ -60,8 +61,6 @@ def _bare(name: str, kind: Kind) -> str:
 
 
 def path_of(kind: Kind, name: str = "") -> str:
-    from urllib.parse import quote
-
     return f"/api/v1/{kind.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
@@ -70,8 +69,6 @@ def fetch(
 ) -> Iterator[Flat]:
     """The named objects, or all that the selector selects."""
     if names:
-        from iolaus.north.cli.client import flat
-
         for name in names:
             yield flat(client.get(path_of(kind, name)))
         return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -33,11 +34,17 @@ class Client:
     """One server. `url` and `token` default to IOLAUS_URL and IOLAUS_TOKEN."""
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
-        self.url = (url or os.environ.get("IOLAUS_URL") or DEFAULT_URL).rstrip("/")
+        self.url = read_url(url or os.environ.get("IOLAUS_URL") or DEFAULT_URL)
         token = token or os.environ.get("IOLAUS_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(60.0, connect=5.0)
         self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
         return self._answer("GET", path, query)
@@ -62,7 +69,7 @@ class Client:
             if not after or (most is not None and given >= most):
                 return
 
-    def watch(self, path: str, **query: str | None) -> Iterator[tuple[str, Flat]]:
+    def watch(self, path: str, **query: str | None) -> Generator[tuple[str, Flat], None, None]:
         """(ADDED | MODIFIED | DELETED, object) for as long as the server stays."""
         given = {name: value for name, value in query.items() if value is not None}
         timeout = httpx.Timeout(60.0, connect=5.0)
@@ -95,15 +102,11 @@ class Client:
             )
         except httpx.HTTPError as error:
             raise self._silent(error) from None
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise _bad_url(self.url, str(error)) from None
         if response.status_code >= 400:
             raise error_of(response, operation=method, subject=path)
         return _object(response)
 
     def _silent(self, error: httpx.HTTPError) -> IolausError:
-        if isinstance(error, httpx.UnsupportedProtocol):
-            return _bad_url(self.url, "not an http:// or https:// address")
         what = "refuses the connection" if isinstance(error, httpx.ConnectError) else "is silent"
         return ServerSilent(
             f"the server {what}",
@@ -158,6 +161,19 @@ def _object(response: httpx.Response) -> dict[str, Any]:
             code="NotIolaus",
             next_step="check IOLAUS_URL.",
         ) from None
+
+
+def read_url(text: str) -> str:
+    """The base of every request. Raises `OperatorMust` unless it is http:// or https://."""
+    try:
+        parts = urlsplit(text)
+        httpx.URL(text)
+        port = parts.port
+    except (ValueError, httpx.InvalidURL) as error:
+        raise _bad_url(text, str(error)) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise _bad_url(text, "not an http:// or https:// address")
+    return text.rstrip("/")
 
 
 def _bad_url(url: str, why: str) -> IolausError:

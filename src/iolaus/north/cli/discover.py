@@ -87,11 +87,11 @@ def discover(
             code="NothingNamed",
             next_step="iolaus discover 10.3.0.0/24, or -f hosts.yaml, or --ssdp",
         )
-    client = Client(url)
     query = {"dryRun": "All"} if dry_run else {}
-    task = client.post("/api/v1/discoveries", {"spec": spec}, **query)
-    if wait and not dry_run:
-        task = follow(client, task)
+    with Client(url) as client:
+        task = client.post("/api/v1/discoveries", {"spec": spec}, **query)
+        if wait and not dry_run:
+            task = follow(client, task)
     code = show(task, output)
     if code:
         raise typer.Exit(code)
@@ -159,12 +159,12 @@ def forget(
 
     Example: iolaus forget h1-r07-u12 --yes
     """
-    client = Client(url)
     path = path_of(BY_NAME["endpoint"], name.removeprefix("endpoint/"))
-    found = flat(client.get(path))
-    if not dry_run and not yes:
-        _confirm(f"forget {found['name']} ({found['address']})?")
-    client.delete(path, **({"dryRun": "All"} if dry_run else {}))
+    with Client(url) as client:
+        found = flat(client.get(path))
+        if not dry_run and not yes:
+            _confirm(f"forget {found['name']} ({found['address']})?")
+        client.delete(path, **({"dryRun": "All"} if dry_run else {}))
     say(f"{'would forget' if dry_run else 'forgot'} {found['name']} ({found['address']})")
 
 

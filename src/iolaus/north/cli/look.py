@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
+import msgspec
 import typer
 
 from iolaus.kernel.errors import OperatorMust
@@ -52,11 +54,11 @@ def get(
     iolaus get node/h1-r07-u12 -o json
     """
     found, given = read_kind(kind, names)
-    client = Client(url)
-    if watch:
-        follow(client, found, given, selector=selector, output=output)
-        return
-    rows = list(fetch(client, found, given, selector=selector))
+    with Client(url) as client:
+        if watch:
+            follow(client, found, given, selector=selector, output=output)
+            return
+        rows = list(fetch(client, found, given, selector=selector))
     if len(given) == 1:
         print_one(found, rows[0], output)
         return
@@ -78,7 +80,8 @@ def watch(
     Example: iolaus watch nodes -l health!=OK
     """
     found, given = read_kind(kind, names)
-    follow(Client(url), found, given, selector=selector, output=output)
+    with Client(url) as client:
+        follow(client, found, given, selector=selector, output=output)
 
 
 def follow(
@@ -101,8 +104,6 @@ def follow(
 
 
 def _line(change: str, row: Flat) -> str:
-    import msgspec
-
     return msgspec.json.encode({"type": change, "object": row}).decode() + "\n"
 
 
@@ -117,12 +118,12 @@ def describe(
     Example: iolaus describe node h1-r07-u12
     """
     found, given = read_kind(kind, names)
-    client = Client(url)
-    rows = list(fetch(client, found, given, selector=selector))
-    if not rows:
-        say(_nothing(found, selector))
-    for number, row in enumerate(rows):
-        write(("\n" if number else "") + describe_text(client, found, row))
+    with Client(url) as client:
+        rows = list(fetch(client, found, given, selector=selector))
+        if not rows:
+            say(_nothing(found, selector))
+        for number, row in enumerate(rows):
+            write(("\n" if number else "") + describe_text(client, found, row))
 
 
 def explain(
@@ -150,22 +151,25 @@ def events(
 
     Example: iolaus events --since 1h -l severity=Critical -w
     """
-    client = Client(url)
     query = {"labelSelector": selector, "since": since}
-    rows = list(client.pages(path_of(EVENT), most=limit, **query))[::-1]
-    if output in (Output.TABLE, Output.WIDE) and not rows and not watch:
-        say("no events" + (f" since {since}" if since else ""))
-    elif rows or not watch:
-        print_list(EVENT, rows, output)
-    if watch:
-        seen = {row["id"] for row in rows}
-        for _, row in client.watch(path_of(EVENT), **query):
-            if row["id"] not in seen:
-                write(
-                    _line("ADDED", row)
-                    if output is Output.JSON
-                    else plain_table(columns_of(EVENT, wide=False), [row], header=False)
-                )
+    with Client(url) as client:
+        rows = list(client.pages(path_of(EVENT), most=limit, **query))[::-1]
+        if output in (Output.TABLE, Output.WIDE) and not rows and not watch:
+            say("no events" + (f" since {since}" if since else ""))
+        elif rows or not watch:
+            print_list(EVENT, rows, output)
+        if watch:
+            _follow_events(client, query, seen={row["id"] for row in rows}, output=output)
+
+
+def _follow_events(
+    client: Client, query: Mapping[str, str | None], *, seen: set[str], output: Output
+) -> None:
+    columns = columns_of(EVENT, wide=False)
+    for _, row in client.watch(path_of(EVENT), **query):
+        if row["id"] not in seen:
+            is_json = output is Output.JSON
+            write(_line("ADDED", row) if is_json else plain_table(columns, [row], header=False))
 
 
 SORTS = {
@@ -212,7 +216,8 @@ def top(
         )
     path = SORTS[sort][0 if found.name == "node" else 1]
     path = f"readings.{path}" if found.name == "node" and sort != "age" else path
-    rows = list(fetch(Client(url), found, [], selector=selector))
+    with Client(url) as client:
+        rows = list(fetch(client, found, [], selector=selector))
     rows.sort(key=lambda row: _rank(at(row, path)), reverse=True)
     rows = rows[:limit]
     if output is Output.TABLE and found.name == "node":
@@ -230,7 +235,8 @@ def summary(output: OutputOption = Output.TABLE, url: UrlOption = None) -> None:
 
     Example: iolaus summary -o json
     """
-    found = Client(url).get("/api/v1/summary")
+    with Client(url) as client:
+        found = client.get("/api/v1/summary")
     if output is not Output.TABLE:
         print_json(found["status"])
         return
