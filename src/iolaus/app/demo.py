@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,16 @@ async def up(options: UpOptions) -> None:
     kept = options.state_dir
     state_dir = kept or Path(tempfile.mkdtemp(prefix="iolaus-up-"))
     try:
-        house_options = HouseOptions(state_dir=state_dir, listen=options.listen, demo=True)
-        async with open_house(house_options) as house:
-            if not options.simulate:
-                await _serve(house, Banner(house, hall=None))
-                return
-            async with simulated_hall(options, state_dir) as (hosts, password):
-                take_on(house, hosts, password)
-                await _serve(house, Banner(house, hall=options.site))
+        async with AsyncExitStack() as stack:
+            hall = None
+            if options.simulate:
+                hall = await stack.enter_async_context(simulated_hall(options, state_dir))
+            house = await stack.enter_async_context(
+                open_house(HouseOptions(state_dir=state_dir, listen=options.listen, demo=True))
+            )
+            if hall is not None:
+                take_on(house, *hall)
+            await _serve(house, Banner(house, hall=options.site))
     finally:
         if kept is None:
             shutil.rmtree(state_dir, ignore_errors=True)

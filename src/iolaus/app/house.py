@@ -11,7 +11,16 @@ import asyncio
 import contextlib
 import resource
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+import signal
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -225,10 +234,26 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def make_server(house: House) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """Stops at SIGINT or SIGTERM and leaves the rest of closing to whoever opened the house:
+    the stock server raises the signal once more, which would cut that short."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def make_server(house: House) -> Server:
     """The HTTP server; its `serve()` returns at SIGINT or SIGTERM."""
     host, _, port = house.options.listen.rpartition(":")
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             house.application(),
             host=host.strip("[]") or "127.0.0.1",
