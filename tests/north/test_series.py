@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iolaus.kernel.clock import JumpClock
-from iolaus.north.series import StoredSeries
+from iolaus.store.past import Past
 from iolaus.store.samples import samples_of
 from iolaus.store.series import Series
 from tests.north import hall
@@ -16,7 +16,7 @@ async def test_past_values_come_in_steps(clock: JumpClock) -> None:
     context = make_context(clock)
     series = Series(None)
     await series.start()
-    context.series = StoredSeries(context.facts, series)
+    context.series = Past(facts=context.facts, series=series)
     held = context.facts.held(hall.address(0))
     assert held
     now = clock.now()

@@ -110,10 +110,17 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         return bool(self.terms or self.hosts or self.bare)
 
-    def matches(self, name: str, lookup: Lookup) -> bool:
-        return all(_holds(term, lookup(term.key)) for term in self.terms) and self._named(
-            name, lookup
-        )
+    def matches(self, name: str, lookup: Lookup, *, also: str = "") -> bool:
+        """`also` is a second name that the object answers to."""
+        if not all(_holds(term, lookup(term.key)) for term in self.terms):
+            return False
+        return self._named(name, lookup) or bool(also and self._named(also, lookup))
+
+    def may_hold(self, lookup: Lookup) -> bool:
+        """False only if some term fails on a key that `lookup` has: a first, cheap look at what
+        many objects share."""
+        found = ((term, lookup(term.key)) for term in self.terms)
+        return all(value is MISSING or _holds(term, value) for term, value in found)
 
     def _named(self, name: str, lookup: Lookup) -> bool:
         if not self.hosts and not self.bare:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -45,19 +45,26 @@ from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 KEEP_S: Final = 1.0
-BREATH: Final = 50
+BREATH: Final = 10
+MayOwn = Callable[[AssetView], bool]
 _SPACE: Final = uuid.UUID("6f2c1d0e-5b0a-5d57-9a57-1014a5000002")
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One object with what lists need: `name` is unique among its kind, `key` orders the list,
-    `revision` is the store's revision at its last change."""
+    `revision` is the store's revision at its last change. `origin` is a uid, or what one is
+    made from (a list of thousands is filtered before anyone wants to see their uids)."""
 
     name: str
-    uid: str
+    origin: str
     key: tuple[str, ...]
     revision: int
     view: View
+
+    @property
+    def uid(self) -> str:
+        is_uid = len(self.origin) == 36 and "/" not in self.origin
+        return self.origin if is_uid else str(uuid.uuid5(_SPACE, self.origin))
 
 
 class Picture:
@@ -118,6 +125,7 @@ class Fleet:
         self._index: dict[str, tuple[str, str]] = {}
         self._hot: dict[str, tuple[object, frozenset[str]]] = {}
         self._order: list[str] = []
+        self._claims: dict[str, dict[str, str]] | None = None
         self._seen_revision = -1
         facts.on_change(self._note)
 
@@ -173,10 +181,15 @@ class Fleet:
                 yield picture
 
     async def items(
-        self, kind: Kind, *, scope: Selector = EVERYTHING, after: tuple[str, ...] = ()
+        self,
+        kind: Kind,
+        *,
+        scope: Selector = EVERYTHING,
+        after: tuple[str, ...] = (),
+        may_own: MayOwn | None = None,
     ) -> AsyncIterator[Item]:
         """The objects of a kind in the order of their keys, those behind `after` only. `scope`
-        judges the asset that a part belongs to."""
+        judges the asset that a part belongs to; `may_own` spares the parts of an asset."""
         if kind.source in (Source.RACK, Source.HALL):
             for item in await self._places(kind, scope):
                 if item.key > after:
@@ -185,7 +198,7 @@ class Fleet:
         in_order = kind.source not in (Source.ASSET, Source.ENDPOINT)
         found: list[Item] = []
         async for picture in self.pictures(after=after if in_order else ()):
-            for item in picture_items(kind, picture, scope):
+            for item in picture_items(kind, picture, scope, may_own):
                 if item.key <= after:
                     continue
                 if in_order:
@@ -228,7 +241,7 @@ class Fleet:
         return [
             Item(
                 name=view.name,
-                uid=str(uuid.uuid5(_SPACE, f"{kind.name}/{view.name}")),
+                origin=f"{kind.name}/{view.name}",
                 key=(view.name,),
                 revision=self.facts.revision,
                 view=view,
@@ -252,8 +265,20 @@ class Fleet:
             assets=assets,
             readings=held.readings.values(),
             names=names,
+            conflicts=self._conflicts().get(held.target.address),
             called=self._called.get(held.target.address),
         )
+
+    def _conflicts(self) -> Mapping[str, Mapping[str, str]]:
+        """Endpoint -> asset key -> who else claims its identity; worked out after new reports."""
+        if self._claims is None:
+            self._claims = {}
+            for conflict in self.facts.conflicts():
+                for mine in conflict.members:
+                    others = [f"{o.endpoint} ({o.key})" for o in conflict.members if o is not mine]
+                    told = f"{conflict.sort} also claimed by {', '.join(others)}"
+                    self._claims.setdefault(mine.endpoint or "", {})[mine.key] = told
+        return self._claims
 
     def _hot_uris(self, held: Held) -> frozenset[str]:
         address, report = held.target.address, held.report
@@ -299,9 +324,13 @@ class Fleet:
     def _note(self, topic: str, payload: object) -> None:
         if topic.startswith("facts.") and isinstance(payload, str):
             self._changes[payload] += 1
+            if topic in ("facts.report", "facts.target"):
+                self._claims = None
 
 
-def picture_items(kind: Kind, picture: Picture, scope: Selector) -> Iterable[Item]:
+def picture_items(
+    kind: Kind, picture: Picture, scope: Selector, may_own: MayOwn | None = None
+) -> Iterable[Item]:
     """The objects of one kind at one endpoint, in the order of their keys."""
     shown = {view.name for view in picture.assets if visible(view, scope)}
     if kind.source is Source.ASSET:
@@ -312,18 +341,22 @@ def picture_items(kind: Kind, picture: Picture, scope: Selector) -> Iterable[Ite
         endpoint = picture.endpoint
         if shown or (not picture.assets and visible(endpoint, scope)):
             address = endpoint.address
-            uid = str(uuid.uuid5(_SPACE, address))
-            yield _item(picture, endpoint, endpoint.name, uid, (endpoint.name, address))
+            yield _item(picture, endpoint, endpoint.name, address, (endpoint.name, address))
     else:
+        if may_own is not None:
+            shown &= {view.name for view in picture.assets if may_own(view)}
         yield from _part_items(kind, picture, shown)
 
 
 def _part_items(kind: Kind, picture: Picture, shown: set[str]) -> Iterable[Item]:
+    if not shown:
+        return
     head = (picture.name, picture.frame.target.address)
+    uids = {name: picture.uid_of(name) for name in shown}
     for view in _parts(kind, picture):
         if view.node in shown:
-            uid = str(uuid.uuid5(_SPACE, f"{picture.uid_of(view.node)}/{kind.name}/{view.id}"))
-            yield _item(picture, view, view.id, uid, (*head, view.node, view.id))
+            origin = f"{uids[view.node]}/{kind.name}/{view.id}"
+            yield _item(picture, view, view.id, origin, (*head, view.node, view.id))
 
 
 def _parts(
@@ -338,8 +371,8 @@ def _parts(
     return sorted(picture.leaks, key=lambda view: (view.node, view.id))
 
 
-def _item(picture: Picture, view: View, name: str, uid: str, key: tuple[str, ...]) -> Item:
-    return Item(name=name, uid=uid, key=key, revision=picture.revision, view=view)
+def _item(picture: Picture, view: View, name: str, origin: str, key: tuple[str, ...]) -> Item:
+    return Item(name=name, origin=origin, key=key, revision=picture.revision, view=view)
 
 
 def visible(view: View, scope: Selector) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Final, NamedTuple
@@ -162,7 +163,8 @@ class Metrics:
                 for at, text in kept.items():
                     yield text.replace(HOLE, f"{max(0.0, now - at):.1f}")
         for stat, value in sorted(self._context.stats().items()):
-            yield f"# TYPE iolaus_{stat} gauge\niolaus_{stat} {number(value)}\n"
+            name = "iolaus_" + re.sub(r"[^a-zA-Z0-9_]", "_", stat)
+            yield f"# TYPE {name} gauge\n{name} {number(value)}\n"
 
     def _fleet_lines(self) -> dict[str, list[str]]:
         states: dict[str, int] = {reach.value: 0 for reach in Reach} | {"untried": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from iolaus.kernel.clock import JumpClock
@@ -164,6 +165,20 @@ async def test_two_targets_with_one_name_are_two(context: Context) -> None:
         one = (await api.get("/api/v1/nodes/h1-r01-u01-127.1.0.10")).json()
         assert one["status"]["endpoint"] == twin
         assert "h1-r01-u01-127.1.0.10" in await names(api, "endpoints")
+
+
+async def test_two_that_claim_one_identity_say_so(context: Context) -> None:
+    now = context.clock.now()
+    context.facts.put_target(Target(address=hall.address(9), name="twin"))
+    context.facts.record_status(hall.status(9, at=now))
+    report = hall.report(0, at=now)
+    context.facts.record_report(msgspec.structs.replace(report, endpoint=hall.address(9)))
+    async with client_of(context) as api:
+        for name, other in (("twin", hall.address(0)), ("h1-r01-u01", hall.address(9))):
+            node = (await api.get(f"/api/v1/nodes/{name}")).json()["status"]
+            told = {each["type"]: each for each in node["conditions"]}["IdentityKnown"]
+            assert (told["status"], told["reason"]) == ("False", "Conflict")
+            assert other in told["message"]
 
 
 async def test_places_are_sums_that_hide_nothing(api: httpx.AsyncClient) -> None:

@@ -171,7 +171,7 @@ def _item(context: Context, event: Event) -> Item:
         before=event.before,
         after=event.after,
     )
-    return Item(name=ident, uid=ident, key=key, revision=0, view=view)
+    return Item(name=ident, origin=ident, key=key, revision=0, view=view)
 
 
 def _asset_name(context: Context, event: Event) -> str | None:

@@ -16,10 +16,11 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.select import Selector, parse_selector
+from iolaus.model.select import MISSING, Selector, parse_selector
 from iolaus.north.api.objects import Object, address_of, wrap, wrap_list
 from iolaus.north.auth import Deed, Principal
 from iolaus.north.context import Context
+from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Item, lookup_of
 from iolaus.north.kinds import Kind, Source
 
@@ -71,11 +72,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         if not self.selectors:
             return True
         lookup = lookup_of(item.view)
-        name = item.view.name
-        return all(
-            each.matches(item.name, lookup) or (name != item.name and each.matches(name, lookup))
-            for each in self.selectors
-        )
+        return all(each.matches(item.name, lookup, also=item.view.name) for each in self.selectors)
+
+    def may_own(self, asset: AssetView) -> bool:
+        """Whether parts of this asset may be wanted: they share its labels, and name it."""
+        shared = {**asset.labels, "node": asset.name}
+        return all(each.may_hold(lambda key: shared.get(key, MISSING)) for each in self.selectors)
 
 
 def principal_of(request: Request[Any, Any, Any], deed: Deed = Deed.READ) -> Principal:
@@ -115,7 +117,9 @@ async def list_page(context: Context, kind: Kind, query: Query) -> Any:
     page: list[Item] = []
     more, remaining = False, 0
     counts = kind.source in (Source.ASSET, Source.ENDPOINT, Source.RACK, Source.HALL)
-    async for item in context.fleet.items(kind, scope=query.principal.scope, after=query.after):
+    async for item in context.fleet.items(
+        kind, scope=query.principal.scope, after=query.after, may_own=query.may_own
+    ):
         if not query.wants(item):
             continue
         if len(page) < query.limit:

@@ -35,7 +35,9 @@ async def watch(context: Context, kind: Kind, query: Query, *, have: str) -> Asy
     async for _ in wakes(context.bus, "facts"):
         said = False
         now: dict[str, tuple[Print, Item]] = {}
-        async for item in context.fleet.items(kind, scope=query.principal.scope):
+        async for item in context.fleet.items(
+            kind, scope=query.principal.scope, may_own=query.may_own
+        ):
             if query.wants(item):
                 now[item.uid] = (fingerprint(item.view), item)
         for word, item in differences(sent, now):
