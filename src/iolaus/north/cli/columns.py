@@ -90,8 +90,9 @@ def count(path: str) -> Column:
 
 
 def _value(row: Flat) -> str:
-    value = row.get("value")
-    return UNKNOWN if value is None else f"{text(value)} {row.get('unit') or ''}".rstrip()
+    value, unit = row.get("value"), row.get("unit") or ""
+    unit = "" if unit == "1" else unit
+    return UNKNOWN if value is None else f"{text(value)} {unit}".rstrip()
 
 
 def _healths(row: Flat) -> str:

@@ -49,7 +49,15 @@ from iolaus.north.dto.views import (
 
 COUNTED: Final = ("cpu", "gpu", "memory", "nic", "dpu", "drive", "psu", "fan")
 _REASONED: Final = ("vendor", "model", "serial")
-_REASONED_NODE: Final = (*_REASONED, "sku", "uuid", "hostname", "memory_gib", "bmc_firmware")
+_REASONED_NODE: Final = (
+    *_REASONED,
+    "sku",
+    "uuid",
+    "hostname",
+    "memory_gib",
+    "bmc_firmware",
+    "power_limit_w",
+)
 Part = TypeVar("Part", Component, Reading, Firmware, PowerLimit)
 
 
@@ -155,7 +163,8 @@ def asset_view(asset: Asset, frame: Frame) -> AssetView:
     sight, report = frame.sight, frame.report
     interval_s = sight.asset_interval_s(asset)
     seen_at = last_seen(asset)
-    asset = with_reasons(asset)
+    limit_w = limit_of(frame.limits_of.get(asset.key, ()))
+    asset = with_reasons(asset, has_limit=limit_w is not None)
     found = conditions(
         asset,
         sight,
@@ -191,7 +200,7 @@ def asset_view(asset: Asset, frame: Frame) -> AssetView:
         readings=summary_readings(asset, frame),
         part_number=identity.part_number,
         asset_tag=identity.asset_tag,
-        power_limit_w=limit_of(frame.limits_of.get(asset.key, ())),
+        power_limit_w=limit_w,
         raw=asset.raw,
     )
 
@@ -202,10 +211,11 @@ def counts_of(asset: Asset) -> Mapping[str, int | None]:
     return {**dict.fromkeys(COUNTED, None), **asset.counts}
 
 
-def with_reasons(asset: Asset) -> Asset:
+def with_reasons(asset: Asset, *, has_limit: bool) -> Asset:
     """The asset with a reason for every field that will be null."""
     values = {
         **{name: getattr(asset.identity, name) for name in ("serial", "sku", "uuid")},
+        "power_limit_w": "shown" if has_limit else None,
         **{n: getattr(asset, n) for n in ("vendor", "model", "hostname")},
         "memory_gib": asset.memory_gib,
         "bmc_firmware": asset.bmc_firmware,
@@ -217,14 +227,19 @@ def with_reasons(asset: Asset) -> Asset:
 
 
 def summary_readings(asset: Asset, frame: Frame) -> Mapping[str, float]:
-    """The asset's own summary values, and its fresh readings that have a role."""
-    found = dict(asset.readings)
+    """The asset's own summary values, and its fresh readings that have a role: of several, the
+    power of parts is summed and of all else the highest is shown."""
+    found: dict[str, float] = {}
     for each in frame.readings_of.get(asset.key, ()):
         if each.role and each.value is not None and not reading_is_stale(each, frame):
             name = reading_name(each)
-            is_peak = each.quantity == "Temperature" and name in found
-            found[name] = max(found[name], each.value) if is_peak else each.value
-    return found
+            adds = each.quantity == "Power" and each.component is not None
+            before = found.get(name)
+            if before is None:
+                found[name] = each.value
+            else:
+                found[name] = before + each.value if adds else max(before, each.value)
+    return {**asset.readings, **{name: round(value, 3) for name, value in found.items()}}
 
 
 def reading_name(reading: Reading) -> str:
