@@ -19,6 +19,7 @@ from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.resources import SSE, resource_routes
 from iolaus.north.api.scrape import metrics_route
+from iolaus.north.api.tasks import task_routes
 from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics
@@ -46,6 +47,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *event_routes(context),
             *history_routes(context),
             *discovery_routes(context),
+            *task_routes(context),
         ],
     )
     cache: list[bytes] = []

@@ -1,4 +1,4 @@
-"""`POST /api/v1/discoveries`, and the tasks that such long work answers with."""
+"""`POST /api/v1/discoveries`: asking for endpoints to be found; the answer is a task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
@@ -16,11 +16,11 @@ from iolaus.model.endpoint import Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.select import lookup_in
 from iolaus.north.api.lists import DryRun, principal_of
-from iolaus.north.api.objects import API_VERSION, ListMetadata, Metadata
-from iolaus.north.api.resources import Name, of_type
+from iolaus.north.api.objects import API_VERSION
+from iolaus.north.api.resources import of_type
+from iolaus.north.api.tasks import TaskObject, task_object
 from iolaus.north.auth import Deed, Principal
 from iolaus.north.context import Context, Discovers, DiscoveryOrder, Found
-from iolaus.north.problems import not_found
 from iolaus.north.tasks import State, Task, TaskResult, TaskStatus
 
 MAX_TARGETS: Final = 10_000
@@ -74,32 +74,6 @@ class Discovery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename
     metadata: Mapping[str, Any] = {}
 
 
-class TaskSpec(msgspec.Struct, kw_only=True):
-    """What was asked for, in words, and by whom."""
-
-    what: str
-    by: str
-
-
-class TaskObject(msgspec.Struct, kw_only=True, rename="camel"):
-    """Long work: poll it until `status.state` is no longer Running."""
-
-    api_version: str
-    kind: str
-    metadata: Metadata
-    spec: TaskSpec
-    status: TaskStatus
-
-
-class TaskList(msgspec.Struct, kw_only=True, rename="camel"):
-    """All tasks that this server still knows, newest first."""
-
-    api_version: str
-    kind: str
-    metadata: ListMetadata
-    items: list[TaskObject]
-
-
 def discovery_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(
         "/discoveries",
@@ -140,61 +114,12 @@ def discovery_routes(context: Context) -> list[HTTPRouteHandler]:
         )
         return _accepted(task)
 
-    @get(
-        "/tasks/{name:str}",
-        operation_id="getTask",
-        summary="Get one task",
-        tags=["tasks"],
-        responses=of_type(TaskObject, "The task.", 400, 401, 403, 404),
-    )
-    async def get_task(request: Request[Any, Any, Any], name: Name) -> Response[Any]:
-        principal = principal_of(request)
-        task = context.tasks.get(name)
-        if task is None or not _may_see(principal, task):
-            raise not_found("task", name)
-        return Response(task_object(task))
-
-    @get(
-        "/tasks",
-        operation_id="listTasks",
-        summary="List tasks",
-        tags=["tasks"],
-        responses=of_type(TaskList, "The tasks.", 400, 401, 403),
-    )
-    async def list_tasks(request: Request[Any, Any, Any]) -> Response[Any]:
-        principal = principal_of(request)
-        shown = [task_object(t) for t in context.tasks.all() if _may_see(principal, t)]
-        for each in shown:
-            each.status = msgspec.structs.replace(each.status, results=[])
-        return Response(
-            TaskList(
-                api_version=API_VERSION,
-                kind="TaskList",
-                metadata=ListMetadata(remaining=0),
-                items=shown,
-            )
-        )
-
-    return [discover, get_task, list_tasks]
-
-
-def task_object(task: Task) -> TaskObject:
-    return TaskObject(
-        api_version=API_VERSION,
-        kind="Task",
-        metadata=Metadata(name=task.name, uid=task.name),
-        spec=TaskSpec(what=task.what, by=task.by),
-        status=task.status,
-    )
+    return [discover]
 
 
 def _accepted(task: Task) -> Response[Any]:
     headers = {"Location": f"/api/v1/tasks/{task.name}"}
     return Response(task_object(task), status_code=202, headers=headers)
-
-
-def _may_see(principal: Principal, task: Task) -> bool:
-    return not principal.scope or task.by == principal.name
 
 
 def _offered(port: Discovers | None) -> Discovers:
