@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from iolaus.drivers.redfish._roles import is_whole_by_name, place_of
 from iolaus.drivers.redfish._sightings import LEGACY, SENSOR, Sighting
-from iolaus.drivers.redfish._text import tail
+from iolaus.drivers.redfish._text import REMEMBERED, tail
 from iolaus.model.asset import Reading
 
 Groups = dict[str, list[Sighting]]
@@ -34,6 +35,7 @@ def _family(quantity: str) -> str:
     return "fan" if quantity in _FANS else quantity
 
 
+@lru_cache(maxsize=REMEMBERED)
 def plain(name: str) -> str:
     """A name without its quantity words, punctuation and case."""
     return " ".join(word for word in _WORD.findall(name.lower()) if word not in _FILLER)

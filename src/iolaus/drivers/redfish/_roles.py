@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
 from iolaus.drivers.redfish._sightings import Sighting
-from iolaus.drivers.redfish._text import clean, mapping
+from iolaus.drivers.redfish._text import REMEMBERED, clean, mapping
 from iolaus.drivers.redfish.harvest import Harvest, links_in, normal
 from iolaus.model.asset import AssetKind, Reading
 
@@ -72,6 +73,7 @@ def scene(harvest: Harvest, owner: Callable[[str], str], kinds: Mapping[str, Ass
     return Scene(kinds, owner, frozenset(machines), processors, lone, frozenset(_watched(harvest)))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def place_of(uri: str) -> str:
     """The chassis, system or equipment that a resource stands in, by its path."""
     parts = uri.split("#", 1)[0].split("/")
@@ -174,7 +176,12 @@ _SEPARATORS: Final = re.compile(r"[_\-.]+")
 
 
 def _plain_name(sighting: Sighting) -> str:
-    return _SEPARATORS.sub(" ", sighting.name)
+    return _without_separators(sighting.name)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _without_separators(name: str) -> str:
+    return _SEPARATORS.sub(" ", name)
 
 
 def _of_part(part: str, sighting: Sighting) -> Role:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from iolaus.drivers.ports import Payload
-from iolaus.drivers.redfish._text import clean, health, items, mapping, state, tail
+from iolaus.drivers.redfish._text import REMEMBERED, clean, health, items, mapping, state, tail
 from iolaus.drivers.redfish.harvest import links_in, normal, type_of
 
 SENSOR, EXCERPT, LEGACY = range(3)
@@ -103,6 +104,7 @@ _LEGACY_LIMITS: Final = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=REMEMBERED)
 def quantity_of(name: str) -> str:
     """The quantity of an excerpt property by its name; "" where it is none."""
     if _NOT_READ.search(name):
@@ -110,6 +112,7 @@ def quantity_of(name: str) -> str:
     return next((quantity for end, quantity in _SUFFIXES if end.search(name)), "")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def snake(name: str) -> str:
     return _WORDS.sub("_", name).lower()
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
+REMEMBERED: Final = 16_384
+"""A fleet repeats itself: what follows from a word alone is worked out once and remembered."""
 HEALTHS: Final = frozenset({"OK", "Warning", "Critical"})
 
 
@@ -19,6 +21,8 @@ def clean(value: object, limit: int = 256) -> str:
     """Printable text of at most `limit` characters; "" for what is not text."""
     if not isinstance(value, str):
         return ""
+    if len(value) <= limit and value.isprintable():
+        return value.strip()
     text = _UNSAFE.sub(" ", value[: limit * 4]).strip()
     return _SURROGATES.sub("\ufffd", text)[:limit].strip()
 
@@ -29,7 +33,7 @@ def maybe(value: object, limit: int = 256) -> str | None:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The object itself, or an empty one where something else stands."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict | Mapping) else {}
 
 
 def items(value: object, limit: int = 4096) -> Iterator[Mapping[str, Any]]:

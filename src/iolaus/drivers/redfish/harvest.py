@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from iolaus.drivers.ports import Payload
+from iolaus.drivers.redfish._text import REMEMBERED
 from iolaus.model.asset import Deviation
 
 ROOT: Final = "/redfish/v1"
@@ -26,7 +27,12 @@ Found = tuple[str, Payload]
 
 def normal(uri: object) -> str:
     """The one spelling of a resource's URI; "" for what cannot be one."""
-    if not isinstance(uri, str) or len(uri) > MAX_URI or not uri.isprintable():
+    return _normal(uri) if isinstance(uri, str) and len(uri) <= MAX_URI else ""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _normal(uri: str) -> str:
+    if not uri.isprintable():
         return ""
     path = uri.split("#", 1)[0].split("?", 1)[0]
     if "://" in path[:9]:
@@ -34,6 +40,7 @@ def normal(uri: object) -> str:
     return path.rstrip("/")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def order(uri: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key by which "CPU2" comes before "CPU10"."""
     parts = re.split(r"(\d{1,18})", uri)
@@ -43,7 +50,12 @@ def order(uri: str) -> tuple[tuple[int, int, str], ...]:
 def type_of(payload: Mapping[str, Any]) -> str:
     """ "Processor" of "#Processor.v1_20_0.Processor"; "" where the type is missing."""
     raw = payload.get("@odata.type")
-    return raw.lstrip("#").split(".", 1)[0] if isinstance(raw, str) else ""
+    return type_named(raw) if isinstance(raw, str) else ""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def type_named(raw: str) -> str:
+    return raw.lstrip("#").split(".", 1)[0]
 
 
 def word(payload: Mapping[str, Any], name: str) -> str:
@@ -54,7 +66,7 @@ def word(payload: Mapping[str, Any], name: str) -> str:
 
 def links_in(value: object) -> Iterator[str]:
     """The URIs that a link property names, be it an object, a list, a bare string, or null."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         value = value.get("@odata.id")
     if isinstance(value, str):
         uri = normal(value)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
+
+from iolaus.drivers.redfish._text import REMEMBERED
 
 MAX_TEXT: Final = 512
 PLACEHOLDERS: Final = frozenset(
@@ -63,7 +65,11 @@ def text(value: object) -> str | None:
     string)."""
     if not isinstance(value, str):
         return None
-    value = value[:MAX_TEXT]
+    return _printable(value[:MAX_TEXT])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _printable(value: str) -> str | None:
     if not value.isprintable():
         value = "".join(each if each.isprintable() else " " for each in value)
     return " ".join(value.split()) or None
@@ -80,6 +86,7 @@ def telling(value: object) -> str | None:
     return found
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _bare(said: str) -> str:
     return re.sub(r"[^a-z0-9?]", "", said.lower())
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from iolaus.drivers.ports import Payload, Repair
+from iolaus.drivers.redfish.harvest import type_named
 
 HEALTHS: Final = frozenset({"OK", "Warning", "Critical"})
 STATES: Final = frozenset(
@@ -53,15 +54,16 @@ LISTS: Final = MappingProxyType(
 
 def _type(payload: Mapping[str, Any]) -> str:
     raw = payload.get("@odata.type")
-    return raw.lstrip("#").split(".", 1)[0] if isinstance(raw, str) else ""
+    return type_named(raw) if isinstance(raw, str) else ""
 
 
 def listed(_uri: str, payload: Payload) -> Payload:
     """A null, or a single object, where the schema wants a list."""
     kind = _type(payload)
     wrong: dict[str, Any] = {}
-    for name, types in LISTS.items():
-        if name not in payload or (types is not None and kind not in types):
+    for name in LISTS.keys() & payload.keys():
+        types = LISTS[name]
+        if types is not None and kind not in types:
             continue
         value = payload[name]
         if value is None:

@@ -111,10 +111,9 @@ def _too_deep(raw: bytes) -> bool:
     """Peels one level of brackets per round, at C speed; brackets in strings err to a walk."""
     left = raw.translate(None, _OTHERS)
     for _ in range(MAX_DEPTH):
-        shorter = left.replace(b"{}", b"").replace(b"[]", b"")
-        if not shorter or shorter == left:
+        before, left = left, left.replace(b"{}", b"").replace(b"[]", b"")
+        if not left or left == before:
             break
-        left = shorter
     return bool(left) and _deepest(raw) > MAX_DEPTH
 
 
