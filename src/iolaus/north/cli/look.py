@@ -25,8 +25,8 @@ from iolaus.north.cli.columns import age as age_cell
 from iolaus.north.cli.describe import describe_text
 from iolaus.north.cli.explain import explain_text
 from iolaus.north.cli.render import (
+    Lines,
     Output,
-    plain_table,
     print_json,
     print_list,
     print_one,
@@ -88,8 +88,8 @@ def follow(
     client: Client, kind: Kind, names: list[str], *, selector: str | None, output: Output
 ) -> None:
     """One line for each change, for as long as the server stays."""
-    columns = columns_of(kind, wide=output is Output.WIDE)
-    word = Column(title="CHANGE", cell=lambda row: str(row["_change"]))
+    word = Column(title="CHANGE", cell=lambda row: str(row["_change"]).ljust(len("MODIFIED")))
+    lines = Lines([word, *columns_of(kind, wide=output is Output.WIDE)])
     header = output in (Output.TABLE, Output.WIDE)
     wanted = ",".join(filter(None, [selector, *names])) or None
     for change, row in client.watch(path_of(kind), labelSelector=wanted):
@@ -98,8 +98,7 @@ def follow(
         elif output is Output.NAME:
             write(f"{kind.name}/{row['id']}\n")
         else:
-            line = {**row, "_change": change}
-            write(plain_table([word, *columns], [line], header=header))
+            write(lines.add([{**row, "_change": change}], header=header))
             header = False
 
 
@@ -165,11 +164,11 @@ def events(
 def _follow_events(
     client: Client, query: Mapping[str, str | None], *, seen: set[str], output: Output
 ) -> None:
-    columns = columns_of(EVENT, wide=False)
+    lines = Lines(columns_of(EVENT, wide=output is Output.WIDE))
     for _, row in client.watch(path_of(EVENT), **query):
         if row["id"] not in seen:
             is_json = output is Output.JSON
-            write(_line("ADDED", row) if is_json else plain_table(columns, [row], header=False))
+            write(_line("ADDED", row) if is_json else lines.add([row]))
 
 
 SORTS = {

@@ -108,13 +108,23 @@ def print_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) ->
     Console(highlight=False).print(table)
 
 
-def plain_table(
-    columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *, header: bool = True
-) -> str:
-    titles = [[each.title for each in columns]] if header else []
-    cells = [*titles, *([each.cell(row) for each in columns] for row in rows)]
-    widths = [max((len(line[i]) for line in cells), default=0) for i in range(len(columns))]
-    return "".join(_plain_line(columns, line, widths) for line in cells)
+def plain_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:
+    return Lines(columns).add(rows, header=True)
+
+
+class Lines:
+    """A plain table that may grow for ever: columns widen and never become narrower."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widths = [len(each.title) for each in columns]
+
+    def add(self, rows: Sequence[Mapping[str, Any]], *, header: bool = False) -> str:
+        titles = [[each.title for each in self._columns]] if header else []
+        cells = [*titles, *([each.cell(row) for each in self._columns] for row in rows)]
+        for line in cells:
+            self._widths = [max(w, len(cell)) for w, cell in zip(self._widths, line, strict=True)]
+        return "".join(_plain_line(self._columns, line, self._widths) for line in cells)
 
 
 def _plain_line(columns: Sequence[Column], line: Sequence[str], widths: Sequence[int]) -> str:
@@ -143,8 +153,7 @@ def say(message: str) -> None:
 def print_error(error: IolausError) -> None:
     """What, to what, what next: three lines at most."""
     console = err_console()
-    head = Text("error: ", style="bold red") + Text(text(error.message))
-    console.print(head)
+    console.print(Text.assemble(("error: ", "bold red"), text(error.message)))
     console.print(Text(f"  while: {text(error.operation)} {text(error.subject)}"))
     if error.next_step:
         console.print(Text(f"  next:  {text(error.next_step)}"))
