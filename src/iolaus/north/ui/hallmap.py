@@ -1,122 +1,62 @@
 """The hall as arrays: one packed frame per metric, the same bytes for every browser.
 
-Ten thousand cells twice a second are 20 kB a frame as numbers and a megabyte as HTML, so a browser
-gets the order of the cells once and then unsigned 16-bit values with one stale bit each. A value
-that is not known is `UNKNOWN`, never a number; what "known" means is decided by the same pure
-rules as everywhere else (`model/condition.py`). The map is computed when someone looks, at most
-once per tick and metric.
+Ten thousand cells a second are 20 kB as numbers and a megabyte as HTML, so a browser gets the
+order of the cells once and then unsigned 16-bit values with one stale bit each. Nothing is worked
+out before somebody looks; then each metric keeps a column of what was seen and until when it may
+be believed (`sightings.py`), only endpoints that changed are read again, and a frame is a few
+array operations, at most once a tick.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from iolaus.kernel.clock import Clock
-from iolaus.model.asset import Asset, AssetKind, Reading, Report
-from iolaus.model.condition import Sight, effective, last_seen, leak_condition
-from iolaus.model.endpoint import EndpointStatus, Target
-from iolaus.model.fact import Known, Unknown
+from iolaus.model.asset import Report
+from iolaus.model.condition import Sight, blindness
+from iolaus.model.endpoint import Target
+from iolaus.north.ui.cells import Cell, cells_of, in_order, layout_of
+from iolaus.north.ui.measures import (
+    METRICS,
+    NOT_KNOWN,
+    NOT_MEASURED,
+    Codes,
+    Metric,
+    Scale,
+    pack,
+    scale_of,
+    write,
+)
+from iolaus.north.ui.sightings import Seen, by_role, sighting
+from iolaus.store.held import Held
 
-UNKNOWN: Final = 0xFFFF
-TOP: Final = 65_000
-SWING_SAMPLES: Final = 30
-
-
-class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """`words` makes it categorical; else it is a number in `unit` over at least `low`..`high`."""
-
-    name: str
-    title: str
-    unit: str = ""
-    words: tuple[str, ...] = ()
-    low: float = 0.0
-    high: float = 1.0
-    roles: tuple[str, ...] = ()
-
-
-METRICS: Final = {
-    metric.name: metric
-    for metric in (
-        Metric(name="health", title="Health", words=("OK", "Warning", "Critical")),
-        Metric(name="state", title="Power state", words=("On", "Off", "Changing")),
-        Metric(
-            name="power",
-            title="Power",
-            unit="W",
-            high=1000,
-            roles=("node_power", "shelf_output_power", "pdu_power"),
-        ),
-        Metric(name="swing", title="Power swing", unit="W", high=500),
-        Metric(
-            name="inlet", title="Inlet", unit="°C", low=15, high=45, roles=("inlet_temperature",)
-        ),
-        Metric(
-            name="coolant",
-            title="Coolant return",
-            unit="°C",
-            low=20,
-            high=60,
-            roles=("coolant_return_temperature", "coolant_supply_temperature"),
-        ),
-        Metric(name="leak", title="Leak", words=("Dry", "Leak")),
-        Metric(name="age", title="Age", unit="s", high=60),
-    )
-}
-_NODELIKE: Final = (AssetKind.NODE, AssetKind.DPU)
-
-
-class HeldView(Protocol):
-    """What the map reads of one endpoint's picture."""
-
-    @property
-    def target(self) -> Target: ...
-    @property
-    def status(self) -> EndpointStatus | None: ...
-    @property
-    def report(self) -> Report | None: ...
-    @property
-    def assets(self) -> Mapping[str, Asset]: ...
-    @property
-    def readings(self) -> Mapping[str, Reading]: ...
+SWING_S: Final = 300.0
+MOST_SAMPLES: Final = 600
 
 
 class Picture(Protocol):
-    def all_held(self) -> Iterable[HeldView]: ...
+    """The store, as far as the map needs it."""
+
+    def all_held(self) -> Iterable[Held]: ...
+
+    def held(self, address: str) -> Held | None: ...
+
+    def on_change(self, listener: Callable[[str, Any], None]) -> Callable[[], None]: ...
 
 
 class Names(Protocol):
-    """Asset key -> name at one endpoint, clashes between endpoints solved."""
+    """Which assets are on the map, and what they are called."""
 
-    def names_of(self, address: str) -> Mapping[str, str]: ...
+    def names_of(self, address: str) -> Mapping[str, str]:
+        """Asset key -> name at one endpoint, clashes between endpoints solved."""
 
-
-class Cell(NamedTuple):
-    """One asset on the map. `leaks` and `roles` name readings, so that a frame scans none."""
-
-    address: str
-    key: str
-    name: str
-    kind: str
-    hall: str
-    row: str
-    rack: str
-    u: int
-    roles: Mapping[str, str]
-    leaks: tuple[str, ...]
-
-
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    type: str
-    version: int
-    metrics: tuple[dict[str, object], ...]
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    halls: tuple[dict[str, object], ...]
+    def shape(self) -> object:
+        """Something equal as long as no name changes but at endpoints whose facts do."""
 
 
 class Frame(NamedTuple):
@@ -127,8 +67,40 @@ class Frame(NamedTuple):
     data: bytes
 
 
+class Shown(NamedTuple):
+    """A metric over all cells, as numbers: `codes` and `stale` by cell."""
+
+    scale: Scale
+    codes: Codes
+    stale: np.ndarray
+
+
+class Plot(NamedTuple):
+    """One endpoint's cells, and what they were made from. `hot` are the URIs of its hot set."""
+
+    target: Target
+    report: Report | None
+    names: Mapping[str, str]
+    cells: tuple[Cell, ...]
+    hot: frozenset[str]
+
+
+class Column:
+    """A metric of all cells: value, until when, and whether it fades; `dirty` needs a look."""
+
+    def __init__(self, size: int, dirty: Iterable[str]) -> None:
+        self.value = np.full(size, NOT_KNOWN)
+        self.until = np.full(size, np.inf)
+        self.fades = np.zeros(size, dtype=bool)
+        self.dirty = set(dirty)
+
+    def put(self, index: int, seen: Seen) -> None:
+        self.value[index], self.until[index], self.fades[index] = seen
+
+
 class HallMap:
-    """One for all browsers. `interval_s` is how often the hot set is polled."""
+    """One for all browsers that see the same. `interval_s` is how often the hot set is polled,
+    `slow_interval_s` the inventory."""
 
     def __init__(
         self,
@@ -141,222 +113,181 @@ class HallMap:
     ) -> None:
         self._facts, self._names, self._clock = facts, names, clock
         self._interval_s, self._slow_s = interval_s, slow_interval_s
-        self._cells: tuple[Cell, ...] = ()
-        self._shape: tuple[object, ...] = ()
-        self._layout = b""
-        self._version = 0
-        self._frames: dict[str, tuple[float, Frame]] = {}
-        self._power: dict[str, deque[float]] = {}
-        self._seen_at: dict[str, float] = {}
+        self._plots: dict[str, Plot] = {}
+        self._cells: list[Cell] = []
+        self._where: dict[str, list[int]] = {}
+        self._blind = np.zeros(0, dtype=bool)
+        self._columns: dict[str, Column] = {}
+        self._shown: dict[str, tuple[float, Shown]] = {}
+        self._scales: dict[str, Scale] = {}
+        self._power: dict[tuple[str, str], deque[tuple[float, float]]] = {}
+        self._changed = {held.target.address for held in facts.all_held()}
+        self._shape: object = None
+        self._layout, self._version = b"", 0
+        facts.on_change(self._note)
 
     def layout(self) -> tuple[int, bytes]:
         """Version and JSON of what stands where; the version moves when the hall does."""
-        shape = tuple((held.target, id(held.report)) for held in self._facts.all_held())
-        if shape != self._shape or not self._layout:
-            self._shape, self._cells = shape, tuple(_cells(self._facts, self._names))
-            self._version += 1
-            self._frames.clear()
-            self._layout = msgspec.json.encode(
-                Layout(
-                    type="layout",
-                    version=self._version,
-                    metrics=tuple(
-                        {"name": m.name, "title": m.title, "unit": m.unit, "words": m.words}
-                        for m in METRICS.values()
-                    ),
-                    names=tuple(cell.name for cell in self._cells),
-                    kinds=tuple(cell.kind for cell in self._cells),
-                    halls=tuple(_halls(self._cells)),
-                )
-            )
+        self._look()
         return self._version, self._layout
 
+    def cells(self) -> Sequence[Cell]:
+        """What stands where, in the order of the map."""
+        self._look()
+        return self._cells
+
     def frame(self, metric: str, *, max_age_s: float = 0.9) -> Frame:
-        """The packed values of a metric, computed at most every `max_age_s`."""
-        version, _ = self.layout()
+        """The packed values of a metric, worked out at most every `max_age_s`."""
+        shown = self.show(metric, max_age_s=max_age_s)
+        low, high = shown.scale
+        head = {"type": "scale", "version": self._version, "metric": metric}
+        return Frame(
+            version=self._version,
+            scale=msgspec.json.encode({**head, "low": low, "high": high}),
+            data=shown.codes.tobytes() + np.packbits(shown.stale, bitorder="little").tobytes(),
+        )
+
+    def show(self, metric: str, *, max_age_s: float = 0.9) -> Shown:
+        """The values of a metric, worked out at most every `max_age_s`."""
+        self._look()
         now = self._clock.now()
-        cached = self._frames.get(metric)
-        if cached and cached[1].version == version and now - cached[0] < max_age_s:
+        cached = self._shown.get(metric)
+        if cached and 0 <= now - cached[0] < max_age_s:
             return cached[1]
-        frame = self._pack(METRICS[metric], version, now)
-        self._frames[metric] = (now, frame)
-        return frame
+        shown = self._show(METRICS[metric], now)
+        self._shown[metric] = (now, shown)
+        return shown
 
-    def sample_power(self) -> None:
-        """Remember each node's power once per new reading, for its swing."""
-        held_by = {held.target.address: held for held in self._facts.all_held()}
-        for cell in self._cells:
-            reading = held_by[cell.address].readings.get(cell.roles.get("node_power", ""))
-            if reading is None or reading.value is None:
-                continue
-            if reading.at > self._seen_at.get(cell.name, 0.0):
-                self._seen_at[cell.name] = reading.at
-                self._power.setdefault(cell.name, deque(maxlen=SWING_SAMPLES)).append(reading.value)
+    def texts(self, metric: str) -> list[str]:
+        """The values of a metric as the map writes them, by cell."""
+        shown = self.show(metric)
+        written: dict[int, str] = {}
+        for code in np.unique(shown.codes).tolist():
+            written[code] = write(METRICS[metric], shown.scale, code)
+        return [written[code] for code in shown.codes.tolist()]
 
-    def _pack(self, metric: Metric, version: int, now: float) -> Frame:
-        held_by = {held.target.address: held for held in self._facts.all_held()}
-        sights = {a: self._sight(held, now) for a, held in held_by.items()}
-        values = np.full(len(self._cells), np.nan)
-        stale = np.zeros(len(self._cells), dtype=bool)
-        read = self._reader(metric)
+    def _note(self, topic: str, payload: Any) -> None:
+        if topic.startswith("facts.") and isinstance(payload, str):
+            self._changed.add(payload)
+
+    def _look(self) -> None:
+        """Take in what changed: cells where endpoints came, went or were read in full."""
+        if (shape := self._names.shape()) != self._shape or not self._layout:
+            self._changed.update(self._renamed())
+            self._shape = shape
+        elif not self._changed:
+            return
+        changed, self._changed = self._changed, set()
+        moved = [self._plot(address) for address in changed]
+        if any(moved) or not self._layout:
+            self._lay_out()
+        for address in changed & self._where.keys():
+            self._see(address)
+        for column in self._columns.values():
+            column.dirty.update(changed & self._where.keys())
+
+    def _renamed(self) -> Iterable[str]:
+        """Endpoints whose names are not those on the map."""
+        known = {**self._plots, **{held.target.address: None for held in self._facts.all_held()}}
+        for address in known:
+            plot = self._plots.get(address)
+            if plot is None or plot.names != self._names.names_of(address):
+                yield address
+
+    def _plot(self, address: str) -> bool:
+        """Bring one endpoint's cells up to date; whether the layout has to change for it."""
+        held, before = self._facts.held(address), self._plots.get(address)
+        if held is None:
+            return self._plots.pop(address, None) is not None
+        names = self._names.names_of(address)
+        kept = before and before.target is held.target and before.report is held.report
+        if before and kept and before.names == names:
+            return False
+        cells = cells_of(held, names)
+        hot = frozenset(held.report.hot) if held.report else frozenset()
+        self._plots[address] = Plot(held.target, held.report, dict(names), cells, hot)
+        if before is None or [c.head for c in before.cells] != [c.head for c in cells]:
+            return True
+        fresh = {cell.key: cell for cell in cells}
+        for index in self._where.get(address, ()):
+            self._cells[index] = fresh[self._cells[index].key]
+        return False
+
+    def _lay_out(self) -> None:
+        self._cells = in_order(cell for plot in self._plots.values() for cell in plot.cells)
+        self._where = {}
         for index, cell in enumerate(self._cells):
-            held = held_by[cell.address]
-            values[index], stale[index] = read(cell, held, sights[cell.address])
-        return _encode(metric, version, values, stale)
+            self._where.setdefault(cell.address, []).append(index)
+        self._version += 1
+        self._layout = layout_of(self._cells, version=self._version)
+        self._columns.clear()
+        self._shown.clear()
+        self._blind = np.zeros(len(self._cells), dtype=bool)
+        for address in self._where:
+            self._see(address)
 
-    def _sight(self, held: HeldView, now: float) -> Sight:
+    def _see(self, address: str) -> None:
+        held, now = self._facts.held(address), self._clock.now()
+        if held is None:
+            return
+        self._blind[self._where[address]] = bool(blindness(self._sight(held, now)))
+        for index in self._where[address]:
+            self._sample(self._cells[index], held)
+
+    def _sample(self, cell: Cell, held: Held) -> None:
+        """Remember a node's power once per new reading, for its swing."""
+        reading = held.readings.get(cell.roles.get("node_power", ""))
+        if reading is None or reading.value is None:
+            return
+        seen = self._power.setdefault((cell.address, cell.key), deque(maxlen=MOST_SAMPLES))
+        if not seen or reading.at > seen[-1][0]:
+            seen.append((reading.at, reading.value))
+            while reading.at - seen[0][0] > SWING_S:
+                seen.popleft()
+
+    def _sight(self, held: Held, now: float) -> Sight:
+        plot = self._plots[held.target.address]
         return Sight(
             now=now,
             interval_s=self._interval_s,
             slow_interval_s=self._slow_s,
             status=held.status,
             report=held.report,
-            hot=frozenset(held.report.hot) if held.report else frozenset(),
+            hot=plot.hot,
         )
 
-    def _reader(self, metric: Metric) -> Callable[[Cell, HeldView, Sight], tuple[float, bool]]:
-        named = {"health": _health, "state": _state, "leak": _leak, "age": _age}
-        if metric.name in named:
-            return named[metric.name]
-        if metric.name == "swing":
-            return self._swing
-        return lambda cell, held, sight: _by_role(metric.roles, cell, held, sight)
+    def _show(self, metric: Metric, now: float) -> Shown:
+        column = self._column(metric, now)
+        old = self._blind | (now > column.until)
+        seen = np.isfinite(column.value)
+        values = now - column.value if metric.name == "age" else column.value.copy()
+        if metric.name == "age":
+            values = np.maximum(values, 0.0)
+        values[old & column.fades & seen] = NOT_KNOWN
+        scale = scale_of(metric, values[np.isfinite(values)], self._scales.get(metric.name))
+        self._scales[metric.name] = scale
+        return Shown(scale, pack(metric, scale, values), old & seen)
 
-    def _swing(self, cell: Cell, held: HeldView, sight: Sight) -> tuple[float, bool]:
-        seen = self._power.get(cell.name)
-        _, stale = _by_role(("node_power",), cell, held, sight)
-        return (max(seen) - min(seen), stale) if seen and len(seen) > 1 else (float("nan"), stale)
-
-
-def _health(cell: Cell, held: HeldView, sight: Sight) -> tuple[float, bool]:
-    asset = held.assets[cell.key]
-    fact = effective(asset.health, sight, interval_s=sight.asset_interval_s(asset))
-    words = METRICS["health"].words
-    return _word(fact, words), not isinstance(asset.health, Unknown) and isinstance(fact, Unknown)
-
-
-def _state(cell: Cell, held: HeldView, sight: Sight) -> tuple[float, bool]:
-    asset = held.assets[cell.key]
-    fact = effective(asset.power_state, sight, interval_s=sight.asset_interval_s(asset))
-    was_known = not isinstance(asset.power_state, Unknown)
-    code = _word(fact, ("On", "Off"))
-    changing = isinstance(fact, Known) and np.isnan(code)
-    return 2.0 if changing else code, was_known and isinstance(fact, Unknown)
-
-
-def _word(fact: object, words: tuple[str, ...]) -> float:
-    if isinstance(fact, Known) and str(fact.value) in words:
-        return float(words.index(str(fact.value)))
-    return float("nan")
-
-
-def _leak(cell: Cell, held: HeldView, sight: Sight) -> tuple[float, bool]:
-    readings = [held.readings[key] for key in cell.leaks if key in held.readings]
-    condition = leak_condition(AssetKind(cell.kind), sight, readings=readings)
-    if condition is None:
-        return float("nan"), False
-    codes = {"True": 0.0, "False": 1.0}
-    return codes.get(condition.status, float("nan")), condition.status == "Unknown"
-
-
-def _age(cell: Cell, held: HeldView, sight: Sight) -> tuple[float, bool]:
-    seen = last_seen(held.assets[cell.key])
-    return max(0.0, sight.now - seen), sight.is_stale(seen)
-
-
-def _by_role(
-    roles: tuple[str, ...], cell: Cell, held: HeldView, sight: Sight
-) -> tuple[float, bool]:
-    for role in roles:
-        reading = held.readings.get(cell.roles.get(role, ""))
-        if reading is not None and reading.value is not None:
-            stale = sight.is_stale(reading.at, interval_s=sight.reading_interval_s(reading))
-            return reading.value, stale
-    return float("nan"), False
-
-
-def _encode(metric: Metric, version: int, values: np.ndarray, stale: np.ndarray) -> Frame:
-    known = ~np.isnan(values)
-    packed = np.full(len(values), UNKNOWN, dtype="<u2")
-    if metric.words:
-        low, high = 0.0, float(len(metric.words) - 1)
-        packed[known] = values[known].astype("<u2")
-    else:
-        low, high = metric.low, _ceiling(metric, values[known])
-        share = np.clip((values[known] - low) / (high - low), 0.0, 1.0)
-        packed[known] = np.round(share * TOP).astype("<u2")
-    scale = msgspec.json.encode(
-        {"type": "scale", "version": version, "metric": metric.name, "low": low, "high": high}
-    )
-    return Frame(version, scale, packed.tobytes() + np.packbits(stale, bitorder="little").tobytes())
-
-
-def _ceiling(metric: Metric, values: np.ndarray) -> float:
-    """The top of the scale: rounded up in steps, so that it seldom moves."""
-    most = float(values.max()) if len(values) else metric.high
-    top = metric.high
-    while top < most:
-        top *= 2
-    return top
-
-
-def _cells(facts: Picture, named: Names) -> Iterable[Cell]:
-    found = []
-    for held in facts.all_held():
-        names = named.names_of(held.target.address)
-        roles, leaks = _index(held.readings)
-        labels = held.target.labels
-        for key, asset in held.assets.items():
-            if key not in names:
+    def _column(self, metric: Metric, now: float) -> Column:
+        column = self._columns.get(metric.name)
+        if column is None:
+            column = self._columns[metric.name] = Column(len(self._cells), self._where)
+        for address in column.dirty:
+            if (held := self._facts.held(address)) is None:
                 continue
-            place = asset.place
-            found.append(
-                Cell(
-                    address=held.target.address,
-                    key=key,
-                    name=names[key],
-                    kind=asset.kind.value,
-                    hall=labels.get("hall") or place.hall or "",
-                    row=labels.get("row") or place.row or "",
-                    rack=labels.get("rack") or place.rack or "",
-                    u=_unit(labels.get("u"), place.u),
-                    roles=roles.get(key, {}),
-                    leaks=leaks.get(key, ()),
-                )
-            )
-    return sorted(found, key=lambda c: (c.hall, c.row, c.rack, -c.u, c.name))
+            sight = self._sight(held, now)
+            for index in self._where[address]:
+                column.put(index, self._seen(metric, self._cells[index], held, sight))
+        column.dirty.clear()
+        return column
 
-
-def _index(
-    readings: Mapping[str, Reading],
-) -> tuple[dict[str, dict[str, str]], dict[str, tuple[str, ...]]]:
-    roles: dict[str, dict[str, str]] = {}
-    leaks: dict[str, tuple[str, ...]] = {}
-    for key, reading in readings.items():
-        if reading.role == "leak":
-            leaks[reading.asset] = (*leaks.get(reading.asset, ()), key)
-        elif reading.role:
-            roles.setdefault(reading.asset, {}).setdefault(reading.role, key)
-    return roles, leaks
-
-
-def _unit(label: str | None, place: int | None) -> int:
-    if label and label.lstrip("-").isdigit():
-        return int(label)
-    return place or 0
-
-
-def _halls(cells: tuple[Cell, ...]) -> Iterable[dict[str, object]]:
-    """Halls of rows of racks of cell indices, in the order of the cells."""
-    halls: dict[str, dict[str, dict[str, list[int]]]] = {}
-    for index, cell in enumerate(cells):
-        rows = halls.setdefault(cell.hall, {})
-        rows.setdefault(cell.row, {}).setdefault(cell.rack, []).append(index)
-    for hall, rows in halls.items():
-        yield {
-            "name": hall,
-            "rows": [
-                {"name": row, "racks": [{"name": r, "cells": c} for r, c in racks.items()]}
-                for row, racks in rows.items()
-            ],
-        }
+    def _seen(self, metric: Metric, cell: Cell, held: Held, sight: Sight) -> Seen:
+        if cell.key not in held.assets:
+            return Seen(NOT_KNOWN)
+        if metric.name != "swing":
+            return sighting(metric, cell, held, sight)
+        power = by_role(metric.roles, cell, held, sight)
+        past = [watts for _, watts in self._power.get((cell.address, cell.key), ())]
+        if power.value == NOT_MEASURED or len(past) < 2:
+            return Seen(NOT_MEASURED if power.value == NOT_MEASURED else NOT_KNOWN)
+        return Seen(max(past) - min(past), power.until, fades=False)

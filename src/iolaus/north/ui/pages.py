@@ -1,16 +1,18 @@
 """The pages: rendered on the server, refreshed in place, and complete without a script.
 
-A page shows what the API shows, from the same views, so the two never disagree. Only the map needs
-a script; its table twin does not. Nothing is written from here.
+A page shows what the API shows, from the same views, and its table twin shows what the map shows,
+from the same numbers; so no two of them disagree. Only the map needs a script. Nothing is written
+from here.
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -21,9 +23,15 @@ from iolaus.north.context import Context
 from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Picture, visible
 from iolaus.north.places import leaks, node_power_w
-from iolaus.north.ui.words import FILTERS, age, kw, watts
+from iolaus.north.ui.cells import Cell, natural, unit_of
+from iolaus.north.ui.elevation import elevation
+from iolaus.north.ui.hallmap import HallMap
+from iolaus.north.ui.measures import METRICS, TOP, UNKNOWN
+from iolaus.north.ui.scopes import Maps
+from iolaus.north.ui.summary import Chip, health_chips, summary_chips
+from iolaus.north.ui.words import FILTERS, kw, watts
 
-PAGES: Final = (("/", "Hall"), ("/ui/table", "Table"), ("/ui/racks", "Racks"))
+PAGES: Final = (("/", "Hall"), ("/ui/racks", "Racks"), ("/ui/table", "Table"))
 ROWS_A_PAGE: Final = 200
 CHARTED: Final = (
     ("node_power", "Power"),
@@ -32,14 +40,23 @@ CHARTED: Final = (
     ("inlet_temperature", "Inlet"),
     ("coolant_return_temperature", "Coolant return"),
 )
-Chip = tuple[str, str, str]
+TONES: Final = {"OK": "ok", "Warning": "warning", "Critical": "critical", "Leak": "critical"}
+
+
+class Value(NamedTuple):
+    """A metric's value in the table twin."""
+
+    text: str
+    tone: str
+    stale: bool
 
 
 class Pages:
     """Each method renders one page (or, with `part`, the piece that refreshes itself) as HTML."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, maps: Maps) -> None:
+        self._context, self._maps = context, maps
+        self._chips: dict[Selector, tuple[float, list[Chip]]] = {}
         self._env = Environment(
             loader=PackageLoader("iolaus.north.ui"),
             autoescape=select_autoescape(default=True),
@@ -49,33 +66,43 @@ class Pages:
         )
         self._env.filters.update(FILTERS)
 
-    async def hall(self, scope: Selector) -> str:
-        return self._render("hall.html", "Hall", "/", chips=await self._summary(scope))
+    def hall(self, scope: Selector) -> str:
+        return self._render("hall.html", "Hall", "/", chips=self._summary(scope))
 
-    async def summary(self, scope: Selector) -> str:
-        return self._env.get_template("summary.html").render(chips=await self._summary(scope))
+    def summary(self, scope: Selector) -> str:
+        return self._part("summary.html", chips=self._summary(scope))
 
-    async def table(self, scope: Selector, *, selector: str, page: int) -> str:
-        problem, chosen = "", EVERYTHING
+    async def table(self, scope: Selector, *, selector: str, sort: str, page: int) -> str:
+        """Everything on the map with every metric of it; `sort` names one, its worst first."""
+        hall_map, problem = self._maps.of(scope), ""
+        order = list(range(len(hall_map.cells())))
         try:
-            chosen = parse_selector(selector) if selector else EVERYTHING
+            chosen = await self._chosen(scope, selector, hall_map)
+            order = order if chosen is None else chosen
         except OperatorMust as error:
-            problem = error.message
-        found = [v for v in await self._context.fleet.assets(scope) if visible(v, chosen)]
-        pages = max(1, math.ceil(len(found) / ROWS_A_PAGE))
+            problem = f"{error.message}; everything is shown."
+        if sort in METRICS:
+            rank = _ranks(hall_map, sort)
+            order.sort(key=lambda index: rank[index], reverse=True)
+        pages = max(1, math.ceil(len(order) / ROWS_A_PAGE))
         page = min(max(1, page), pages)
+        shown = order[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
+        asked = {"selector": selector} if selector else {}
         return self._render(
             "table.html",
             "Table",
             "/ui/table",
-            rows=found[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE],
-            total=len(found),
+            metrics=[(m, _link(**asked, sort=m.name)) for m in METRICS.values()],
+            rows=self._rows(hall_map, shown),
+            total=len(order),
             selector=selector,
+            sort=sort if sort in METRICS else "",
             problem=problem,
             page=page,
             pages_count=pages,
-            before="/ui/table?" + urlencode({"selector": selector, "page": page - 1}),
-            after="/ui/table?" + urlencode({"selector": selector, "page": page + 1}),
+            before=_link(**asked, sort=sort, page=page - 1),
+            after=_link(**asked, sort=sort, page=page + 1),
+            command=_command("nodes", selector if not problem else ""),
         )
 
     async def racks(self, scope: Selector) -> str:
@@ -83,37 +110,36 @@ class Pages:
         for view in await self._context.fleet.assets(scope):
             if rack := view.labels.get("rack"):
                 grouped.setdefault(rack, []).append(view)
-        rows = [{"name": name, "chips": _rack_chips(members)} for name, members in grouped.items()]
-        return self._render(
-            "racks.html", "Racks", "/ui/racks", rows=sorted(rows, key=lambda row: str(row["name"]))
-        )
+        rows = [_rack_row(name, grouped[name]) for name in sorted(grouped, key=natural)]
+        return self._render("racks.html", "Racks", "/ui/racks", rows=rows)
 
-    async def rack(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
+    def rack(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing says that it stands in such a rack."""
-        found = [v for v in await self._context.fleet.assets(scope) if v.labels.get("rack") == name]
-        if not found:
+        cells = [cell for cell in self._maps.of(scope).cells() if cell.rack == name]
+        found = self._views(cells)
+        if not name or not found:
             return None
-        found.sort(key=lambda view: (-_unit(view), view.name))
+        kinds = {view.kind for view in found}
+        found.sort(key=lambda view: (-unit_of(view.labels.get("u")), natural(view.name)))
         values = {
             "rack": name,
             "rows": found,
+            "elevation": elevation(found),
             "chips": _rack_chips(found),
-            "most_w": max([1.0, *(watts(view.readings) for view in found)]),
+            "most_w": {k: max(watts(v.readings) for v in found if v.kind == k) for k in kinds},
             "here_path": f"/ui/racks/{quote(name, safe='')}",
         }
         if part:
-            return self._env.get_template("rack_body.html").render(values)
-        return self._render("rack.html", f"Rack {name}", "/ui/racks", **values)
+            return self._part("rack_body.html", **values)
+        command = _command("nodes", f"rack={name}")
+        return self._render("rack.html", f"Rack {name}", "/ui/racks", command=command, **values)
 
-    async def asset(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
+    def asset(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing has that name."""
         place = self._context.fleet.index().get(name)
         picture = self._context.fleet.picture(place[0]) if place else None
-        view = (
-            next((v for v in picture.assets if v.name == name and visible(v, scope)), None)
-            if picture
-            else None
-        )
+        seen = picture.assets if picture else ()
+        view = next((v for v in seen if v.name == name and visible(v, scope)), None)
         if picture is None or view is None:
             return None
         values = {
@@ -126,11 +152,38 @@ class Pages:
             "here_path": f"/ui/assets/{quote(name, safe='')}",
         }
         if part:
-            return self._env.get_template("asset_body.html").render(values)
+            return self._part("asset_body.html", **values)
         return self._render("asset.html", name, "", **values)
 
     def missing(self, what: str) -> str:
         return self._render("missing.html", "Not found", "", what=what)
+
+    async def _chosen(self, scope: Selector, selector: str, hall_map: HallMap) -> list[int] | None:
+        """The cells that a selector means; None for all. Raises `OperatorMust`."""
+        if not (chosen := parse_selector(selector) if selector else EVERYTHING):
+            return None
+        views = await self._context.fleet.assets(scope)
+        names = {view.name for view in views if visible(view, chosen)}
+        return [i for i, cell in enumerate(hall_map.cells()) if cell.name in names]
+
+    def _rows(self, hall_map: HallMap, shown: Sequence[int]) -> list[dict[str, Any]]:
+        cells = hall_map.cells()
+        views = {view.name: view for view in self._views([cells[index] for index in shown])}
+        values = _values(hall_map)
+        return [
+            {
+                "cell": cells[index],
+                "view": views.get(cells[index].name),
+                "values": [column[index] for column in values],
+            }
+            for index in shown
+        ]
+
+    def _views(self, cells: Sequence[Cell]) -> list[AssetView]:
+        """The views of these cells, made from their endpoints only."""
+        names = {cell.name for cell in cells}
+        pictures = [self._context.fleet.picture(a) for a in dict.fromkeys(c.address for c in cells)]
+        return [v for picture in pictures if picture for v in picture.assets if v.name in names]
 
     def _events(self, picture: Picture, name: str) -> list[dict[str, Any]]:
         uid = picture.uid_of(name)
@@ -147,65 +200,94 @@ class Pages:
             return []
         roles = {view.role for view in picture.sensors if view.node == name}
         return [
-            {
-                "title": title,
-                "href": f"/ui/history?{urlencode({'asset': name, 'role': role})}",
-            }
+            {"title": title, "href": f"/ui/history?{urlencode({'asset': name, 'role': role})}"}
             for role, title in CHARTED
             if role in roles
         ]
 
-    async def _summary(self, scope: Selector) -> list[Chip]:
-        views = await self._context.fleet.assets(scope)
-        health = Counter(view.health or "Unknown" for view in views)
-        nodes = [view for view in views if view.kind == "node"]
-        known = [w for view in nodes if (w := node_power_w(view)) is not None]
-        reach = Counter(
-            held.status.reach.value if held.status else "untried"
-            for held in self._context.facts.all_held()
-        )
-        leaking = sum(leaks(view) == "leak" for view in views)
-        makes = len({view.vendor for view in views if view.vendor})
-        oldest = max((view.age_s for view in views if view.age_s is not None), default=None)
-        return [
-            ("Endpoints reachable", f"{reach['reachable']} of {sum(reach.values())}", ""),
-            ("Makes", str(makes), ""),
-            ("Nodes", str(len(nodes)), ""),
-            *_health_chips(health),
-            ("Power", f"{kw(sum(known))} ({len(known)} of {len(nodes)} nodes)", ""),
-            ("Leaks", str(leaking), "critical" if leaking else ""),
-            ("Oldest", age(oldest), ""),
-        ]
+    def _summary(self, scope: Selector) -> list[Chip]:
+        """The same for every browser within a second."""
+        now, kept = self._context.clock.now(), self._chips.get(scope)
+        if kept is None or not 0 <= now - kept[0] < 1.0:
+            chips = summary_chips(self._context, self._maps.of(scope), scope)
+            self._chips[scope] = kept = (now, chips)
+        return kept[1]
+
+    def _now(self) -> str:
+        return f"{datetime.fromtimestamp(self._context.clock.now(), UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+    def _part(self, template: str, **values: Any) -> str:
+        """A piece of a page, and the time for the page's head."""
+        body = self._env.get_template(template).render(values)
+        return body + self._env.get_template("now.html").render(now=self._now(), swapped=True)
 
     def _render(self, template: str, title: str, here: str, **values: Any) -> str:
-        now = datetime.fromtimestamp(self._context.clock.now(), UTC)
-        return self._env.get_template(template).render(
-            title=title, here=here, pages=PAGES, now=f"{now:%Y-%m-%d %H:%M:%S} UTC", **values
-        )
+        page = {"title": title, "here": here, "pages": PAGES, "now": self._now(), "swapped": False}
+        return self._env.get_template(template).render(page | values)
 
 
-def _unit(view: AssetView) -> int:
-    label = view.labels.get("u", "")
-    return int(label) if label.isdigit() else 0
+def _values(hall_map: HallMap) -> list[list[Value]]:
+    """Every metric's value for every cell."""
+    found = []
+    for metric in METRICS.values():
+        texts, stale = hall_map.texts(metric.name), hall_map.show(metric.name).stale.tolist()
+        tones = {text: TONES.get(text, _tone(text)) for text in set(texts)}
+        found.append([Value(t, tones[t], old) for t, old in zip(texts, stale, strict=True)])
+    return found
 
 
-def _health_chips(health: Counter[str]) -> list[Chip]:
-    tones = {"OK": "ok", "Warning": "warning", "Critical": "critical", "Unknown": "unknown"}
+def _tone(text: str) -> str:
+    return {"unknown": "unknown", "not measured": "absent"}.get(text, "")
+
+
+def _ranks(hall_map: HallMap, metric: str) -> list[int]:
+    """Higher is worse: a bad word, then unknown, then a good one; numbers by size."""
+    is_word = bool(METRICS[metric].words)
+    unknown = 1 if is_word else -1
     return [
-        (word, str(health[word]), tone)
-        for word, tone in tones.items()
-        if health[word] or word == "OK"
+        (code * 2 if is_word else code) if code <= TOP else unknown if code == UNKNOWN else -2
+        for code in hall_map.show(metric).codes.tolist()
     ]
 
 
-def _rack_chips(members: Sequence[AssetView]) -> list[Chip]:
+def _link(**query: str | int) -> str:
+    return "/ui/table?" + urlencode({name: value for name, value in query.items() if value})
+
+
+def _command(kinds: str, selector: str) -> str:
+    chosen = f" -l {shlex.quote(selector)}" if selector else ""
+    return f"iolaus get {kinds}{chosen} -o wide"
+
+
+def _rack_row(name: str, members: Sequence[AssetView]) -> Mapping[str, Any]:
     nodes = [view for view in members if view.kind == "node"]
     known = [w for view in nodes if (w := node_power_w(view)) is not None]
-    leaking = sum(leaks(view) == "leak" for view in members)
+    inlets = [v.readings["inlet_temperature_c"] for v in nodes if not v.stale and _has_inlet(v)]
+    return {
+        "name": name,
+        "place": ", ".join(f"{k} {v}" for k in ("hall", "row") if (v := members[0].labels.get(k))),
+        "nodes": len(nodes),
+        "devices": len(members) - len(nodes),
+        "health": health_chips(Counter(view.health or "Unknown" for view in members)),
+        "power": kw(sum(known)) if known else "",
+        "known": f"{len(known)} of {len(nodes)} nodes" if 0 < len(known) < len(nodes) else "",
+        "inlet": f"{max(inlets):.1f} °C" if inlets else "",
+        "leaks": sum(leaks(view) == "leak" for view in members),
+    }
+
+
+def _has_inlet(view: AssetView) -> bool:
+    return "inlet_temperature_c" in view.readings
+
+
+def _rack_chips(members: Sequence[AssetView]) -> list[Chip]:
+    row = _rack_row("", members)
+    power = f"{row['power'] or 'not measured'}{' by ' + row['known'] if row['known'] else ''}"
     return [
-        ("Nodes", str(len(nodes)), ""),
-        ("Devices", str(len(members) - len(nodes)), ""),
-        *_health_chips(Counter(view.health or "Unknown" for view in members)),
-        ("Power", kw(sum(known)) if known else "unknown", ""),
-        *([("Leaks", str(leaking), "critical")] if leaking else []),
+        ("Nodes", str(row["nodes"]), ""),
+        ("Other devices", str(row["devices"]), ""),
+        *row["health"],
+        ("Power", power, ""),
+        *([("Hottest inlet", row["inlet"], "")] if row["inlet"] else []),
+        *([("Leaks", str(row["leaks"]), "critical")] if row["leaks"] else []),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -11,8 +13,8 @@ from iolaus.model.condition import say_age
 from iolaus.north.dto.views import ConditionView
 
 POWER: Final = ("node_power_w", "shelf_output_power_w", "pdu_power_w", "power_w")
-INLET: Final = ("inlet_temperature_c", "coolant_supply_temperature_c")
 _UNITS: Final = {"Cel": "°C", "[cft_i]/min": "cfm", "kW.h": "kWh", "{rev}/min": "RPM"}
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def age(seconds: float | None) -> str:
@@ -22,9 +24,9 @@ def age(seconds: float | None) -> str:
 def kw(watts: float | None) -> str:
     if watts is None:
         return "unknown"
-    if abs(watts) >= 1e6:
+    if abs(watts) >= 999_995:
         return f"{watts / 1e6:.2f} MW"
-    return f"{watts / 1e3:.2f} kW" if abs(watts) >= 1000 else f"{watts:.0f} W"
+    return f"{watts / 1e3:.2f} kW" if abs(watts) >= 999.5 else f"{watts:.0f} W"
 
 
 def watts(readings: Mapping[str, float]) -> float:
@@ -36,11 +38,13 @@ def draws(readings: Mapping[str, float]) -> str:
     return next((kw(readings[name]) for name in POWER if name in readings), "")
 
 
-def inlet(readings: Mapping[str, float]) -> str:
-    return next((f"{readings[name]:.1f} °C" for name in INLET if name in readings), "")
+def celsius(readings: Mapping[str, float], name: str) -> str:
+    return f"{readings[name]:.1f} °C" if name in readings else ""
 
 
 def number(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e9:
         return str(int(value))
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
@@ -48,6 +52,11 @@ def number(value: float) -> str:
 
 def unit(name: str) -> str:
     return _UNITS.get(name, name)
+
+
+def spoken(camel: str) -> str:
+    """ "AllRead" -> "all read": a reason as words, where there is no sentence."""
+    return " ".join(w if w.isupper() else w.lower() for w in _HUMP.split(camel))
 
 
 def leak(conditions: Iterable[ConditionView]) -> Markup | str:
@@ -66,8 +75,9 @@ FILTERS: Final = {
     "kw": kw,
     "watts": watts,
     "draws": draws,
-    "inlet": inlet,
+    "celsius": celsius,
     "number": number,
     "unit": unit,
     "leak": leak,
+    "spoken": spoken,
 }

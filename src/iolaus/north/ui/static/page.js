@@ -1,27 +1,30 @@
-// Every page: copy buttons, and the strip charts of an asset page.
+// Every page: copy buttons, pieces that refresh in place, and a word when the server is away.
+const banner = document.getElementById("live");
+
+/** Say that nothing new arrives (or that it does again); the page then looks as old as it is. */
+export function lost(away) {
+  if (away === document.body.classList.contains("lost")) return;
+  document.body.classList.toggle("lost", away);
+  banner.textContent = away ? `No connection to the server since ${new Date().toISOString().slice(11, 19)} UTC. Everything shown is stale until it is back.` : "";
+  banner.hidden = !away;
+}
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
   try {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+    await navigator.clipboard.writeText(source.textContent.trim());
     button.textContent = "copied";
-  } catch { button.textContent = "select and copy by hand"; }
+    setTimeout(() => { button.textContent = "copy"; }, 2000);
+  } catch { getSelection().selectAllChildren(source); button.textContent = "selected"; }
 });
 
-const SPAN_S = 3600;
-async function chart(place) {
-  const answer = await fetch(place.dataset.history, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return;
-  const { at, mean, unit, title } = await answer.json();
-  if (at.length < 2) { place.textContent = "No history yet: it grows with every poll."; return; }
-  const ink = getComputedStyle(document.body).getPropertyValue("--dim").trim();
-  const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { show: false } };
-  place.replaceChildren();
-  new uPlot({
-    width: place.clientWidth, height: 180, title, legend: { show: false },
-    axes: [axis, { ...axis, size: 60 }],
-    series: [{}, { label: `${title} (${unit})`, stroke: "#0072b2", width: 1.5, spanGaps: false }],
-    scales: { x: { min: Math.min(at[0], Date.now() / 1000 - SPAN_S / 12), max: at[at.length - 1] } },
-  }, [at, mean], place);
-}
-document.querySelectorAll(".chart[data-history]").forEach((place) => chart(place).catch(() => { place.textContent = "History is not available now."; }));
+// A refresh must not take away what somebody is marking, and a page nobody sees asks for nothing.
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const marked = getSelection(), piece = event.detail.elt;
+  if (document.hidden || (!marked.isCollapsed && piece.contains(marked.anchorNode))) event.preventDefault();
+});
+const hasMap = document.getElementById("map") !== null;
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.body.addEventListener(name, () => { if (!hasMap) lost(true); });
+document.body.addEventListener("htmx:afterOnLoad", () => { if (!hasMap) lost(false); });

@@ -1,17 +1,18 @@
 // One place for colours, so that map, legend and tests agree. Unknown is never green.
-export const UNKNOWN = 0xffff;
-export const TOP = 65000;
 export const WORDS = {
-  health: ["#009e73", "#e69f00", "#d55e00"],
-  state: ["#009e73", "#56708a", "#e69f00"],
-  leak: ["#0072b2", "#d55e00"],
+  health: ["#009e73", "#f0b400", "#c8361b"],
+  state: ["#009e73", "#3d5a80", "#f0b400"],
+  leak: ["#56a8dd", "#c8361b"],
 };
-export const GREY = "#7c8794";
-const RAMP = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
+export const GREY = "#a9afb6";
+export const HATCH = "#39424d";
+export const NOTHING = { light: "#e6eaef", dark: "#242f3b" }; // measures no such thing
+const RAMP = ["#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 const pack = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
+/** A colour as a little-endian RGBA word. */
 export function hex(color) { return pack(rgb(color)); }
 
 /** A colour for each of 256 steps of a number, as little-endian RGBA words. */
