@@ -34,7 +34,7 @@ check: dev
 	@$(BIN)/python -m tests.budgets
 
 test: check
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 soak: dev
 	@$(BIN)/pytest -m soak $(ARGS)

@@ -27,6 +27,7 @@ from iolaus.app.banner import Banner
 from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.observe.targets import load_hosts
+from iolaus.store.state import make_private
 
 log = structlog.get_logger(__name__)
 START_S = 120.0
@@ -46,6 +47,7 @@ async def up(options: UpOptions) -> None:
     """Serve until SIGINT or SIGTERM; nothing is left behind."""
     kept = options.state_dir
     state_dir = kept or Path(tempfile.mkdtemp(prefix="iolaus-up-"))
+    make_private(state_dir)
     try:
         async with AsyncExitStack() as stack:
             hall = None

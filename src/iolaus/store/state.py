@@ -83,7 +83,7 @@ def open_state(
     may read it; `Unverified` when the credentials do not open."""
     directory = directory or default_state_dir()
     clock = clock or WallClock()
-    _make_private(directory)
+    make_private(directory)
     unlock = lock_directory(directory)
     try:
         series = Series(directory / "series.duckdb", clock=clock, keep=keep)
@@ -127,7 +127,8 @@ def lock_directory(directory: Path) -> Callable[[], None]:
     return lambda: os.close(descriptor)
 
 
-def _make_private(directory: Path) -> None:
+def make_private(directory: Path) -> None:
+    """Make the directory, or take away what others may read. Raises `OperatorMust`."""
     try:
         directory.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
         if directory.stat().st_mode & 0o077:
