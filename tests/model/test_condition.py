@@ -21,6 +21,7 @@ from iolaus.model.condition import (
     conditions,
     effective,
     endpoint_conditions,
+    fields_known,
     last_seen,
     leak_verdict,
     say_age,
@@ -232,3 +233,19 @@ def test_endpoint_conditions_before_anything_was_read() -> None:
 )
 def test_ages_in_words(age_s: float, text: str) -> None:
     assert say_age(age_s) == text
+
+
+@pytest.mark.parametrize(
+    ("gaps", "status"),
+    [
+        ({"asset_tag": "not reported"}, "True"),
+        ({"asset_tag": "not reported", "serial": "blank"}, "False"),
+        ({"counts.psu": "HTTP 500"}, "False"),
+    ],
+)
+def test_only_what_an_operator_needs_makes_fields_unknown(
+    gaps: dict[str, str], status: str
+) -> None:
+    told = fields_known(gaps)
+    assert told.status == status
+    assert all(f"{name}: {why}" in told.message for name, why in gaps.items())

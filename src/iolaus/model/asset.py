@@ -47,6 +47,7 @@ class ComponentKind(StrEnum):
     CIRCUIT = "circuit"
     BATTERY = "battery"
     LEAK_DETECTOR = "leakdetector"
+    SWITCH = "switch"
     BOARD = "board"
     BMC = "bmc"
     OTHER = "other"

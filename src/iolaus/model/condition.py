@@ -33,6 +33,8 @@ STALE_AFTER_POLLS: Final = 2
 CLOCK_TOLERANCE_S: Final = 60.0
 POWERED: Final = frozenset({AssetKind.NODE, AssetKind.DPU, AssetKind.SWITCH})
 LEAK_ROLE: Final = "leak"
+NEEDED: Final = frozenset({"vendor", "model", "serial", "uuid", "power_state", "health"})
+"""Fields that an operator acts by; with them the counts of parts."""
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,11 +316,13 @@ def inventory_complete(sight: Sight) -> Condition:
 
 
 def fields_known(gaps: Mapping[str, str]) -> Condition:
-    """Which fields are null, and why: `gaps` maps field to reason."""
+    """Which fields are null, and why: `gaps` maps field to reason. An asset tag that nobody set
+    is told and is no fault; only what an operator needs makes the condition False."""
+    needed = any(name in NEEDED or name.startswith("counts.") for name in gaps)
     return Condition(
         type="FieldsKnown",
-        status="False",
-        reason="NotReported",
+        status="False" if needed else "True",
+        reason="NotReported" if needed else "OptionalNotReported",
         message="; ".join(f"{name}: {why}" for name, why in sorted(gaps.items())),
     )
 

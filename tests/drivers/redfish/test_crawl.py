@@ -95,6 +95,19 @@ async def test_a_subsystem_link_that_leads_astray_is_found_where_it_always_stand
     assert "wrong-type" in {each.rule for each in found.deviations}
 
 
+async def test_a_subsystem_link_to_the_sensors_reads_them_and_still_finds_the_subsystem() -> None:
+    tree = trees.server()
+    tree[f"{ROOT}/Chassis/1"]["PowerSubsystem"] = trees.link("Chassis/1/Sensors")
+    trees.put_all(tree, "Chassis/1/Sensors", "Sensor", {"Amps": {"Reading": 3.0}})
+    found, _ = await walk(tree)
+    assert [uri for uri, _ in found.of_type("Sensor")] == [f"{ROOT}/Chassis/1/Sensors/Amps"]
+    assert len(list(found.of_type("PowerSupply"))) == 2
+    assert f"{ROOT}/Chassis/1/Sensors" not in found.resources
+    assert [each.rule for each in found.deviations if each.uri.endswith("/Sensors")] == [
+        "wrong-type"
+    ]
+
+
 async def test_hardware_that_no_collection_lists_is_found_by_its_links() -> None:
     tree = trees.server()
     tree[f"{ROOT}/Systems"]["Members"] = []

@@ -577,3 +577,34 @@ def test_a_detector_and_its_place_in_the_group_are_one() -> None:
     told = read(tree, kinds={"Systems/Host": AssetKind.CDU})
     assert [each.uri for each in told.readings] == [uri]
     assert len(told.sources[uri]) == 2
+
+
+# --- signals among measurements -----------------------------------------------------------------
+
+
+def signals(*entries: tuple[str, str, float | None]) -> dict[str, Any]:
+    """Legacy voltages: (name, health, volts)."""
+    voltages = [
+        {"Name": name, "ReadingVolts": volts, "Status": {"State": "Enabled", "Health": health}}
+        | {"UpperThresholdCritical": None, "LowerThresholdCritical": None}
+        for name, health, volts in entries
+    ]
+    return machine() | {f"{BOX}/Power": typed("Power", Voltages=voltages)}
+
+
+def test_power_good_signals_among_the_voltages_are_counted_and_left_out() -> None:
+    names = ("CPU1 VCCIN PG", "System Board Pfault Fail Safe", "System Board DIMM VSHORT")
+    found = read(signals(("PS1 Voltage 1", "OK", 240.0), *((name, "OK", None) for name in names)))
+    assert [each.name for each in found.readings] == ["PS1 Voltage 1"]
+    assert [(each.rule, each.detail) for each in found.deviations] == [
+        ("signal-among-voltages", "3 signals without a reading, as 'CPU1 VCCIN PG'")
+    ]
+
+
+def test_a_signal_that_is_not_as_it_should_be_is_kept_with_its_verdict() -> None:
+    reading = only(signals(("CPU1 VCCIN PG", "Critical", None)))
+    assert (reading.value, reading.status, reading.reason) == (None, "Critical", "not reported")
+
+
+def test_a_voltage_that_has_no_value_is_no_signal() -> None:
+    assert only(signals(("System Board 12V", "OK", None))).reason == "not reported"

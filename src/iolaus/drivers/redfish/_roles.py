@@ -5,7 +5,9 @@ this order: where the value stands (the `SupplyTemperatureCelsius` of a coolant 
 guess), what the sensor says of itself (`PhysicalContext`, the processor it is related to), and,
 last, its name, by the tables below: names are data, and a wrong guess is worse than no role.
 
-A role that an asset has only once (its total power) goes to the strongest claim.
+A role that an asset has only once (its total power, its inlet) goes to the strongest claim, of
+equals to the one nearest to the machine as a whole: a blade's own intake is not its module's. Such
+a reading is of the whole, and belongs to no component.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import msgspec
 
 from iolaus.drivers.redfish._sightings import Sighting
 from iolaus.drivers.redfish._text import REMEMBERED, clean, mapping
-from iolaus.drivers.redfish.harvest import Harvest, links_in, normal
+from iolaus.drivers.redfish.chassis import parents_of
+from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal
 from iolaus.model.asset import AssetKind, Reading
 
 STRUCTURE, WATCHED, CONTEXT, NAME = range(4)
@@ -38,8 +41,8 @@ NO_ROLE: Final = Role("", NAME)
 
 class Scene(NamedTuple):
     """What roles need to know of the whole: which chassis is a machine and not a part of one,
-    what each processor is, which chassis carries just one, and which power sensors a
-    chassis-wide power `Control` watches."""
+    what each processor is, which chassis carries just one, which power sensors a chassis-wide
+    power `Control` watches, and which chassis stands in which."""
 
     kinds: Mapping[str, AssetKind]
     owner: Callable[[str], str]
@@ -47,6 +50,29 @@ class Scene(NamedTuple):
     processors: Mapping[str, str]
     lone: Mapping[str, str]
     watched: frozenset[str]
+    parents: Mapping[str, str]
+
+    def kind(self, uri: str) -> AssetKind:
+        """The kind of the asset that a resource belongs to."""
+        return self.kinds.get(self.owner(uri), AssetKind.NODE)
+
+    def is_whole(self, about: str) -> bool:
+        """Whether a resource stands for its asset and not for a part of it."""
+        if about in self.machines or about == f"{ROOT}/{self.owner(about)}":
+            return True
+        outer = self.parents.get(about)
+        alone = outer is None or self.owner(outer) != self.owner(about)
+        return alone and about == place_of(about) and self.kind(about) is not AssetKind.NODE
+
+    def depth(self, uri: str) -> int:
+        """How deep inside its asset the chassis of a reading stands; 0 is the asset itself."""
+        at, seen = place_of(uri), set[str]()
+        while at not in self.machines and at not in seen and at in self.parents:
+            if self.owner(self.parents[at]) != self.owner(at):
+                break
+            seen.add(at)
+            at = self.parents[at]
+        return len(seen)
 
 
 def _processor_class(payload: Mapping[str, object]) -> str:
@@ -70,7 +96,15 @@ def scene(harvest: Harvest, owner: Callable[[str], str], kinds: Mapping[str, Ass
         carried = list(links_in(mapping(payload.get("Links")).get("Processors")))
         if len(carried) == 1 and carried[0] in processors:
             lone[uri] = carried[0]
-    return Scene(kinds, owner, frozenset(machines), processors, lone, frozenset(_watched(harvest)))
+    return Scene(
+        kinds=kinds,
+        owner=owner,
+        machines=frozenset(machines),
+        processors=processors,
+        lone=lone,
+        watched=frozenset(_watched(harvest)),
+        parents=parents_of(harvest),
+    )
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -119,7 +153,10 @@ _WHOLE: Final = MappingProxyType(
     }
 )
 WHOLE: Final = frozenset(_WHOLE.values())
-"""Roles that an asset has once: its power as a whole."""
+"""Roles of an asset's power as a whole."""
+
+ONCE: Final = WHOLE | {"inlet_temperature"}
+"""Roles that an asset has once."""
 
 _DISTRIBUTION: Final = (
     ("/PowerShelves/", "shelf_output_power"),
@@ -147,6 +184,7 @@ _BY_CONTEXT: Final = MappingProxyType(
         ("Percent", "Fan"): "fan_speed",
     }
 )
+_ASIC: Final = MappingProxyType({"Temperature": "asic_temperature", "Power": "asic_power"})
 _BY_NAME: Final = tuple(
     (quantity, re.compile(pattern, re.IGNORECASE), role)
     for quantity, pattern, role in (
@@ -169,6 +207,7 @@ _WHOLE_BY_NAME: Final = re.compile(
 _PART: Final = re.compile(
     r"\b(p/?s|psu|power supply|vr\w*|dimm\w*|hsc|nic|pci\w*)\b", re.IGNORECASE
 )
+_CHIP: Final = re.compile(r"\b[cg]pu ?\d*\b", re.IGNORECASE)
 _DIMM: Final = re.compile(r"^(?!.*\bv[dpt]).*\bdimm", re.IGNORECASE)
 _NOT_ACTUAL: Final = re.compile(r"limit|margin|target|threshold|tj ?max", re.IGNORECASE)
 _MEMORY: Final = re.compile(r"\b(dram|hbm\w*|mem(ory)?)\b", re.IGNORECASE)
@@ -193,8 +232,7 @@ def _of_part(part: str, sighting: Sighting) -> Role:
 
 
 def _of_whole(sighting: Sighting, scene: Scene, strength: int) -> Role:
-    kind = scene.kinds.get(scene.owner(sighting.source), AssetKind.NODE)
-    return Role(_WHOLE.get(kind, ""), strength)
+    return Role(_WHOLE.get(scene.kind(sighting.source), ""), strength)
 
 
 def _of_environment(sighting: Sighting, scene: Scene) -> Role:
@@ -204,11 +242,11 @@ def _of_environment(sighting: Sighting, scene: Scene) -> Role:
         return _of_part(part, sighting)
     if "/Memory/" in about and sighting.quantity == "Temperature":
         return Role("memory_temperature", STRUCTURE)
-    if sighting.pointer != "/PowerWatts":
-        return NO_ROLE
-    kind = scene.kinds.get(scene.owner(about), AssetKind.NODE)
-    whole = about in scene.machines or (kind is not AssetKind.NODE and about == place_of(about))
-    return _of_whole(sighting, scene, STRUCTURE) if whole else NO_ROLE
+    if sighting.pointer == "/PowerWatts" and scene.is_whole(about):
+        return _of_whole(sighting, scene, STRUCTURE)
+    if "/Switches/" in about and scene.kind(about) is AssetKind.SWITCH:
+        return Role(_ASIC.get(sighting.quantity, ""), STRUCTURE)
+    return NO_ROLE
 
 
 def _of_control(sighting: Sighting, scene: Scene) -> Role:
@@ -243,6 +281,8 @@ def _by_structure(sighting: Sighting, scene: Scene) -> Role:
 
 
 def _by_context(sighting: Sighting, scene: Scene) -> Role:
+    if sighting.context == "ASIC" and scene.kind(sighting.source) is AssetKind.SWITCH:
+        return Role("" if sighting.delta else _ASIC.get(sighting.quantity, ""), CONTEXT)
     role = _BY_CONTEXT.get((sighting.quantity, sighting.context), "")
     if not role or sighting.delta:
         return NO_ROLE
@@ -284,7 +324,8 @@ def _by_name(sighting: Sighting, scene: Scene) -> Role:
         return NO_ROLE
     for quantity, pattern, role in _BY_NAME:
         if sighting.quantity == quantity and pattern.search(name):
-            return Role(role, NAME)
+            part = role in ("inlet_temperature", "exhaust_temperature") and _CHIP.search(name)
+            return NO_ROLE if part else Role(role, NAME)
     return NO_ROLE
 
 
@@ -303,24 +344,26 @@ def role_of(sightings: Iterable[Sighting], scene: Scene) -> Role:
     return NO_ROLE if best.name.endswith("_temperature") and _NOT_ACTUAL.search(name) else best
 
 
-def only_once(readings: Iterable[tuple[Reading, int]]) -> list[Reading]:
-    """Leave a role that an asset has once with the strongest claim that has a value."""
+def only_once(
+    readings: Iterable[tuple[Reading, int]], depth: Callable[[str], int]
+) -> list[Reading]:
+    """Leave a role that an asset has once with the strongest claim that has a value, and make
+    it a reading of the whole. `depth`: how deep inside its asset a reading's `uri` stands."""
     held = list(readings)
-    best: dict[tuple[str, str], int] = {}
+    best: dict[tuple[str, str], tuple[tuple[bool, int, int], int]] = {}
     for index, (reading, strength) in enumerate(held):
-        if reading.role in WHOLE:
+        if reading.role in ONCE:
+            claim = (reading.value is None, strength, depth(reading.uri)), index
             slot = (reading.asset, reading.role)
-            rival = best.get(slot)
-            if rival is None or _weight(reading, strength) < _weight(*held[rival]):
-                best[slot] = index
-    kept = set(best.values())
+            best[slot] = min(best.get(slot, claim), claim)
+    kept = {index for _, index in best.values()}
     return [
-        msgspec.structs.replace(reading, role="")
-        if reading.role in WHOLE and index not in kept
-        else reading
+        reading if reading.role not in ONCE else _settled(reading, won=index in kept)
         for index, (reading, _) in enumerate(held)
     ]
 
 
-def _weight(reading: Reading, strength: int) -> tuple[bool, int]:
-    return reading.value is None, strength
+def _settled(reading: Reading, *, won: bool) -> Reading:
+    if won:
+        return msgspec.structs.replace(reading, component=None)
+    return msgspec.structs.replace(reading, role="")

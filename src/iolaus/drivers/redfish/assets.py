@@ -11,9 +11,12 @@ a power shelf shows none. The rules go by evidence, never by a name:
    one that does, is that host's satellite if it carries accelerators or the host's own processors.
 3. A chassis belongs to the system that it and only it links to, with all it contains. Where no
    link joins the two, the same Id does.
-4. What two or more nodes share becomes a chassis asset (the enclosure, its supplies and fans).
+4. What several nodes or switches share becomes a chassis asset (an enclosure, its supplies, fans).
 5. Without systems: PowerDistribution, CoolingUnit, Switch, then the chassis tell what it is.
-6. What nobody claims belongs to the only asset, or to the chassis asset, or to nobody.
+   Switches that stand in one box are its chips and the box is the switch: that is what an operator
+   points at. Beside a host a switch is a part of the host or of its enclosure, never an asset.
+6. A chassis that holds the chassis of one asset only, and is no rack, is that asset's.
+7. What nobody claims belongs to the only asset, or to the chassis asset, or to nobody.
 """
 
 from __future__ import annotations
@@ -25,6 +28,15 @@ import msgspec
 
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
+from iolaus.drivers.redfish.chassis import (
+    MAIN_CHASSIS,
+    box_of,
+    chassis_of,
+    linked,
+    parents_of,
+    path_out,
+    roots,
+)
 from iolaus.drivers.redfish.harvest import (
     ROOT,
     Found,
@@ -32,7 +44,6 @@ from iolaus.drivers.redfish.harvest import (
     Ownership,
     links_in,
     order,
-    type_of,
     word,
 )
 from iolaus.model.asset import AssetKind
@@ -52,25 +63,6 @@ BOOT_EVIDENCE: Final = ("BootOptions", "BootOrder", "BootSourceOverrideEnabled")
 VIRTUAL: Final = frozenset({"Virtual", "OS", "VirtuallyPartitioned"})
 ACCELERATORS: Final = frozenset({"GPU", "FPGA", "Accelerator", "DSP"})
 NETWORK_SWITCHES: Final = frozenset({"NVLink", "Ethernet", "InfiniBand"})
-HOLDERS: Final = frozenset(
-    {
-        "Rack",
-        "Enclosure",
-        "RackMount",
-        "RackGroup",
-        "Row",
-        "Pod",
-        "Shelf",
-        "StandAlone",
-        "Drawer",
-        "StorageEnclosure",
-        "HeatExchanger",
-        "ImmersionTank",
-    }
-)
-MAIN_CHASSIS: Final = HOLDERS | {"Blade", "Sled", "Tray"}
-"""Chassis that stand for a whole machine; all other types are parts of one."""
-
 RANKS: Final = tuple(AssetKind)
 EQUIPMENT: Final[Mapping[str, AssetKind]] = {
     "PowerShelf": AssetKind.POWER_SHELF,
@@ -79,21 +71,22 @@ EQUIPMENT: Final[Mapping[str, AssetKind]] = {
 
 
 class Group(msgspec.Struct, kw_only=True):
-    """The resources of one asset: `primary` names it, `systems` are its ComputerSystems."""
+    """The resources of one asset: `primary` names it, `systems` are its ComputerSystems,
+    `switches` the chips of a switch that is a box of several."""
 
     key: str
     kind: AssetKind
     primary: str
     systems: list[str] = []
+    switches: list[str] = []
     chassis: list[str] = []
     managers: list[str] = []
-    others: list[str] = []
 
     @property
     def resources(self) -> tuple[str, ...]:
         """All URIs that make it up, the primary one first."""
-        found = (self.primary, *self.systems, *self.chassis, *self.managers, *self.others)
-        return tuple(dict.fromkeys(found))
+        parts = (*self.systems, *self.switches, *self.chassis, *self.managers)
+        return tuple(dict.fromkeys((self.primary, *parts)))
 
 
 class Hall(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,16 +239,27 @@ def _equipment(harvest: Harvest) -> list[Group]:
 
 
 def _switches(harvest: Harvest) -> list[Group]:
-    return [
-        Group(key=key_of(uri), kind=AssetKind.SWITCH, primary=uri)
-        for uri, _ in harvest.of_type("Switch")
-    ]
+    """Rule 5: one asset per box that holds switches."""
+    boxes: dict[str, list[str]] = {}
+    parents = parents_of(harvest)
+    for uri, payload in harvest.of_type("Switch"):
+        boxes.setdefault(box_of(harvest, parents, uri, payload) or uri, []).append(uri)
+    return [_switch(box, held) for box, held in boxes.items()]
+
+
+def _switch(box: str, held: list[str]) -> Group:
+    chassis = [box] if box not in held else []
+    if len(held) == 1:
+        return Group(key=key_of(held[0]), kind=AssetKind.SWITCH, primary=held[0], chassis=chassis)
+    return Group(
+        key=key_of(box), kind=AssetKind.SWITCH, primary=box, switches=held, chassis=chassis
+    )
 
 
 def _bare_chassis(harvest: Harvest) -> list[Group]:
     """An endpoint that shows nothing but chassis: one asset per root chassis, twins merged."""
     groups: dict[tuple[object, ...], Group] = {}
-    for uri in _roots(harvest):
+    for uri in roots(harvest):
         payload = harvest.resources[uri]
         kind = _chassis_kind(harvest, uri, payload)
         serial = names.telling(payload.get("SerialNumber"))
@@ -270,17 +274,6 @@ def _bare_chassis(harvest: Harvest) -> list[Group]:
 
 def _hashable(values: Iterable[object]) -> tuple[str, ...]:
     return tuple(str(each) for each in values)
-
-
-def _roots(harvest: Harvest) -> list[str]:
-    """The chassis that stand in no other; of these the holders, else the main ones, else all."""
-    parents = parents_of(harvest)
-    roots = [uri for uri, _ in harvest.of_type("Chassis") if parents.get(uri) is None]
-    for wanted in (HOLDERS, MAIN_CHASSIS):
-        main = [u for u in roots if word(harvest.resources[u], "ChassisType") in wanted]
-        if main:
-            return main
-    return roots
 
 
 def _chassis_kind(harvest: Harvest, uri: str, payload: Payload) -> AssetKind:
@@ -299,51 +292,13 @@ def _has(payload: Payload, *names_: str) -> bool:
     return any(payload.get(name) for name in names_)
 
 
-def _linked(harvest: Harvest, payload: Payload, name: str, kind: str) -> list[str]:
-    return [u for u, p in harvest.follow(payload, name) if type_of(p) == kind]
-
-
-def chassis_of(harvest: Harvest, uri: str, payload: Payload) -> list[str]:
-    """The chassis a resource links to, and those that link to it alone."""
-    found = dict.fromkeys(_linked(harvest, payload, "Chassis", "Chassis"))
-    for each, chassis in harvest.of_type("Chassis"):
-        for name in ("ComputerSystems", "Switches", "PowerDistribution", "CoolingUnits"):
-            targets = {u for u, _ in harvest.follow(chassis, name)}
-            if targets == {uri}:
-                found[each] = None
-    return list(found) or _namesake(harvest, uri)
-
-
-def _namesake(harvest: Harvest, uri: str) -> list[str]:
-    """The chassis with the same Id as a resource that no link joins to any chassis."""
-    name = uri.rpartition("/")[2]
-    return [
-        u
-        for u, p in harvest.of_type("Chassis")
-        if u.endswith(f"/Chassis/{name}") and not p.get("Links")
-    ]
-
-
 def managers_of(harvest: Harvest, uri: str, payload: Payload) -> list[str]:
-    found = dict.fromkeys(_linked(harvest, payload, "ManagedBy", "Manager"))
+    found = dict.fromkeys(linked(harvest, payload, "ManagedBy", "Manager"))
     for each, manager in harvest.of_type("Manager"):
         for name in ("ManagerForServers", "ManagerForSwitches", "ManagerForChassis"):
             if uri in {u for u, _ in harvest.follow(manager, name)}:
                 found[each] = None
     return list(found)
-
-
-def parents_of(harvest: Harvest) -> dict[str, str]:
-    """Chassis -> the chassis that contains it, told from either side."""
-    parents: dict[str, str] = {}
-    for uri, payload in harvest.of_type("Chassis"):
-        for outer in _linked(harvest, payload, "ContainedBy", "Chassis"):
-            if outer != uri:
-                parents.setdefault(uri, outer)
-        for inner in _linked(harvest, payload, "Contains", "Chassis"):
-            if inner != uri:
-                parents.setdefault(inner, uri)
-    return parents
 
 
 def _give_chassis(harvest: Harvest, groups: list[Group]) -> None:
@@ -364,17 +319,35 @@ def _give_chassis(harvest: Harvest, groups: list[Group]) -> None:
         takers = wanted.get(holder, [])
         if len(takers) == 1 and uri not in takers[0].chassis:
             takers[0].chassis.append(uri)
+    _give_outer_chassis(harvest, parents, groups, wanted)
+
+
+def _give_outer_chassis(
+    harvest: Harvest, parents: Mapping[str, str], groups: list[Group], wanted: Iterable[str]
+) -> None:
+    """Rule 6. What several groups want is nobody's, and so is what holds it."""
+    holders = dict.fromkeys(wanted, "") | {u: group.key for group in groups for u in group.chassis}
+    contents: dict[str, set[str]] = {}
+    for uri, _ in harvest.of_type("Chassis"):
+        for outer in path_out(harvest, parents, uri)[1:] if uri in holders else ():
+            contents.setdefault(outer, set()).add(holders[uri])
+    for group in groups:
+        group.chassis += [
+            outer
+            for outer, held in contents.items()
+            if held == {group.key} and outer not in holders
+        ]
 
 
 def _shared_chassis(harvest: Harvest, groups: list[Group]) -> list[Group]:
-    """Rule 4: the main chassis that no single one of several nodes owns."""
-    if sum(group.kind is AssetKind.NODE for group in groups) < 2:
+    """Rule 4: the main chassis that no single one of several nodes or switches owns."""
+    if sum(group.kind in {AssetKind.NODE, AssetKind.SWITCH} for group in groups) < 2:
         return []
     taken = {uri for group in groups for uri in group.chassis}
-    roots = [uri for uri in _roots(harvest) if uri not in taken]
+    left = [uri for uri in roots(harvest) if uri not in taken]
     shared = [
         Group(key=key_of(uri), kind=AssetKind.CHASSIS, primary=uri, chassis=[uri])
-        for uri in roots
+        for uri in left
         if word(harvest.resources[uri], "ChassisType") in MAIN_CHASSIS
     ]
     parents = parents_of(harvest)
@@ -425,7 +398,7 @@ def _listed_by(harvest: Harvest, system: str) -> Iterable[str]:
 
 
 def _fallback(groups: list[Group]) -> str:
-    """Rule 6."""
+    """Rule 7."""
     nodes = [group for group in groups if group.kind is AssetKind.NODE]
     shared = [group for group in groups if group.kind is AssetKind.CHASSIS]
     for found in (nodes, shared, groups):

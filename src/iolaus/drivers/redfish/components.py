@@ -13,6 +13,8 @@ Counting is where fleets get lied to. The rules:
   first, and not two different serials, it is the same processor.
 - A drive shown both under a chassis and under a storage with one Id and one serial is one drive.
 - Every Memory resource with capacity counts, a GPU's own included; `memory_gib` is the host's.
+- A switch's ports count by the size of their collection; its chips, where it has several, are
+  parts of kind `switch`.
 - Every NetworkAdapter counts as a nic, a DPU's included. SimpleStorage devices, PCIe devices,
   storage controllers and sub-chassis are listed and not counted.
 - A class whose collection or member could not be read counts as None, with the reason.
@@ -26,8 +28,9 @@ from typing import Any, Final
 
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
-from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group, Hall, chassis_of, parents_of
-from iolaus.drivers.redfish.harvest import Harvest, type_of, word
+from iolaus.drivers.redfish.assets import Group, Hall
+from iolaus.drivers.redfish.chassis import MAIN_CHASSIS, chassis_of, parents_of
+from iolaus.drivers.redfish.harvest import Harvest, links_in, type_of, word
 from iolaus.model.asset import AssetKind, Component, ComponentKind
 
 COUNTED: Final = (
@@ -53,7 +56,7 @@ KINDS: Final[Mapping[str, ComponentKind]] = {
     "LeakDetector": ComponentKind.LEAK_DETECTOR,
     "Manager": ComponentKind.BMC,
     "PCIeDevice": ComponentKind.OTHER,
-    "Switch": ComponentKind.OTHER,
+    "Switch": ComponentKind.SWITCH,
 }
 PROCESSORS: Final[Mapping[str, ComponentKind | None]] = {
     "CPU": ComponentKind.CPU,
@@ -141,6 +144,9 @@ def counts(
     told: dict[str, dict[str, int | None]] = {
         key: {str(kind): number for kind, number in row.items()} for key, row in table.items()
     }
+    for group in hall.groups:
+        if group.kind is AssetKind.SWITCH:
+            told[group.key] |= _of_switch(harvest, hall, group, found)
     for key, kind, _ in unread(harvest, hall):
         if table[key][kind] == 0 or not kind.value:
             told[key][kind] = None
@@ -159,6 +165,32 @@ def _count_smart(
             table[part.asset][ComponentKind.DPU] += 1
     if len(nodes) == 1:
         table[nodes[0]][ComponentKind.DPU] += dpus
+
+
+def _of_switch(
+    harvest: Harvest, hall: Hall, group: Group, found: Iterable[Component]
+) -> dict[str, int | None]:
+    """Its ports, and the chips where there are several. A class that it does not have is left
+    out; ports of a collection that was not read are not known."""
+    chips = sum(p.kind is ComponentKind.SWITCH and p.asset == group.key for p in found)
+    told: dict[str, int | None] = {str(ComponentKind.SWITCH): chips} if chips else {}
+    ports: list[int | None] = []
+    for uri, payload in harvest.of_type("Switch"):
+        if hall.owned.owner(uri) == group.key:
+            ports += [_size(harvest.get(each)) for each in links_in(payload.get("Ports"))]
+    known = [number for number in ports if number is not None]
+    if ports:
+        told["port"] = sum(known) if len(known) == len(ports) else None
+    return told
+
+
+def _size(collection: Payload | None) -> int | None:
+    """How many members a collection says that it has."""
+    said = (collection or {}).get("Members@odata.count")
+    members = (collection or {}).get("Members")
+    if isinstance(said, int) and not isinstance(said, bool) and said >= 0:
+        return said
+    return len(members) if isinstance(members, list) else None
 
 
 def unread(harvest: Harvest, hall: Hall) -> Iterator[tuple[str, ComponentKind, str]]:
@@ -227,10 +259,10 @@ def _accelerator_devices(harvest: Harvest, hall: Hall) -> Iterator[Component]:
 
 
 def _modern(harvest: Harvest, hall: Hall) -> Iterator[Component]:
-    again = _drives_again(harvest)
+    again = _drives_again(harvest) | {group.primary for group in hall.groups}
     for name, kind in KINDS.items():
         for uri, payload in harvest.of_type(name):
-            if uri not in again and not (name == "Switch" and uri in hall.owned.claims):
+            if uri not in again:
                 yield from _component(uri, payload, kind, hall)
 
 

@@ -189,8 +189,14 @@ class Crawl:
         self._follow(uri, payload, depth)
 
     async def _astray(self, uri: str, expected: str, payload: Payload, depth: int) -> None:
-        """A link that leads to another type: the thing itself may stand where the standard says."""
-        self._note(uri, "wrong type", f"{type_of(payload)} where {expected} belongs")
+        """A link that leads to another type: a collection of what is wanted is read as such, and
+        the thing itself may stand where the standard says."""
+        kind = type_of(payload)
+        self._note(uri, "wrong type", f"{kind} where {expected} belongs")
+        if kind.removesuffix("Collection") in COLLECTIONS.values() and "Members" in payload:
+            self._seen.discard(uri)
+            del self._resources[uri]
+            await self._collection(uri, kind.removesuffix("Collection"), depth)
         usual = f"{uri.rpartition('/')[0]}/{expected}"
         if expected in SINGLES and usual != uri:
             await self._single(usual, expected, depth)
@@ -307,7 +313,8 @@ class Crawl:
 
 def flaws(uri: str, payload: Payload) -> Iterator[tuple[str, str]]:
     """(JSON pointer, what is wrong) of what every resource must have right (DSP0268, Resource)."""
-    for name in ("@odata.id", "Id", "Name"):
+    collection = type_of(payload).endswith("Collection")
+    for name in ("@odata.id", "Name") if collection else ("@odata.id", "Id", "Name"):
         if not isinstance(payload.get(name), str):
             yield f"/{name}", "missing"
     told = normal(payload.get("@odata.id"))

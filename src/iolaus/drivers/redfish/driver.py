@@ -35,7 +35,16 @@ from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
 
 UNIT_WORDS: Final = MappingProxyType(
-    {"Cel": "c", "W": "w", "L/min": "lpm", "%": "percent", "kPa": "kpa", "A": "a", "V": "v"}
+    {
+        "Cel": "c",
+        "W": "w",
+        "L/min": "lpm",
+        "%": "percent",
+        "kPa": "kpa",
+        "kW": "kw",
+        "A": "a",
+        "V": "v",
+    }
 )
 
 

@@ -55,6 +55,7 @@ WEIGHTS: Final = MappingProxyType(
         "coolant_flow": 40.0,
         "gpu_temperature": 30.0,
         "cpu_temperature": 20.0,
+        "asic_temperature": 20.0,
         "exhaust_temperature": 15.0,
         "facility_supply_temperature": 15.0,
         "facility_return_temperature": 10.0,
@@ -79,7 +80,7 @@ def _weight(reading: Reading) -> float:
 
 def standing_uris(asset: Asset) -> tuple[str, ...]:
     """The resources that give an asset's power state and health."""
-    systems = [uri for uri in asset.resources[1:4] if "/Systems/" in uri]
+    systems = [u for u in asset.resources[1:4] if "/Systems/" in u or "/Switches/" in u]
     told = [f.source for f in (asset.power_state, asset.health) if isinstance(f, Known)]
     return tuple(dict.fromkeys(uri for uri in (*asset.resources[:1], *systems, *told) if uri))
 

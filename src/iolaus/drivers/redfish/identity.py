@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from iolaus.drivers.redfish import names
-from iolaus.drivers.redfish.assets import MAIN_CHASSIS, Group
+from iolaus.drivers.redfish.assets import Group
+from iolaus.drivers.redfish.chassis import MAIN_CHASSIS
 from iolaus.drivers.redfish.harvest import Found, Harvest, type_of, word
 from iolaus.model.asset import Identity, Place
 

@@ -4,7 +4,8 @@ A Redfish tree is a graph of thousands of resources, most of which say nothing a
 Walking every link costs minutes on a real controller and drags in schemas, registries, log
 entries and one resource per processor core. So the crawl follows only links known by name, listed
 here as data: what is behind the name is a collection or a single resource, and for a few names
-the walk goes on only from some types (a DIMM's EnvironmentMetrics is not worth a request).
+the walk goes on only from some types (a DIMM's EnvironmentMetrics is not worth a request). A
+switch's ports are counted by their collection, which is read as one resource and not walked.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ SINGLES: Final = MappingProxyType(
         "ThermalMetrics": "ThermalMetrics",
         "EnvironmentMetrics": "EnvironmentMetrics",
         "LeakDetection": "LeakDetection",
+        "Ports": "",
         "NetworkProtocol": "ManagerNetworkProtocol",
         "Metrics": "",
         "SettingsObject": "",
@@ -92,8 +94,9 @@ SINGLES: Final = MappingProxyType(
 ONLY_FROM: Final = MappingProxyType(
     {
         "EnvironmentMetrics": frozenset(
-            {"Chassis", "Processor", "CoolingUnit", "PowerDistribution"}
+            {"Chassis", "Processor", "Switch", "CoolingUnit", "PowerDistribution"}
         ),
+        "Ports": frozenset({"Switch"}),
         "Metrics": frozenset({"PowerSupply", "PowerDistribution", "Battery"}),
         "EthernetInterfaces": frozenset({"ComputerSystem"}),
         "PCIeDevices": frozenset({"Chassis"}),

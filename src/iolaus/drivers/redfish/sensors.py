@@ -6,10 +6,16 @@ none, the place of the value ("/redfish/v1/Chassis/1/Thermal#/Temperatures/0"), 
 sensor has the same `uri` in every report and in the hot pass. Slots that are absent are left out;
 everything else keeps its place, with `value` None and a reason where there is no measurement.
 A leak detector is a reading of quantity "Leak": 0 dry, 1 warning, 2 critical; unknown is not dry.
+
+Some controllers list power-good and fault signals among the legacy voltages, dozens of them, which
+are never measured and tell nothing but OK. These are no sensors and are left out, with one counted
+deviation per resource that names how many; one that does not say OK is kept, with its verdict.
 """
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -46,6 +52,9 @@ _QUANTITY_OF_UNIT: Final = MappingProxyType(
         "Pa": "PressurePa",
         "L/min": "LiquidFlowLPM",
     }
+)
+_SIGNAL: Final = re.compile(
+    r"\b(pg|p(o)?w(e)?r ?good|pgood|\w*fault|fail\w*|\w*short)\b", re.IGNORECASE
 )
 _COOL: Final = frozenset({"Intake", "Room", "Exhaust", "LiquidInlet", "LiquidOutlet", "Chassis"})
 
@@ -255,6 +264,24 @@ def _is_absent(sightings: Iterable[Sighting]) -> bool:
     return bool(words) and words[0] == "Absent"
 
 
+def _is_signal(sightings: Iterable[Sighting]) -> bool:
+    """A discrete signal among the legacy voltages that is as it should be."""
+    return all(
+        each.kind == "Voltages"
+        and each.raw is None
+        and each.health == "OK"
+        and all(limit is None for limit in each.limits.values())
+        and bool(_SIGNAL.search(each.name.replace("_", " ")))
+        for each in sightings
+    )
+
+
+def _signals_told(signals: Mapping[str, list[str]]) -> Iterable[Deviation]:
+    for uri, named in signals.items():
+        detail = f"{len(named)} signals without a reading, as {named[0]!r}"
+        yield Deviation(uri=uri, pointer="/Voltages", rule="signal-among-voltages", detail=detail)
+
+
 def _all_sightings(harvest: Harvest) -> list[Sighting]:
     return [
         each
@@ -280,8 +307,12 @@ def read_readings(
     held: list[tuple[Reading, int]] = []
     deviations: list[Deviation] = []
     sources: dict[str, tuple[str, ...]] = {}
+    signals: dict[str, list[str]] = defaultdict(list)
     for key, sightings in _merge.group(_all_sightings(harvest)).items():
         if _is_absent(sightings) and sightings[0].quantity != "Leak":
+            continue
+        if _is_signal(sightings):
+            signals[sightings[0].source].append(sightings[0].name)
             continue
         role = _roles.role_of(sightings, scene)
         reading, deviation = _read(key, sightings, role, around)
@@ -289,4 +320,5 @@ def read_readings(
         sources[key] = _sources(sightings, reading)
         if deviation:
             deviations.append(deviation)
-    return Readings(tuple(_roles.only_once(held)), tuple(deviations), sources)
+    deviations += _signals_told(signals)
+    return Readings(tuple(_roles.only_once(held, scene.depth)), tuple(deviations), sources)

@@ -39,8 +39,8 @@ def health_fact(payload: Payload, *, at: float, source: str) -> HealthFact:
 
 
 def power_state(harvest: Harvest, group: Group) -> PowerFact:
-    """The primary resource's word; a chassis' where the primary one has no power state."""
-    for uri in (group.primary, *group.chassis[:1]):
+    """The primary resource's word; a chassis' or a chip's where that has no power state."""
+    for uri in (group.primary, *group.chassis[:1], *group.switches):
         fact = power_fact(harvest.resources.get(uri, {}), at=harvest.read_at(uri), source=uri)
         if isinstance(fact, Known):
             return fact
@@ -51,7 +51,7 @@ def power_state(harvest: Harvest, group: Group) -> PowerFact:
 def health(harvest: Harvest, group: Group) -> HealthFact:
     """The worst of what the asset's own resources say."""
     worst: HealthFact | None = None
-    for uri in dict.fromkeys((group.primary, *group.systems)):
+    for uri in dict.fromkeys((group.primary, *group.systems, *group.switches)):
         fact = health_fact(harvest.resources.get(uri, {}), at=harvest.read_at(uri), source=uri)
         if isinstance(fact, Known) and (worst is None or rank(fact) > rank(worst)):
             worst = fact

@@ -228,18 +228,27 @@ def with_reasons(asset: Asset, *, has_limit: bool) -> Asset:
 
 def summary_readings(asset: Asset, frame: Frame) -> Mapping[str, float]:
     """The asset's own summary values, and its fresh readings that have a role: of several, the
-    power of parts is summed and of all else the highest is shown."""
+    power of parts is summed and of all else the one to worry about is shown."""
     found: dict[str, float] = {}
-    for each in frame.readings_of.get(asset.key, ()):
-        if each.role and each.value is not None and not reading_is_stale(each, frame):
+    told = [each for each in frame.readings_of.get(asset.key, ()) if each.role]
+    for each in told:
+        if each.value is not None and not reading_is_stale(each, frame):
             name = reading_name(each)
             adds = each.quantity == "Power" and each.component is not None
             before = found.get(name)
             if before is None:
                 found[name] = each.value
             else:
-                found[name] = before + each.value if adds else max(before, each.value)
-    return {**asset.readings, **{name: round(value, 3) for name, value in found.items()}}
+                worse = min if each.role in _WORSE_LOW else max
+                found[name] = before + each.value if adds else worse(before, each.value)
+    if found.get("leak") == 0 and any(e.role == "leak" and e.value is None for e in told):
+        del found["leak"]
+    covered = {name for each in told for name in (each.role, reading_name(each))}
+    own = {name: value for name, value in asset.readings.items() if name not in covered}
+    return {**own, **{name: round(value, 3) for name, value in found.items()}}
+
+
+_WORSE_LOW: Final = frozenset({"battery_charge", "coolant_level"})
 
 
 def reading_name(reading: Reading) -> str:
@@ -263,6 +272,7 @@ _SUFFIX: Final = {
     "J": "_j",
     "kW.h": "_kwh",
     "Hz": "_hz",
+    "kW": "_kw",
 }
 
 
