@@ -2,7 +2,7 @@
 
 `hw_*` follows OpenTelemetry's hardware conventions (base units; a whole host's power apart, so
 that nothing is summed twice); what they do not name is `iolaus_*`. Every reading has an age beside
-it under the same labels. A value is left out, never repeated, once its endpoint stops answering.
+it under the same labels. A value is left out, never repeated, once it is stale.
 
 A hall has more readings than a scrape has time to format, so each endpoint's text is kept and made
 anew only after its facts changed; labels are formatted once per inventory. Ages move all the time:
@@ -24,7 +24,7 @@ from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Known, PowerState, value_of
 from iolaus.model.naming import distinct
 from iolaus.north.context import Context
-from iolaus.north.dto.make import Frame, counts_of, limit_of
+from iolaus.north.dto.make import Frame, counts_of, limit_of, reading_is_stale
 from iolaus.north.fleet import Picture
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
@@ -218,7 +218,9 @@ class Metrics:
             if (how := lines.get(key)) is None:
                 continue
             ages[float(int(reading.at))].append(how.age)
-            if not frame.blind and (value := _value(reading)) is not None:
+            if reading_is_stale(reading, frame):
+                continue
+            if (value := _value(reading)) is not None:
                 families[how.family].append(f"{how.head}{number(value * how.scale)}\n")
         for asset in frame.assets:
             _asset_lines(asset, frame, families)

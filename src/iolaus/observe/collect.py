@@ -10,6 +10,7 @@ a thousand endpoints that were added together are not asked together.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Hashable
 from enum import StrEnum
@@ -20,12 +21,14 @@ import structlog
 
 from iolaus.drivers.ports import Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceRefused, IolausError
+from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import HotUpdate, LogEntry, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target
 from iolaus.observe.reach import event_of, status_after
 
 log = structlog.get_logger(__name__)
+FIRST: Final = 0.75
+"""The part of our patience that one request may use up."""
 SLOWER: Final = 4.0
 """An answer may take so many times what the last ones took."""
 RECHECK_S: Final = 60.0
@@ -63,15 +66,19 @@ class Driver(ReadsInventory, ReadsHot, ReadsLogs, Protocol):
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device's lane says of itself."""
+    """What a device's lane says of itself. `heard_at` (monotonic) is its last answer to us."""
 
     latency_ms: float | None = None
     in_flight: int = 0
     sessions: int = 0
+    heard_at: float | None = None
 
 
 class Device(Protocol):
     """One device as the collector meets it: its driver, and its lane at a priority."""
+
+    @property
+    def address(self) -> str: ...
 
     async def driver(self, *, afresh: bool = False) -> Driver: ...
 
@@ -144,16 +151,19 @@ class Collector:
         except IolausError as error:
             self._record(address, device, error)
             return self._retry_s(address)
-        first = self._picture.report_of(address) is None
+        last = self._picture.report_of(address)
         self._failures.pop(address, None)
+        if last and _lost_since(self._picture.status_of(address), report.observed_at):
+            return self._periods.inventory_s
         self._picture.record_report(report)
-        if not _lost_since(self._picture.status_of(address), report.observed_at):
-            self._record(address, device, None, driver=report.driver)
-        if first:
+        self._record(address, device, None, driver=report.driver)
+        if last is None:
             self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
             self._wake(Key(address, Job.LOGS), self._periods.hot_s)
         for job in (Job.EVENTS, Job.SUBSCRIPTION):
             self._wake(Key(address, job), 0.0)
+        if last is not None and len(report.partial) > len(last.partial):
+            return min(RECHECK_S, self._periods.inventory_s)
         return self._periods.inventory_s * (0.9 + 0.2 * _phase(address))
 
     async def _hot(self, address: str, device: Device) -> float | None:
@@ -161,9 +171,7 @@ class Collector:
         if last is None:
             return None
         try:
-            driver = await device.driver()
-            reads = device.at(Priority.TELEMETRY, timeout_s=self._patience_s(address, device))
-            self._picture.record_hot(await driver.hot(reads, last))
+            self._picture.record_hot(await self._listening(device, last))
         except IolausError as error:
             self._record(address, device, error)
             if _shows_another_tree(error) and self._clock.now() - last.observed_at > RECHECK_S:
@@ -172,11 +180,30 @@ class Collector:
             self._record(address, device, None)
         return self._periods.hot_s
 
-    def _patience_s(self, address: str, device: Device) -> float:
-        """How long one request of the hot set may take: a period, so that a device that falls
+    async def _listening(self, device: Device, last: Report) -> HotUpdate:
+        """One hot pass. Raises `DeviceSilent` as soon as nothing was heard for our patience, be it
+        that what hangs is not even of this pass. One request may hang: it has less time, so that
+        the next one can still be heard."""
+        patience_s = self._patience_s(device)
+        reading = asyncio.ensure_future(_read_hot(device, last, timeout_s=FIRST * patience_s))
+        try:
+            while True:
+                since = self._clock.monotonic()
+                timer = asyncio.ensure_future(self._clock.sleep(patience_s))
+                await asyncio.wait({reading, timer}, return_when=asyncio.FIRST_COMPLETED)
+                timer.cancel()
+                if reading.done():
+                    return reading.result()
+                if (device.vitals().heard_at or -1.0) < since:
+                    raise _unheard(last.endpoint, patience_s)
+        finally:
+            reading.cancel()
+
+    def _patience_s(self, device: Device) -> float:
+        """How long a device may say nothing while it is asked: a period, so that one that falls
         silent is known to be lost within two; longer where it is known to be slow, and where it
         is lost anyway, or a device that takes half a minute would never be heard again."""
-        status, latency_ms = self._picture.status_of(address), device.vitals().latency_ms
+        status, latency_ms = self._picture.status_of(device.address), device.vitals().latency_ms
         most_s = max(self._periods.hot_s, self._periods.patience_s)
         if status is None or status.reach is not Reach.REACHABLE:
             return most_s
@@ -237,8 +264,22 @@ class Collector:
         return min(pause, self._periods.retry_max_s)
 
 
+async def _read_hot(device: Device, last: Report, *, timeout_s: float) -> HotUpdate:
+    driver = await device.driver()
+    return await driver.hot(device.at(Priority.TELEMETRY, timeout_s=timeout_s), last)
+
+
+def _unheard(address: str, patience_s: float) -> DeviceSilent:
+    return DeviceSilent(
+        f"nothing was heard for {patience_s:g} s",
+        operation="read",
+        subject=address,
+        next_step="check the controller's power and its management network.",
+    )
+
+
 def _lost_since(status: EndpointStatus | None, at: float) -> bool:
-    """An inventory that ends after its device fell silent says nothing of now."""
+    """An inventory that its device did not live to the end of says nothing of what is missing."""
     return status is not None and status.reach is not Reach.REACHABLE and status.since > at
 
 

@@ -43,6 +43,10 @@ class LaneDevice:
     def __init__(self, lane: Lane, drivers: dict[str, RedfishDriver]) -> None:
         self._lane, self._drivers = lane, drivers
 
+    @property
+    def address(self) -> str:
+        return self._lane.address
+
     async def driver(self, *, afresh: bool = False) -> RedfishDriver:
         known = self._drivers.get(self._lane.address)
         if known is None or afresh:
@@ -57,7 +61,10 @@ class LaneDevice:
     def vitals(self) -> Vitals:
         stats = self._lane.stats()
         return Vitals(
-            latency_ms=stats.latency_ms, in_flight=stats.in_flight, sessions=stats.sessions
+            latency_ms=stats.latency_ms,
+            in_flight=stats.in_flight,
+            sessions=stats.sessions,
+            heard_at=stats.heard_at,
         )
 
     async def write(self, method: str, uri: str, body: Mapping[str, Any] | None) -> Answer:

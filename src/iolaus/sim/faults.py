@@ -114,7 +114,7 @@ class Faults:
             if rule.effect == "replace":
                 _replace(rule, reply)
             elif rule.effect == "die" and rule.how == "reset":
-                reply.cut_at = len(reply.body) // 2
+                reply.cut_at = len(reply.body) // 2 or -16
             elif rule.effect == "latency":
                 reply.drip_bytes_per_s = rule.drip_bytes_per_s
             elif rule.effect == "lie":

@@ -37,7 +37,8 @@ class Request:
 
 
 class Reply:
-    """`length` lies about the body's length; `cut_at` resets the connection after so many bytes;
+    """`length` lies about the body's length; `cut_at` resets the connection after so many bytes
+    (before its end, where negative: then in the head);
     `drip_bytes_per_s` sends slowly; `hang` never answers; `stream` takes the connection over."""
 
     __slots__ = ("body", "cut_at", "drip_bytes_per_s", "hang", "headers", "length", "status",

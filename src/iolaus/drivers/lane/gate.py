@@ -49,6 +49,7 @@ class Gate:
         limit = self.limit = Limit(rules.limit, ceiling=rules.max_in_flight)
         self.queue = Queue(limit=lambda: limit.now, ceiling=lambda: limit.ceiling)
         self.streams = self.requests = 0
+        self.heard_at: float | None = None
         self.session: SharedSession
         self._counted: weakref.ref[DeviceSilent] | None = None
         self._reshape()
@@ -198,6 +199,7 @@ class Gate:
             self._on_silence(self.address, True, silence.message)
 
     def _was_heard(self) -> None:
+        self.heard_at = self._clock.monotonic()
         if self.breaker.answered() and self._on_silence:
             self._on_silence(self.address, False, "it answers again")
 

@@ -207,6 +207,7 @@ class Lane:
             shared=self._shared,
             latency_ms=None if recent_s is None else recent_s * 1000.0,
             login_retry_s=wait_s if wait_s > 0 else None,
+            heard_at=gate.heard_at,
         )
 
     async def close(self) -> None:

@@ -2,7 +2,9 @@
 
 The queue hands out slots and awaits nothing but its own turn. Its rules, each a property test:
 
-* in flight never exceeds the ceiling, and outside safety never the adaptive limit;
+* in flight never exceeds the ceiling, and outside safety never the adaptive limit, but for this:
+* one long request alone (lifecycle, inventory) never keeps a short one waiting, or a hung listing
+  would hide for a minute that the device has died;
 * nobody is granted while a higher class could be;
 * a safety request ignores the adaptive limit, and may take any slot that falls free after its
   arrival: it waits for at most one request in flight, always;
@@ -109,6 +111,8 @@ class Queue:
         if ticket.priority in LONG and min(limit, ceiling) > 1:
             long_ones = sum(held.priority in LONG for held in self._held)
             return count < min(limit, ceiling) and long_ones < min(limit, ceiling) - 1
+        if count == 1 < ceiling and ticket.priority not in LONG:
+            return limit > 1 or next(iter(self._held)).priority in LONG
         return count < min(limit, ceiling)
 
     def _unqueue(self, ticket: Ticket) -> bool:

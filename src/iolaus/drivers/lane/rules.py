@@ -49,7 +49,8 @@ class LaneRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane as it is now. `requests` were sent; `shared` were answered without asking again."""
+    """A lane as it is now. `requests` were sent; `shared` were answered without asking again;
+    `heard_at` (monotonic) is when the device last answered anything."""
 
     address: str
     in_flight: int
@@ -63,3 +64,4 @@ class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     shared: int
     latency_ms: float | None = None
     login_retry_s: float | None = None
+    heard_at: float | None = None

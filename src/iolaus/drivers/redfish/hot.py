@@ -38,8 +38,6 @@ BUDGET: Final = 6
 GPU_BUDGET: Final = 8
 MAX_FALLBACK: Final = 8
 MAX_PAGES: Final = 4
-SILENCES: Final = 2
-"""One request may hang; so many of a pass, and nothing heard: the device is silent."""
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Failure = DeviceSilent | DeviceRefused | DeviceLied
 Repair = Callable[[str, Payload], Payload]
@@ -199,21 +197,7 @@ async def _fetch_expanded(device: Reads, uri: str, repair: Repair) -> _Fetched:
 
 
 async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list[_Fetched]:
-    """All of them; raises the first silence where so many come first that nobody is there."""
-    tasks = [asyncio.ensure_future(_fetch(device, uri, repair)) for uri in uris]
-    silences: list[DeviceSilent] = []
-    try:
-        for done in asyncio.as_completed(tasks):
-            failure = (await done).failure
-            if not isinstance(failure, DeviceSilent):
-                break
-            silences.append(failure)
-            if len(silences) == SILENCES:
-                raise silences[0]
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
+    return list(await asyncio.gather(*(_fetch(device, uri, repair) for uri in uris)))
 
 
 def _unshown(last: Report, fetched: Sequence[_Fetched]) -> list[str]:
