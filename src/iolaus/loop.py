@@ -61,6 +61,16 @@ class Loop:
             task.cancel()
 
     @property
+    def workers(self) -> int:
+        return self._workers
+
+    def allow(self, workers: int) -> None:
+        """Run so many keys at once from now on; what runs already is let finish."""
+        more, self._workers = workers > self._workers, workers
+        if more:
+            self._changed.set()
+
+    @property
     def running(self) -> int:
         return len(self._running)
 

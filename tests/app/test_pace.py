@@ -1,0 +1,60 @@
+"""How many runs at once: fewer when late, more when not, never out of bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Hashable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iolaus.app.pace import Bounds, keep_pace, next_workers
+from iolaus.kernel.clock import WallClock
+from iolaus.loop import Loop
+
+BOUNDS = Bounds(least=4, most=64, patience_s=0.1)
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=5.0), max_size=200))
+def test_the_bounds_hold_whatever_is_felt(felt: list[float]) -> None:
+    workers = 16
+    for late_s in felt:
+        workers = next_workers(workers, late_s=late_s, bounds=BOUNDS)
+        assert BOUNDS.least <= workers <= BOUNDS.most
+
+
+def test_late_cuts_on_time_grows_and_between_nothing_moves() -> None:
+    assert next_workers(50, late_s=0.2, bounds=BOUNDS) == 40
+    assert next_workers(50, late_s=0.0, bounds=BOUNDS) == 55
+    assert next_workers(4, late_s=0.0, bounds=BOUNDS) == 5
+    assert next_workers(50, late_s=0.07, bounds=BOUNDS) == 50
+
+
+def test_the_impatient_yields_first() -> None:
+    patient = Bounds(least=4, most=64, patience_s=0.4)
+    assert next_workers(50, late_s=0.3, bounds=BOUNDS) < 50
+    assert next_workers(50, late_s=0.3, bounds=patient) == 50
+
+
+async def test_more_is_allowed_while_keys_wait() -> None:
+    started: list[Hashable] = []
+    go_on = asyncio.Event()
+
+    async def serve(key: Hashable) -> None:
+        started.append(key)
+        await go_on.wait()
+
+    loop = Loop(clock=WallClock(), reconcile=serve, workers=1, name="test")
+    running = asyncio.create_task(loop.run())
+    pace = asyncio.create_task(keep_pace({"it": loop}, {"it": Bounds(least=1, most=3)}))
+    for key in range(5):
+        loop.wake(key)
+    async with asyncio.timeout(20):
+        while len(started) < 3:
+            await asyncio.sleep(0.01)
+    assert loop.workers == 3
+    for task in (pace, running):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
