@@ -240,12 +240,17 @@ def test_ages_in_words(age_s: float, text: str) -> None:
     [
         ({"asset_tag": "not reported"}, "True"),
         ({"asset_tag": "not reported", "serial": "blank"}, "False"),
+        ({"uuid": "not reported"}, "True"),
         ({"counts.psu": "HTTP 500"}, "False"),
     ],
 )
 def test_only_what_an_operator_needs_makes_fields_unknown(
     gaps: dict[str, str], status: str
 ) -> None:
-    told = fields_known(gaps)
+    told = fields_known(gaps, kind=AssetKind.CHASSIS)
     assert told.status == status
     assert all(f"{name}: {why}" in told.message for name, why in gaps.items())
+
+
+def test_a_host_is_wanted_to_tell_its_uuid() -> None:
+    assert fields_known({"uuid": "a placeholder"}, kind=AssetKind.NODE).status == "False"

@@ -33,8 +33,9 @@ STALE_AFTER_POLLS: Final = 2
 CLOCK_TOLERANCE_S: Final = 60.0
 POWERED: Final = frozenset({AssetKind.NODE, AssetKind.DPU, AssetKind.SWITCH})
 LEAK_ROLE: Final = "leak"
-NEEDED: Final = frozenset({"vendor", "model", "serial", "uuid", "power_state", "health"})
-"""Fields that an operator acts by; with them the counts of parts."""
+NEEDED: Final = frozenset({"vendor", "model", "serial", "power_state", "health"})
+"""Fields that an operator acts by; with them the counts of parts, and the UUID of a host."""
+HOSTS: Final = frozenset({AssetKind.NODE, AssetKind.DPU})
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,7 @@ def conditions(
             leak,
             clock_sane(sight),
             inventory_complete(sight),
-            *((fields_known(asset.gaps),) if asset.gaps else ()),
+            *((fields_known(asset.gaps, kind=asset.kind),) if asset.gaps else ()),
         )
         if each is not None
     )
@@ -315,10 +316,11 @@ def inventory_complete(sight: Sight) -> Condition:
     )
 
 
-def fields_known(gaps: Mapping[str, str]) -> Condition:
+def fields_known(gaps: Mapping[str, str], *, kind: AssetKind = AssetKind.NODE) -> Condition:
     """Which fields are null, and why: `gaps` maps field to reason. An asset tag that nobody set
     is told and is no fault; only what an operator needs makes the condition False."""
-    needed = any(name in NEEDED or name.startswith("counts.") for name in gaps)
+    wanted = NEEDED | {"uuid"} if kind in HOSTS else NEEDED
+    needed = any(name in wanted or name.startswith("counts.") for name in gaps)
     return Condition(
         type="FieldsKnown",
         status="False" if needed else "True",

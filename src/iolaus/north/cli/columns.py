@@ -122,6 +122,7 @@ RACK: Final = column("RACK", "labels.rack")
 BY: Final = column("ENDPOINT", "endpoint", wide=True)
 
 _ASSET: Final = (NAME, RACK, VENDOR, MODEL, HEALTH)
+POWER: Final = Column(title="POWER", cell=power)
 _ASSET_TAIL: Final = (SERIAL, column("FIRMWARE", "bmc_firmware", wide=True), BY, AGE)
 _PART: Final = (
     IDENT,
@@ -146,6 +147,13 @@ _PLACE: Final = (
     column("LEAKS", "leaks", right=True),
     AGE,
 )
+
+_INLET: Final = column("INLET_C", "readings.inlet_temperature_c", right=True)
+
+
+def _draw(reading: str, *, title: str = "DRAW", wide: bool = False) -> Column:
+    return Column(title=title, cell=watts(f"readings.{reading}"), right=True, wide=wide)
+
 
 COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "node": (
@@ -222,10 +230,46 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         *_ASSET,
         column("FLOW_LPM", "readings.coolant_flow_lpm", right=True),
         column("SUPPLY_C", "readings.coolant_supply_temperature_c", right=True),
+        column("RETURN_C", "readings.coolant_return_temperature_c", right=True),
+        column("HEAT_KW", "readings.heat_removed_kw", right=True),
+        column("SUPPLY_KPA", "readings.coolant_supply_pressure_kpa", right=True, wide=True),
+        column("LEVEL_%", "readings.coolant_level_percent", right=True, wide=True),
+        column("FACILITY_C", "readings.facility_supply_temperature_c", right=True, wide=True),
+        column("FACILITY_LPM", "readings.facility_flow_lpm", right=True, wide=True),
         *_ASSET_TAIL,
     ),
+    "switch": (
+        *_ASSET,
+        POWER,
+        column("PORTS", "counts.port", right=True),
+        _draw("switch_power_w"),
+        _INLET,
+        column("ASIC_C", "readings.asic_temperature_c", right=True),
+        column("PSU", "counts.psu", right=True, wide=True),
+        column("FAN", "counts.fan", right=True, wide=True),
+        *_ASSET_TAIL,
+    ),
+    "powershelf": (
+        *_ASSET,
+        POWER,
+        _draw("shelf_output_power_w", title="OUTPUT"),
+        column("PSU", "counts.psu", right=True),
+        column("CHARGE_%", "readings.battery_charge_percent", right=True),
+        _INLET,
+        _draw("shelf_input_power_w", title="INPUT", wide=True),
+        *_ASSET_TAIL,
+    ),
+    "pdu": (
+        *_ASSET,
+        POWER,
+        _draw("pdu_power_w"),
+        column("MOST_A", "readings.circuit_current_a", right=True, wide=True),
+        *_ASSET_TAIL,
+    ),
+    "dpu": (*_ASSET, POWER, _draw("dpu_power_w"), *_ASSET_TAIL),
+    "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }
-_DEVICE: Final = (*_ASSET, Column(title="POWER", cell=power), *_ASSET_TAIL)
+_DEVICE: Final = (*_ASSET, POWER, *_ASSET_TAIL)
 
 
 def columns_of(kind: Kind, *, wide: bool) -> tuple[Column, ...]:

@@ -12,7 +12,16 @@ from markupsafe import Markup
 from iolaus.model.condition import say_age
 from iolaus.north.dto.views import ConditionView
 
-POWER: Final = ("node_power_w", "shelf_output_power_w", "pdu_power_w", "power_w")
+POWER: Final = (
+    "node_power_w",
+    "dpu_power_w",
+    "switch_power_w",
+    "shelf_output_power_w",
+    "pdu_power_w",
+    "cdu_power_w",
+    "chassis_power_w",
+    "power_w",
+)
 _UNITS: Final = {"Cel": "°C", "[cft_i]/min": "cfm", "kW.h": "kWh", "{rev}/min": "RPM"}
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
