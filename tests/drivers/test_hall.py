@@ -79,8 +79,6 @@ def simulated(folder: Path) -> Iterator[list[Device]]:
         yield [
             Device(
                 name=str(host["name"]),
-                if "persona" in host["labels"]
-                else host["name"],
                 target=Target(address=host["address"], fingerprint=host["fingerprint"]),
             )
             for host in listed
