@@ -30,10 +30,13 @@ def act(device: Device, path: str, action: str, body: Resource) -> Outcome | Non
     problem = _check(device, offered, action, body)
     if problem is not None:
         return problem
+    outcome = None
     if device.effects is not None:
         outcome = device.effects.acted(device, path, action, body)
-        if outcome is not None:
-            return outcome
+    if outcome is None and device.trust is not None:
+        outcome = device.trust.acted(device, path, action, body)
+    if outcome is not None:
+        return outcome
     play = _PLAYS.get(action) or _PLAYS.get(f"*.{action.rpartition('.')[2]}")
     if play is None:
         return refused(501, "ActionNotSupported", action)
@@ -125,6 +128,8 @@ def set_power(device: Device, path: str, state: str) -> None:
             device.patch(chassis, {"PowerState": state})
     if state == "On":
         apply_staged(device)
+        if device.trust is not None and system.get("PowerState") != "On":
+            device.trust.booted(device, path)
     if state in ("On", "Off"):
         text = f"The power state of {system.get('Id', path)} is {state}."
         origin = {"OriginOfCondition": {"@odata.id": path}}

@@ -12,7 +12,7 @@ The device knows nothing of HTTP: `service.py` speaks the protocol, `server.py` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -50,6 +50,24 @@ class Effects(Protocol):
     ) -> None: ...
 
     def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None: ...
+
+
+class Trust(Protocol):
+    """A device's roots of trust: resources made when they are read, actions that are answered
+    with signatures, and what they lie about."""
+
+    @property
+    def paths(self) -> Container[str]: ...
+
+    def shown(self, device: Device, path: str, resource: Resource) -> Resource: ...
+
+    def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None: ...
+
+    def booted(self, device: Device, path: str) -> None: ...
+
+    def tell(self, kind: str, path: str, names: Sequence[str]) -> None: ...
+
+    def stop(self, kind: str, path: str, names: Sequence[str]) -> None: ...
 
 
 class Socket(Protocol):
@@ -154,12 +172,13 @@ class Device:
         live: Live | None = None,
         live_paths: Container[str] | None = None,
         effects: Effects | None = None,
+        trust: Trust | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.tree, self.name, self.labels = tree, name, dict(labels or {})
         self.options = options or Options()
         self.live, self.live_paths = live, live_paths
-        self.effects = effects
+        self.effects, self.trust = effects, trust
         self.clock: Clock = clock or WallClock()
         self.random = Random(f"{self.options.seed}/{name}")  # noqa: S311  a simulation
         self.counters = Counters()
@@ -187,6 +206,9 @@ class Device:
         if path in self.computed:
             return Page(msgspec.json.encode(self.computed[path]()))
         found = self._overlay[path] if path in self._overlay else self.tree.page(path)
+        if found is not None and self.trust is not None and path in self.trust.paths:
+            made = self.trust.shown(self, path, decode(found.body))
+            return Page(msgspec.json.encode(made), allow=found.allow)
         if found is None or self.live is None:
             return found
         if self.live_paths is not None and path not in self.live_paths:

@@ -16,11 +16,12 @@ from iolaus.sim import lies
 from iolaus.sim.device import Device, merged
 from iolaus.sim.http import JSON, Reply, Request
 from iolaus.sim.replies import error_body, message
+from iolaus.sim.roots.lies import LIES
 from iolaus.sim.rules import Rule, Select
 from iolaus.sim.tree import Page, canonical, decode
 
 _STANDING = frozenset(
-    {"clock", "subscriptions_vanish", "bad_events", "sessions_leak", "session_limit"}
+    {"clock", "subscriptions_vanish", "bad_events", "sessions_leak", "session_limit", *LIES}
 )
 
 
@@ -152,6 +153,8 @@ class Faults:
             device.events.lies = frozenset(rule.names)
         elif rule.lie == "subscriptions_vanish":
             device.events.forgets_after = rule.count
+        elif rule.lie in LIES and device.trust is not None:
+            device.trust.tell(rule.lie, rule.select.path, rule.names)
 
     def _end(self, rule: Rule) -> None:
         device = self._device
@@ -167,6 +170,8 @@ class Faults:
             device.events.lies = frozenset()
         elif rule.lie == "subscriptions_vanish":
             device.events.forgets_after = None
+        elif rule.lie in LIES and device.trust is not None:
+            device.trust.stop(rule.lie, rule.select.path, rule.names)
 
     def _ignored(self, armed: Armed, request: Request) -> Reply | None:
         """A friendly answer to a write that is not done; None if it shall be done."""

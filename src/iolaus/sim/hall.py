@@ -27,6 +27,7 @@ from iolaus.sim.hall_wear import Wear, imperfections
 from iolaus.sim.hall_words import SeatTree, Words, drawing_of
 from iolaus.sim.personas import personas
 from iolaus.sim.personas.persona import Persona
+from iolaus.sim.roots.redfish import roots_of
 
 WORDS: Final[Mapping[str, str]] = {
     "powershelf": "ps",
@@ -53,7 +54,9 @@ class Spot:
 class Seat:
     """One device of the hall. `device` makes the engine's device of it."""
 
-    __slots__ = ("address", "labels", "latency", "life", "name", "persona", "seed", "tree", "wear")
+    __slots__ = (
+        "address", "labels", "latency", "life", "name", "persona", "roots", "seed", "tree", "wear",
+    )  # fmt: skip
 
     def __init__(
         self, spot: Spot, *, address: str, seed: int, latency: Latency, wear: Wear
@@ -64,6 +67,7 @@ class Seat:
         job = f"{seed}/{spot.labels.get('hall')}/{spot.labels.get('row')}"
         self.life = Life(spot.persona, seed=own, job=job, wear=wear)
         words = Words(seed=str(seed), address=address, name=spot.name, labels=spot.labels)
+        self.roots = roots_of(spot.persona, seed=str(seed), name=spot.name)
         self.tree = SeatTree(drawing_of(spot.persona), words, wear.changes)
 
     def device(
@@ -79,6 +83,7 @@ class Seat:
             live=self.life,
             live_paths=self.tree.paths_that_move,
             effects=self.life,
+            trust=self.roots,
             clock=clock,
         )
         device.clock_offset_s = self.wear.clock_offset_s

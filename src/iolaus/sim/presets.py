@@ -10,15 +10,26 @@ from typing import Any, NamedTuple
 
 
 class Preset(NamedTuple):
+    """`behaviour` 0 is none of the catalogue: an adversary, not a flaw."""
+
     behaviour: int
     what: str
     rules: tuple[dict[str, Any], ...]
 
 
+def _lie(what: str) -> Preset:
+    """A root of trust, or its courier, that lies as the preset is called."""
+    return Preset(0, what, ())
+
+
+def _named(name: str, preset: Preset) -> Preset:
+    return preset._replace(rules=({"effect": "lie", "lie": name.replace("-", "_")},))
+
+
 _FIRMWARE = "*/UpdateService/FirmwareInventory*"
 _SENSORS = "*/Sensors/*"
 
-PRESETS: Mapping[str, Preset] = {
+_PRESETS: Mapping[str, Preset] = {
     "accepts-and-ignores": Preset(
         1,
         "Actions answer 204 and do nothing.",
@@ -119,4 +130,24 @@ PRESETS: Mapping[str, Preset] = {
         15, "Connections are accepted and nothing is ever said.",
         ({"effect": "die", "how": "silence"},),
     ),
+    "spdm-replay": _lie("An old SPDM transcript, validly signed, answers every question."),
+    "spdm-wrong-nonce": _lie("SPDM measurements are signed for another nonce."),
+    "spdm-bad-signature": _lie("The last bit of SPDM signatures is wrong."),
+    "spdm-forged-root": _lie("SPDM keys and certificates are nobody's, under the right names."),
+    "spdm-swapped-identity": _lie("Another device's genuine identity signs SPDM measurements."),
+    "spdm-stale-firmware": _lie("SPDM tells new versions and measures the older firmware."),
+    "spdm-tampered": _lie("SPDM measures firmware that is not the maker's."),
+    "spdm-debug-mode": _lie("SPDM tells that invasive debugging is active."),
+    "tpm-replay": _lie("An old TPM quote, validly signed, answers every question."),
+    "tpm-wrong-nonce": _lie("TPM quotes are for another nonce."),
+    "tpm-bad-signature": _lie("The last bit of TPM signatures is wrong."),
+    "tpm-forged-root": _lie("TPM keys and certificates are nobody's, under the right names."),
+    "tpm-swapped-identity": _lie("Another device's TPM quotes."),
+    "tpm-stale-firmware": _lie("The host booted older firmware than it says."),
+    "tpm-tampered": _lie("The host booted firmware that is not the maker's."),
+    "tpm-log-edited": _lie("The event log was altered after the boot that it tells of."),
+    "tpm-secure-boot-off": _lie("Secure boot was off at boot, whatever SecureBoot says."),
 }  # fmt: skip
+PRESETS: Mapping[str, Preset] = {
+    name: preset if preset.rules else _named(name, preset) for name, preset in _PRESETS.items()
+}

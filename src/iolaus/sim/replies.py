@@ -22,6 +22,12 @@ _TEXT: Mapping[str, tuple[str, str, str]] = {
         "Warning",
         "See Actions.",
     ),
+    "ActionParameterValueError": (
+        "'%1' is wrong for %2 of %3.",
+        "Warning",
+        "See the action's description.",
+    ),
+    "ResourceInStandby": ("The resource is in standby.", "Critical", "Power it on."),
     "MalformedJSON": ("The body is not a JSON object.", "Critical", "Send a JSON object."),
     "EmptyJSON": ("The body holds nothing to do.", "Warning", "Send at least one property."),
     "PropertyNotWritable": ("%1 cannot be written.", "Warning", "Leave it out."),

@@ -30,6 +30,11 @@ Lie = Literal[
     "gzip_etag", "nan", "negative", "zero", "swapped_status", "null_members", "object_for_list",
     "expand_drops", "missing", "trailing_blanks", "clock", "subscriptions_vanish", "bad_events",
     "sessions_leak", "session_limit",
+    "spdm_replay", "spdm_wrong_nonce", "spdm_bad_signature", "spdm_forged_root",
+    "spdm_swapped_identity", "spdm_stale_firmware", "spdm_tampered", "spdm_debug_mode",
+    "tpm_replay", "tpm_wrong_nonce", "tpm_bad_signature", "tpm_forged_root",
+    "tpm_swapped_identity", "tpm_stale_firmware", "tpm_tampered", "tpm_log_edited",
+    "tpm_secure_boot_off",
 ]  # fmt: skip
 
 

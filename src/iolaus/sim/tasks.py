@@ -30,6 +30,8 @@ class Task:
     state: str = "Running"
     status: str = "OK"
     ended_at: float | None = None
+    payload: Resource | None = None
+    answer: Resource | None = None
 
 
 class Tasks:
@@ -49,15 +51,22 @@ class Tasks:
         return self._place
 
     def start(
-        self, name: str, done: Callable[[], None], *, seconds: float | None = None
+        self,
+        name: str,
+        done: Callable[[], Resource | None],
+        *,
+        seconds: float | None = None,
+        payload: Resource | None = None,
     ) -> Outcome:
-        """Begin work that ends with `done()`; the answer is 202 with the task."""
+        """Begin work that ends with `done()`; the answer is 202 with the task. What `done` gives
+        is the monitor's answer then; `payload` is the task's Payload."""
         device = self._device
         seconds = device.options.task_s if seconds is None else seconds
         self._number += 1
         path = f"{self.collection}/{self._number}"
         monitor = f"{self.collection.rpartition('/')[0]}/TaskMonitors/{self._number}"
-        task = Task(path, monitor, name, device.clock.monotonic(), seconds)
+        started_at = device.clock.monotonic()
+        task = Task(path, monitor, name, started_at, seconds, payload=payload)
         self._by_path[path] = self._by_monitor[monitor] = task
         device.computed[path] = lambda: self._resource(task)
         device.enlist(self.collection, path)
@@ -73,7 +82,7 @@ class Tasks:
         if task.ended_at is None:
             headers = {"Location": task.monitor, "Retry-After": "1"}
             return Outcome(status=202, body=self._resource(task), headers=headers)
-        return Outcome(status=200, body=self._resource(task))
+        return Outcome(status=200, body=task.answer or self._resource(task))
 
     def delete(self, path: str) -> Outcome | None:
         task = self._by_path.get(path) or self._by_monitor.get(path)
@@ -92,10 +101,10 @@ class Tasks:
         self._device.computed.pop(task.path, None)
         self._device.delist(self.collection, task.path)
 
-    def _end(self, task: Task, done: Callable[[], None]) -> None:
+    def _end(self, task: Task, done: Callable[[], Resource | None]) -> None:
         if task.path in self._by_path:
             task.state, task.ended_at = "Completed", self._device.clock.monotonic()
-            done()
+            task.answer = done()
 
     def _resource(self, task: Task) -> Resource:
         device = self._device
@@ -114,6 +123,8 @@ class Tasks:
             "StartTime": stamp(device.now() - (device.clock.monotonic() - task.started_at)),
             "Messages": [message("Success")] if finished else [],
         }
+        if task.payload is not None:
+            found["Payload"] = task.payload
         if task.ended_at is not None:
             ago = device.clock.monotonic() - task.ended_at
             found["EndTime"] = stamp(device.now() - ago)

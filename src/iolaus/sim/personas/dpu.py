@@ -8,15 +8,15 @@ stack, some of which is known only while the card's operating system runs.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, hgx, power, service
+from iolaus.sim.personas.parts import compute, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Disk, Nic
 from iolaus.sim.personas.parts.service import Firmware
+from iolaus.sim.personas.parts.trust import COLLECTION, INVENTORY, SpdmRoot
 from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.personas.sketch import (
     Json,
     Sketch,
     all_at,
-    at,
     ok,
     own_name,
     own_serial,
@@ -81,6 +81,30 @@ STACK = {
 }
 
 
+ROOTS = {
+    f"{COLLECTION}/Bluefield_ERoT": SpdmRoot(
+        chassis="Chassis/Bluefield_ERoT",
+        protects=MANAGER,
+        firmware=[f"{INVENTORY}/Bluefield_FW_ERoT", f"{INVENTORY}/BMC_Firmware"],
+        requester=MANAGER,
+        version="1.2",
+    ),
+    f"{COLLECTION}/Bluefield_DPU_IRoT": SpdmRoot(
+        chassis="Chassis/Bluefield_DPU_IRoT",
+        protects=SYSTEM,
+        firmware=[f"{INVENTORY}/{key}" for key in ("DPU_ATF", "DPU_UEFI", "DPU_NIC")],
+        requester=MANAGER,
+        model="BlueField-3 PSC",
+        version="1.3",
+        signing="ECDSA_P256",
+        hashing="SHA_256",
+        slots=(0, 1),
+        raw=True,
+        opaque="plain",
+    ),
+}
+
+
 def draw() -> dict[str, Json]:
     s = Sketch()
     service.root(s, redfish="1.17.0", product="BlueField-3 DPU", vendor="Nvidia", expand=True,
@@ -98,7 +122,7 @@ def draw() -> dict[str, Json]:
     entries = [Firmware(key=key, version=version, updateable=key in ("BMC_Firmware", "DPU_OS"))
                for key, version in STACK.items()]  # fmt: skip
     service.updates(s, entries, multipart=True)
-    _trust(s)
+    trust.draw(s, ROOTS)
     return s.finish()
 
 
@@ -144,21 +168,6 @@ def _system(s: Sketch) -> None:
     compute.secure_boot(s, SYSTEM)
 
 
-def _trust(s: Sketch) -> None:
-    rot, path = "Chassis/Bluefield_ERoT", "ComponentIntegrity/Bluefield_ERoT"
-    chain = f"{rot}/Certificates/CertChain"
-    s.piece(rot, "NVIDIA", hgx.ROT, below="Certificates")
-    s.collect(f"{rot}/Certificates", "Certificate", "Certificates Collection")
-    service.certificate(s, chain, subject="Bluefield ERoT", key=rot)
-    s.collect("ComponentIntegrity", "ComponentIntegrity", "Component Integrity Collection")
-    s.put(path, "ComponentIntegrity", "SPDM Integrity for Bluefield_ERoT",
-          ComponentIntegrityEnabled=True, ComponentIntegrityType="SPDM",
-          ComponentIntegrityTypeVersion="1.1.0", TargetComponentURI=uri(rot), Status=ok(),
-          Links={"ComponentsProtected": all_at([MANAGER])},
-          SPDM={"Requester": at(MANAGER), "IdentityAuthentication": {
-              "ResponderAuthentication": {"ComponentCertificate": at(chain)}}})  # fmt: skip
-
-
 PERSONAS = (
     Persona(
         name="bluefield-dpu",
@@ -171,6 +180,7 @@ PERSONAS = (
         body=Body(cpus=1, cpu_idle_w=30, cpu_max_w=75, cpu_mhz=2135, base_w=45, standby_w=12),
         counts={"cpu": 1, "memory": 1, "nic": 1, "drive": 1, "firmware": 12},
         systems=(uri(SYSTEM),),
+        roots=ROOTS,
         options=Options(session_limit=16),
         quirks={
             "lower-case-vendor": "ServiceRoot.Vendor is spelt Nvidia, the rest NVIDIA",

@@ -9,10 +9,11 @@ of the host's parts have no link back to where they sit.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, hgx, power, service
+from iolaus.sim.personas.parts import compute, hgx, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.power import Probe, Supply
 from iolaus.sim.personas.parts.service import Firmware
+from iolaus.sim.personas.parts.trust import INVENTORY, TpmRoot
 from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.personas.sketch import (
     Json,
@@ -92,6 +93,17 @@ def _oem(name: str, **fields: object) -> Json:
     return {"Supermicro": {"@odata.type": f"#{name}.v1_0_2.{name}", **fields}}
 
 
+ROOTS = hgx.roots(
+    {f"GPU_{n}": (hgx.gpu_path(n), [f"HGX_FW_ERoT_GPU_{n}", f"HGX_FW_GPU_{n}"]) for n in range(8)}
+    | {"BMC_0": (hgx.MANAGER, ["HGX_FW_ERoT_BMC_0", "HGX_FW_BMC_0"])}
+) | {
+    "ComponentIntegrity/TPM": TpmRoot(
+        chassis=CHASSIS, system=SYSTEM, firmware=f"{INVENTORY}/BIOS", maker="NTC", model="NPCT75x",
+        banks=("SHA_1", "SHA_256"), locality=3,
+    )
+}  # fmt: skip
+
+
 def draw() -> dict[str, Json]:
     s = Sketch(ServiceRoot="v1_15_0", Power="v1_5_0", Thermal="v1_6_0", ComputerSystem="v1_19_0")
     service.root(s, redfish="1.14.0", product=None, vendor="Supermicro", expand=True,
@@ -107,7 +119,7 @@ def draw() -> dict[str, Json]:
     _chassis(s)
     hgx.baseboard(s, 8, B200, model="HGX B200 8 GPU", part="935-26287-00A0-000", links=18)
     hgx.relayed_manager(s, BOARD_BMC, oui=OUI)
-    hgx.trust(s, {f"GPU_{n}": hgx.gpu_path(n) for n in range(8)} | {"BMC_0": hgx.MANAGER})
+    trust.draw(s, ROOTS)
     hgx.telemetry(s, 8)
     service.manager(
         s, "1", model="ASPEED", firmware_version=BMC, systems=[SYSTEM], chassis=[CHASSIS], nic="1",
@@ -238,6 +250,7 @@ PERSONAS = (
         },
         systems=(uri(SYSTEM),),
         caps=hgx.caps(8) | {uri(f"{CHASSIS}/Power"): "node"},
+        roots=ROOTS,
         options=Options(session_limit=16, session_timeout_s=300, bmc_reset_s=10),
         deviations=("Attributes: ",),
         quirks={

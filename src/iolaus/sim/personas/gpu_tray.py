@@ -9,9 +9,10 @@ and each part that matters has a root of trust of its own that can be asked for 
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, hgx, power, service
+from iolaus.sim.personas.parts import compute, hgx, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.service import Firmware
+from iolaus.sim.personas.parts.trust import INVENTORY, TpmRoot
 from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.personas.sketch import (
     Json,
@@ -118,6 +119,26 @@ SERVICES = (
 )
 
 
+ROOTS = hgx.roots(
+    {f"GPU_{n}": (hgx.gpu_path(n), [f"HGX_FW_ERoT_GPU_{n}", f"HGX_FW_GPU_{n}"]) for n in GPUS}
+    | {
+        f"CPU_{n}": (
+            f"{HOST}/Processors/CPU_{n}",
+            [f"HGX_FW_ERoT_CPU_{n}", f"HGX_FW_CPU_{n}"],
+        )
+        for n in CPUS
+    }
+    | {"BMC_0": ("Managers/BMC_0", ["FW_ERoT_BMC_0", "FW_BMC_0"])}
+) | {
+    "ComponentIntegrity/TPM_0": TpmRoot(
+        chassis=CHASSIS,
+        system=HOST,
+        firmware=f"{INVENTORY}/UEFI",
+        adapters=[f"{INVENTORY}/FW_CX8_{n}" for n in NICS],
+    )
+}
+
+
 def draw() -> dict[str, Json]:
     s = Sketch(
         ServiceRoot="v1_17_0", ComputerSystem="v1_22_0", Processor="v1_20_0", Chassis="v1_25_0"
@@ -138,9 +159,7 @@ def draw() -> dict[str, Json]:
     _firmware(s)
     s.collect("Fabrics", "Fabric", "Fabric Collection")
     s.put("Fabrics/HGX_NVLinkFabric_0", "Fabric", "NVLink", FabricType="NVLink", Status=ok())
-    hgx.trust(s, {f"GPU_{n}": hgx.gpu_path(n) for n in GPUS}
-              | {f"CPU_{n}": f"{HOST}/Processors/CPU_{n}" for n in CPUS}
-              | {"BMC_0": "Managers/BMC_0"})  # fmt: skip
+    trust.draw(s, ROOTS)
     hgx.telemetry(s, len(GPUS))
     return s.finish()
 
@@ -323,6 +342,7 @@ PERSONAS = (
             uri(f"{CHASSIS}/Controls/TotalGPU_Power_0"): "gpus",
         },
         leaks=LEAKS,
+        roots=ROOTS,
         options=Options(session_limit=64, bmc_reset_s=8),
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",

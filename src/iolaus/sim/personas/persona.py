@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from iolaus.sim.device import Options
+from iolaus.sim.personas.parts.trust import Root
 from iolaus.sim.personas.sketch import Json
 
 
@@ -48,6 +49,7 @@ class Persona:
     """`kind` is the operator's word (node, switch, powershelf ...). `systems` are the URIs of its
     hosts, whose PowerState switches host 0, 1 ...; `caps` says which resource's power limit caps
     which part ("gpu.0", "node"); `leaks` names its leak detectors in the order of live values;
+    `roots` are its roots of trust by the path of their ComponentIntegrity;
     `deviations` are fragments of the schema faults that its quirks mean."""
 
     name: str
@@ -63,5 +65,6 @@ class Persona:
     systems: tuple[str, ...] = ()
     caps: Mapping[str, str] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
+    roots: Mapping[str, Root] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
     deviations: tuple[str, ...] = ()

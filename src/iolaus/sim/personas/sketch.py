@@ -85,6 +85,7 @@ VERSIONS: Final[Mapping[str, str]] = {
     "ThermalEquipment": "v1_0_0",
     "ThermalMetrics": "v1_0_1",
     "ThermalSubsystem": "v1_3_0",
+    "TrustedComponent": "v1_3_0",
     "UpdateService": "v1_14_0",
     "VirtualMedia": "v1_6_0",
     "Volume": "v1_9_0",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from iolaus.sim.personas.parts import compute, power, service
 from iolaus.sim.personas.parts.compute import Gpu
 from iolaus.sim.personas.parts.service import Firmware
+from iolaus.sim.personas.parts.trust import COLLECTION, INVENTORY, Root, SpdmRoot
 from iolaus.sim.personas.sketch import (
     Sketch,
     all_at,
@@ -24,7 +25,7 @@ from iolaus.sim.personas.sketch import (
 )
 
 SYSTEM, CHASSIS, MANAGER = "Systems/HGX_Baseboard_0", "Chassis/HGX_Chassis_0", "Managers/HGX_BMC_0"
-MAKER, ROT = "NVIDIA", "MCHP-ECRoT-1736"
+MAKER = "NVIDIA"
 EROT_VERSION = "01.04.0031.0000_n04"
 
 GPU_SENSORS = """
@@ -139,34 +140,21 @@ def firmware(gpus: int, gpu: Gpu, *, bmc: str, roots: Sequence[str]) -> list[Fir
     return entries
 
 
-def trust(s: Sketch, protected: Mapping[str, str]) -> None:
-    """Roots of trust that can be asked for signed measurements; name -> what each protects."""
-    s.collect("ComponentIntegrity", "ComponentIntegrity", "Component Integrity Collection")
-    for key, what in protected.items():
-        rot, path = f"Chassis/HGX_ERoT_{key}", f"ComponentIntegrity/HGX_ERoT_{key}"
-        chain = f"{rot}/Certificates/CertChain"
-        s.piece(rot, MAKER, ROT, below="Certificates")
-        s.collect(f"{rot}/Certificates", "Certificate", "Certificates Collection")
-        service.certificate(s, chain, subject=f"ERoT {key}", key=rot)
-        target = f"{path}/Actions/ComponentIntegrity.SPDMGetSignedMeasurements"
-        s.put(
-            path,
-            "ComponentIntegrity",
-            f"SPDM Integrity for HGX_ERoT_{key}",
-            ComponentIntegrityEnabled=True,
-            ComponentIntegrityType="SPDM",
-            ComponentIntegrityTypeVersion="1.1.0",
-            TargetComponentURI=uri(rot),
-            Links={"ComponentsProtected": all_at([what])},
-            SPDM={
-                "Requester": at(MANAGER),
-                "IdentityAuthentication": {
-                    "ResponderAuthentication": {"ComponentCertificate": at(chain)}
-                },
-            },
-            Actions={"#ComponentIntegrity.SPDMGetSignedMeasurements": {"target": uri(target)}},
-            Status=ok(),
+def roots(protected: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, Root]:
+    """Roots of trust that can be asked for signed measurements; name -> what each protects, and
+    which firmware it measures besides its own. A GPU's takes its time."""
+    found: dict[str, Root] = {}
+    for key, (what, firmware) in protected.items():
+        gpu = key.startswith("GPU_")
+        found[f"{COLLECTION}/HGX_ERoT_{key}"] = SpdmRoot(
+            chassis=f"Chassis/HGX_ERoT_{key}",
+            protects=what,
+            firmware=[f"{INVENTORY}/{entry}" for entry in firmware],
+            requester=MANAGER,
+            opaque="tlv" if gpu else "",
+            task=gpu,
         )
+    return found
 
 
 def telemetry(s: Sketch, gpus: int) -> None:
