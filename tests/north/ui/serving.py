@@ -27,7 +27,12 @@ START_S = 30.0
 
 
 def make_context(
-    facts: Facts, clock: Clock, *, auth: Auth | None = None, series: KeepsSeries | None = None
+    facts: Facts,
+    clock: Clock,
+    *,
+    auth: Auth | None = None,
+    series: KeepsSeries | None = None,
+    interval_s: float = 10.0,
 ) -> Context:
     bus = LocalBus()
     facts.on_change(bus.publish)
@@ -38,6 +43,7 @@ def make_context(
         auth=auth or Auth(demo=True),
         version="0.1.0",
         series=series,
+        interval_s=interval_s,
     )
 
 
@@ -91,9 +97,15 @@ class Serving:
 
 @contextmanager
 def serving(
-    facts: Facts, *, auth: Auth | None = None, series: KeepsSeries | None = None
+    facts: Facts,
+    *,
+    auth: Auth | None = None,
+    series: KeepsSeries | None = None,
+    interval_s: float = 10.0,
 ) -> Iterator[Serving]:
-    server = Serving(make_context(facts, WallClock(), auth=auth, series=series))
+    """With a long `interval_s`, what was read stays fresh for as long as a test takes."""
+    context = make_context(facts, WallClock(), auth=auth, series=series, interval_s=interval_s)
+    server = Serving(context)
     server.start()
     try:
         yield server

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from iolaus.kernel.clock import Clock
 from iolaus.model.asset import Report
@@ -27,6 +28,7 @@ from iolaus.north.ui.measures import (
     NOT_MEASURED,
     Codes,
     Metric,
+    Numbers,
     Scale,
     pack,
     scale_of,
@@ -68,11 +70,12 @@ class Frame(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A metric over all cells, as numbers: `codes` and `stale` by cell."""
+    """A metric over all cells. `codes` are what is sent of `values`; `stale` is by cell."""
 
     scale: Scale
+    values: Numbers
     codes: Codes
-    stale: np.ndarray
+    stale: npt.NDArray[np.bool_]
 
 
 class Plot(NamedTuple):
@@ -123,7 +126,7 @@ class HallMap:
         self._power: dict[tuple[str, str], deque[tuple[float, float]]] = {}
         self._changed = {held.target.address for held in facts.all_held()}
         self._shape: object = None
-        self._layout, self._version = b"", 0
+        self._layout, self._version, self._rest_until = b"", 0, 0.0
         facts.on_change(self._note)
 
     def layout(self) -> tuple[int, bytes]:
@@ -158,20 +161,27 @@ class HallMap:
         self._shown[metric] = (now, shown)
         return shown
 
-    def texts(self, metric: str) -> list[str]:
-        """The values of a metric as the map writes them, by cell."""
+    def texts(self, metric: str, indexes: Sequence[int] | None = None) -> list[str]:
+        """The values of a metric as the map writes them: of these cells, or of all."""
         shown = self.show(metric)
-        written: dict[int, str] = {}
-        for code in np.unique(shown.codes).tolist():
-            written[code] = write(METRICS[metric], shown.scale, code)
-        return [written[code] for code in shown.codes.tolist()]
+        codes = shown.codes if indexes is None else shown.codes[list(indexes)]
+        return [write(METRICS[metric], shown.scale, code) for code in codes.tolist()]
 
     def _note(self, topic: str, payload: Any) -> None:
         if topic.startswith("facts.") and isinstance(payload, str):
             self._changed.add(payload)
 
     def _look(self) -> None:
-        """Take in what changed: cells where endpoints came, went or were read in full."""
+        """Take in what changed, and rest four times as long as that took: a hall that is being
+        discovered changes its shape all the time, and others want the processor too."""
+        began = self._clock.monotonic()
+        if self._layout and began < self._rest_until:
+            return
+        self._take_in()
+        ended = self._clock.monotonic()
+        self._rest_until = ended + 4 * (ended - began)
+
+    def _take_in(self) -> None:
         if (shape := self._names.shape()) != self._shape or not self._layout:
             self._changed.update(self._renamed())
             self._shape = shape
@@ -266,7 +276,7 @@ class HallMap:
         values[old & column.fades & seen] = NOT_KNOWN
         scale = scale_of(metric, values[np.isfinite(values)], self._scales.get(metric.name))
         self._scales[metric.name] = scale
-        return Shown(scale, pack(metric, scale, values), old & seen)
+        return Shown(scale, values, pack(metric, scale, values), old & seen)
 
     def _column(self, metric: Metric, now: float) -> Column:
         column = self._columns.get(metric.name)

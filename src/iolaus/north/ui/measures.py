@@ -136,4 +136,4 @@ def _fixed(value: float, digits: int) -> str:
 
 def _step_up(value: float) -> float:
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in STEPS if step * power >= value * (1 - 1e-12))
+    return next(step * power for step in STEPS if step * power >= value)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -22,14 +21,13 @@ from iolaus.model.select import EVERYTHING, Selector, parse_selector
 from iolaus.north.context import Context
 from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Picture, visible
-from iolaus.north.places import leaks, node_power_w
 from iolaus.north.ui.cells import Cell, natural, unit_of
 from iolaus.north.ui.elevation import elevation
 from iolaus.north.ui.hallmap import HallMap
 from iolaus.north.ui.measures import METRICS, TOP, UNKNOWN
 from iolaus.north.ui.scopes import Maps
-from iolaus.north.ui.summary import Chip, health_chips, summary_chips
-from iolaus.north.ui.words import FILTERS, kw, watts
+from iolaus.north.ui.summary import Chip, rack_row, rack_rows, summary_chips
+from iolaus.north.ui.words import FILTERS, watts
 
 PAGES: Final = (("/", "Hall"), ("/ui/racks", "Racks"), ("/ui/table", "Table"))
 ROWS_A_PAGE: Final = 200
@@ -40,7 +38,14 @@ CHARTED: Final = (
     ("inlet_temperature", "Inlet"),
     ("coolant_return_temperature", "Coolant return"),
 )
-TONES: Final = {"OK": "ok", "Warning": "warning", "Critical": "critical", "Leak": "critical"}
+TONES: Final = {
+    "OK": "ok",
+    "Warning": "warning",
+    "Critical": "critical",
+    "Leak": "critical",
+    "unknown": "unknown",
+    "not measured": "absent",
+}
 
 
 class Value(NamedTuple):
@@ -105,27 +110,26 @@ class Pages:
             command=_command("nodes", selector if not problem else ""),
         )
 
-    async def racks(self, scope: Selector) -> str:
-        grouped: dict[str, list[AssetView]] = {}
-        for view in await self._context.fleet.assets(scope):
-            if rack := view.labels.get("rack"):
-                grouped.setdefault(rack, []).append(view)
-        rows = [_rack_row(name, grouped[name]) for name in sorted(grouped, key=natural)]
-        return self._render("racks.html", "Racks", "/ui/racks", rows=rows)
+    def racks(self, scope: Selector) -> str:
+        return self._render(
+            "racks.html", "Racks", "/ui/racks", rows=rack_rows(self._maps.of(scope))
+        )
 
     def rack(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing says that it stands in such a rack."""
-        cells = [cell for cell in self._maps.of(scope).cells() if cell.rack == name]
-        found = self._views(cells)
-        if not name or not found:
+        hall_map = self._maps.of(scope)
+        cells = hall_map.cells()
+        members = [index for index, cell in enumerate(cells) if name and cell.rack == name]
+        if not members:
             return None
+        found = self._views([cells[index] for index in members])
         kinds = {view.kind for view in found}
         found.sort(key=lambda view: (-unit_of(view.labels.get("u")), natural(view.name)))
         values = {
             "rack": name,
             "rows": found,
             "elevation": elevation(found),
-            "chips": _rack_chips(found),
+            "chips": rack_row(hall_map, members).chips,
             "most_w": {k: max(watts(v.readings) for v in found if v.kind == k) for k in kinds},
             "here_path": f"/ui/racks/{quote(name, safe='')}",
         }
@@ -169,14 +173,10 @@ class Pages:
     def _rows(self, hall_map: HallMap, shown: Sequence[int]) -> list[dict[str, Any]]:
         cells = hall_map.cells()
         views = {view.name: view for view in self._views([cells[index] for index in shown])}
-        values = _values(hall_map)
+        columns = [_column(hall_map, metric, shown) for metric in METRICS]
         return [
-            {
-                "cell": cells[index],
-                "view": views.get(cells[index].name),
-                "values": [column[index] for column in values],
-            }
-            for index in shown
+            {"cell": cells[index], "view": views.get(cells[index].name), "values": values}
+            for index, *values in zip(shown, *columns, strict=True)
         ]
 
     def _views(self, cells: Sequence[Cell]) -> list[AssetView]:
@@ -226,18 +226,13 @@ class Pages:
         return self._env.get_template(template).render(page | values)
 
 
-def _values(hall_map: HallMap) -> list[list[Value]]:
-    """Every metric's value for every cell."""
-    found = []
-    for metric in METRICS.values():
-        texts, stale = hall_map.texts(metric.name), hall_map.show(metric.name).stale.tolist()
-        tones = {text: TONES.get(text, _tone(text)) for text in set(texts)}
-        found.append([Value(t, tones[t], old) for t, old in zip(texts, stale, strict=True)])
-    return found
+def _column(hall_map: HallMap, metric: str, shown: Sequence[int]) -> list[Value]:
+    texts, stale = hall_map.texts(metric, shown), hall_map.show(metric).stale[list(shown)].tolist()
+    return [Value(text, _tone(text), old) for text, old in zip(texts, stale, strict=True)]
 
 
 def _tone(text: str) -> str:
-    return {"unknown": "unknown", "not measured": "absent"}.get(text, "")
+    return TONES.get(text, "")
 
 
 def _ranks(hall_map: HallMap, metric: str) -> list[int]:
@@ -257,37 +252,3 @@ def _link(**query: str | int) -> str:
 def _command(kinds: str, selector: str) -> str:
     chosen = f" -l {shlex.quote(selector)}" if selector else ""
     return f"iolaus get {kinds}{chosen} -o wide"
-
-
-def _rack_row(name: str, members: Sequence[AssetView]) -> Mapping[str, Any]:
-    nodes = [view for view in members if view.kind == "node"]
-    known = [w for view in nodes if (w := node_power_w(view)) is not None]
-    inlets = [v.readings["inlet_temperature_c"] for v in nodes if not v.stale and _has_inlet(v)]
-    return {
-        "name": name,
-        "place": ", ".join(f"{k} {v}" for k in ("hall", "row") if (v := members[0].labels.get(k))),
-        "nodes": len(nodes),
-        "devices": len(members) - len(nodes),
-        "health": health_chips(Counter(view.health or "Unknown" for view in members)),
-        "power": kw(sum(known)) if known else "",
-        "known": f"{len(known)} of {len(nodes)} nodes" if 0 < len(known) < len(nodes) else "",
-        "inlet": f"{max(inlets):.1f} °C" if inlets else "",
-        "leaks": sum(leaks(view) == "leak" for view in members),
-    }
-
-
-def _has_inlet(view: AssetView) -> bool:
-    return "inlet_temperature_c" in view.readings
-
-
-def _rack_chips(members: Sequence[AssetView]) -> list[Chip]:
-    row = _rack_row("", members)
-    power = f"{row['power'] or 'not measured'}{' by ' + row['known'] if row['known'] else ''}"
-    return [
-        ("Nodes", str(row["nodes"]), ""),
-        ("Other devices", str(row["devices"]), ""),
-        *row["health"],
-        ("Power", power, ""),
-        *([("Hottest inlet", row["inlet"], "")] if row["inlet"] else []),
-        *([("Leaks", str(row["leaks"]), "critical")] if row["leaks"] else []),
-    ]

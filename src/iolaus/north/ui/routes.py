@@ -80,7 +80,7 @@ def _pages(pages: Pages) -> list[ControllerRouterHandler]:
 
     @get("/ui/racks", include_in_schema=False)
     async def racks(request: Request[Any, Any, Any]) -> Response[str]:
-        return page(await pages.racks(scope_of(request)), pages)
+        return page(pages.racks(scope_of(request)), pages)
 
     @get("/ui/racks/{name:path}", include_in_schema=False)
     async def rack(name: Name, request: Request[Any, Any, Any]) -> Response[str]:

@@ -24,8 +24,8 @@ function draw(place, data) {
   const { at, values, unit } = readable(data), title = place.closest("section").querySelector("h2").firstChild.data.trim();
   const axis = { stroke: ink("--dim"), grid: { stroke: "#8883", width: 1 }, ticks: { show: false }, font: '11px system-ui, "DejaVu Sans", sans-serif' };
   const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
-  const last = values[values.length - 1];
-  place.setAttribute("aria-label", `${title}, last hour: now ${round(last)} ${unit}, lowest ${round(Math.min(...values))}, highest ${round(Math.max(...values))}`);
+  const [now, lowest, highest] = [values[values.length - 1], Math.min(...values), Math.max(...values)].map((v) => `${round(v)} ${unit}`);
+  place.setAttribute("aria-label", `${title}, last hour: now ${now}, lowest ${lowest}, highest ${highest}`);
   place.replaceChildren();
   place.plot = new uPlot({
     width: place.clientWidth, height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0],
