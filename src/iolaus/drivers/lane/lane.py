@@ -25,7 +25,7 @@ from iolaus.drivers.lane.session import AfterClose, Conversation, SharedSession,
 from iolaus.drivers.ports import Payload, Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, WeErred
-from iolaus.wire.redfish.expand import Expander
+from iolaus.wire.redfish.expand import Expander, Verdicts
 from iolaus.wire.redfish.port import Answer
 
 ROOT: Final = "/redfish/v1"
@@ -61,7 +61,8 @@ class Flight:
 
 class Lane:
     """`conversation` alone speaks to the device; `connections` is what it is known to bear.
-    `after_close` runs once the conversation has ended (its transport's `aclose`)."""
+    `after_close` runs once the conversation has ended (its transport's `aclose`); `verdicts` is
+    what other lanes know of `$expand`."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Lane:
         on_silence: Heard | None = None,
         after_close: AfterClose | None = None,
         logins: LoginMemory | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         rules = rules or LaneRules()
         self.address, self._clock = address, clock
@@ -87,7 +89,8 @@ class Lane:
         self._flying: set[asyncio.Task[Answer]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
-        self.expander = Expander()
+        self._verdicts = verdicts
+        self.expander = Expander(verdicts)
 
     def at(
         self,
@@ -189,7 +192,7 @@ class Lane:
         self._gate.renew_auth()
         self._gate.share(conversation, anonymous=anonymous, after_close=after_close)
         self._cache.clear()
-        self.expander = Expander()
+        self.expander = Expander(self._verdicts)
 
     def stats(self) -> LaneStats:
         gate = self._gate

@@ -18,6 +18,7 @@ from iolaus.drivers.lane.session import AfterClose, Conversation
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
 from iolaus.wire.redfish.client import Redfish
+from iolaus.wire.redfish.expand import Verdicts
 from iolaus.wire.redfish.port import Credential, SessionLedger, Trust
 from iolaus.wire.redfish.transport import OpenTransport, open_transport
 
@@ -43,6 +44,7 @@ class Lanes:
         self._converse, self._clock, self._logins = converse, clock, logins
         self._rules, self._on_silence = rules or LaneRules(), on_silence
         self._lanes: dict[str, tuple[Lane, Identity]] = {}
+        self._verdicts = Verdicts()
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -70,6 +72,7 @@ class Lanes:
             on_silence=self._on_silence,
             after_close=after_close,
             logins=self._logins,
+            verdicts=self._verdicts,
         )
 
     def find(self, address: str) -> Lane | None:

@@ -38,6 +38,8 @@ BUDGET: Final = 6
 GPU_BUDGET: Final = 8
 MAX_FALLBACK: Final = 8
 MAX_PAGES: Final = 4
+QUICK_S: Final = 1.0
+"""A pass that takes longer goes on with two requests at a time."""
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Failure = DeviceSilent | DeviceRefused | DeviceLied
 Repair = Callable[[str, Payload], Payload]
@@ -197,7 +199,25 @@ async def _fetch_expanded(device: Reads, uri: str, repair: Repair) -> _Fetched:
 
 
 async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list[_Fetched]:
-    return list(await asyncio.gather(*(_fetch(device, uri, repair) for uri in uris)))
+    """One after the other, so that a device that is quick needs one connection; where it is slow,
+    or one request hangs, by two readers."""
+    wanted, found = tuple(uris), dict[str, _Fetched]()
+    todo = iter(wanted)
+
+    async def read() -> None:
+        for uri in todo:
+            found[uri] = await _fetch(device, uri, repair)
+
+    readers = [asyncio.ensure_future(read())]
+    try:
+        await asyncio.wait(readers, timeout=QUICK_S)
+        if not readers[0].done():
+            readers.append(asyncio.ensure_future(read()))
+        await asyncio.gather(*readers)
+    finally:
+        for reader in readers:
+            reader.cancel()
+    return [found[uri] for uri in wanted]
 
 
 def _unshown(last: Report, fetched: Sequence[_Fetched]) -> list[str]:
