@@ -304,12 +304,13 @@ def _entries(value: object) -> Iterator[Payload]:
 
 def _boards(harvest: Harvest, hall: Hall) -> Iterator[Component]:
     """Modules, cards, cages and boards that stand as chassis of their own inside an asset."""
+    primary = {group.primary for group in hall.groups}
     itself, inside = set(_machines(harvest, hall)), parents_of(harvest)
     enclosures = {group.key for group in hall.groups if group.kind is AssetKind.CHASSIS}
     for uri, payload in harvest.of_type("Chassis"):
         part = word(payload, "ChassisType") not in {"", *MAIN_CHASSIS}
-        held = part or uri in inside or hall.owned.owner(uri) in enclosures
-        if held and uri not in itself:
+        within = uri in inside or hall.owned.owner(uri) in enclosures
+        if uri not in primary and (part or (within and uri not in itself)):
             yield from _component(uri, payload, ComponentKind.BOARD, hall)
 
 
@@ -317,7 +318,6 @@ def _machines(harvest: Harvest, hall: Hall) -> Iterator[str]:
     """The chassis that an asset is, and not one of its parts."""
     for group in hall.groups:
         for uri in (group.primary, *group.systems):
-            yield uri
             yield from chassis_of(harvest, uri, harvest.resources.get(uri, {}))
 
 
