@@ -1,0 +1,1 @@
+"""The physics of a simulated hall: see `plant`."""
