@@ -27,6 +27,8 @@ from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target
 from iolaus.observe.reach import event_of, status_after
 
 log = structlog.get_logger(__name__)
+BREATH: Final = 0.2
+"""The least part of a period that lies between two hot passes."""
 FIRST: Final = 0.75
 """The part of our patience that one request may use up."""
 SLOWER: Final = 4.0
@@ -170,6 +172,7 @@ class Collector:
         last = self._picture.report_of(address)
         if last is None:
             return None
+        began = self._clock.monotonic()
         try:
             self._picture.record_hot(await self._listening(device, last))
         except IolausError as error:
@@ -178,7 +181,12 @@ class Collector:
                 self._wake(Key(address, Job.INVENTORY), 0.0)
         else:
             self._record(address, device, None)
-        return self._periods.hot_s
+        return self._rest_s(self._clock.monotonic() - began)
+
+    def _rest_s(self, took_s: float) -> float:
+        """What is left of the period; one that is slower than it is let breathe for another."""
+        left_s = self._periods.hot_s - took_s
+        return left_s if left_s > BREATH * self._periods.hot_s else self._periods.hot_s
 
     async def _listening(self, device: Device, last: Report) -> HotUpdate:
         """One hot pass. Raises `DeviceSilent` as soon as nothing was heard for our patience, be it

@@ -68,6 +68,33 @@ async def test_a_safety_write_waits_for_one_request_under_full_load(
     await lane.close()
 
 
+async def test_who_has_less_time_than_the_request_he_shares_gives_up_alone(
+    device: FakeDevice,
+) -> None:
+    lane = lane_of(device)
+    await lane.at(TELEMETRY).get(f"{V1}/Things/1")
+    device.latency_s = lambda _, uri: 40.0 if uri == SYSTEM else 0.1
+    patient = asyncio.create_task(lane.at(INVENTORY).get(SYSTEM))
+    await settle(5)
+    began = device.clock.monotonic()
+    with pytest.raises(GivenUp):
+        await lane.at(TELEMETRY, timeout_s=5.0).get(SYSTEM)
+    assert device.clock.monotonic() - began == pytest.approx(5.0)
+    assert (await patient).body == {"PowerState": "On"}
+    assert device.count("GET", SYSTEM) == 1
+    await lane.close()
+
+
+async def test_a_time_out_of_its_own_counts_from_the_sending(device: FakeDevice) -> None:
+    lane = lane_of(device, rules=LaneRules(max_in_flight=1))
+    device.latency_s = lambda _, uri: 3.0
+    reads = lane.at(TELEMETRY, timeout_s=5.0)
+    results = await asyncio.gather(*(reads.get(f"{V1}/Things/{i}") for i in range(5)))
+    assert len(results) == 5
+    assert device.timeouts == [5.0] * 5
+    await lane.close()
+
+
 async def test_long_inventory_never_fills_every_slot(device: FakeDevice) -> None:
     lane = lane_of(device)
     device.latency_s = lambda _, uri: 50.0 if "Firmware" in uri else 0.1

@@ -100,6 +100,15 @@ async def test_a_lifted_ticket_goes_with_its_new_class() -> None:
     assert granted(slow, other) == [True, False]
 
 
+async def test_lifting_what_is_under_way_makes_it_no_shorter() -> None:
+    bounds = Bounds(2, 2)
+    queue = bounds.queue()
+    hung = queue.ask(INVENTORY)
+    queue.lift(hung, TELEMETRY)
+    bounds.limit = 1
+    assert granted(queue.ask(TELEMETRY)) == [True]
+
+
 async def test_a_waiter_cancelled_at_the_moment_of_its_grant_gives_the_slot_back() -> None:
     queue = Bounds(1, 1).queue()
     running = queue.ask(TELEMETRY)

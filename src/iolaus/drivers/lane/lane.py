@@ -130,7 +130,7 @@ class Lane:
             flight.deadline = _later(flight.deadline, deadline)
             flight.timeout_s = _later(flight.timeout_s, timeout_s)
         flight.fresh_s = max(flight.fresh_s, fresh_s)
-        return await self._ride(flight, deadline)
+        return await self._ride(flight, deadline, timeout_s)
 
     async def write(
         self,
@@ -272,10 +272,14 @@ class Lane:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
 
-    async def _ride(self, flight: Flight, deadline: float | None) -> Answer:
+    async def _ride(
+        self, flight: Flight, deadline: float | None, timeout_s: float | None
+    ) -> Answer:
         flight.riders += 1
         try:
-            if deadline is None:
+            if timeout_s is not None and timeout_s != flight.timeout_s:
+                await self._arrives_within(flight, timeout_s)
+            elif deadline is None:
                 await asyncio.wait({flight.task})
             elif not await self._arrives(flight, deadline):
                 raise self._gate.too_late("GET", flight.uri, sent=flight.sent)
@@ -287,6 +291,14 @@ class Lane:
             if not flight.riders and not flight.task.done():
                 self._ground(flight)
                 flight.task.cancel()
+
+    async def _arrives_within(self, flight: Flight, timeout_s: float) -> None:
+        """Somebody with more time rides too: our own time counts from when it is sent."""
+        sent = flight.sent
+        while not await wait_at_most(self._clock, timeout_s, flight.task):
+            if sent:
+                raise self._gate.too_late("GET", flight.uri, sent=True)
+            sent = flight.sent
 
     async def _arrives(self, flight: Flight, deadline: float) -> bool:
         """The wire's own time-out is let come first: it tells silence from impatience."""

@@ -69,15 +69,13 @@ class Queue:
         self.pump()
 
     def lift(self, ticket: Ticket, priority: Priority) -> None:
-        """Somebody more urgent waits for the same answer: go with their class, at its end."""
-        if priority >= ticket.priority:
+        """Somebody more urgent waits for the same answer: go with their class, at its end. What
+        is under way already stays what it is."""
+        if priority >= ticket.priority or not self._unqueue(ticket):
             return
-        queued = self._unqueue(ticket)
-        ticket.priority = priority
-        if queued:
-            ticket.seen = self.in_flight
-            self._waiting.setdefault(priority, deque()).append(ticket)
-            self.pump()
+        ticket.priority, ticket.seen = priority, self.in_flight
+        self._waiting.setdefault(priority, deque()).append(ticket)
+        self.pump()
 
     def refuse(self, error: Exception) -> None:
         """Turn away everybody who waits: the lane is closing."""
