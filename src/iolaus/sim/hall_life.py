@@ -11,7 +11,7 @@ was switched. Nothing runs between two reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from math import exp
 from typing import Any, Final
@@ -32,7 +32,9 @@ EPOCH_S: Final = 1_767_225_600.0  # 2026-01-01: where energy counters began
 
 
 class Life:
-    """One device's life. `feeds` are what it powers or cools; `coolant` is what cools it."""
+    """One device's life. `feeds` are what it powers or cools; `coolant` is what cools it. A coolant
+    unit told what to do has its supply moved by `supply_shift_c` and its flow by `flow_wanted_lpm`
+    (None: as the heat asks)."""
 
     def __init__(
         self, persona: Persona, *, seed: str, job: str = "", wear: Wear | None = None
@@ -50,6 +52,8 @@ class Life:
         self.share = 1.0
         self.coolant: Life | None = None
         self.outlets_off: set[int] = set()
+        self.supply_shift_c: Callable[[float], float] = lambda t: 0.0  # noqa: ARG005
+        self.flow_wanted_lpm: Callable[[float], float | None] = lambda t: None  # noqa: ARG005
         self._drawn_at, self._drawn = -1, 0.0
         self._summed_at, self._summed = -1, 0.0
 
@@ -217,7 +221,8 @@ class Life:
         if self.coolant is not None:
             return self.coolant.supply_c(t)
         if self.body.family == "cdu":
-            return LOOP_C + 2.0 * self.heat_fraction(t) + 0.3 * wander(self.seed, t, period_s=300.0)
+            loop_c = LOOP_C + self.supply_shift_c(t)
+            return loop_c + 2.0 * self.heat_fraction(t) + 0.3 * wander(self.seed, t, period_s=300.0)
         return LOOP_C if self.body.liquid else self.inlet_c(t)
 
     def inlet_c(self, t: float) -> float:
@@ -243,12 +248,13 @@ class Life:
         return min(1.2, 1000.0 * self.heat_kw(t) / max(1.0, self.body.capacity_w))
 
     def flow_lpm(self, t: float) -> float:
-        return 400.0 + 1100.0 * min(1.0, self.heat_fraction(t))
+        wanted = self.flow_wanted_lpm(t)
+        return 400.0 + 1100.0 * min(1.0, self.heat_fraction(t)) if wanted is None else wanted
 
     def return_c(self, t: float) -> float:
         """Flow x density x heat capacity of a 25 % glycol mix: 0.0647 kW per L/min and K."""
         if self.body.family == "cdu":
-            return self.supply_c(t) + self.heat_kw(t) / (0.0647 * self.flow_lpm(t))
+            return self.supply_c(t) + self.heat_kw(t) / (0.0647 * max(50.0, self.flow_lpm(t)))
         return self.supply_c(t) + 11.0 * self.slow_load(t)
 
     def kwh(self, t: float) -> float:

@@ -1,0 +1,1 @@
+"""The building side of a simulated hall, on the protocols buildings speak: see `serve`."""
