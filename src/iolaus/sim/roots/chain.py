@@ -110,7 +110,7 @@ def authority(world: str, what: str, slot: int = 0) -> Certified:
 def identity(who: Who, slot: int = 0) -> Certified:
     """The alias key that signs for `who`, with the chain of that slot."""
     device = _device(who, slot)
-    words = ("alias", who.world, who.device, who.path, who.signing)
+    words = ("alias", who.world, who.device, who.path)
     key = private_key(SIGNINGS[who.signing], *words)
     extensions = (
         (x509.SubjectAlternativeName([device_info(who)]), False),

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from iolaus.sim.roots.algorithms import Signing
 
 _EXPONENT = 65537
-_ROUNDS = 8
+_ROUNDS = 4
 _SIEVE = [3] + [n for n in range(5, 4000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
 _ORDER = {
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
