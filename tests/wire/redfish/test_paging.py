@@ -141,6 +141,23 @@ async def members(of: Site, by: Expander, uri: str = URI) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.parametrize(
+    ("body", "gaps"),
+    [
+        ({"Members": None}, {URI: "not all of its members are known: null where a list belongs"}),
+        ({"Members": None, "Members@odata.count": 0}, {}),
+        ({"Members": [], "Members@odata.count": 0}, {}),
+        (page(following=URI), {URI: f"not all of its members are known: {URI}"}),
+    ],
+)
+async def test_members_that_cannot_even_be_named_are_a_gap(
+    body: dict[str, Any], gaps: dict[str, str]
+) -> None:
+    found: dict[str, str] = {}
+    await Expander().members(Site({URI: body}).get, URI, on_gap=found.__setitem__)
+    assert found == gaps
+
+
 async def test_a_lossless_expand_is_used_from_the_second_time_on() -> None:
     device = site([{**body, "Reading": 99} for body in SENSORS.values()])
     by = expander()

@@ -293,10 +293,12 @@ class Lane:
                 flight.task.cancel()
 
     async def _arrives_within(self, flight: Flight, timeout_s: float) -> None:
-        """Somebody with more time rides too: our own time counts from when it is sent."""
+        """Somebody with more time rides too: our own time counts from when it is sent. What took
+        too long for us may hang, so whoever asks next asks anew."""
         sent = flight.sent
         while not await wait_at_most(self._clock, timeout_s, flight.task):
             if sent:
+                self._ground(flight)
                 raise self._gate.too_late("GET", flight.uri, sent=True)
             sent = flight.sent
 

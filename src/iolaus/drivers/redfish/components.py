@@ -31,6 +31,7 @@ from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.assets import Group, Hall
 from iolaus.drivers.redfish.chassis import MAIN_CHASSIS, chassis_of, parents_of
 from iolaus.drivers.redfish.harvest import Harvest, links_in, type_of, word
+from iolaus.drivers.redfish.repairs import HEALTHS
 from iolaus.model.asset import AssetKind, Component, ComponentKind
 
 COUNTED: Final = (
@@ -338,7 +339,7 @@ def _component(uri: str, payload: Payload, kind: ComponentKind, hall: Hall) -> I
         serial=names.telling(payload.get("SerialNumber")),
         part_number=names.telling(payload.get("PartNumber")),
         firmware=firmware_of(payload),
-        health=names.text(status.get("Health")),
+        health=said if (said := names.text(status.get("Health"))) in HEALTHS else None,
         state=state,
         uuid=names.uuid(payload.get("UUID")),
         readings=_readings(payload),

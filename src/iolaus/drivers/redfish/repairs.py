@@ -78,7 +78,19 @@ def _is_link(value: Mapping[str, Any], kind: str) -> bool:
 
 
 def status(_uri: str, payload: Payload) -> Payload:
-    """Health and State swapped; a bare string where the Status object belongs."""
+    """Health and State swapped; a bare string where the Status object belongs. Also in the parts
+    that a resource lists within itself."""
+    mended = _status(payload)
+    for name in LISTS.keys() & payload.keys():
+        parts = payload[name]
+        if isinstance(parts, list):
+            whole = [_status(part) if isinstance(part, dict) else part for part in parts]
+            if any(new is not old for new, old in zip(whole, parts, strict=True)):
+                mended = {**mended, name: whole}
+    return mended
+
+
+def _status(payload: Payload) -> Payload:
     found = payload.get("Status")
     if isinstance(found, str):
         return {**payload, "Status": {"Health" if found in HEALTHS else "State": found}}

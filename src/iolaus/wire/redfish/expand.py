@@ -242,7 +242,11 @@ async def _sample_equal(get: Get, expanded: Collection) -> bool:
 
 
 async def read_members(get: Get, collection: Collection, *, on_gap: OnGap) -> Sequence[Member]:
-    """Each member's payload: the inline one where there is one, else by a plain GET."""
+    """Each member's payload: the inline one where there is one, else by a plain GET. Members that
+    the collection could not even name are a gap of its own."""
+    if not collection.complete:
+        why = "; ".join(detail for _, _, detail in collection.deviations[-3:])
+        on_gap(collection.uri.partition("?")[0], f"not all of its members are known: {why}")
     found: dict[str, dict[str, Any]] = {}
     todo = iter(collection.links)
     await asyncio.gather(*(_reader(get, collection, todo, found, on_gap) for _ in range(AT_ONCE)))

@@ -24,7 +24,8 @@ MAX_MEMBERS = 20_000
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """Members' URIs in the device's order, each once. `inline` holds the payloads of members
-    that came expanded, by URI; `loose` those without a URI of their own."""
+    that came expanded, by URI; `loose` those without a URI of their own. Where it is not
+    `complete`, there may be more members than these."""
 
     uri: str
     links: tuple[str, ...]
@@ -56,7 +57,9 @@ class Pages:
             self._deviate("/Members", "type", "an object where a list belongs")
             members = [members]
         if not isinstance(members, list):
-            self._deviate("/Members", "type", f"{type(members).__name__} where a list belongs")
+            word = "null" if members is None else type(members).__name__
+            self._deviate("/Members", "type", f"{word} where a list belongs")
+            self._complete = self._complete and self._announced == 0
             members = []
         for index, member in enumerate(members):
             if len(self._links) + len(self._loose) >= self._max_members:
