@@ -344,9 +344,9 @@ def test_dark_is_dark(browser: Browser, server: Serving) -> None:
         body = opened.ask("getComputedStyle(document.body).backgroundColor")
         assert body == "rgb(15, 21, 28)"
         assert opened.ask(CORNER) == [23, 32, 42]
-        assert cells(opened)["h1-a01-sw1"]["color"] == "#242f3b"
+        assert cells(opened)["h1-a01-sw1"]["color"] == "#2a3643"
         opened.page.emulate_media(color_scheme="light")
-        opened.wait("iolausHall.view.last && iolausHall.view.absent === 0xffefeae6")
+        opened.wait("iolausHall.view.last && iolausHall.view.absent === 0xffeae4df")
         opened.check()
 
 

@@ -26,7 +26,7 @@ from iolaus.north.ui.measures import (
 )
 
 NUMBERS = [m for m in METRICS.values() if not m.words]
-VALUES = st.lists(st.floats(-60.0, 5e6), min_size=0, max_size=30)
+VALUES = st.lists(st.floats(-60.0, 5e6, allow_subnormal=False), min_size=0, max_size=30)
 
 
 @given(st.sampled_from(NUMBERS), VALUES)
@@ -74,7 +74,7 @@ def test_scale_stays_while_it_fits() -> None:
 
 @pytest.mark.parametrize(
     ("most", "high"),
-    [(0.0, 1000), (1000.0, 1000), (1000.1, 2000), (2900.0, 3000), (6001.0, 8000), (29e3, 30e3)],
+    [(0.0, 1000), (1000.0, 1000), (1000.1, 1200), (2900.0, 3000), (6001.0, 8000), (29e3, 30e3)],
 )
 def test_scale_goes_in_steps(most: float, high: float) -> None:
     assert scale_of(METRICS["power"], np.array([most])).high == high

@@ -22,8 +22,9 @@ MAX_LABEL: Final = 120
 
 
 class Cell(NamedTuple):
-    """One asset on the map. `roles` (role -> reading) and `leaks` name readings; `detects` says
-    that something in it could detect a leak."""
+    """One asset on the map. It takes `span` rack units from `u` upwards (0: nobody says). `roles`
+    (role -> reading) and `leaks` name readings; `detects` says that something in it could detect
+    a leak."""
 
     address: str
     key: str
@@ -33,6 +34,7 @@ class Cell(NamedTuple):
     row: str
     rack: str
     u: int
+    span: int
     roles: Mapping[str, str]
     leaks: tuple[str, ...]
     detects: bool
@@ -40,17 +42,19 @@ class Cell(NamedTuple):
     @property
     def head(self) -> tuple[object, ...]:
         """Which asset it is, and all that the layout shows of it."""
-        return self[1:8]
+        return self[1:9]
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """The first message to a browser: cells by number, in halls of rows of racks."""
+    """The first message to a browser: cells by number, in halls of rows of racks; `units` are
+    the lowest rack unit of each (0: not known) and how many it takes."""
 
     type: str
     version: int
     metrics: tuple[dict[str, object], ...]
     names: tuple[str, ...]
     kinds: tuple[str, ...]
+    units: tuple[tuple[int, int], ...]
     halls: tuple[dict[str, object], ...]
 
 
@@ -97,6 +101,7 @@ def layout_of(cells: Sequence[Cell], *, version: int) -> bytes:
             ),
             names=tuple(cell.name for cell in cells),
             kinds=tuple(cell.kind for cell in cells),
+            units=tuple((cell.u, cell.span) for cell in cells),
             halls=tuple(_halls(cells)),
         )
     )
@@ -122,6 +127,7 @@ def _cell(
         row=(labels.get("row") or place.row or "")[:MAX_LABEL],
         rack=(labels.get("rack") or place.rack or "")[:MAX_LABEL],
         u=unit_of(labels.get("u"), place.u),
+        span=max(1, unit_of(labels.get("height"))),
         roles=roles,
         leaks=leaks,
         detects=detects or bool(leaks) or asset.kind.value == "leak",

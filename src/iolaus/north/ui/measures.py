@@ -23,7 +23,7 @@ ABSENT: Final = 0xFFFE
 TOP: Final = 65_000
 NOT_KNOWN: Final = math.nan
 NOT_MEASURED: Final = -math.inf
-STEPS: Final = (1, 2, 3, 4, 6, 8, 10)
+STEPS: Final = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Codes: TypeAlias = npt.NDArray[np.uint16]
 

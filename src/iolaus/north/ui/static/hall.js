@@ -62,8 +62,8 @@ function paint() {
 function resize() {
   if (!state.layout) return;
   const style = getComputedStyle(document.body), top = $("map").getBoundingClientRect().top + scrollY;
-  const placed = place(state.layout.halls, Math.max(280, $("map").clientWidth), Math.max(320, innerHeight - top - 40));
-  view.resize(placed, { background: style.getPropertyValue("--panel").trim(), ink: style.getPropertyValue("--dim").trim(), dark: dark.matches });
+  const placed = place(state.layout, Math.max(280, $("map").clientWidth), Math.max(320, innerHeight - top - 40));
+  view.resize(placed, { background: style.getPropertyValue("--panel").trim(), empty: style.getPropertyValue("--empty").trim(), ink: style.getPropertyValue("--dim").trim(), dark: dark.matches });
   Object.assign(over, { width: view.canvas.width, height: view.canvas.height });
   over.style.width = view.canvas.style.width; over.style.height = view.canvas.style.height;
   if (state.scale) legend();

@@ -4,26 +4,55 @@ import { ABSENT, TOP, UNKNOWN } from "./measures.js";
 
 const RAMP = ramp(), UNKNOWN_COLOR = hex(GREY), HATCH_COLOR = hex(HATCH);
 const ROW_GAP = 14, BLOCK_GAP = 20, LABEL = 16, NAME = 14, NAMED_W = 36, CHAR = 6.3;
+const UNITS = 42, MOST_UNITS = 60, READABLE_H = 5;
 
-/** Where each cell stands, in CSS pixels: rows of racks flow like words, cells as large as fit. */
-export function place(halls, width, height) {
-  const rows = halls.flatMap((hall) => hall.rows.map((row) => ({ title: title(hall.name, row.name), racks: row.racks })));
-  const many = rows.reduce((n, r) => n + r.racks.reduce((m, k) => m + k.cells.length, 0), 0) > 1500;
+/**
+ * Where each cell stands, in CSS pixels. Rows of racks flow like words, as large as fit. A hall that
+ * has room shows its racks as they are, unit by unit; a large one shows a cell for each thing.
+ */
+export function place({ halls, units }, width, height) {
+  const rows = (slots) => halls.flatMap((hall) => hall.rows.map((row) => ({ title: title(hall.name, row.name), racks: row.racks.map((rack) => slots(rack, units)) })));
+  const real = fit(rows(elevated), width, height, READABLE_H);
+  if (real.fits) return layOut(real, width);
+  const cells = rows(stacked), many = units.length > 1500;
+  return layOut(fit(cells, width, height, many ? 4 : 7), width);
+}
+
+const title = (hall, row) => [hall, row && `row ${row}`].filter(Boolean).join(", ") || "no place given";
+
+/** A rack as it stands: each cell at its units, those of one unit side by side, the unplaced on top. */
+function elevated({ name, cells }, units) {
+  const known = cells.filter((c) => units[c][0] > 0 && units[c][0] + units[c][1] - 1 <= MOST_UNITS);
+  const overlap = (a, b) => units[a][0] < units[b][0] + units[b][1] && units[b][0] < units[a][0] + units[a][1];
+  const slots = known.map((cell) => {
+    const beside = known.filter((other) => overlap(cell, other));
+    return { cell, row: units[cell][0] - 1, rows: units[cell][1], column: beside.indexOf(cell), columns: beside.length };
+  });
+  const framed = known.length > 0;
+  let top = framed ? Math.max(UNITS, ...slots.map((slot) => slot.row + slot.rows)) : 0;
+  for (const cell of cells.filter((c) => !known.includes(c)).reverse()) slots.push({ cell, row: top++, rows: 1, column: 0, columns: 1 });
+  return { name, slots, rows: top, framed, height: framed ? top - (cells.length - known.length) : 0 };
+}
+
+/** A rack as a list: one row for each cell, in its order. */
+function stacked({ name, cells }) {
+  const slots = cells.map((cell, i) => ({ cell, row: cells.length - 1 - i, rows: 1, column: 0, columns: 1 }));
+  return { name, slots, rows: cells.length, framed: false };
+}
+
+function fit(rows, width, height, least) {
   let best = null;
   for (let w = 88; w >= 8; w -= 2) {
     const gap = w < 16 ? 2 : 4, lines = flow(rows, w, gap, width);
     const chrome = lines.length * (LABEL + (w >= NAMED_W ? NAME : 0) + ROW_GAP);
     const depth = lines.reduce((n, line) => n + line.deepest, 0);
-    const room = Math.floor((height - chrome) / Math.max(1, depth));
-    const h = Math.max(many ? 4 : 7, Math.min(18, room));
-    const fit = Math.min(1, height / (chrome + depth * h)); // what does not fit has to be scrolled for
-    const score = (Math.min(w, 64) * Math.min(h, 14) * fit ** 3) / (1 + lines.length / 50); // broken rows read badly
-    if (!best || score > best.score) best = { w, h, gap, lines, score };
+    const h = Math.max(least, Math.min(18, Math.floor((height - chrome) / Math.max(1, depth))));
+    const share = Math.min(1, height / (chrome + depth * h)); // what does not fit has to be scrolled for
+    const score = (Math.min(w, 64) * Math.min(h, 14) * share ** 3) / (1 + lines.length / 50); // broken rows read badly
+    if (!best || score > best.score) best = { w, h, gap, lines, score, fits: share === 1 };
   }
-  return layOut(best, width);
+  return best;
 }
-
-const title = (hall, row) => [hall, row && `row ${row}`].filter(Boolean).join(", ") || "no place given";
 
 function flow(rows, w, gap, width) {
   const lines = [], most = Math.max(1, Math.floor((width + gap) / (w + gap)));
@@ -35,7 +64,7 @@ function flow(rows, w, gap, width) {
       if (x + wide > width) { lines.push({ blocks: [], deepest: 1 }); x = 0; }
       const line = lines[lines.length - 1];
       line.blocks.push({ x, racks, text });
-      line.deepest = Math.max(line.deepest, ...racks.map((rack) => rack.cells.length));
+      line.deepest = Math.max(line.deepest, ...racks.map((rack) => rack.rows));
       x += wide + BLOCK_GAP;
     }
   }
@@ -43,22 +72,25 @@ function flow(rows, w, gap, width) {
 }
 
 function layOut({ w, h, gap, lines }, width) {
-  const boxes = [], labels = [], named = w >= NAMED_W ? NAME : 0;
+  const boxes = [], labels = [], frames = [], named = w >= NAMED_W ? NAME : 0;
   let y = 0;
   for (const line of lines) {
     const floor = y + LABEL + line.deepest * h;
     for (const block of line.blocks) {
-      const top = floor - Math.max(...block.racks.map((rack) => rack.cells.length)) * h;
-      labels.push({ text: block.text, x: block.x, y: top - 5 });
+      labels.push({ text: block.text, x: block.x, y: floor - Math.max(...block.racks.map((rack) => rack.rows)) * h - 5 });
       block.racks.forEach((rack, column) => {
         const x = block.x + column * (w + gap);
         if (named) labels.push({ text: rack.name || "no rack", x, y: floor + 11, w });
-        rack.cells.forEach((cell, i) => { boxes[cell] = { x, y: floor - (rack.cells.length - i) * h, w, h: h - 1 }; });
+        if (rack.framed) frames.push({ x, y: floor - rack.height * h, w, h: rack.height * h - 1 });
+        for (const slot of rack.slots) {
+          const wide = w / slot.columns, shared = slot.columns > 1 && wide > 4 ? 1 : 0;
+          boxes[slot.cell] = { x: x + slot.column * wide, y: floor - (slot.row + slot.rows) * h, w: wide - shared, h: slot.rows * h - 1 };
+        }
       });
     }
     y = floor + named + ROW_GAP;
   }
-  return { boxes, labels, width, height: Math.max(40, y - ROW_GAP + 2) };
+  return { boxes, labels, frames, width, height: Math.max(40, y - ROW_GAP + 2) };
 }
 
 /** As much of the end of a text as fits: names of racks differ at their end. */
@@ -72,7 +104,7 @@ function fitted(context, text, width) {
 export class MapView {
   constructor(canvas) { this.canvas = canvas; this.context = canvas.getContext("2d", { alpha: false, willReadFrequently: true }); this.last = null; }
 
-  /** `colors`: background, ink, and whether the page is dark. */
+  /** `colors`: background, an empty unit, ink, and whether the page is dark. */
   resize(placed, colors) {
     this.placed = placed;
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
@@ -81,6 +113,8 @@ export class MapView {
     this.canvas.style.width = `${W / d}px`;
     this.canvas.style.height = `${H / d}px`;
     c.fillStyle = colors.background; c.fillRect(0, 0, W, H);
+    c.fillStyle = colors.empty;
+    for (const f of placed.frames) c.fillRect(Math.round(f.x * d), Math.round(f.y * d), Math.round(f.w * d), Math.round(f.h * d));
     c.fillStyle = colors.ink; c.font = `${11 * d}px system-ui, "DejaVu Sans", sans-serif`;
     for (const label of placed.labels) c.fillText(fitted(c, label.text, label.w && label.w * d), label.x * d, label.y * d);
     this.absent = hex(colors.dark ? NOTHING.dark : NOTHING.light);

@@ -6,7 +6,7 @@ export const WORDS = {
 };
 export const GREY = "#a9afb6";
 export const HATCH = "#39424d";
-export const NOTHING = { light: "#e6eaef", dark: "#242f3b" }; // measures no such thing
+export const NOTHING = { light: "#dfe4ea", dark: "#2a3643" }; // measures no such thing
 const RAMP = ["#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
