@@ -25,6 +25,7 @@ from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics
 from iolaus.north.problems import HANDLERS
 from iolaus.north.ui import routes as own_pages
+from iolaus.north.warm import Warm
 
 Pages = Sequence[ControllerRouterHandler]
 OPENAPI_PATH = "/api/v1/openapi.json"
@@ -59,17 +60,18 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             cache.append(_encode(request.app))
         return Response(cache[0], media_type=MediaType.JSON)
 
+    warm = Warm(Metrics(context), context.clock)
     return Litestar(
         route_handlers=[
             api,
             openapi,
             *health_routes(context),
-            metrics_route(Metrics(context)),
+            metrics_route(warm),
             *(own_pages(context) if pages is None else pages),
         ],
         exception_handlers=dict(HANDLERS),
         openapi_config=_openapi_config(context),
-        on_shutdown=[context.tasks.close],
+        on_shutdown=[context.tasks.close, warm.close],
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )

@@ -10,10 +10,11 @@ from litestar.response import Stream
 
 from iolaus.kernel.errors import PolicyRefused
 from iolaus.north.api.lists import principal_of
-from iolaus.north.metrics import CONTENT_TYPE, Metrics
+from iolaus.north.metrics import CONTENT_TYPE
+from iolaus.north.warm import Warm
 
 
-def metrics_route(metrics: Metrics) -> HTTPRouteHandler:
+def metrics_route(metrics: Warm) -> HTTPRouteHandler:
     @get(
         "/metrics",
         operation_id="metrics",
