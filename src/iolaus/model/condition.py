@@ -281,7 +281,7 @@ def clock_sane(sight: Sight) -> Condition:
         )
     if abs(skew) <= CLOCK_TOLERANCE_S:
         return Condition(
-            type="ClockSane", status="True", reason="InStep", message=f"{skew:+.0f} s from ours"
+            type="ClockSane", status="True", reason="InStep", message=f"{round(skew):+d} s from ours"
         )
     side = "ahead of" if skew > 0 else "behind"
     return Condition(

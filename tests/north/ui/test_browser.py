@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -44,6 +45,8 @@ SPOT = """(name) => {
   const frame = document.getElementById("over").getBoundingClientRect();
   return [frame.left + box.x + box.w / 2, frame.top + box.y + box.h / 2];
 }"""
+BOXES = """Object.fromEntries(iolausHall.state.layout.names
+  .map((name, i) => [name, iolausHall.view.placed.boxes[i]]))"""
 ROWS = """[...document.querySelectorAll("tbody tr")]
   .map((row) => [...row.cells].map((cell) => cell.textContent.trim()))"""
 CHARTS = """[...document.querySelectorAll(".chart")].map((chart) => (
@@ -356,6 +359,29 @@ def test_a_dense_screen_is_sharp(browser: Browser, server: Serving) -> None:
         ratio = opened.ask("iolausHall.view.canvas.width / iolausHall.view.canvas.clientWidth")
         assert ratio == 2
         assert cells(opened)["h1-a01-u02"]["color"] == GREEN
+        opened.check()
+
+
+def test_racks_stand_unit_by_unit_where_there_is_room(browser: Browser) -> None:
+    clock = WallClock()
+    facts = scene.build(2, clock)
+    for number, unit in ((40, "9"), (41, "9"), (42, "")):  # two of one tray, one nowhere
+        where = msgspec.structs.replace(
+            scene.target(number), labels={"hall": "h1", "row": "a", "rack": "h1-a01", "u": unit}
+        )
+        report = scene.report(number, at=clock.now(), parts=False)
+        scene.put(facts, where, report, at=clock.now())
+    with serving(facts, interval_s=LONG_S) as server, tab(browser, server.url) as opened:
+        opened.open_map()
+        boxes = opened.ask(BOXES)
+        low, high = boxes["h1-a01-u02"], boxes["h1-a01-u04"]
+        assert low["h"] == high["h"]
+        assert low["y"] == high["y"] + high["h"] + 1
+        left, right = (boxes[scene.target(number).name] for number in (40, 41))
+        assert left["y"] == right["y"]
+        assert left["x"] + left["w"] < right["x"]
+        nowhere = boxes[scene.target(42).name]
+        assert nowhere["y"] < min(box["y"] for n, box in boxes.items() if box is not nowhere)
         opened.check()
 
 

@@ -60,6 +60,10 @@ def test_layout_goes_by_hall_row_rack_and_unit_from_the_top(context: Context) ->
     assert names[-1] == "h1-a01-ps1"
     assert sorted(i for rack in racks for i in rack["cells"]) == list(range(len(layout["names"])))
     assert [metric["name"] for metric in layout["metrics"]] == list(METRICS)
+    units = dict(zip(layout["names"], layout["units"], strict=True))
+    assert units["h1-a01-u36"] == [36, 2]
+    assert units["h1-a01-sw1"] == [40, 1]
+    assert units["h1-a-cdu1"] == [0, 1]
 
 
 def test_health_has_its_word_and_silence_is_unknown(context: Context) -> None:
