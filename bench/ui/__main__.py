@@ -32,6 +32,7 @@ from iolaus.north.ui.scopes import Maps
 from iolaus.north.ui.summary import summary_chips
 
 LONG_S = 3600.0
+REST_S = 0.5  # a map that has just looked rests
 PAIR = ("power", "inlet")
 
 
@@ -97,6 +98,7 @@ def frame_bytes(hall_map: HallMap) -> int:
 def changed_frame(context: Context, hall_map: HallMap, beat: int, share: int) -> float:
     first = beat % 10 * share
     scene.breathe(context.facts, range(first, first + share), context.clock, beat=beat)
+    time.sleep(REST_S)
     began = time.perf_counter()
     fresh(hall_map)
     return (time.perf_counter() - began) * 1000
