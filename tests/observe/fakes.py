@@ -78,6 +78,7 @@ class FakeDevice:
 
     def __init__(self, address: str, clock: Clock, answer_s: float = 0.1) -> None:
         self.address, self.clock, self.answer_s = address, clock, answer_s
+        self.usual_s = answer_s
         self.error: IolausError | None = None
         self.log: list[LogEntry] = []
         self.asked: list[tuple[str, float]] = []
@@ -90,7 +91,7 @@ class FakeDevice:
         return FakeReads(self.address)
 
     def vitals(self) -> Vitals:
-        return Vitals(latency_ms=self.answer_s * 1000, in_flight=0, sessions=1)
+        return Vitals(latency_ms=self.usual_s * 1000, in_flight=0, sessions=1)
 
     async def _answer(self, what: str) -> None:
         self.asked.append((what, self.clock.monotonic()))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 from tests.observe.fakes import FakeDevice, FakePicture
 
 from iolaus.kernel.clock import JumpClock
@@ -21,7 +22,7 @@ from iolaus.kernel.errors import (
 from iolaus.loop import Loop
 from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Reach, Target
-from iolaus.observe.collect import Collector, Key, Periods
+from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.reach import judge_reach
 
 PERIODS = Periods(hot_s=10, inventory_s=100, logs_s=40, retry_s=10, retry_max_s=60)
@@ -96,6 +97,47 @@ async def test_a_dead_device_is_lost_within_two_periods_and_comes_back_by_itself
         assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
         assert [w for w, _ in house.device.asked].count("inventory") == read_before + 1
     assert [event.kind for event in house.picture.events] == ["EndpointLost", "EndpointBack"]
+
+
+async def test_a_device_that_says_nothing_is_lost_after_one_period_of_listening() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(30)
+        house.device.answer_s = 1000.0
+        await house.clock.sleep(2 * PERIODS.hot_s + 0.5)
+        status = house.picture.statuses[ADDRESS]
+        assert status.reach is Reach.UNREACHABLE
+        assert status.last_error == "nothing was heard for 10 s"
+        house.device.answer_s = 0.1
+        await house.clock.sleep(PERIODS.patience_s + 2 * PERIODS.hot_s)
+        assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
+
+
+async def test_a_tree_that_is_not_there_any_more_is_read_anew_but_not_at_every_poll() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(70)
+        house.device.error = refused(404)
+        read = [w for w, _ in house.device.asked].count("inventory")
+        await house.clock.sleep(25)
+        house.device.error = None
+        await house.clock.sleep(35)
+    assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
+    assert read < [w for w, _ in house.device.asked].count("inventory") <= read + 4
+
+
+async def test_an_inventory_whose_device_died_meanwhile_replaces_nothing() -> None:
+    house = House()
+    async with collecting(house) as collector:
+        await house.clock.sleep(30)
+        before = house.picture.reports[ADDRESS]
+        lost = replace(
+            house.picture.statuses[ADDRESS], reach=Reach.UNREACHABLE, since=house.clock.now() + 50
+        )
+        house.picture.statuses[ADDRESS] = lost
+        await collector.reconcile(Key(ADDRESS, Job.INVENTORY))
+        assert house.picture.reports[ADDRESS] is before
+    assert [event.kind for event in house.picture.events] in ([], ["EndpointBack"])
 
 
 async def test_one_dead_device_leaves_the_others_alone() -> None:
