@@ -1,0 +1,1 @@
+"""What the digital twin costs and shows: `python -m bench.twin WORD`."""
