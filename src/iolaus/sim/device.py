@@ -69,6 +69,8 @@ class Trust(Protocol):
 
     def stop(self, kind: str, path: str, names: Sequence[str]) -> None: ...
 
+    def truth(self, device: Device) -> Resource: ...
+
 
 class Socket(Protocol):
     """The device's place on the network, as the hall gives it one."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.sim.roots.chain import anchors
+from iolaus.sim.roots.references import reference_values
 from iolaus.sim.rules import parse_rules
 from iolaus.sim.server import Hall, Place
 
@@ -35,7 +38,9 @@ class Oracle:
         app.router.add_get("/devices", self._devices)
         app.router.add_get(name, self._device)
         app.router.add_get(f"{name}/truth", self._truth)
+        app.router.add_get(f"{name}/roots", self._roots)
         app.router.add_post(f"{name}/{{verb}}", self._do)
+        app.router.add_get("/trust", self._trust)
         app.router.add_get("/counters", self._counters)
         app.router.add_get("/faults", self._faults)
         app.router.add_post("/faults", self._inject)
@@ -79,6 +84,15 @@ class Oracle:
         if path is not None:
             return _json({"path": path, "resource": device.get(path)})
         return _json({"changed": {path: device.get(path) for path in device.changed()}})
+
+    async def _roots(self, request: web.Request) -> web.Response:
+        device = self._place(request).device
+        return _json({"roots": device.trust.truth(device) if device.trust is not None else {}})
+
+    async def _trust(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        seeds = sorted({str(p.device.options.seed) for p in self._hall.places.values()})
+        values = [asdict(value) for value in reference_values()]
+        return _json({"anchors": "".join(map(anchors, seeds)), "references": values})
 
     async def _do(self, request: web.Request) -> web.Response:
         place, verb = self._place(request), request.match_info["verb"]

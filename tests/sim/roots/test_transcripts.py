@@ -30,7 +30,8 @@ def test_every_curve_hash_and_version_verifies(version: str, signing: str, hashi
     found = checked(root, root.transcript(NONCE))
     assert [(b.index, b.kind, b.raw) for b in found.blocks] == [
         (1, 0, False), (2, 1, False), (3, 1, False), (4, 2, False), (5, 3, False),
-        (0x10, 7, True), (0x20, 6, True), (0x21, 6, True), (0xFD, 4, True), (0xFE, 5, True),
+        (0x10, 7, True), (0x11, 7, True), (0x20, 6, True), (0x21, 6, True),
+        (0xFD, 4, True), (0xFE, 5, True),
     ]  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_single_blocks_are_asked_one_by_one_and_signed_together(version: str) ->
 def test_index_zero_counts_the_blocks() -> None:
     root = responder(version="1.3")
     (pair,) = checked(root, root.transcript(NONCE, [0])).pairs
-    assert (pair.param1, pair.blocks) == (10, ())
+    assert (pair.param1, pair.blocks) == (11, ())
 
 
 def test_what_is_not_there_is_refused() -> None:
@@ -127,7 +128,7 @@ def test_a_digest_is_of_the_image_that_runs() -> None:
     after = blocks(checked(root, root.transcript(NONCE)))
     assert after[3] == hashlib.sha384(Image("GPU", "97.11.00.00.01").data).digest()
     assert after[0x21] == b"97.11.00.00.01"
-    assert {index for index in before if before[index] != after[index]} == {3, 0x21, 0xFD}
+    assert {index for index in before if before[index] != after[index]} == {3, 0x11, 0x21, 0xFD}
 
 
 def test_configurations_are_told_raw_where_the_root_does_so() -> None:

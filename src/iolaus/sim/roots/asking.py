@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from iolaus.sim.roots.chain import Who
 from iolaus.sim.roots.firmware import UNVERSIONED, Image, component_of, version_before
-from iolaus.sim.roots.lies import FORGED, STALE, SWAPPED, TAMPERED, Lie, Lies
+from iolaus.sim.roots.lies import FORGED, LIES, STALE, SWAPPED, TAMPERED, Lie, Lies
 
 Resource = dict[str, Any]
 Read = Callable[[str], Resource | None]
@@ -52,6 +52,11 @@ class Setting:
 
     def lying(self, kind: str) -> bool:
         return self.lie(kind) is not None
+
+    def told(self) -> list[str]:
+        """The lies that are on."""
+        return [kind for kind in LIES if self.lies.told(kind, self.path) is not None
+                and kind.startswith(self.protocol)]  # fmt: skip
 
     def signer(self) -> Who:
         """Whose keys are used: its own, unless it lies about that."""

@@ -1,7 +1,7 @@
 """What a root of trust measures: the blocks of DMTF's measurement specification (DSP0274).
 
 Block 1 is the ROM; from 2 on comes the firmware that runs, an image each; then hardware and
-firmware configuration. The security version stands at 16, version strings from 32 on, the
+firmware configuration. Security versions stand from 16 on, version strings from 32 on, the
 manifest at 0xFD and the device mode at 0xFE, where DSP0274 1.2 puts them; responders of 1.1 in
 the field already do the same. The order is ascending, as a requester sees it.
 """
@@ -17,7 +17,7 @@ from iolaus.sim.roots.algorithms import Hashing
 from iolaus.sim.roots.firmware import Image
 
 ROM, FIRMWARE, HARDWARE, CONFIGURATION, MANIFEST, MODE, VERSION, SVN = range(8)
-SVN_INDEX: Final = 0x10
+SVNS_FROM: Final = 0x10
 VERSIONS_FROM: Final = 0x20
 MANIFEST_INDEX: Final = 0xFD
 MODE_INDEX: Final = 0xFE
@@ -65,8 +65,10 @@ def measured(
     for n, kind in enumerate((HARDWARE, CONFIGURATION)):
         data = configuration(model, kind)
         blocks.append(Block(after + n, kind, data if raw else hashing.of(data), raw))
-    svn = struct.pack("<Q", min((image.svn for image in claimed), default=1))
-    blocks.append(Block(SVN_INDEX, SVN, svn, raw=True))
+    blocks += [
+        Block(SVNS_FROM + n, SVN, struct.pack("<Q", image.svn), raw=True)
+        for n, image in enumerate(claimed)
+    ]
     blocks += [
         Block(VERSIONS_FROM + n, VERSION, image.version.encode(), raw=True)
         for n, image in enumerate(claimed)

@@ -31,7 +31,7 @@ from iolaus.sim.personas.parts.trust import (
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.personas.sketch import uri
 from iolaus.sim.replies import refused
-from iolaus.sim.roots.algorithms import HASHINGS
+from iolaus.sim.roots.algorithms import HASHINGS, SHA384
 from iolaus.sim.roots.asking import Refused, Setting
 from iolaus.sim.roots.chain import Certified, Who
 from iolaus.sim.roots.keys import noise
@@ -87,6 +87,10 @@ class RootsOfTrust:
 
     def stop(self, kind: str, path: str, names: Sequence[str]) -> None:
         self.lies.stop(Lie(kind, path, tuple(names)))
+
+    def truth(self, device: Device) -> Resource:
+        """By root: who it is, who signs for it, what really runs, and what it lies about."""
+        return {path: _truth(self.at(device, path)) for path in self._plan.roots}
 
     def at(self, device: Device, path: str) -> Responder | Platform:
         """The root behind a ComponentIntegrity URI, made when it is first asked for."""
@@ -187,6 +191,22 @@ def _ask_platform(root: Platform, body: Resource) -> Callable[[], Resource]:
     asked = tpm_question(body, keys, fresh, LONGEST_NONCE)
     root.check(asked.selection)
     return lambda: {"SignedMeasurements": base64.b64encode(root.quote(asked)).decode()}
+
+
+def _truth(root: Responder | Platform) -> Resource:
+    setting = root.setting
+    running = root.running() if isinstance(root, Responder) else [root.last_boot.firmware]
+    signer = setting.signer()
+    return {
+        "serial": setting.who.serial,
+        "signs": {"device": signer.device, "forged": signer.forged},
+        "lies": setting.told(),
+        "runs": [
+            {"component": image.component, "version": image.version, "build": image.build,
+             "sha384": image.digest(SHA384).hex()}
+            for image in running
+        ],
+    }  # fmt: skip
 
 
 def _is_off(device: Device, root: Platform) -> bool:

@@ -16,6 +16,7 @@ from iolaus.sim.roots import spdm
 from iolaus.sim.roots.algorithms import HASHINGS, SIGNINGS, sign
 from iolaus.sim.roots.asking import Refused, Setting
 from iolaus.sim.roots.chain import Certified, identity
+from iolaus.sim.roots.firmware import Image
 from iolaus.sim.roots.keys import noise
 from iolaus.sim.roots.lies import BAD_SIGNATURE, DEBUG, REPLAY, WRONG_NONCE
 from iolaus.sim.roots.measure import DEBUGGED, NORMAL, Block, measured
@@ -39,10 +40,17 @@ class Responder:
     def certified(self, slot: int) -> Certified:
         return identity(self.setting.signer(), slot)
 
+    def running(self) -> list[Image]:
+        """The images that really run."""
+        return self.setting.running(self.claimed())
+
+    def claimed(self) -> list[Image]:
+        return self.setting.claimed([uri(entry) for entry in self.root.firmware])
+
     def blocks(self) -> list[Block]:
         """What is measured now."""
         root, setting = self.root, self.setting
-        claimed = setting.claimed([uri(entry) for entry in root.firmware])
+        claimed = self.claimed()
         return measured(
             root.model,
             claimed,
@@ -83,8 +91,7 @@ class Responder:
         self, blocks: list[Block], nonce: bytes, indices: Sequence[int], slot: int
     ) -> bytes:
         suite, root = self.suite, self.root
-        images = self.setting.claimed([uri(entry) for entry in root.firmware])
-        opaque = opaque_data(root.opaque, suite.minor, root.model, images)
+        opaque = opaque_data(root.opaque, suite.minor, root.model, self.claimed())
         last = len(indices) - 1
         questions = [
             Asked(index, nonce, slot, sign=n == last, raw=root.raw, context=_CONTEXT)
