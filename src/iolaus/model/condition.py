@@ -280,9 +280,8 @@ def clock_sane(sight: Sight) -> Condition:
             message="its clock has not been compared with ours",
         )
     if abs(skew) <= CLOCK_TOLERANCE_S:
-        return Condition(
-            type="ClockSane", status="True", reason="InStep", message=f"{round(skew):+d} s from ours"
-        )
+        message = f"{round(skew):+d} s from ours"
+        return Condition(type="ClockSane", status="True", reason="InStep", message=message)
     side = "ahead of" if skew > 0 else "behind"
     return Condition(
         type="ClockSane",

@@ -174,6 +174,25 @@ async def test_node_page_is_complete(
     assert lost[1] == "unknown"
 
 
+async def test_parts_that_need_a_look_come_first(
+    facts: Facts, web: httpx.AsyncClient, clock: JumpClock
+) -> None:
+    report = scene.report(20, at=clock.now(), parts=True)
+    bad = msgspec.structs.replace(report.components[5], health="Critical")
+    hot = msgspec.structs.replace(report.readings[-2], status="Warning")
+    facts.record_report(
+        msgspec.structs.replace(
+            report,
+            components=(*report.components[:5], bad, *report.components[6:]),
+            readings=(*report.readings[:-2], hot, report.readings[-1]),
+        )
+    )
+    page = await read(web, "/ui/assets/h1-a02-u06")
+    heads = [number for number, row in enumerate(page.rows) if row[0] in ("Name", "Sensor")]
+    first = [page.rows[number + 1][0] for number in heads]
+    assert first == ["GPU5", hot.name]
+
+
 async def test_a_silent_node_says_why_and_what_to_do(web: httpx.AsyncClient) -> None:
     page = await read(web, "/ui/assets/h1-a01-u24")
     assert "Health Unknown" in page.text

@@ -148,8 +148,12 @@ class Pages:
             return None
         values = {
             "asset": view,
-            "components": [v for v in picture.components if v.node == name],
-            "sensors": [v for v in picture.sensors if v.node == name],
+            "components": sorted(
+                (v for v in picture.components if v.node == name), key=lambda v: _badness(v.health)
+            ),
+            "sensors": sorted(
+                (v for v in picture.sensors if v.node == name), key=lambda v: _badness(v.status)
+            ),
             "firmware": [v for v in picture.firmware if v.node == name],
             "events": self._events(picture, name),
             "charts": self._charts(picture, name),
@@ -229,6 +233,11 @@ class Pages:
 def _column(hall_map: HallMap, metric: str, shown: Sequence[int]) -> list[Value]:
     texts, stale = hall_map.texts(metric, shown), hall_map.show(metric).stale[list(shown)].tolist()
     return [Value(text, _tone(text), old) for text, old in zip(texts, stale, strict=True)]
+
+
+def _badness(verdict: str | None) -> int:
+    """What needs a look comes first; all else stays as it was."""
+    return {"Critical": 0, "Warning": 1}.get(verdict or "", 2)
 
 
 def _tone(text: str) -> str:
