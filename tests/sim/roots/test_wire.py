@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import struct
 import warnings
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -112,7 +113,22 @@ async def test_every_spdm_root_of_every_machine_verifies(hall: Hall) -> None:
                         for m in body["SPDM"]["MeasurementSet"]["Measurements"]}  # fmt: skip
                 digests = {b.index: b.value for b in found.blocks if not b.raw}
                 assert {n: base64.b64decode(said[n]) for n in digests} == digests
+                assert (
+                    summary_of(found, body) == body["SPDM"]["MeasurementSet"]["MeasurementSummary"]
+                )
     assert versions == {1, 2, 3}
+
+
+def summary_of(found: Transcript, body: Any) -> str:
+    """The hash over all measurement blocks as they stood in the record."""
+    record = b"".join(
+        struct.pack("<BBHBH", b.index, 1, 3 + len(b.value), b.kind | b.raw << 7, len(b.value))
+        + b.value
+        for b in found.blocks
+    )
+    name = body["SPDM"]["MeasurementSet"]["MeasurementSummaryHashAlgorithm"]
+    digest = hashlib.new(f"sha{name[-3:]}", record)
+    return base64.b64encode(digest.digest()).decode()
 
 
 async def test_slots_and_indices_are_honoured(hall: Hall) -> None:
