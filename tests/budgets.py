@@ -41,7 +41,7 @@ def main() -> int:
         for p, name, at, n in found
         if n > FUNCTION_CAP
     ]
-    count = len(re.findall(r"^\s*(?:async )?def test_", tests, re.M))
+    count = len(re.findall(r"^\s*(?:async )?def test_", tests, re.MULTILINE))
     mocks = len(re.findall(r"\bMagicMock|\bAsyncMock|\bmock\.patch|\bMock\(", tests)) / max(
         1, count
     )
