@@ -17,7 +17,7 @@ from iolaus.sim.building.bms import Bms
 from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.lives import LivePlant
-from iolaus.sim.building.mqtt_link import BmsLink
+from iolaus.sim.building.mqtt_link import MqttLink
 from tests.sim.building.contract import Contract
 from tests.sim.building.hand_clock import HandClock
 from tests.sim.building.test_bms import OTHER, OURS, payload, point
@@ -48,8 +48,8 @@ def bms(plant: LivePlant, clock: HandClock, faults: Faults) -> Bms:
 @pytest.fixture
 async def link(
     bms: Bms, broker: Broker, clock: HandClock, faults: Faults
-) -> AsyncIterator[BmsLink]:
-    found = BmsLink(bms, broker, clock=clock, faults=faults)
+) -> AsyncIterator[MqttLink]:
+    found = MqttLink(bms, broker, clock=clock, faults=faults)
     task = asyncio.create_task(found.run())
     try:
         async with asyncio.timeout(20):
@@ -93,7 +93,7 @@ class Heard:
 
 
 async def test_metadata_first_and_retained(
-    link: BmsLink, bms: Bms, broker: Broker, clock: HandClock, shared: Path
+    link: MqttLink, bms: Bms, broker: Broker, clock: HandClock, shared: Path
 ) -> None:
     contract = Contract(shared / "dsx" / "bms.yaml")
     topics = {p.metadata_topic for p in bms.points}
@@ -113,7 +113,7 @@ async def test_metadata_first_and_retained(
 
 
 async def test_isolation_through_the_broker(
-    link: BmsLink, bms: Bms, broker: Broker, clock: HandClock
+    link: MqttLink, bms: Bms, broker: Broker, clock: HandClock
 ) -> None:
     status = point(bms, RACK, "RackElectricalIsolationStatus").value_topic
     response = point(bms, RACK, "GenericPoint", tag="electrical-isolation-response").value_topic
@@ -127,7 +127,7 @@ async def test_isolation_through_the_broker(
 
 
 async def test_nobody_publishes_in_another_namespace(
-    link: BmsLink, bms: Bms, plant: LivePlant, broker: Broker, clock: HandClock
+    link: MqttLink, bms: Bms, plant: LivePlant, broker: Broker, clock: HandClock
 ) -> None:
     request = point(bms, RACK, "RackElectricalIsolationRequest", "IOLAUS").value_topic
     async with client(broker, "viewer") as mqtt:
@@ -143,7 +143,7 @@ async def test_nobody_publishes_in_another_namespace(
 
 
 async def test_broker_restart_is_survived_and_retained(
-    link: BmsLink, bms: Bms, broker: Broker, clock: HandClock
+    link: MqttLink, bms: Bms, broker: Broker, clock: HandClock
 ) -> None:
     port = broker.port
     await broker.restart()
@@ -160,7 +160,7 @@ async def test_broker_restart_is_survived_and_retained(
 
 
 async def test_lost_link_is_silence_and_then_everything_again(
-    link: BmsLink, bms: Bms, broker: Broker, clock: HandClock, faults: Faults
+    link: MqttLink, bms: Bms, broker: Broker, clock: HandClock, faults: Faults
 ) -> None:
     faults.arm("link-loss", thing="bms", what="mqtt")
     await clock.advance(5.0)

@@ -83,6 +83,8 @@ class _Asked:
 
 
 class Bms:
+    user: Final = "bms"
+
     def __init__(
         self,
         floor: Floor,
@@ -114,9 +116,14 @@ class Bms:
             data = msgspec.json.encode(point.metadata)
             yield Message(topic=point.metadata_topic, payload=data, qos=1, retain=True)
 
-    def forget_told(self) -> None:
-        """After a new connection everything is said again."""
+    @property
+    def filters(self) -> Sequence[str]:
+        return [f"BMS/v1/{integration.name}/Value/#" for integration in self.integrations]
+
+    def first(self) -> Iterator[Message]:
+        """After a new connection: metadata first; then everything is said again."""
         self._told.clear()
+        return self.metadata()
 
     def due(self) -> Iterator[Message]:
         """What is to be said now. Standing requests are judged first."""

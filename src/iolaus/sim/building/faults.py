@@ -17,7 +17,7 @@ from typing import Final
 from iolaus.kernel.errors import OperatorMust
 
 CATALOGUE: Final[Mapping[str, str]] = {
-    "link-loss": "no answer and no message any more; `what` is modbus, mqtt, snmp or grid",
+    "link-loss": "no answer and no message any more; `what` is modbus, mqtt or snmp",
     "stale-values": "values stay as they were, with fresh time stamps",
     "bad-quality": "values are published with a quality that is not good",
     "no-value": "values are published as null, with bad quality",

@@ -1,21 +1,21 @@
-"""The building system's connection to the broker: it comes back by itself.
+"""A party's connection to the broker: it comes back by itself.
 
-After every connection metadata goes out first and retained, then requests are listened to, then
-values are published turn by turn. A link that is lost, by the broker's end or by a fault, is tried
-again after a while; nothing is queued meanwhile, as a value that is late is wrong.
+After every connection goes out what is to be said first (metadata), then the party is listened
+to, then it says what is due, turn by turn. A link that is lost, by the broker's end or by a fault,
+is tried again after a while; nothing is queued meanwhile, as a value that is late is wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
 import aiomqtt
 
 from iolaus.kernel.clock import Clock
-from iolaus.sim.building.bms import Bms, Message
+from iolaus.sim.building.bms import Message
 from iolaus.sim.building.broker import HOST, Broker
 from iolaus.sim.building.faults import Faults
 
@@ -23,17 +23,33 @@ TURN_S, RETRY_S = 1.0, 1.0
 TOGETHER: Final = 64
 
 
-class BmsLink:
+class Party(Protocol):
+    """Who speaks: the building system, the grid. `user` is its account; `filters` what it hears."""
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def filters(self) -> Sequence[str]: ...
+
+    def first(self) -> Iterable[Message]: ...
+
+    def due(self) -> Iterable[Message]: ...
+
+    def heard(self, topic: str, payload: bytes) -> Iterable[Message]: ...
+
+
+class MqttLink:
     """`turns` counts finished rounds of publishing, `connections` how often it connected."""
 
-    def __init__(self, bms: Bms, broker: Broker, *, clock: Clock, faults: Faults) -> None:
-        self._bms, self._broker = bms, broker
+    def __init__(self, party: Party, broker: Broker, *, clock: Clock, faults: Faults) -> None:
+        self._party, self._broker = party, broker
         self._clock, self._faults = clock, faults
         self.turns = self.connections = 0
         self.published = asyncio.Event()
 
     def lost(self) -> bool:
-        return self._faults.strikes("link-loss", "bms", "mqtt")
+        return self._faults.strikes("link-loss", self._party.user, "mqtt")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -44,16 +60,15 @@ class BmsLink:
             await self._clock.sleep(RETRY_S)
 
     async def _connected(self) -> None:
-        account = self._broker.accounts["bms"]
+        account = self._broker.accounts[self._party.user]
         async with aiomqtt.Client(
             HOST, self._broker.port, username=account.user, password=account.password,
-            identifier="bms", keepalive=30, max_concurrent_outgoing_calls=1000,
+            identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
         ) as client:  # fmt: skip
             self.connections += 1
-            self._bms.forget_told()
-            await _publish(client, self._bms.metadata())
-            for integration in self._bms.integrations:
-                await client.subscribe(f"BMS/v1/{integration.name}/Value/#", qos=1)
+            await _publish(client, self._party.first())
+            for topics in self._party.filters:
+                await client.subscribe(topics, qos=2)
             listening = asyncio.create_task(self._listen(client))
             try:
                 await self._talk(client, listening)
@@ -63,7 +78,7 @@ class BmsLink:
 
     async def _talk(self, client: aiomqtt.Client, listening: asyncio.Task[None]) -> None:
         while not self.lost() and not listening.done():
-            await _publish(client, self._bms.due())
+            await _publish(client, self._party.due())
             self.turns += 1
             self.published.set()
             await self._clock.sleep(TURN_S)
@@ -72,7 +87,7 @@ class BmsLink:
         async for message in client.messages:
             payload = message.payload
             if isinstance(payload, bytes) and not self.lost():
-                await _publish(client, self._bms.heard(str(message.topic), payload))
+                await _publish(client, self._party.heard(str(message.topic), payload))
 
 
 async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> None:
