@@ -65,6 +65,8 @@ def test_the_published_rows_are_what_was_measured(rows: list[Row]) -> None:
     lines = PEERS.read_text(encoding="utf-8").splitlines()
     published = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     for row in rows:
+        if "failed" in cells(row):  # the peer gave up on a busy machine: nothing was measured
+            continue
         assert cells(row) in published, row.name
 
 

@@ -18,7 +18,14 @@ from iolaus.drivers.lane import Lanes, redfish_conversations
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import WallClock
-from iolaus.kernel.errors import DeviceLied, DeviceSilent, OperatorMust, Unverified
+from iolaus.kernel.errors import (
+    DeviceLied,
+    DeviceRefused,
+    DeviceSilent,
+    OperatorMust,
+    Unverified,
+)
+from iolaus.model.asset import Report
 from iolaus.model.endpoint import EndpointStatus, Reach, Target
 from iolaus.north.dto import inspect_view
 from iolaus.observe.capture import Captured, capture
@@ -45,6 +52,8 @@ async def inspect(approach: Approach) -> dict[str, Any]:
         driver = await device.driver()
         report = await driver.inventory(device.at(Priority.INVENTORY))
         vitals = device.vitals()
+    if report.partial and not report.assets:
+        raise nothing_read(report)
     status = EndpointStatus(
         address=target.address,
         reach=Reach.REACHABLE,
@@ -120,4 +129,19 @@ def _must_answer(target: Target, found: ProbeResult) -> None:
     if isinstance(error, DeviceSilent | DeviceLied | OperatorMust):
         raise error
     if error is not None and found.reach is Reach.UNSUPPORTED:
+        error.next_step = error.next_step or (
+            "check the address and the port: something answers there, but no Redfish service."
+        )
         raise error
+
+
+def nothing_read(report: Report) -> DeviceRefused:
+    """Its root answers, and nothing behind it does."""
+    uri, why = next(iter(report.partial.items()))
+    return DeviceRefused(
+        f"nothing could be read: {uri}: {why}",
+        operation="inspect",
+        subject=report.endpoint,
+        code="NothingRead",
+        next_step="try again in a minute; if it stays so, reset the management controller.",
+    )

@@ -52,7 +52,7 @@ async def link(
     found = MqttLink(bms, broker, clock=clock, faults=faults)
     task = asyncio.create_task(found.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(80):
             await found.published.wait()
         yield found
     finally:
@@ -78,7 +78,7 @@ class Heard:
         self.retained: set[str] = set()
 
     async def until(self, fits: Callable[[dict[str, Any]], bool], *, step_s: float = 0.0) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(80):
             while not fits(self.last):
                 await self._clock.advance(step_s)
                 with contextlib.suppress(TimeoutError):
