@@ -87,7 +87,7 @@ def _ticks(scale: Scale) -> list[float]:
     size = 10.0 ** np.floor(np.log10(rough))
     step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough)
     first = np.ceil(scale.low / step) * step
-    return [float(v) for v in np.arange(first, scale.high + step * 1e-6, step)]
+    return [float(v) + 0.0 for v in np.arange(first, scale.high + step * 1e-6, step)]
 
 
 def _grid(axis: Axis, scale: Scale, *, upright: bool) -> list[str]:
@@ -102,7 +102,7 @@ def _grid(axis: Axis, scale: Scale, *, upright: bool) -> list[str]:
         anchor = "middle" if upright else "end"
         rows.append(
             f'<text x="{place[0]:.1f}" y="{place[1]:.1f}" text-anchor="{anchor}" fill="#57606a">'
-            f"{value:.6g}</text>"
+            f"{round(value, 9) + 0.0:.6g}</text>"
         )
     where = (
         f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"'

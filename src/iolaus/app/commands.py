@@ -245,6 +245,9 @@ def sim_hall(
         Path | None, typer.Option("--hosts-out", help="Write a hosts file for discover -f.")
     ] = None,
     faults: Annotated[Path | None, typer.Option("--faults", help="Fault rules (YAML).")] = None,
+    building: Annotated[
+        bool, typer.Option("--building", help="Modbus, MQTT, grid and SNMP beside the devices.")
+    ] = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Simulate a hall: one 127.x.y.z address a device, HTTPS, sessions, power, heat.
@@ -255,7 +258,7 @@ def sim_hall(
     from iolaus.sim.command import ServeOptions as SimServeOptions
     from iolaus.sim.hall_command import HallOptions, serve_hall
 
-    options = HallOptions(nodes=nodes, password_file=password_file)
+    options = HallOptions(nodes=nodes, password_file=password_file, building=building)
     listening = SimServeOptions(
         port=port,
         tls=not http,

@@ -14,9 +14,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
 import yaml
@@ -33,6 +34,19 @@ from iolaus.sim.tree import TemplateTree
 DEFAULT_PORT = 8443
 _PARENT = os.getppid()
 Ready = Callable[[Mapping[str, Any]], None]
+
+
+class Beside(Protocol):
+    """What is served beside the devices: `told` goes into the ready line, `asked` answers the
+    oracle."""
+
+    def told(self) -> Mapping[str, Any]: ...
+
+    async def asked(self, verb: str, body: Mapping[str, Any]) -> Any: ...
+
+
+Companion = Callable[[Sequence[Device]], AbstractAsyncContextManager[Beside]]
+"""Starts it once the devices have their addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +102,15 @@ def serve_replay(
 
 
 def serve_devices(
-    devices: Sequence[Device], *, serve: ServeOptions | None = None, ready: Ready = print_ready
+    devices: Sequence[Device],
+    *,
+    serve: ServeOptions | None = None,
+    ready: Ready = print_ready,
+    companions: Mapping[str, Companion] | None = None,
 ) -> int:
     """Serve devices until SIGINT or SIGTERM; the exit code. Blocks; runs its own event loop."""
     try:
-        uvloop.run(run(devices, serve=serve or ServeOptions(), ready=ready))
+        uvloop.run(run(devices, serve=serve or ServeOptions(), ready=ready, companions=companions))
     except IolausError as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -107,8 +125,10 @@ async def run(
     ready: Ready,
     stop: asyncio.Event | None = None,
     signals: bool = True,
+    companions: Mapping[str, Companion] | None = None,
 ) -> None:
-    """Serve until `stop` is set or, with `signals`, one comes. Raises `OperatorMust`."""
+    """Serve until `stop` is set or, with `signals`, one comes. `companions`, by name, are served
+    beside the devices. Raises `OperatorMust`."""
     stop = stop or asyncio.Event()
     watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
     if signals:
@@ -119,11 +139,18 @@ async def run(
     oracle = Oracle(hall) if serve.oracle else None
     try:
         await hall.start()
-        if oracle is not None:
-            await oracle.start()
-        hall.inject(*rules)
-        ready(_ready_line(hall, oracle, serve.hosts_out))
-        await stop.wait()
+        async with AsyncExitStack() as stack:
+            beside = {
+                name: await stack.enter_async_context(start(hall.devices))
+                for name, start in (companions or {}).items()
+            }
+            if oracle is not None:
+                oracle.beside = beside
+                await oracle.start()
+            hall.inject(*rules)
+            told = {name: each.told() for name, each in beside.items()}
+            ready({**_ready_line(hall, oracle, serve.hosts_out), **told})
+            await stop.wait()
     finally:
         if watching is not None:
             watching.cancel()

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iolaus.kernel.errors import IolausError
-from iolaus.sim.command import Ready, ServeOptions, print_ready, read_password, serve_devices
+from iolaus.sim.command import (
+    Companion,
+    Ready,
+    ServeOptions,
+    print_ready,
+    read_password,
+    serve_devices,
+)
 from iolaus.sim.device import Device
 from iolaus.sim.hall import build_hall
 from iolaus.sim.hall_site import Site, load_site
@@ -18,11 +25,12 @@ from iolaus.sim.hall_sizes import default_site
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HallOptions:
     """`nodes` grows the default hall, or stops a site's hall after so many nodes. `user` and
-    `password_file` overrule the site file's credentials."""
+    `password_file` overrule the site file's credentials. `building` adds the building side."""
 
     nodes: int | None = None
     user: str | None = None
     password_file: Path | None = None
+    building: bool = False
 
 
 def hall_devices(site: Site, options: HallOptions, *, beside: Path | None = None) -> list[Device]:
@@ -47,7 +55,17 @@ def serve_hall(
     except IolausError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    return serve_devices(devices, serve=serve, ready=ready)
+    companions = {"building": _building(site.seed)} if options.building else {}
+    return serve_devices(devices, serve=serve, ready=ready, companions=companions)
+
+
+def _building(seed: int) -> Companion:
+    from iolaus.sim.building.serve import (  # heavy: only where it is asked for
+        BuildingOptions,
+        serve_building,
+    )
+
+    return lambda devices: serve_building(devices, options=BuildingOptions(seed=seed))
 
 
 def _accounts(site: Site, options: HallOptions, beside: Path | None) -> Mapping[str, str]:

@@ -8,9 +8,9 @@ revived, events pushed. Nothing a management client uses; docs/simulator.md list
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -25,11 +25,18 @@ _HOW = ("refuse", "silence")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Asked(Protocol):
+    """What is served beside the devices and answers for itself."""
+
+    async def asked(self, verb: str, body: Mapping[str, Any]) -> Any: ...
+
+
 class Oracle:
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
         self.token = secrets.token_urlsafe(24)
         self.url = ""
+        self.beside: Mapping[str, Asked] = {}
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -41,6 +48,7 @@ class Oracle:
         app.router.add_get(f"{name}/roots", self._roots)
         app.router.add_post(f"{name}/{{verb}}", self._do)
         app.router.add_get("/trust", self._trust)
+        app.router.add_post("/beside/{name}/{verb}", self._beside)
         app.router.add_get("/counters", self._counters)
         app.router.add_get("/faults", self._faults)
         app.router.add_post("/faults", self._inject)
@@ -102,6 +110,11 @@ class Oracle:
         _VERBS[verb](place, body)
         await place.settled()
         return _json(_summary(place))
+
+    async def _beside(self, request: web.Request) -> web.Response:
+        found = self.beside[request.match_info["name"]]
+        body = msgspec.json.decode(await request.read() or b"{}", type=dict[str, Any])
+        return _json(await found.asked(request.match_info["verb"], body))
 
     async def _counters(self, request: web.Request) -> web.Response:  # noqa: ARG002
         counters = [place.device.counters for place in self._hall.places.values()]

@@ -17,7 +17,7 @@ from iolaus.sim.building.bms import Bms
 from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.lives import LivePlant
-from iolaus.sim.building.mqtt_link import MqttLink
+from iolaus.sim.building.mqtt_link import MqttLink, end
 from tests.sim.building.contract import Contract
 from tests.sim.building.hand_clock import HandClock
 from tests.sim.building.test_bms import OTHER, OURS, payload, point
@@ -56,8 +56,7 @@ async def link(
             await found.published.wait()
         yield found
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 @contextlib.asynccontextmanager

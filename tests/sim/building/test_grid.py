@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, KeySet
 from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.grid import Grid, Target, stamp
-from iolaus.sim.building.mqtt_link import MqttLink
+from iolaus.sim.building.mqtt_link import MqttLink, end
 from tests.sim.building.contract import Contract
 from tests.sim.building.hand_clock import HandClock
 
@@ -216,8 +216,7 @@ async def linked(
             await link.published.wait()
         yield link
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def test_targets_out_and_reports_in_through_the_broker(

@@ -91,9 +91,9 @@ class Broker:
     def _write(self, port: int) -> None:
         users = "\n".join(_user(account) for account in self.accounts.values())
         store = json.dumps(str(self._folder / "store"))
-        _private(self._folder / "nats.conf", CONFIG.format(store=store, port=port, users=users))
+        private(self._folder / "nats.conf", CONFIG.format(store=store, port=port, users=users))
         passwords = {user: account.password for user, account in self.accounts.items()}
-        _private(self.credentials, json.dumps(passwords))
+        private(self.credentials, json.dumps(passwords))
 
     async def _launch(self, said: list[str]) -> bool:
         self._process = await asyncio.create_subprocess_exec(
@@ -167,7 +167,8 @@ def _subject(topic: str) -> str:
     return topic.replace("/", ".").replace("+", "*").replace("#", ">")
 
 
-def _private(file: Path, text: str) -> None:
+def private(file: Path, text: str) -> None:
+    """A file that only this user can read."""
     file.touch(mode=0o600)
     file.write_text(text)
 

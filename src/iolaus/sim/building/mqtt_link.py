@@ -8,7 +8,6 @@ is tried again after a while; nothing is queued meanwhile, as a value that is la
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -20,7 +19,7 @@ from iolaus.sim.building.broker import HOST, Broker
 from iolaus.sim.building.faults import Faults
 
 TURN_S, RETRY_S = 1.0, 1.0
-TOGETHER: Final = 64
+TOGETHER: Final = 10
 
 
 class Party(Protocol):
@@ -40,13 +39,19 @@ class Party(Protocol):
 
 
 class MqttLink:
-    """`turns` counts finished rounds of publishing, `connections` how often it connected."""
+    """`turns` counts finished rounds of publishing, `connections` how often it connected;
+    `trouble` is why it last had to come back."""
 
     def __init__(self, party: Party, broker: Broker, *, clock: Clock, faults: Faults) -> None:
         self._party, self._broker = party, broker
         self._clock, self._faults = clock, faults
         self.turns = self.connections = 0
         self.published = asyncio.Event()
+        self.trouble = ""
+
+    @property
+    def user(self) -> str:
+        return self._party.user
 
     def lost(self) -> bool:
         return self._faults.strikes("link-loss", self._party.user, "mqtt")
@@ -55,8 +60,10 @@ class MqttLink:
         """Until cancelled."""
         while True:
             if not self.lost():
-                with contextlib.suppress(aiomqtt.MqttError):
+                try:
                     await self._connected()
+                except aiomqtt.MqttError as error:
+                    self.trouble = str(error)
             await self._clock.sleep(RETRY_S)
 
     async def _connected(self) -> None:
@@ -73,8 +80,7 @@ class MqttLink:
             try:
                 await self._talk(client, listening)
             finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                await end(listening)
 
     async def _talk(self, client: aiomqtt.Client, listening: asyncio.Task[None]) -> None:
         while not self.lost() and not listening.done():
@@ -88,6 +94,14 @@ class MqttLink:
             payload = message.payload
             if isinstance(payload, bytes) and not self.lost():
                 await _publish(client, self._party.heard(str(message.topic), payload))
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel until it is over: waiting with a time limit may swallow a cancellation that comes
+    together with the result (Python before 3.12)."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.05)
 
 
 async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> None:
