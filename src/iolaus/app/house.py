@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import resource
 import secrets
 import signal
@@ -24,13 +23,14 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import uvicorn
 
 from iolaus import __version__
 from iolaus.app.discovering import Discoverer
+from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
@@ -64,9 +64,6 @@ PACE: Mapping[Job, Bounds] = {
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
 }
 """Who yields first when there is more to do than can be done; the rest is small or waits."""
-YOUNG: Final = (20_000, 20, 50)
-"""Objects between two collections of garbage: Python's 700 would look through a fleet's facts for
-a tenth of the time, and little of what is made here ever stands in a circle."""
 
 
 class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +216,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
     Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
     clock = WallClock()
     raise_file_limit()
-    gc.set_threshold(*YOUNG)
+    save_memory()
     state = open_state(options.state_dir, clock=clock, database=options.database)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)

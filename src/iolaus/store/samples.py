@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -37,4 +38,5 @@ def samples_of(readings: Iterable[Reading], uids: Mapping[str, str]) -> list[Sam
 
 def series_name(reading: Reading) -> str:
     """A sensor's series is named by its component, if it has one, and its own name."""
-    return f"{reading.component}/{reading.name}" if reading.component else reading.name
+    named = f"{reading.component}/{reading.name}" if reading.component else reading.name
+    return sys.intern(named)

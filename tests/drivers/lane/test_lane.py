@@ -256,7 +256,7 @@ async def test_kept_for_as_long_as_asked_then_revalidated(device: FakeDevice) ->
     device.tags[SYSTEM] = '"7"'
     reads = lane.at(TELEMETRY)
     first = await reads.get(SYSTEM, fresh_s=10.0)
-    assert await reads.get(SYSTEM, fresh_s=10.0) is first
+    assert await reads.get(SYSTEM, fresh_s=10.0) == first
     await device.clock.sleep(11.0)
     again = await reads.get(SYSTEM, fresh_s=10.0)
     assert device.etags == [None, '"7"']

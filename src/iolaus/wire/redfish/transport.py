@@ -141,8 +141,10 @@ class _Shared:
 
 
 async def _carry(multi: Multi, request: Request, trust: Trust, *, fresh: bool) -> Response:
+    """A stream has a connection of its own: the one that carried large answers has large buffers,
+    and is wanted again."""
     if request.stream:
-        return await Flow(multi).run(request, trust, fresh=fresh)
+        return await Flow(multi).run(request, trust, fresh=True)
     return await multi.run(request, trust, fresh=fresh)
 
 
