@@ -18,7 +18,7 @@ from iolaus.sim.http import JSON, Reply, Request
 from iolaus.sim.replies import error_body, message
 from iolaus.sim.roots.lies import LIES
 from iolaus.sim.rules import Rule, Select
-from iolaus.sim.tree import Page, canonical, decode
+from iolaus.sim.tree import Page, Resource, canonical, decode
 
 _STANDING = frozenset(
     {"clock", "subscriptions_vanish", "bad_events", "sessions_leak", "session_limit", *LIES}
@@ -206,7 +206,14 @@ class Faults:
         elif rule.lie == "expand_drops" and "$expand" not in request.query:
             return
         elif reply.status == 200 and _is_json(reply):
-            reply.body = lies.encode(lies.bend(rule.lie, decode(reply.body), rule.names))
+            found = decode(reply.body)
+            if not _is_of(found, rule.only):
+                return
+            if rule.lie == "frozen":
+                page = armed.snapshots.setdefault(canonical(request.path), Page(reply.body))
+                reply.body = page.body
+            else:
+                reply.body = lies.encode(lies.bend(rule.lie, found, rule.names))
 
     def _stale(self, armed: Armed, request: Request, reply: Reply) -> None:
         if request.method != "GET" or reply.status not in (200, 304):
@@ -257,8 +264,10 @@ def _replace(rule: Rule, reply: Reply) -> None:
     elif rule.raw:
         _raw(rule, reply)
     elif reply.status == 200 and _is_json(reply):
-        found = merged(decode(reply.body), rule.merge or {})
-        reply.body = lies.encode(lies.patched(found, rule.patch or []))
+        found = decode(reply.body)
+        if _is_of(found, rule.only):
+            found = merged(found, rule.merge or {})
+            reply.body = lies.encode(lies.patched(found, rule.patch or []))
 
 
 def _raw(rule: Rule, reply: Reply) -> None:
@@ -275,6 +284,12 @@ def _raw(rule: Rule, reply: Reply) -> None:
         reply.body = b'{"Name":"\xff\xfe\xc3\x28","Members":[]}'
     else:
         reply.body = b"" if rule.raw == "empty" else b"[]"
+
+
+def _is_of(resource: Resource, kind: str) -> bool:
+    """Whether a resource is of this type; "" is every type."""
+    said = resource.get("@odata.type")
+    return not kind or (isinstance(said, str) and said.startswith(f"#{kind}."))
 
 
 def _is_json(reply: Reply) -> bool:

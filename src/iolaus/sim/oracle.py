@@ -7,15 +7,19 @@ revived, events pushed. Nothing a management client uses; docs/simulator.md list
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.sim.catalogue.entry import Asked
+from iolaus.sim.catalogue.strike import Order, Striking
+from iolaus.sim.catalogue.truth import device_truth, hall_truth
 from iolaus.sim.roots.chain import anchors
 from iolaus.sim.roots.references import reference_values
 from iolaus.sim.rules import parse_rules
@@ -25,19 +29,22 @@ _HOW = ("refuse", "silence")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Asked(Protocol):
-    """What is served beside the devices and answers for itself."""
-
-    async def asked(self, verb: str, body: Mapping[str, Any]) -> Any: ...
-
-
 class Oracle:
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
         self.token = secrets.token_urlsafe(24)
         self.url = ""
-        self.beside: Mapping[str, Asked] = {}
+        self.striking = Striking(hall)
         self._runner: web.AppRunner | None = None
+
+    @property
+    def beside(self) -> Mapping[str, Asked]:
+        """What is served beside the devices, by name."""
+        return self.striking.beside
+
+    @beside.setter
+    def beside(self, found: Mapping[str, Asked]) -> None:
+        self.striking.beside = found
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=4 << 20)
@@ -53,6 +60,9 @@ class Oracle:
         app.router.add_get("/faults", self._faults)
         app.router.add_post("/faults", self._inject)
         app.router.add_delete("/faults", self._clear)
+        app.router.add_delete("/faults/{id}", self._clear)
+        app.router.add_get("/truth", self._all_truth)
+        app.router.add_get("/truth/{name}", self._one_truth)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=0.5
         )
@@ -63,6 +73,7 @@ class Oracle:
         self.url = f"http://{host}:{port}"
 
     async def stop(self) -> None:
+        self.striking.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -74,8 +85,10 @@ class Oracle:
         try:
             return await handler(request)
         except OperatorMust as error:
-            return _json({"error": str(error)}, status=400)
-        except (ValueError, TypeError, KeyError) as error:
+            words = ("message", "operation", "subject", "code", "next_step")
+            told = {word: getattr(error, word) for word in words}
+            return _json({"error": str(error), **told}, status=400)
+        except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
             return _json({"error": f"not understood: {error!r}"}, status=400)
 
     async def _devices(self, request: web.Request) -> web.Response:  # noqa: ARG002
@@ -130,10 +143,15 @@ class Oracle:
         )
 
     async def _faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        return _json({"faults": [msgspec.to_builtins(rule) for rule in self._hall.rules]})
+        rules = [msgspec.to_builtins(rule) for rule in self._hall.rules]
+        return _json({"faults": rules, "on": self.striking.on()})
 
     async def _inject(self, request: web.Request) -> web.Response:
+        """A fault of the catalogue (`fault`), or plain rules."""
         data = msgspec.json.decode(await request.read())
+        if isinstance(data, dict) and "fault" in data:
+            struck = await self.striking.strike(msgspec.convert(data, Order))
+            return _json(struck.told())
         rules = parse_rules(data if isinstance(data, list) else [data], source="oracle")
         concerned = self._hall.inject(*rules)
         for place in self._hall.places.values():
@@ -141,8 +159,25 @@ class Oracle:
         return _json({"rules": len(rules), "devices": concerned})
 
     async def _clear(self, request: web.Request) -> web.Response:
-        self._hall.clear(request.query.get("id"))
-        return _json({"faults": len(self._hall.rules)})
+        """Those of this id or name, or all, of the catalogue and of plain rules."""
+        word = request.match_info.get("id") or request.query.get("id")
+        mended = await self.striking.mend(word)
+        self._hall.clear(word)
+        for place in self._hall.places.values():
+            await place.settled()
+        gone = [struck.told() for struck in mended]
+        return _json({"faults": len(self._hall.rules), "mended": gone})
+
+    async def _all_truth(self, request: web.Request) -> web.Response:
+        """Over all devices, and what those beside them say of themselves."""
+        found = hall_truth(iter(self._hall.devices))
+        for name, asked in self.beside.items():
+            with contextlib.suppress(ValueError, KeyError):
+                found[name] = await asked.asked("truth", dict(request.query))
+        return _json(found)
+
+    async def _one_truth(self, request: web.Request) -> web.Response:
+        return _json(device_truth(self._place(request).device))
 
     def _place(self, request: web.Request) -> Place:
         name = request.match_info["name"]

@@ -23,13 +23,15 @@ MOST_WAITING = 256
 
 
 class Pusher:
-    """`failed(path)` is called when a subscription's destination took nothing."""
+    """`failed(path)` is called when a subscription's destination took nothing. `lost`: a fault
+    loses every event on its way."""
 
     def __init__(self, failed: Callable[[str], None]) -> None:
         self._failed = failed
         self._rows: dict[str, deque[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.delivered = self.undelivered = 0
+        self.lost = False
 
     def send(self, path: str, destination: str, body: bytes) -> None:
         row = self._rows.setdefault(path, deque(maxlen=MOST_WAITING))
@@ -54,7 +56,7 @@ class Pusher:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT_S)) as session:
             while row:
                 body = row.popleft()
-                if await _deliver(session, destination, body):
+                if not self.lost and await _deliver(session, destination, body):
                     self.delivered += 1
                     continue
                 self.undelivered += 1

@@ -29,7 +29,7 @@ Lie = Literal[
     "", "accept_without_effect", "stale_reads", "drop_without_if_match", "weak_etag", "empty_etag",
     "gzip_etag", "nan", "negative", "zero", "swapped_status", "null_members", "object_for_list",
     "expand_drops", "missing", "trailing_blanks", "clock", "subscriptions_vanish", "bad_events",
-    "sessions_leak", "session_limit",
+    "sessions_leak", "session_limit", "frozen",
     "spdm_replay", "spdm_wrong_nonce", "spdm_bad_signature", "spdm_forged_root",
     "spdm_swapped_identity", "spdm_stale_firmware", "spdm_tampered", "spdm_debug_mode",
     "tpm_replay", "tpm_wrong_nonce", "tpm_bad_signature", "tpm_forged_root",
@@ -54,12 +54,14 @@ class Select(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`times` bounds how often it strikes on each device; 0 is without end."""
+    """`times` bounds how often it strikes on each device; 0 is without end. `only` bends resources
+    of this type alone ("Sensor")."""
 
     effect: Effect
     select: Select = Select()
     id: str = ""
     times: int = 0
+    only: str = ""
     # latency
     seconds: float = 0.0
     sigma: float = 0.0

@@ -61,6 +61,15 @@ class Place:
     def down(self, how: str) -> None:
         self._want(how)
 
+    def move(self, host: str) -> None:
+        """Answer at another address from now on, and no more at the old one."""
+        device = self.device
+        device.address = device.address.replace(device.host, host, 1)
+        device.host = host
+        self.reissue()
+        self._want("refuse")
+        self._want("up")
+
     def reissue(self) -> None:
         """Show a new certificate that fits the device's clock."""
         if self._authority is not None and self._tls is not None:
