@@ -61,7 +61,7 @@ def ours(hall: Running, latency_ms: float, *, hold_s: float) -> list[dict[str, A
     """Iolaus reads every device of the hall, and then holds it."""
     task: dict[str, Any] = {"hosts": str(hall.hosts), "password": hall.password}
     if hold_s:
-        task |= {"whole": True, "hold_s": hold_s}
+        task["hold_s"] = hold_s
     rows, before = [], hall.counts()
     with subprocess.Popen(
         [sys.executable, "-m", "bench.fleet.house"],

@@ -121,6 +121,43 @@ async def test_a_refused_stream_is_left_alone_for_long() -> None:
     assert await follower(house, StreamDevice(refused)).reconcile(KEY) == 900
 
 
+class EndlessDevice:
+    """A stream that says nothing and does not end."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def events(self, last_event_id: str | None) -> AsyncGenerator[DeviceEvent, None]:
+        self.opened.set()
+        await asyncio.Event().wait()
+        yield told(1)
+
+
+async def test_streams_beyond_the_most_wait_until_there_is_room() -> None:
+    house, device = House("events.sse"), EndlessDevice()
+    other = "https://10.0.0.2"
+    house.picture.targets[other] = Target(address=other)
+    house.picture.reports[other] = report("events.sse")
+    following = Follower(
+        picture=house.picture,
+        open_device=lambda target: device,
+        intake=house.intake,
+        clock=house.clock,
+        wake=house.wake,
+        rules=StreamRules(most=1, crowded_s=300),
+    )
+    first = asyncio.create_task(following.reconcile(KEY))
+    await device.opened.wait()
+    assert await following.reconcile(Key(other, Job.EVENTS)) == 300
+    device.opened.clear()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second = asyncio.create_task(following.reconcile(Key(other, Job.EVENTS)))
+    await device.opened.wait()
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+
+
 async def test_where_no_stream_is_offered_none_is_opened() -> None:
     house, device = House("logs"), StreamDevice()
     assert await follower(house, device).reconcile(KEY) is None

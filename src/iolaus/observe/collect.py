@@ -112,7 +112,8 @@ class Picture(Protocol):
 
 
 class Collector:
-    """`wake(key, after_s)` is the loop's; `open_device` gives the device of a target."""
+    """`wake(key, after_s)` is the loop's; `open_device` gives the device of a target. `periods`
+    may be exchanged while it runs, and count from the next run of each key."""
 
     def __init__(
         self,
@@ -124,12 +125,12 @@ class Collector:
         periods: Periods | None = None,
     ) -> None:
         self._picture, self._open, self._clock = picture, open_device, clock
-        self._wake, self._periods = wake, periods or Periods()
+        self._wake, self.periods = wake, periods or Periods()
         self._failures: dict[str, int] = {}
 
     def begin(self, address: str, *, spread: bool = False) -> None:
         """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
-        offset = _phase(address) * self._periods.hot_s if spread else 0.0
+        offset = _phase(address) * self.periods.hot_s if spread else 0.0
         self._wake(Key(address, Job.INVENTORY), offset)
         if self._picture.report_of(address) is not None:
             self._wake(Key(address, Job.HOT), offset)
@@ -156,17 +157,17 @@ class Collector:
         last = self._picture.report_of(address)
         self._failures.pop(address, None)
         if last and _lost_since(self._picture.status_of(address), report.observed_at):
-            return self._periods.inventory_s
+            return self.periods.inventory_s
         self._picture.record_report(report)
         self._record(address, device, None, driver=report.driver)
         if last is None:
-            self._wake(Key(address, Job.HOT), _phase(address) * self._periods.hot_s)
-            self._wake(Key(address, Job.LOGS), self._periods.hot_s)
+            self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
+            self._wake(Key(address, Job.LOGS), self.periods.hot_s)
         for job in (Job.EVENTS, Job.SUBSCRIPTION):
             self._wake(Key(address, job), 0.0)
         if last is not None and len(report.partial) > len(last.partial):
-            return min(RECHECK_S, self._periods.inventory_s)
-        return self._periods.inventory_s * (0.9 + 0.2 * _phase(address))
+            return min(RECHECK_S, self.periods.inventory_s)
+        return self.periods.inventory_s * (0.9 + 0.2 * _phase(address))
 
     async def _hot(self, address: str, device: Device) -> float | None:
         last = self._picture.report_of(address)
@@ -185,8 +186,8 @@ class Collector:
 
     def _rest_s(self, took_s: float) -> float:
         """What is left of the period; one that is slower than it is let breathe for another."""
-        left_s = self._periods.hot_s - took_s
-        return left_s if left_s > BREATH * self._periods.hot_s else self._periods.hot_s
+        left_s = self.periods.hot_s - took_s
+        return left_s if left_s > BREATH * self.periods.hot_s else self.periods.hot_s
 
     async def _listening(self, device: Device, last: Report) -> HotUpdate:
         """One hot pass. Raises `DeviceSilent` as soon as nothing was heard for our patience, be it
@@ -212,10 +213,10 @@ class Collector:
         silent is known to be lost within two; longer where it is known to be slow, and where it
         is lost anyway, or a device that takes half a minute would never be heard again."""
         status, latency_ms = self._picture.status_of(device.address), device.vitals().latency_ms
-        most_s = max(self._periods.hot_s, self._periods.patience_s)
+        most_s = max(self.periods.hot_s, self.periods.patience_s)
         if status is None or status.reach is not Reach.REACHABLE:
             return most_s
-        return min(max(self._periods.hot_s, SLOWER * (latency_ms or 0.0) / 1000.0), most_s)
+        return min(max(self.periods.hot_s, SLOWER * (latency_ms or 0.0) / 1000.0), most_s)
 
     async def _logs(self, address: str, device: Device) -> float | None:
         if self._picture.report_of(address) is None:
@@ -228,7 +229,7 @@ class Collector:
             log.debug("logs_unread", endpoint=address, error=str(error))
         else:
             self._picture.record_logs(address, tuple(entries))
-        return self._periods.logs_s
+        return self.periods.logs_s
 
     def _record(
         self, address: str, device: Device, error: IolausError | None, driver: str | None = None
@@ -268,8 +269,8 @@ class Collector:
     def _retry_s(self, address: str) -> float:
         """Back off; an endpoint that was read before is followed by its hot set meanwhile."""
         failures = self._failures[address] = self._failures.get(address, 0) + 1
-        pause = self._periods.retry_s * 2.0 ** min(failures - 1, 10)
-        return min(pause, self._periods.retry_max_s)
+        pause = self.periods.retry_s * 2.0 ** min(failures - 1, 10)
+        return min(pause, self.periods.retry_max_s)
 
 
 async def _read_hot(device: Device, last: Report, *, timeout_s: float) -> HotUpdate:

@@ -4,6 +4,9 @@ An event only wakes: it is written down once, and the state is read afresh. Whil
 the hot set goes on being polled, so a stream that lies costs a period and no truth. When a stream
 ends, what happened meanwhile is in the device's log, so the log is read at once and the stream is
 opened again, later each time. The wire ends a stream that was silent too long, which is the audit.
+
+Each stream holds a connection, and a process has memory for so many. Devices for which there is no
+room are polled, and push where a receiver is configured.
 """
 
 from __future__ import annotations
@@ -28,8 +31,12 @@ SSE = "events.sse"
 
 class StreamRules(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds. `lively_s` is how long a stream must have lasted for its end to be a first one;
-    `refused_s` when a device that offers a stream refuses it; `settle_s` from event to reading."""
+    `refused_s` when a device that offers a stream refuses it; `settle_s` from event to reading.
+    `most` streams are held at once, a TLS connection each; `crowded_s` until one that found no
+    room is tried again."""
 
+    most: int = 1024
+    crowded_s: float = 300.0
     retry_s: float = 2.0
     retry_max_s: float = 120.0
     lively_s: float = 30.0
@@ -113,10 +120,11 @@ class Follower:
         wake: Callable[[Key, float], None],
         rules: StreamRules | None = None,
     ) -> None:
-        self._picture, self._open, self._intake = picture, open_device, intake
+        self._picture, self._open_device, self._intake = picture, open_device, intake
         self._clock, self._wake, self._rules = clock, wake, rules or StreamRules()
         self._last: dict[str, str] = {}
         self._failures: dict[str, int] = {}
+        self._following: set[str] = set()
         self.live: set[str] = set()
 
     async def reconcile(self, key: Hashable) -> float | None:
@@ -128,9 +136,12 @@ class Follower:
             self._last.pop(address, None)
             self._failures.pop(address, None)
             return None
+        if len(self._following) >= self._rules.most:
+            return self._rules.crowded_s
         began = self._clock.monotonic()
+        self._following.add(address)
         try:
-            await self._follow(address, self._open(target))
+            await self._follow(address, self._open_device(target))
         except DeviceRefused as error:
             log.info("event_stream_refused", endpoint=address, error=str(error))
             self._last.pop(address, None)
@@ -138,6 +149,7 @@ class Follower:
         except IolausError as error:
             log.debug("event_stream_lost", endpoint=address, error=str(error))
         finally:
+            self._following.discard(address)
             self.live.discard(address)
         self._wake(Key(address, Job.LOGS), 0.0)
         self._wake(Key(address, Job.HOT), 0.0)

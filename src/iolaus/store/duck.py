@@ -38,7 +38,7 @@ group by n.number, bucket order by n.number, bucket
 _ASIDE_STEP = (
     "telemetry history begins anew; nothing else is lost. Delete the old file when nobody needs it."
 )
-_CONFIG = {"threads": "1", "memory_limit": "512MB"}
+_CONFIG = {"threads": "1", "memory_limit": "128MB"}
 
 
 class Duck:

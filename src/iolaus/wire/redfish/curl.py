@@ -28,8 +28,9 @@ from iolaus.wire.redfish.port import Request, Response, Trust
 from iolaus.wire.redfish.trust import fingerprint_of
 from iolaus.wire.redfish.verdict import PinMismatch, Unproven, read_error
 
-MAX_IDLE = 20_000
-"""Connections kept alive at most: above every fleet one process is meant to hold."""
+MAX_IDLE = 1_024
+"""Connections kept alive at most, at up to 100 KB each: larger fleets trade memory for handshakes,
+the longest idle first."""
 MAX_REMEMBERED = 100_000
 _SPARE = 64
 Ends = tuple[Any, ...]
