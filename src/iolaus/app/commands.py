@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iolaus import __version__
+from iolaus.app import breaking
 from iolaus.app.logs import configure_logs
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
@@ -67,6 +68,12 @@ def main() -> None:
                     inspect=inspect_command,
                     capture=capture_command,
                     doctor=doctor_command,
+                    sim={"faults": breaking.sim_faults, "explain": breaking.sim_explain},
+                    demo={
+                        "break": breaking.demo_break,
+                        "mend": breaking.demo_mend,
+                        "faults": breaking.demo_faults,
+                    },
                 )
             )
         )
@@ -245,6 +252,9 @@ def sim_hall(
         Path | None, typer.Option("--hosts-out", help="Write a hosts file for discover -f.")
     ] = None,
     faults: Annotated[Path | None, typer.Option("--faults", help="Fault rules (YAML).")] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", help="Timed faults (YAML; docs/simulator.md).")
+    ] = None,
     building: Annotated[
         bool, typer.Option("--building", help="Modbus, MQTT, grid and SNMP beside the devices.")
     ] = False,
@@ -265,6 +275,7 @@ def sim_hall(
         tls_dir=tls_dir,
         hosts_out=hosts_out,
         faults=faults,
+        script=script,
         with_parent=with_parent,
     )
     raise typer.Exit(serve_hall(file, options=options, serve=listening))

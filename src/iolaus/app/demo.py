@@ -25,6 +25,7 @@ import structlog
 
 from iolaus.app.banner import Banner
 from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
+from iolaus.app.oracle import written_down
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.observe.targets import load_hosts
 from iolaus.store.state import make_private
@@ -101,8 +102,9 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[t
         start_new_session=True,
     )
     try:
-        await _until_ready(process)
-        yield hosts, password
+        ready = await _until_ready(process)
+        with written_down(ready, state_dir=state_dir, listen=options.listen):
+            yield hosts, password
     finally:
         await _end(process)
 

@@ -13,8 +13,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,8 @@ import uvloop
 import yaml
 
 from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.sim.catalogue.script import Script, load_script, play
+from iolaus.sim.catalogue.strike import Striking
 from iolaus.sim.device import DEFAULT_PASSWORD, DEFAULT_USER, Device, Latency, Options
 from iolaus.sim.oracle import Oracle
 from iolaus.sim.replay import Capture, read_captures
@@ -52,8 +54,8 @@ Companion = Callable[[Sequence[Device]], AbstractAsyncContextManager[Beside]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
     """Where devices listen and what comes with them. `port` 0 takes a free one; `tls_dir` keeps
-    the authority and the certificates over a restart; `with_parent` ends with the process that
-    started this one."""
+    the authority and the certificates over a restart; `script` is a script of timed faults;
+    `with_parent` ends with the process that started this one."""
 
     subnet: str = DEFAULT_SUBNET
     port: int = DEFAULT_PORT
@@ -61,6 +63,7 @@ class ServeOptions:
     tls_dir: Path | None = None
     hosts_out: Path | None = None
     faults: Path | None = None
+    script: Path | None = None
     oracle: bool = True
     with_parent: bool = False
 
@@ -134,6 +137,7 @@ async def run(
     if signals:
         _stop_on_signals(stop)
     rules = load_rules(serve.faults) if serve.faults is not None else []
+    script = load_script(serve.script) if serve.script is not None else None
     authority = Authority(serve.tls_dir) if serve.tls else None
     hall = Hall(devices, subnet=serve.subnet, port=serve.port, tls=serve.tls, authority=authority)
     oracle = Oracle(hall) if serve.oracle else None
@@ -144,12 +148,15 @@ async def run(
                 name: await stack.enter_async_context(start(hall.devices))
                 for name, start in (companions or {}).items()
             }
+            striking = oracle.striking if oracle is not None else Striking(hall)
+            striking.beside = beside
             if oracle is not None:
-                oracle.beside = beside
                 await oracle.start()
             hall.inject(*rules)
             told = {name: each.told() for name, each in beside.items()}
             ready({**_ready_line(hall, oracle, serve.hosts_out), **told})
+            if script is not None:
+                stack.enter_context(playing(script, striking))
             await stop.wait()
     finally:
         if watching is not None:
@@ -157,6 +164,21 @@ async def run(
         if oracle is not None:
             await oracle.stop()
         await hall.stop()
+
+
+@contextmanager
+def playing(script: Script, striking: Striking) -> Iterator[None]:
+    """A script is played for as long as the block runs, and told on standard error."""
+    task = asyncio.create_task(play(script, striking, say=_say))
+    try:
+        yield
+    finally:
+        task.cancel()
+        striking.stop()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"iolaus sim: {line}\n")
 
 
 def replayed(paths: Sequence[Path], options: ReplayOptions) -> list[Device]:

@@ -60,6 +60,14 @@ class Entry:
     def names(self) -> Sequence[str]:
         return tuple(self._values)
 
+    @property
+    def line(self) -> int:
+        return self._node.start_mark.line + 1 if self._node is not None else 0
+
+    def at(self, name: str) -> yaml.Node | None:
+        """The node of a value, for `wrong`."""
+        return self._values.get(name)
+
     def only(self, *known: str) -> None:
         """Refuse any other key, and say which one was probably meant."""
         for name, key in self._keys.items():

@@ -47,6 +47,7 @@ spec:
 """
 QUICK: Json = {"power_on_s": 0.1, "power_off_s": 0.1, "bmc_reset_s": 0.2}
 CPU, CPU_2, TRAY, SHELF = "h1-r02-u04", "h1-r02-u05", "h1-r01-u08", "h1-r01-ps1"
+ROPE = "h1-a-rope1"
 SYSTEM = "/redfish/v1/Systems/1"
 
 
@@ -73,8 +74,11 @@ class Stage:
             assert response.status == status, told
             return told
 
-    async def strike(self, fault: str, select: str = "", **more: Any) -> Json:
-        return await self.tell("POST", "/faults", {"fault": fault, "select": select, **more})
+    async def strike(
+        self, fault: str, select: str = "", *, given: Mapping[str, Any] | None = None, **more: Any
+    ) -> Json:
+        order = {"fault": fault, "select": select, "with": dict(given or {}), **more}
+        return await self.tell("POST", "/faults", order)
 
     async def mend(self, word: str = "") -> Json:
         return await self.tell("DELETE", f"/faults/{word}" if word else "/faults")

@@ -23,6 +23,8 @@ from tests.sim.catalogue.stage import (
     CPU,
     CPU_2,
     PATIENCE_S,
+    ROPE,
+    SHELF,
     SILENCE,
     SYSTEM,
     TRAY,
@@ -337,6 +339,44 @@ async def powered_really(on: Stage) -> bool:
     return bool(told["power"][SYSTEM] == "On") and told["on"] == [True]
 
 
+async def leaking(on: Stage) -> bool:
+    on.name = TRAY
+    told = await on.tell("GET", "/truth")
+    seen = {(await on.get(uri))["DetectorState"] for uri in await detectors(on)}
+    assert (told["leaking"] == [TRAY]) == ("Critical" in seen), "the oracle tells the truth"
+    return "Critical" in seen
+
+
+async def detectors(on: Stage) -> list[str]:
+    place = f"{V1}/Chassis/Chassis_0/ThermalSubsystem/LeakDetection/LeakDetectors"
+    return [each["@odata.id"] for each in (await on.get(place))["Members"]]
+
+
+async def detector_silent(on: Stage) -> bool:
+    found = [(await on.get(uri)).get("DetectorState") for uri in await detectors(on)]
+    assert (await on.tell("GET", "/truth"))["leaking"] == []
+    return found == [None, None]
+
+
+async def rope_wet(on: Stage) -> bool:
+    place = f"{V1}/Chassis/LeakController/ThermalSubsystem/LeakDetection/LeakDetectors"
+    members = (await on.get(place))["Members"]
+    seen = {(await on.get(each["@odata.id"]))["DetectorState"] for each in members}
+    return "Critical" in seen
+
+
+async def psu_dead(on: Stage) -> bool:
+    path = f"{V1}/Chassis/PowerShelf_0/PowerSubsystem/PowerSupplies/PSU0"
+    return bool((await on.get(path))["LineInputStatus"] == "LossOfInput")
+
+
+async def gpu_gone(on: Stage) -> bool:
+    place = f"{V1}/Systems/HGX_Baseboard_0/Processors"
+    members = (await on.get(place))["Members"]
+    states = [(await on.get(each["@odata.id"]))["Status"]["State"] for each in members]
+    return "UnavailableOffline" in states
+
+
 def seen_first(method: str, path: str, status: int, **more: Any) -> Row:
     """A refusal that passes: the first answer has it, the third has not."""
 
@@ -407,6 +447,12 @@ ROWS: Mapping[str, Row] = {
     "silent": Row(Stage.quiet),
     "controller-dies": Row(Stage.quiet),
     "edge-dies": Row(Stage.quiet, select="rack=h1-r02"),
+    "leak-tray": Row(leaking, select=TRAY),
+    "leak-floor": Row(rope_wet, select=ROPE),
+    "psu-loss": Row(psu_dead, select=SHELF),
+    "gpu-lost": Row(gpu_gone, select=TRAY),
+    "detector-fault": Row(detector_silent, select=TRAY),
+    "detector-silent": Row(detector_silent, select=TRAY),
 }
 
 
@@ -418,7 +464,7 @@ async def test_struck_seen_and_mended(name: str) -> None:
         assert not row.again or not await row.look(on), "before it is struck"
         if not row.again and row.look is token_dies:
             await row.look(on)
-        told = await on.strike(name, row.select, **{"with": dict(row.given)})
+        told = await on.strike(name, row.select, given=row.given)
         assert on.name in told["on"]
         assert [each["id"] for each in (await on.tell("GET", "/faults"))["on"]] == [told["id"]]
         assert await row.look(on), "while it is on"

@@ -167,7 +167,7 @@ async def test_the_oracle_knows_the_truth_and_can_change_it() -> None:
         await door.bmc("PATCH", SYSTEM, json={"AssetTag": "x"})
         _, truth = await door.ask("GET", f"/devices/n1/truth?path={SYSTEM}")
         assert truth["resource"]["AssetTag"] == ""
-        assert (await door.ask("DELETE", "/faults"))[1] == {"faults": 0}
+        assert (await door.ask("DELETE", "/faults"))[1] == {"faults": 0, "mended": []}
         changes = {"path": SYSTEM, "changes": {"AssetTag": "y"}}
         await door.ask("POST", "/devices/n1/patch", changes)
         _, truth = await door.ask("GET", "/devices/n1/truth")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import structlog
 import typer
@@ -27,7 +27,8 @@ EPILOG = (
 @dataclass(frozen=True, kw_only=True)
 class Commands:
     """Typer commands of what needs the whole house; None: this build has it not. Each is a
-    function with Typer annotations and a docstring."""
+    function with Typer annotations and a docstring. `sim`, `demo` and `export` are further
+    commands of these groups by name."""
 
     version: str
     up: Callable[..., Any] | None = None
@@ -37,6 +38,16 @@ class Commands:
     inspect: Callable[..., Any] | None = None
     capture: Callable[..., Any] | None = None
     doctor: Callable[..., Any] | None = None
+    sim: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    demo: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    export: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+GROUPS: Final[Mapping[str, str]] = {
+    "sim": "Simulated management controllers, for trying and testing.",
+    "demo": "Faults of the simulated hall of a running `iolaus up`.",
+    "export": "What was discovered, as files.",
+}
 
 
 def build_cli(commands: Commands) -> typer.Typer:
@@ -58,7 +69,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("forget")(finding.forget)
     for name in ("inspect", "capture", "doctor"):
         _add(app, name, getattr(commands, name))
-    _add_sim(app, commands)
+    _add_groups(app, commands)
     app.callback()(_root(commands.version))
     return app
 
@@ -68,17 +79,21 @@ def _add(app: typer.Typer, name: str, function: Callable[..., Any] | None) -> No
         app.command(name)(function)
 
 
-def _add_sim(app: typer.Typer, commands: Commands) -> None:
-    if commands.sim_replay is None and commands.sim_hall is None:
-        return
-    sim = typer.Typer(
-        help="Simulated management controllers, for trying and testing.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    _add(sim, "replay", commands.sim_replay)
-    _add(sim, "hall", commands.sim_hall)
-    app.add_typer(sim, name="sim")
+def _add_groups(app: typer.Typer, commands: Commands) -> None:
+    """Commands of two words, each group only where this build has any of it."""
+    sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
+    for word, members in (("sim", sim), ("demo", commands.demo), ("export", commands.export)):
+        found = {name: each for name, each in members.items() if each is not None}
+        group = typer.Typer(help=GROUPS[word], no_args_is_help=True, rich_markup_mode=None)
+        group.callback()(_grouped)
+        for name, each in found.items():
+            group.command(name)(each)
+        if found:
+            app.add_typer(group, name=word, help=GROUPS[word])
+
+
+def _grouped() -> None:
+    """A group, also where it has one command only."""
 
 
 def _root(version: str) -> Callable[..., None]:

@@ -79,10 +79,11 @@ async def _restart(scene: Scene) -> Mend:
 
 def _entry(key: str, row: Row) -> Entry:
     what = Argument(name="what", what=row.what, usual="*")
+    does = CATALOGUE[key].replace("`what`", "the argument `what`")
     return Entry(
         name=row.name,
         title=row.title,
-        what=f"{CATALOGUE[key].replace('`what`', 'the argument `what`')}.".capitalize(),
+        what=f"{does[0].upper()}{does[1:]}.",
         room="building",
         sources=row.sources,
         strike=_armed(key),
