@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iolaus import __version__
-from iolaus.app import breaking
+from iolaus.app import breaking, rehearsing
 from iolaus.app.logs import configure_logs
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
@@ -68,7 +68,11 @@ def main() -> None:
                     inspect=inspect_command,
                     capture=capture_command,
                     doctor=doctor_command,
-                    sim={"faults": breaking.sim_faults, "explain": breaking.sim_explain},
+                    sim={
+                        "faults": breaking.sim_faults,
+                        "explain": breaking.sim_explain,
+                        "from-capture": rehearsing.sim_from_capture,
+                    },
                     demo={
                         "break": breaking.demo_break,
                         "mend": breaking.demo_mend,

@@ -25,7 +25,6 @@ from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_site import Placement, RackTemplate, Site
 from iolaus.sim.hall_wear import Wear, imperfections
 from iolaus.sim.hall_words import SeatTree, Words, drawing_of
-from iolaus.sim.personas import personas
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.roots.redfish import roots_of
 
@@ -111,7 +110,7 @@ def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
             address=address,
             seed=site.seed,
             latency=site.latency,
-            wear=worn.get(spot.name, Wear()),
+            wear=worn.get(spot.name) or Wear(off_hosts=spot.persona.off),
         )
         for spot, address in zip(spots, addresses, strict=True)
     ]
@@ -194,16 +193,19 @@ def _spots(site: Site) -> Iterator[Spot]:
                         "x": f"{row.x + (column - 1) * RACK_PITCH_M:g}",
                         "y": f"{row.y:g}",
                     }
-                    yield from _rack(site.templates[run.template], place)
-            yield from _equipment(row.equip, f"{hall.name}-{row.name}", head)
-        yield from _equipment(hall.equip, hall.name, {"site": site.name, "hall": hall.name})
+                    yield from _rack(site, site.templates[run.template], place)
+            yield from _equipment(site, row.equip, f"{hall.name}-{row.name}", head)
+        yield from _equipment(site, hall.equip, hall.name, {"site": site.name, "hall": hall.name})
+    for found in site.devices:
+        persona = site.personas[found.persona]
+        yield Spot(found.name, persona, {"site": site.name, "role": persona.kind, **found.labels})
 
 
-def _rack(template: RackTemplate, place: Mapping[str, str]) -> Iterator[Spot]:
+def _rack(site: Site, template: RackTemplate, place: Mapping[str, str]) -> Iterator[Spot]:
     counted: dict[str, int] = defaultdict(int)
     taken: dict[int, str] = {}
     for placement in template.place:
-        persona = personas()[placement.persona]
+        persona = site.personas[placement.persona]
         for nth in range(placement.count):
             u = placement.u + nth * placement.step if placement.u else 0
             _check_room(template, persona, u, taken)
@@ -243,10 +245,12 @@ def _name(
     return f"{base}-{word}{counted[word]}"
 
 
-def _equipment(equip: Iterable[Placement], base: str, head: Mapping[str, str]) -> Iterator[Spot]:
+def _equipment(
+    site: Site, equip: Iterable[Placement], base: str, head: Mapping[str, str]
+) -> Iterator[Spot]:
     counted: dict[str, int] = defaultdict(int)
     for placement in equip:
-        persona = personas()[placement.persona]
+        persona = site.personas[placement.persona]
         for _ in range(placement.count):
             name = _name(placement, persona, 0, base, counted)
             yield Spot(name, persona, {**head, "role": persona.kind, **placement.labels})
@@ -259,7 +263,7 @@ def _wire(seats: Iterable[Seat]) -> None:
     for seat in seats:
         if "rack" in seat.labels:
             racks[seat.labels["rack"]].append(seat)
-        rows[seat.labels["hall"], seat.labels.get("row", "")].append(seat)
+        rows[seat.labels.get("hall", ""), seat.labels.get("row", "")].append(seat)
     for members in racks.values():
         _feed(members)
         _cool(members, [s for s in members if s.persona.body.family == "cdu"])

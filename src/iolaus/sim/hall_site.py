@@ -19,7 +19,12 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.device import Latency
 from iolaus.sim.hall_yaml import Entry, parse_yaml
 from iolaus.sim.personas import personas
+from iolaus.sim.personas.persona import Persona
+from iolaus.sim.rehearsal.recorded import recorded
+from iolaus.sim.replay import read_resources
 
+KINDS: Final = ("node", "dpu", "switch", "powershelf", "pdu", "cdu", "leak", "chassis")
+SERIALS: Final = ("own", "captured")
 LOOPBACK: Final = IPv4Network("127.16.0.0/12")
 
 
@@ -81,10 +86,23 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One machine where it was found: its name and its labels are its own, whatever they are."""
+
+    name: str
+    persona: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
+    """`devices` stand beside the halls' racks; `personas` are all that may be named."""
+
     name: str
     halls: Sequence[HallPlan]
     templates: Mapping[str, RackTemplate]
+    devices: Sequence[Found] = ()
+    personas: Mapping[str, Persona] = field(default_factory=personas)
     seed: int = 0
     network: IPv4Network = LOOPBACK
     latency: Latency = field(default_factory=Latency)
@@ -104,7 +122,7 @@ def load_site(path: Path) -> Site:
             code="SiteUnreadable",
             next_step="Give the path of a readable UTF-8 YAML file; see docs/site-file.md.",
         ) from error
-    return parse_site(text, source=str(path))
+    return parse_site(text, source=str(path), folder=path.parent)
 
 
 def packaged_site(name: str) -> Site:
@@ -113,21 +131,28 @@ def packaged_site(name: str) -> Site:
     return parse_site(text, source=f"{name}.yaml")
 
 
-def parse_site(text: str, *, source: str) -> Site:
+def parse_site(text: str, *, source: str, folder: Path | None = None) -> Site:
+    """`folder` is where captures with a relative path are looked for."""
     top = parse_yaml(text, source=source)
     top.only("apiVersion", "kind", "metadata", "spec")
     top.one_of("apiVersion", ("iolaus.dev/v1",))
     top.one_of("kind", ("Site",))
     head, spec = top.block("metadata"), top.block("spec")
     head.only("name")
-    spec.only("seed", "network", "latency", "credentials", "demo", "racks", "halls")
-    templates = {name: _template(name, block) for name, block in spec.block("racks").named_blocks()}
+    spec.only("seed", "network", "latency", "credentials", "demo", "racks", "halls", "captures",
+              "devices")  # fmt: skip
+    known = {**personas(), **_captures(spec.block("captures", optional=True), folder or Path())}
+    racks = spec.block("racks", optional="devices" in spec.names)
+    templates = {name: _template(name, block, known) for name, block in racks.named_blocks()}
     demo = spec.block("demo", optional=True)
     demo.only("imperfections")
+    halls = spec.blocks("halls", optional="devices" in spec.names)
     site = Site(
         name=head.text("name"),
-        halls=tuple(_hall(block, templates) for block in spec.blocks("halls")),
+        halls=tuple(_hall(block, templates, known) for block in halls),
         templates=templates,
+        devices=tuple(_found(block, known) for block in spec.blocks("devices", optional=True)),
+        personas=known,
         seed=spec.number("seed", 0),
         network=_network(spec.block("network", optional=True)),
         latency=_latency(spec.block("latency", optional=True)),
@@ -136,6 +161,32 @@ def parse_site(text: str, *, source: str) -> Site:
     )
     _distinct(spec, [hall.name for hall in site.halls])
     return site
+
+
+def _captures(block: Entry, folder: Path) -> dict[str, Persona]:
+    """Recorded machines by the name they are placed by."""
+    found: dict[str, Persona] = {}
+    for name, inner in block.named_blocks():
+        inner.only("path", "kind", "height", "serials")
+        path = folder / inner.text("path")
+        if not path.exists():
+            raise inner.wrong(f"there is no {path}", "Correct the path.", inner.at("path"))
+        serials = inner.one_of("serials", SERIALS) if "serials" in inner.names else "own"
+        kind = inner.one_of("kind", KINDS) if "kind" in inner.names else ""
+        found[name] = recorded(
+            read_resources(path),
+            name=name,
+            kind=kind,
+            height_u=inner.number("height", 1, low=0),
+            keep=serials == "captured",
+        )
+    return found
+
+
+def _found(block: Entry, known: Mapping[str, Persona]) -> Found:
+    block.only("name", "persona", "labels")
+    persona = block.one_of("persona", tuple(known))
+    return Found(name=block.text("name"), persona=persona, labels=block.labels("labels"))
 
 
 def _distinct(spec: Entry, names: Sequence[str]) -> None:
@@ -177,44 +228,46 @@ def _account(block: Entry) -> Account:
     )
 
 
-def _template(name: str, block: Entry) -> RackTemplate:
+def _template(name: str, block: Entry, known: Mapping[str, Persona]) -> RackTemplate:
     block.only("height", "place")
     return RackTemplate(
         name=name,
         height_u=block.number("height", 48),
-        place=tuple(_placement(entry) for entry in block.blocks("place")),
+        place=tuple(_placement(entry, known) for entry in block.blocks("place")),
     )
 
 
-def _placement(block: Entry) -> Placement:
+def _placement(block: Entry, known: Mapping[str, Persona]) -> Placement:
     block.only("persona", "u", "count", "step", "name", "labels")
-    persona = block.one_of("persona", tuple(personas()))
+    persona = block.one_of("persona", tuple(known))
     return Placement(
         persona=persona,
         u=block.number("u", 0, low=0),
         count=block.number("count", 1, low=0),
-        step=block.number("step", personas()[persona].height_u, low=0),
+        step=block.number("step", known[persona].height_u, low=0),
         name=block.text("name", ""),
         labels=block.labels("labels"),
     )
 
 
-def _hall(block: Entry, templates: Mapping[str, RackTemplate]) -> HallPlan:
+def _hall(
+    block: Entry, templates: Mapping[str, RackTemplate], known: Mapping[str, Persona]
+) -> HallPlan:
     block.only("name", "rows", "equip", "labels")
     return HallPlan(
         name=block.text("name"),
-        rows=tuple(_row(entry, templates) for entry in block.blocks("rows")),
-        equip=tuple(_placement(entry) for entry in block.blocks("equip", optional=True)),
+        rows=tuple(_row(entry, templates, known) for entry in block.blocks("rows")),
+        equip=tuple(_placement(entry, known) for entry in block.blocks("equip", optional=True)),
         labels=block.labels("labels"),
     )
 
 
-def _row(block: Entry, templates: Mapping[str, RackTemplate]) -> Row:
+def _row(block: Entry, templates: Mapping[str, RackTemplate], known: Mapping[str, Persona]) -> Row:
     block.only("name", "racks", "equip", "x", "y", "labels")
     return Row(
         name=block.text("name"),
         racks=tuple(_run(entry, templates) for entry in block.blocks("racks")),
-        equip=tuple(_placement(entry) for entry in block.blocks("equip", optional=True)),
+        equip=tuple(_placement(entry, known) for entry in block.blocks("equip", optional=True)),
         x=block.decimal("x", 0.0),
         y=block.decimal("y", 0.0),
         labels=block.labels("labels"),

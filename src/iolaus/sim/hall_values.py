@@ -19,6 +19,8 @@ Value = float | str | None
 Asked = Callable[["Life", int, float], Value]
 BUS_V: Final = 50.6
 MAINS_V: Final = 240.0
+EPOCH_S: Final = 1_767_225_600.0  # 2026-01-01
+YEAR_S: Final = 31_557_600.0
 STATES: Final = {"OK": 2.4, "Warning": 1.3, "Critical": 0.4}
 
 
@@ -172,6 +174,29 @@ def joules(life: Life, n: int, t: float) -> float:
     return 3.6e6 * life.kwh(t) / 10.0 + n
 
 
+SWINGS: Final[Mapping[str, float]] = {
+    "Power": 0.03,
+    "Current": 0.03,
+    "Temperature": 0.015,
+    "Rotational": 0.02,
+    "Fan": 0.02,
+    "Percent": 0.01,
+    "Voltage": 0.004,
+}
+
+
+def near(life: Life, n: int, t: float) -> float:
+    """A recorded reading: round its value, and what is left of it where every host is off."""
+    quantity, value = life.persona.near[n]
+    if quantity.startswith("Energy"):
+        return value * (1.0 + max(0.0, t - EPOCH_S) / YEAR_S)
+    if not any(life.on) and life.body.family == "node":
+        rest = {"Temperature": 24.0 + 0.2 * (value - 24.0), "Voltage": value}
+        return rest.get(quantity, value * 0.04)
+    swing = SWINGS.get(quantity, 0.01)
+    return value * (1.0 + swing * wander(f"{life.seed}/near{n}", t, period_s=60.0))
+
+
 WHOLE: Final[Mapping[str, Callable[[Life, float], Value]]] = {
     "time": lambda life, t: life.clock(t),
     "node_kwh": lambda life, t: life.kwh(t),
@@ -265,6 +290,7 @@ PART: Final[Mapping[str, Asked]] = {
     "pump_pct": pump_pct,
     "pump_rpm": lambda life, n, t: 42.0 * pump_pct(life, n, t),
     "fill_pct": fill_pct,
+    "near": near,
     "switch_w": lambda life, n, t: 0.4 * life.own_w(t) * (1.0 + 0.02 * draw(f"{life.seed}/c{n}")),
     "switch_c": lambda life, n, t: life.part_c(n, t, rise=24.0, kind="asic"),
 }

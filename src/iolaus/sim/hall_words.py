@@ -43,7 +43,7 @@ def moves(body: bytes) -> bool:
     return any(mark in body for mark in LIVE)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def drawing_of(persona: Persona) -> Drawing:
     return Drawing(persona.draw())
 

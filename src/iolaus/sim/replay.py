@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.sim.tree import ROOT, Page, Template, canonical, page_of
+from iolaus.sim.tree import ROOT, Page, Template, canonical, decode, page_of
 
 MAX_FILE_BYTES = 64 << 20
 MAX_FILES = 200_000
@@ -52,6 +52,12 @@ def read_capture(path: Path) -> Capture:
     for tail in (".tar.xz", ".tar.gz", ".txz", ".tgz", ".tar"):
         name = name.removesuffix(tail)
     return Capture(name, template, json.loads(template.pages[ROOT].body))
+
+
+def read_resources(path: Path) -> dict[str, dict[str, Any]]:
+    """The resources of a capture by URI. Raises `OperatorMust`."""
+    pages = read_capture(path).template.pages
+    return {uri: decode(page.body) for uri, page in pages.items()}
 
 
 def read_captures(paths: list[Path]) -> Iterator[Capture]:

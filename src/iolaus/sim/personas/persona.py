@@ -8,8 +8,9 @@ lists where it departs from the standard on purpose, as real machines of its kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from iolaus.sim.device import Options
 from iolaus.sim.personas.parts.trust import Root
@@ -44,13 +45,21 @@ class Body:
     liquid: bool = False
 
 
+class Near(NamedTuple):
+    """A reading that was recorded: it moves round this value, as its quantity does."""
+
+    quantity: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Persona:
     """`kind` is the operator's word (node, switch, powershelf ...). `systems` are the URIs of its
     hosts, whose PowerState switches host 0, 1 ...; `caps` says which resource's power limit caps
     which part ("gpu.0", "node"); `leaks` names its leak detectors in the order of live values;
     `roots` are its roots of trust by the path of their ComponentIntegrity;
-    `deviations` are fragments of the schema faults that its quirks mean."""
+    `deviations` are fragments of the schema faults that its quirks mean; `near` are recorded
+    readings by number and `off` its hosts that were off, where it was recorded and not drawn."""
 
     name: str
     title: str
@@ -68,3 +77,5 @@ class Persona:
     roots: Mapping[str, Root] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
     deviations: tuple[str, ...] = ()
+    near: Sequence[Near] = ()
+    off: frozenset[int] = frozenset()

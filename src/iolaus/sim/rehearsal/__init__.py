@@ -1,0 +1,1 @@
+"""A twin of a hall that exists: recorded or discovered machines, made to live again."""
