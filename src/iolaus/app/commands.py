@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iolaus import __version__
-from iolaus.app import breaking, rehearsing
+from iolaus.app import breaking, exporting, rehearsing
 from iolaus.app.logs import configure_logs
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
@@ -78,6 +78,7 @@ def main() -> None:
                         "mend": breaking.demo_mend,
                         "faults": breaking.demo_faults,
                     },
+                    export={"site": exporting.export_site},
                 )
             )
         )
