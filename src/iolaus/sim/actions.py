@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from iolaus.sim.device import Device
+from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.patch import apply_staged
 from iolaus.sim.replies import refused
@@ -128,8 +129,10 @@ def set_power(device: Device, path: str, state: str) -> None:
             device.patch(chassis, {"PowerState": state})
     if state == "On":
         apply_staged(device)
-        if device.trust is not None and system.get("PowerState") != "On":
-            device.trust.booted(device, path)
+        if system.get("PowerState") != "On":
+            attentive(device.effects).booted(device, path)
+            if device.trust is not None:
+                device.trust.booted(device, path)
     if state in ("On", "Off"):
         text = f"The power state of {system.get('Id', path)} is {state}."
         origin = {"OriginOfCondition": {"@odata.id": path}}

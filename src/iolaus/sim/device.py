@@ -21,6 +21,7 @@ import msgspec
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.sim.auth import Gate
+from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome as Outcome
 from iolaus.sim.sse import Events
 from iolaus.sim.tasks import Tasks
@@ -38,7 +39,8 @@ class Live(Protocol):
 
 
 class Effects(Protocol):
-    """A device's own reactions.
+    """A device's own reactions. Those of several rooms are composed in `effects.py`, where the
+    moments beyond these two are.
 
     `written` is told after each change (from outside or from within; `before` is None for a new
     resource, `after` None for a removed one). `acted` may do an action itself and return what to
@@ -314,10 +316,28 @@ class Device:
     def restart(self) -> None:
         """The controller boots: sessions, subscriptions and tasks are gone, and so is it for a
         while. The host's power is not touched."""
+        self._forget_all()
+        attentive(self.effects).restarted(self)
+        self.down("refuse", self.options.bmc_reset_s)
+
+    def _forget_all(self) -> None:
         self.gate.drop_all()
         self.tasks.drop_all()
         self.events.drop_all()
-        self.down("refuse", self.options.bmc_reset_s)
+
+    def mains(self, on: bool) -> None:
+        """All power, the controller's too, is lost or comes back."""
+        if not on:
+            self._forget_all()
+            self.down("silence")
+        attentive(self.effects).mains(self, on)
+        if on:
+            self.restart()
+
+    def cycle_mains(self, off_s: float | None = None) -> None:
+        """Pull the plug and put it back."""
+        self.mains(False)
+        self.later(self.options.power_off_s if off_s is None else off_s, lambda: self.mains(True))
 
     def cancel(self) -> None:
         for timer in self._timers:

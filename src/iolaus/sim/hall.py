@@ -21,6 +21,7 @@ from typing import Final
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.device import Device, Latency, Options
+from iolaus.sim.effects import compose
 from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_site import Placement, RackTemplate, Site
 from iolaus.sim.hall_wear import Wear, imperfections
@@ -81,7 +82,7 @@ class Seat:
             options=self.options(accounts),
             live=self.life,
             live_paths=self.tree.paths_that_move,
-            effects=self.life,
+            effects=compose(self.life),
             trust=self.roots,
             clock=clock,
         )

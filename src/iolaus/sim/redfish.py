@@ -16,6 +16,7 @@ import msgspec
 from iolaus.sim import actions, patch, query
 from iolaus.sim.auth import Account
 from iolaus.sim.device import Device
+from iolaus.sim.effects import Push, attentive
 from iolaus.sim.http import JSON, Reply, Request
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import refusal, refused, reply_of
@@ -232,6 +233,10 @@ class Redfish:
         """An image pushed to the update service; its name says the version."""
         if path not in self.upload_paths():
             return None
+        push = Push(path=path, headers=request.headers, body=request.body)
+        outcome = attentive(self._device.effects).pushed(self._device, push)
+        if outcome is not None:
+            return reply_of(outcome)
         image = request.body[:4096].decode("latin-1").partition('filename="')[2]
         name = image.partition('"')[0]
         return reply_of(actions.begin_update(self._device, name, _targets(request.body)))
