@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.survival import (
+    acting,
     clock,
     death,
     events,
@@ -16,6 +17,7 @@ from tests.survival.scenario import SCENARIOS
 
 __all__ = [
     "SCENARIOS",
+    "acting",
     "clock",
     "death",
     "events",

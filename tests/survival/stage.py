@@ -94,6 +94,13 @@ class Stage:
     async def fault(self, *rules: str | Json) -> None:
         await self._tell("POST", "/faults", list(rules))
 
+    async def strike(self, fault: str, select: str = "", **given: Any) -> Json:
+        """A fault of the catalogue, on the device or on whom `select` means."""
+        select = select or self.device.name
+        return await self._tell(
+            "POST", "/faults", {"fault": fault, "select": select, "with": given}
+        )
+
     async def clear(self) -> None:
         await self._tell("DELETE", "/faults")
 

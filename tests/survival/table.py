@@ -39,14 +39,14 @@ BEHAVIOURS = {
     15: "half-dead hardware, other actors",
 }
 WAITING = {
-    1: "needs plans that act (power, reset)",
-    2: "needs firmware updates",
-    3: "needs firmware updates",
-    4: "needs firmware updates",
-    7: "needs plans that act",
-    9: "needs writing of settings",
-    11: "the part with a flash and a rotation needs plans that act",
-    15: "the part with reset ladders and other actors needs plans that act",
+    1: "the bounded escalation needs plans that act (power, reset)",
+    2: "following a task of our own needs firmware updates",
+    3: "judging a task of our own needs firmware updates",
+    4: "waiting for the new version needs firmware updates",
+    7: "trying a refused action again needs plans that act",
+    9: "ordered passes and clearing what is pending need writing of settings",
+    11: "the two-phase rotation needs plans that act",
+    15: "reset ladders and fencing need plans that act",
 }
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from iolaus.sim import lies
 from iolaus.sim.device import Device, merged
@@ -20,6 +21,7 @@ from iolaus.sim.roots.lies import LIES
 from iolaus.sim.rules import Rule, Select
 from iolaus.sim.tree import Page, Resource, canonical, decode
 
+Bend = Callable[[str, Resource], Resource]
 _STANDING = frozenset(
     {"clock", "subscriptions_vanish", "bad_events", "sessions_leak", "session_limit", *LIES}
 )
@@ -62,9 +64,12 @@ def concerns(select: Select, device: Device) -> bool:
 
 
 class Faults:
+    """`bends` are further lies by the id of their fault: what is made of the answer to a GET."""
+
     def __init__(self, device: Device) -> None:
         self._device = device
         self.armed: list[Armed] = []
+        self.bends: dict[str, Bend] = {}
 
     def arm(self, rule: Rule) -> None:
         armed = Armed(rule, self._device.clock.monotonic())
@@ -120,6 +125,14 @@ class Faults:
                 reply.drip_bytes_per_s = rule.drip_bytes_per_s
             elif rule.effect == "lie":
                 self._bend(armed, request, reply)
+        return reply
+
+    def shown(self, request: Request, reply: Reply) -> Reply:
+        if request.method == "GET" and reply.status == 200 and _is_json(reply):
+            found = decode(reply.body)
+            for bend in self.bends.values():
+                found = bend(canonical(request.path), found)
+            reply.body = lies.encode(found)
         return reply
 
     def delay_s(self, struck: Sequence[Armed]) -> float:
@@ -206,14 +219,15 @@ class Faults:
         elif rule.lie == "expand_drops" and "$expand" not in request.query:
             return
         elif reply.status == 200 and _is_json(reply):
-            found = decode(reply.body)
-            if not _is_of(found, rule.only):
-                return
-            if rule.lie == "frozen":
-                page = armed.snapshots.setdefault(canonical(request.path), Page(reply.body))
-                reply.body = page.body
-            else:
-                reply.body = lies.encode(lies.bend(rule.lie, found, rule.names))
+            found = _each(decode(reply.body), rule.only, lambda one: self._bent(armed, one))
+            reply.body = lies.encode(found)
+
+    def _bent(self, armed: Armed, found: Resource) -> Resource:
+        rule = armed.rule
+        if rule.lie != "frozen":
+            return lies.bend(rule.lie, found, rule.names)
+        path = canonical(str(found.get("@odata.id")))
+        return decode(armed.snapshots.setdefault(path, Page(lies.encode(found))).body)
 
     def _stale(self, armed: Armed, request: Request, reply: Reply) -> None:
         if request.method != "GET" or reply.status not in (200, 304):
@@ -264,10 +278,13 @@ def _replace(rule: Rule, reply: Reply) -> None:
     elif rule.raw:
         _raw(rule, reply)
     elif reply.status == 200 and _is_json(reply):
-        found = decode(reply.body)
-        if _is_of(found, rule.only):
-            found = merged(found, rule.merge or {})
-            reply.body = lies.encode(lies.patched(found, rule.patch or []))
+        reply.body = lies.encode(
+            _each(decode(reply.body), rule.only, lambda one: _other(rule, one))
+        )
+
+
+def _other(rule: Rule, found: Resource) -> Resource:
+    return lies.patched(merged(found, rule.merge or {}), rule.patch or [])
 
 
 def _raw(rule: Rule, reply: Reply) -> None:
@@ -286,10 +303,21 @@ def _raw(rule: Rule, reply: Reply) -> None:
         reply.body = b"" if rule.raw == "empty" else b"[]"
 
 
-def _is_of(resource: Resource, kind: str) -> bool:
-    """Whether a resource is of this type; "" is every type."""
-    said = resource.get("@odata.type")
-    return not kind or (isinstance(said, str) and said.startswith(f"#{kind}."))
+def _each(found: Resource, kind: str, change: Callable[[Resource], Resource]) -> Resource:
+    """The answer with every resource of this type in it changed, expanded ones too; with no type
+    the answer itself."""
+    return change(found) if not kind else dict(_walk(found, f"#{kind}.", change))
+
+
+def _walk(found: Any, start: str, change: Callable[[Resource], Resource]) -> Any:
+    if isinstance(found, list):
+        return [_walk(item, start, change) for item in found]
+    if not isinstance(found, dict):
+        return found
+    said = found.get("@odata.type")
+    if isinstance(said, str) and said.startswith(start):
+        return change(found)
+    return {name: _walk(value, start, change) for name, value in found.items()}
 
 
 def _is_json(reply: Reply) -> bool:

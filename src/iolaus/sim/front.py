@@ -89,6 +89,8 @@ class Front:
 
     def _answer(self, request: Request, connection: Connection, struck: list[Armed]) -> None:
         reply = self._struck(request, struck) if struck else self._redfish.respond(request)
+        if self.faults.bends:
+            reply = self.faults.shown(request, reply)
         self._leave(reply.status)
         connection.answer(reply)
 

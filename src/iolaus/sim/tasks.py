@@ -35,8 +35,15 @@ class Task:
 
 
 class Tasks:
+    """`flaws` are faults: "new" (never begins), "critical" (ends so, nothing done), "staged" (done
+    at the next reboot), "late" (done `late_s` afterwards), "gone" (vanishes at its end), "monitor"
+    (a look at the monitor deletes it)."""
+
     def __init__(self, device: Device) -> None:
         self._device = device
+        self.flaws: set[str] = set()
+        self.late_s = 180.0
+        self._staged: list[Callable[[], Resource | None]] = []
         self._number = 0
         self._by_path: dict[str, Task] = {}
         self._by_monitor: dict[str, Task] = {}
@@ -82,7 +89,10 @@ class Tasks:
         if task.ended_at is None:
             headers = {"Location": task.monitor, "Retry-After": "1"}
             return Outcome(status=202, body=self._resource(task), headers=headers)
-        return Outcome(status=200, body=task.answer or self._resource(task))
+        answer = Outcome(status=200, body=task.answer or self._resource(task))
+        if "monitor" in self.flaws:
+            self._vanish(task)
+        return answer
 
     def delete(self, path: str) -> Outcome | None:
         task = self._by_path.get(path) or self._by_monitor.get(path)
@@ -92,8 +102,12 @@ class Tasks:
         return Outcome()
 
     def drop_all(self) -> None:
+        """The controller boots: what was only staged is active then."""
         for task in list(self._by_path.values()):
             self._vanish(task)
+        staged, self._staged = self._staged, []
+        for done in staged:
+            done()
 
     def _vanish(self, task: Task) -> None:
         self._by_path.pop(task.path, None)
@@ -102,23 +116,34 @@ class Tasks:
         self._device.delist(self.collection, task.path)
 
     def _end(self, task: Task, done: Callable[[], Resource | None]) -> None:
-        if task.path in self._by_path:
-            task.state, task.ended_at = "Completed", self._device.clock.monotonic()
+        if task.path not in self._by_path or "new" in self.flaws:
+            return
+        task.state, task.ended_at = "Completed", self._device.clock.monotonic()
+        if "critical" in self.flaws:
+            task.status = "Critical"
+        elif "staged" in self.flaws:
+            self._staged.append(done)
+        elif "late" in self.flaws:
+            self._device.later(self.late_s, lambda: _did(done))
+        else:
             task.answer = done()
+        if "gone" in self.flaws:
+            self._vanish(task)
 
     def _resource(self, task: Task) -> Resource:
         device = self._device
         age = (task.ended_at or device.clock.monotonic()) - task.started_at
         finished = task.ended_at is not None
         percent = 100 if finished else min(99, int(100 * age / max(task.seconds, 0.001)))
+        is_new = "new" in self.flaws and not finished
         found: Resource = {
             "@odata.id": task.path,
             "@odata.type": "#Task.v1_7_1.Task",
             "Id": task.path.rpartition("/")[2],
             "Name": task.name,
-            "TaskState": task.state,
+            "TaskState": "New" if is_new else task.state,
             "TaskStatus": task.status,
-            "PercentComplete": percent,
+            "PercentComplete": 0 if is_new else percent,
             "TaskMonitor": task.monitor,
             "StartTime": stamp(device.now() - (device.clock.monotonic() - task.started_at)),
             "Messages": [message("Success")] if finished else [],
@@ -129,6 +154,10 @@ class Tasks:
             ago = device.clock.monotonic() - task.ended_at
             found["EndTime"] = stamp(device.now() - ago)
         return found
+
+
+def _did(done: Callable[[], Resource | None]) -> None:
+    done()
 
 
 def stamp(t: float) -> str:

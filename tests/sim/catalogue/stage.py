@@ -45,7 +45,7 @@ spec:
           racks: [{template: wet}, {template: dry}]
           equip: [{persona: cdu-row}, {persona: leak-ropes}]
 """
-QUICK: Json = {"power_on_s": 0.1, "power_off_s": 0.1, "bmc_reset_s": 0.2}
+QUICK: Json = {"power_on_s": 0.1, "power_off_s": 0.1, "bmc_reset_s": 0.2, "task_s": 0.1}
 CPU, CPU_2, TRAY, SHELF = "h1-r02-u04", "h1-r02-u05", "h1-r01-u08", "h1-r01-ps1"
 ROPE = "h1-a-rope1"
 SYSTEM = "/redfish/v1/Systems/1"

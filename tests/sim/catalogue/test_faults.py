@@ -377,6 +377,102 @@ async def gpu_gone(on: Stage) -> bool:
     return "UnavailableOffline" in states
 
 
+async def updated(on: Stage) -> tuple[str, Json]:
+    """A finished firmware update of 1 to 9.9.9: its task's URI and what that says at last."""
+    action = f"{V1}/UpdateService/Actions/UpdateService.SimpleUpdate"
+    image = {"ImageURI": "https://127.0.0.1:9/bmc-9.9.9.bin", "Targets": [f"{FIRMWARE}/1"]}
+    async with on.ask("POST", action, json=image) as answer:
+        assert answer.status == 202
+        path = str((await answer.json())["@odata.id"])
+    seen: Json = {}
+
+    async def over() -> bool:
+        nonlocal seen
+        status = await on.status("GET", path)
+        seen = await on.get(path) if status == 200 else {}
+        return seen.get("PercentComplete") in (None, 100) or seen.get("TaskState") == "New"
+
+    await until(over, "the task ends")
+    return path, seen
+
+
+async def version(on: Stage) -> str:
+    return str((await on.get(f"{FIRMWARE}/1"))["Version"])
+
+
+def task_says(**words: object) -> Look:
+    async def look(on: Stage) -> bool:
+        _, seen = await updated(on)
+        return all(seen.get(name) == value for name, value in words.items())
+
+    return look
+
+
+async def no_new_version(on: Stage) -> bool:
+    """Whether an update that ended well has changed nothing (and sets it back)."""
+    _, seen = await updated(on)
+    assert (seen["TaskState"], seen["TaskStatus"]) == ("Completed", "OK")
+    truth = await on.tell("GET", f"/truth/{on.name}")
+    assert truth["firmware"]["1"] == await version(on), "the oracle says what runs"
+    change = {"path": f"{FIRMWARE}/1", "changes": {"Version": "1.0"}}
+    is_new = await version(on) == "9.9.9"
+    await on.tell("POST", f"/devices/{on.name}/patch", change)
+    return not is_new
+
+
+async def task_gone(on: Stage) -> bool:
+    path, _ = await updated(on)
+    return await on.status("GET", path) == 404
+
+
+async def monitor_deletes(on: Stage) -> bool:
+    path, seen = await updated(on)
+    assert await on.status("GET", seen["TaskMonitor"]) == 200
+    return await on.status("GET", path) == 404
+
+
+async def nics_unlisted(on: Stage) -> bool:
+    """Whether a host that is off lists no adapters."""
+    on.name = CPU
+    place = f"{V1}/Chassis/1/NetworkAdapters"
+    assert (await on.get(place))["Members"]
+    await on.status("POST", RESET, json={"ResetType": "ForceOff"})
+    await until(lambda: off(on), "it is off")
+    found = (await on.get(place))["Members"]
+    truth = await on.tell("GET", f"/devices/{on.name}/truth?path={place}")
+    assert truth["resource"]["Members"]
+    await on.status("POST", RESET, json={"ResetType": "On"})
+    await until(lambda: powered(on), "it is on")
+    return not found
+
+
+BIOS = f"{SYSTEM}/Bios"
+
+
+async def stage_setting(on: Stage, name: str, value: object) -> Any:
+    """What is staged after this was written."""
+    wanted = {"Attributes": {name: value}}
+    assert await on.status("PATCH", f"{BIOS}/Settings", json=wanted) in (200, 202, 204)
+    await asyncio.sleep(0.05)
+    return (await on.get(f"{BIOS}/Settings"))["Attributes"].get(name)
+
+
+async def equal_write_dropped(on: Stage) -> bool:
+    name, applied = next(iter((await on.get(BIOS))["Attributes"].items()))
+    assert await stage_setting(on, name, "Another") == "Another"
+    return bool(await stage_setting(on, name, applied) == "Another")
+
+
+async def everything_pending(on: Stage) -> bool:
+    applied, staged = await on.get(BIOS), await on.get(f"{BIOS}/Settings")
+    return len(staged["Attributes"]) >= len(applied["Attributes"]) > 1
+
+
+async def attribute_hidden(on: Stage) -> bool:
+    truth = await on.tell("GET", f"/devices/{on.name}/truth?path={BIOS}")
+    return len((await on.get(BIOS))["Attributes"]) < len(truth["resource"]["Attributes"])
+
+
 def seen_first(method: str, path: str, status: int, **more: Any) -> Row:
     """A refusal that passes: the first answer has it, the third has not."""
 
@@ -447,6 +543,20 @@ ROWS: Mapping[str, Row] = {
     "silent": Row(Stage.quiet),
     "controller-dies": Row(Stage.quiet),
     "edge-dies": Row(Stage.quiet, select="rack=h1-r02"),
+    "tasks-vanish": Row(task_says(PercentComplete=None)),
+    "tasks-lie": Row(task_says(TaskStatus="Critical")),
+    "task-gone-when-done": Row(task_gone),
+    "monitor-deletes-task": Row(monitor_deletes),
+    "task-completed-critical": Row(task_says(TaskState="Completed", TaskStatus="Critical")),
+    "task-new-forever": Row(task_says(TaskState="New", PercentComplete=0)),
+    "update-staged-only": Row(no_new_version),
+    "version-late": Row(no_new_version, {"seconds": 3600}),
+    "inventory-ids-renamed": Row(answers("GET", f"{FIRMWARE}/1", 404)),
+    "nic-only-when-on": Row(nics_unlisted),
+    "staged-equal-dropped": Row(equal_write_dropped),
+    "pending-mirrors": Row(everything_pending),
+    "attributes-appear": Row(attribute_hidden),
+    "accounts-reset": Row(answers("GET", SYSTEM, 401)),
     "leak-tray": Row(leaking, select=TRAY),
     "leak-floor": Row(rope_wet, select=ROPE),
     "psu-loss": Row(psu_dead, select=SHELF),

@@ -7,6 +7,7 @@ from typing import Any
 
 from iolaus.sim.catalogue.entry import Given, Mend, Scene, Strike, nothing
 from iolaus.sim.device import Device
+from iolaus.sim.faults import Bend
 from iolaus.sim.presets import PRESETS
 from iolaus.sim.rules import parse_rules
 from iolaus.sim.server import Place
@@ -62,6 +63,22 @@ def changing(change: Callable[[Device, Given], Callable[[], None]]) -> Strike:
         async def mend() -> None:
             for back in undo:
                 back()
+
+        return mend
+
+    return strike
+
+
+def bending(make: Callable[[Device, Given], Bend]) -> Strike:
+    """A lie about what is read, made for each device; its truth stays what it is."""
+
+    async def strike(scene: Scene) -> Mend:
+        for place in scene.places:
+            place.front.faults.bends[scene.key] = make(place.device, scene.given)
+
+        async def mend() -> None:
+            for place in scene.places:
+                place.front.faults.bends.pop(scene.key, None)
 
         return mend
 

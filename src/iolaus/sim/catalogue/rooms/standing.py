@@ -121,10 +121,13 @@ def _host_dead(given: Given) -> list[dict[str, Any]]:
     ]
     silent: dict[str, Any] = {"effect": "replace", "only": "Sensor"}
     silent["patch"] = [{"op": "replace", "path": "/Reading", "value": None}]
+    names = ("PowerWatts", "TemperatureCelsius", "EnergykWh", "FanSpeedsPercent")
+    numb = {"effect": "replace", "only": "EnvironmentMetrics", "merge": dict.fromkeys(names)}
     return [
         {**failed, "select": {"method": ["POST"], "path": "*/Systems/*/Actions/*"}},
         {**failed, "select": {"method": ["GET"], "path": "*/Bios*"}},
         silent,
+        numb,
         *parts,
     ]
 
