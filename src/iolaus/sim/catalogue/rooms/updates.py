@@ -12,9 +12,9 @@ from typing import Any, Final
 from iolaus.sim.auth import Account
 from iolaus.sim.catalogue.entry import Argument, Entry, Given, Strike
 from iolaus.sim.catalogue.rules import bending, changing, preset
-from iolaus.sim.device import Device, Effects
+from iolaus.sim.device import Device
+from iolaus.sim.effects import Quiet, compose
 from iolaus.sim.faults import Bend
-from iolaus.sim.outcome import Outcome
 from iolaus.sim.patch import settings_of
 from iolaus.sim.tree import ROOT, Resource, canonical, links
 
@@ -130,17 +130,15 @@ def _attributes(device: Device, path: str) -> Resource:
     return dict(found) if isinstance(found, dict) else {}
 
 
-class Dropping:
-    """Effects of a device that drops a write of the applied value while another is staged."""
+class Dropping(Quiet):
+    """Drops a write of the applied value while another is staged."""
 
-    def __init__(self, inner: Effects | None) -> None:
-        self.inner, self.over = inner, False
+    def __init__(self) -> None:
+        self.over = False
 
     def written(
         self, device: Device, path: str, before: Resource | None, after: Resource | None
     ) -> None:
-        if self.inner is not None:
-            self.inner.written(device, path, before, after)
         applied = settings_of(device).get(path)
         if self.over or applied is None or before is None or after is None:
             return
@@ -154,9 +152,6 @@ class Dropping:
         if back:
             device.later(0.0, lambda: self._put_back(device, path, applied, back))
 
-    def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None:
-        return None if self.inner is None else self.inner.acted(device, path, action, body)
-
     @staticmethod
     def _put_back(device: Device, path: str, applied: str, back: Resource) -> None:
         device.patch(path, {"Attributes": back})
@@ -166,7 +161,8 @@ class Dropping:
 
 def _drops(device: Device, given: Given) -> Undo:
     del given
-    device.effects = found = Dropping(device.effects)
+    found = Dropping()
+    device.effects = compose(device.effects, found)
 
     def undo() -> None:
         found.over = True
