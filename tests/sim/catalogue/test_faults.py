@@ -551,6 +551,7 @@ ROWS: Mapping[str, Row] = {
     "task-new-forever": Row(task_says(TaskState="New", PercentComplete=0)),
     "update-staged-only": Row(no_new_version),
     "version-late": Row(no_new_version, {"seconds": 3600}),
+    "broken-update": Row(body(SYSTEM, lambda r: r["Status"]["Health"] == "Critical")),
     "inventory-ids-renamed": Row(answers("GET", f"{FIRMWARE}/1", 404)),
     "nic-only-when-on": Row(nics_unlisted),
     "staged-equal-dropped": Row(equal_write_dropped),

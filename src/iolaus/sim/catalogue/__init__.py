@@ -15,19 +15,21 @@ from pkgutil import iter_modules
 from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.catalogue import rooms
 from iolaus.sim.catalogue.entry import Entry
+from iolaus.sim.catalogue.rooms_of_devices import device_rooms
 from iolaus.sim.hall_yaml import meant
 
 
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Entry]:
-    """Every fault by name, in the order of the rooms. Two of one name are our own mistake."""
+    """Every fault by name, in the order of the rooms. Two of one name are our own mistake; but a
+    room of the devices' own may play one better than it is played here."""
     found: dict[str, Entry] = {}
     for module in sorted(iter_modules(rooms.__path__), key=lambda each: each.name):
         listed: tuple[Entry, ...] = import_module(f"{rooms.__name__}.{module.name}").FAULTS
         for entry in listed:
             assert entry.name not in found, f"two faults are named {entry.name}"
             found[entry.name] = entry
-    return found
+    return found | {entry.name: entry for entry in device_rooms()}
 
 
 def fault_of(name: str) -> Entry:

@@ -30,7 +30,7 @@ def leak(device: Device, given: Given) -> Undo:
     level = "Warning" if float(given.get("amount") or 1.0) <= DRIP_LPM else "Critical"
     n, before = len(life.persona.leaks) - 1, life.wear
     life.wear = replace(before, leaks={**before.leaks, n: level})
-    undo = [_ill(device, path, level) for path in _owners(device)]
+    undo = [ill(device, path, level) for path in owners(device)]
     device.emit(
         {
             "EventType": "Alert",
@@ -41,7 +41,7 @@ def leak(device: Device, given: Given) -> Undo:
 
     def dry() -> None:
         life.wear = replace(life.wear, leaks=before.leaks)
-        _all(undo)
+        undo_all(undo)
 
     return dry
 
@@ -55,12 +55,12 @@ def psu_loss(device: Device, given: Given) -> Undo:
     if life is not None:
         before = life.wear
         life.wear = replace(before, dead_psus=before.dead_psus | frozenset(range(lost)))
-    warned = [_ill(device, path, "Warning") for path in _owners(device)]
+    warned = [ill(device, path, "Warning") for path in owners(device)]
 
     def back() -> None:
         if life is not None:
             life.wear = replace(life.wear, dead_psus=before.dead_psus)
-        _all([*undo, *warned])
+        undo_all([*undo, *warned])
 
     return back
 
@@ -75,7 +75,7 @@ def gpu_lost(device: Device, given: Given) -> Undo:
         and (device.kept(path) or {}).get("ProcessorType") in GPUS
     ]
     gone = {"State": "UnavailableOffline", "Health": "Critical"}
-    return _changed(device, gpus[slot], {"Status": gone}) if slot < len(gpus) else _nothing
+    return changed(device, gpus[slot], {"Status": gone}) if slot < len(gpus) else _nothing
 
 
 def unheard(state: str | None) -> Callable[[Given], Iterable[Mapping[str, Any]]]:
@@ -93,7 +93,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 RULES: Final = {"detector-fault": unheard("UnavailableOffline"), "detector-silent": unheard(None)}
 
 
-def _owners(device: Device) -> list[str]:
+def owners(device: Device) -> list[str]:
     """What a part's trouble shows at: its first system and its first chassis."""
     found = []
     for place in ("Systems", "Chassis"):
@@ -103,16 +103,16 @@ def _owners(device: Device) -> list[str]:
     return found
 
 
-def _ill(device: Device, path: str, level: str) -> Undo:
-    return _changed(device, path, {"Status": {"Health": level, "HealthRollup": level}})
+def ill(device: Device, path: str, level: str) -> Undo:
+    return changed(device, path, {"Status": {"Health": level, "HealthRollup": level}})
 
 
 def _dead(device: Device, path: str) -> Undo:
     status = {"Health": "Critical", "State": "UnavailableOffline"}
-    return _changed(device, path, {"LineInputStatus": "LossOfInput", "Status": status})
+    return changed(device, path, {"LineInputStatus": "LossOfInput", "Status": status})
 
 
-def _changed(device: Device, path: str, changes: Resource) -> Undo:
+def changed(device: Device, path: str, changes: Resource) -> Undo:
     before = device.kept(path)
     if before is None:
         return _nothing
@@ -125,7 +125,7 @@ def _changed(device: Device, path: str, changes: Resource) -> Undo:
     return back
 
 
-def _all(undo: Iterable[Undo]) -> None:
+def undo_all(undo: Iterable[Undo]) -> None:
     for each in undo:
         each()
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from iolaus.sim.auth import Account
 from iolaus.sim.catalogue.entry import Argument, Entry, Given, Strike
+from iolaus.sim.catalogue.lives import changed, ill, owners, undo_all
 from iolaus.sim.catalogue.rules import bending, changing, preset
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Quiet, compose
@@ -25,7 +26,7 @@ Undo = Callable[[], None]
 
 
 def entry(words: str, name: str, title: str, what: str, **more: Any) -> Entry:
-    sources = tuple(words.split("; "))
+    sources = tuple(words.split("; ")) if words else ()
     return Entry(name=name, title=title, what=what, room="updates", sources=sources, **more)
 
 
@@ -37,6 +38,23 @@ def flawed(flaw: str) -> Strike:
         return lambda: device.tasks.flaws.discard(flaw)
 
     return changing(change)
+
+
+def _broken(device: Device, given: Given) -> Undo:
+    """An update of one component stopped half-way, and so did the component."""
+    entries = [canonical(u) for u in links(device.kept(INVENTORY) or {}, "Members")]
+    wanted = str(given["component"]).lower()
+    path = next((e for e in entries if wanted in e.rpartition("/")[2].lower()), "")
+    path = path or next(iter(entries), "")
+    if not path:
+        return lambda: None
+    broken = {"State": "UnavailableOffline", "Health": "Critical"}
+    text = f"The update of {path.rpartition('/')[2]} failed: the image was written in part."
+    undo = [changed(device, path, {"Version": "0.0.0-partial", "Status": broken})]
+    undo += [ill(device, place, "Critical") for place in owners(device)]
+    device.emit({"EventType": "Alert", "Severity": "Critical", "Message": text,
+                 "OriginOfCondition": {"@odata.id": path}})  # fmt: skip
+    return lambda: undo_all(undo)
 
 
 # inventories
@@ -213,6 +231,13 @@ FAULTS: Final = (
     entry("3: staged only", "update-staged-only", "an update is staged and not active",
           "The task ends well, but the new version waits for a reboot of the controller.",
           strike=flawed("staged"), seen="Completed and OK; the old version until Manager.Reset.",
+          oracle=RUNS),
+    entry("", "broken-update", "an update stopped half-way",
+          "An update of one component has stopped in the middle: the entry says so, with a version "
+          "that is none, and the machine is Critical. Mending puts the old firmware back.",
+          strike=changing(_broken),
+          arguments=(Argument(name="component", what="part of an inventory Id", usual="bmc"),),
+          seen="The SoftwareInventory is Critical with Version 0.0.0-partial; so is Health.",
           oracle=RUNS),
     entry("4: the new version appears minutes late", "version-late",
           "the new version appears minutes late",
