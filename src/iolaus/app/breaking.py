@@ -27,6 +27,7 @@ State = Annotated[
 ]
 FORMS: Final = ("table", "json", "yaml", "name")
 GAP: Final = "   "
+SEVERAL: Final = 10
 
 
 def sim_faults(
@@ -227,11 +228,12 @@ def explained(found: dict[str, Any]) -> str:
         ("plays", "; ".join(found["sources"]) or "an adversary or accident of our own"),
         ("room", found["room"]),
         ("fits", found["fits"]),
+        ("such as", ", ".join(found["personas"]) if len(found["personas"]) < SEVERAL else ""),
         ("needs", found["needs"]),
         ("seen", found["seen"]),
         ("oracle", found["oracle"]),
     ]
-    lines += [f"{word:<8}{text}" for word, text in rows if text]
+    lines += [f"{word:<9}{text}" for word, text in rows if text]
     if found["arguments"]:
         lines += ["", "arguments (--set KEY=VALUE):"]
     for each in found["arguments"]:

@@ -170,7 +170,7 @@ class Oracle:
 
     async def _all_truth(self, request: web.Request) -> web.Response:
         """Over all devices, and what those beside them say of themselves."""
-        found = hall_truth(iter(self._hall.devices))
+        found = await hall_truth(self._hall.devices)
         for name, asked in self.beside.items():
             with contextlib.suppress(ValueError, KeyError):
                 found[name] = await asked.asked("truth", dict(request.query))

@@ -174,6 +174,32 @@ async def test_a_modbus_client_and_an_mqtt_client_see_the_building_side_fail() -
             await quality_is(good=False)
 
 
+async def test_the_building_sides_own_equipment_fails() -> None:
+    async with built() as (on, _):
+
+        async def reads(thing: str, point: str) -> Any:
+            body = {"thing": thing, "point": point}
+            return (await on.tell("POST", "/beside/building/read", body))["value"]
+
+        async def pump_ok() -> bool:
+            return bool(await reads("h1-a-cdu1", "pump_ok.0"))
+
+        assert await pump_ok()
+        await on.strike("pump-loss")
+        assert not await pump_ok()
+        await on.mend("pump-loss")
+        assert await pump_ok()
+        await on.strike("leak-rack", "rack=h1-r01")
+        assert await reads("h1-r01", "leak")
+        await on.mend()
+        assert not await reads("h1-r01", "leak")
+        assert await reads(SHELF, "psu_ac.0")
+        await on.strike("feed-loss", SHELF)
+        assert not await reads(SHELF, "psu_ac.0")
+        await on.mend()
+        assert await reads(SHELF, "psu_ac.0")
+
+
 def spaced(payload: object) -> bytes:
     return (
         payload.replace(b'":', b'": ').replace(b":  ", b": ") if isinstance(payload, bytes) else b""

@@ -7,6 +7,7 @@ from typing import Any
 
 from iolaus.sim.catalogue import catalogue
 from iolaus.sim.catalogue.entry import EVERY, Entry
+from iolaus.sim.personas import personas
 
 
 def entries(words: Sequence[str] = ()) -> list[Entry]:
@@ -32,6 +33,7 @@ def view(entry: Entry) -> dict[str, Any]:
             for each in entry.arguments
         ],
         "fits": fits(entry),
+        "personas": personas_of(entry),
         "seen": entry.seen,
         "oracle": entry.oracle,
         "needs": entry.needs or None,
@@ -40,6 +42,16 @@ def view(entry: Entry) -> dict[str, Any]:
 
 def fits(entry: Entry) -> str:
     return ", ".join(sorted(entry.kinds)) if entry.kinds and entry.fits == EVERY else entry.fits
+
+
+def personas_of(entry: Entry) -> list[str]:
+    """The personas that it can befall."""
+    rooted = entry.room == "trust"
+    return [
+        name
+        for name, persona in personas().items()
+        if (not entry.kinds or persona.kind in entry.kinds) and (persona.roots or not rooted)
+    ]
 
 
 def rows_of(entry: Entry) -> str:

@@ -7,7 +7,8 @@ its own truth under its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from iolaus.sim.device import Device
@@ -17,6 +18,7 @@ from iolaus.sim.tree import ROOT, Resource, canonical, links
 INVENTORY: Final = f"{ROOT}/UpdateService/FirmwareInventory"
 DRY: Final = "OK"
 SLACK: Final = 1.02
+TURN: Final = 100
 
 
 def device_truth(device: Device) -> Resource:
@@ -38,11 +40,14 @@ def device_truth(device: Device) -> Resource:
     return found
 
 
-def hall_truth(devices: Iterator[Device]) -> Resource:
-    """Names, over all devices: hosts that are off, what leaks, what draws more than it may."""
+async def hall_truth(devices: Iterable[Device]) -> Resource:
+    """Names, over all devices: hosts that are off, what leaks, what draws more than it may. Others
+    have their turn in between: a hall is large."""
     off, leaking, over, count = list[str](), list[str](), list[str](), 0
     for device in devices:
         count += 1
+        if count % TURN == 0:
+            await asyncio.sleep(0)
         power = dict(_power(device))
         if power and "On" not in power.values():
             off.append(device.name)

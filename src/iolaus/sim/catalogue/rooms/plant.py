@@ -1,7 +1,8 @@
 """What befalls the plant: power, cooling and leaks, by the names of `sim/physics/faults.py`.
 
 Where a plant is stepped beside the devices ("twin"), it is struck there, and all that follows is
-physics. In a hall without one the faults that concern one machine alone are played on its life.
+physics. In a hall without one the faults that concern one machine alone are played on its life,
+and some on the equipment of the building side.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.catalogue import lives
+from iolaus.sim.catalogue.built import BUILT, on_the_building
 from iolaus.sim.catalogue.entry import Argument, Entry, Mend, Scene, Strike
 from iolaus.sim.catalogue.rules import armed, changing
 from iolaus.sim.physics.faults import FAULTS as PHYSICS
@@ -77,6 +79,8 @@ def _strike(fault: Fault) -> Strike:
     async def strike(scene: Scene) -> Mend:
         if TWIN in scene.beside:
             return await _on_the_plant(fault, scene)
+        if "building" in scene.beside and fault.name in BUILT:
+            return await on_the_building(fault.name, scene)
         if fault.name in lives.CHANGES:
             return await changing(lives.CHANGES[fault.name])(scene)
         if fault.name in lives.RULES:
