@@ -116,15 +116,16 @@ def _must_answer(target: Target, found: ProbeResult) -> None:
     """Raise what stood in the way; a root that wants a login is no obstacle yet."""
     error = found.error
     if isinstance(error, Unverified):
+        pin = f"pin it with --fingerprint {found.fingerprint}"
+        step = f"compare the fingerprint with the device's, then {pin}, or add --trust first."
+        if target.fingerprint:
+            step = f"find out why it changed; if it was renewed on purpose, {pin}."
         raise Unverified(
-            f"its certificate is not trusted; it shows the fingerprint {found.fingerprint}",
+            error.message,
             operation="reach",
             subject=target.address,
             code="CertificateUntrusted",
-            next_step=(
-                "compare the fingerprint with the device's, then pin it with --fingerprint "
-                f"{found.fingerprint}, or add --trust first."
-            ),
+            next_step=step,
         )
     if isinstance(error, DeviceSilent | DeviceLied | OperatorMust):
         raise error

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from iolaus.sim.tree import ROOT, Page, Template, canonical, decode, page_of
 
 MAX_FILE_BYTES = 64 << 20
 MAX_FILES = 200_000
+MAX_ALL_BYTES = 256 << 20
 _KINDS = ("index.json", "headers.json", "index.xml")
 
 
@@ -40,7 +42,7 @@ def read_capture(path: Path) -> Capture:
         raise _unusable(path, "there is no such file or folder")
     try:
         files = dict(_from_folder(path) if path.is_dir() else _from_archive(path))
-    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
         raise _unusable(path, f"not a readable tar archive: {error}") from None
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror or error}") from None
@@ -89,8 +91,11 @@ def _from_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 def _from_archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     with tarfile.open(path) as archive:
+        total = 0
         for count, member in enumerate(archive):
-            name = PurePosixPath(member.name)
+            name, total = PurePosixPath(member.name), total + member.size
+            if total > MAX_ALL_BYTES:
+                raise _unusable(path, f"unpacks to more than {MAX_ALL_BYTES >> 20} MiB")
             if count > MAX_FILES:
                 raise _unusable(path, f"holds more than {MAX_FILES} files")
             if member.size > MAX_FILE_BYTES:
@@ -140,7 +145,9 @@ def _template(path: Path, files: Mapping[PurePosixPath, bytes], top: PurePosixPa
                 pages[place] = page
         elif inner == "$metadata" and file.name == "index.xml":
             metadata = data
-    if pages and ROOT not in pages:
+    if not pages:
+        raise _unusable(path, "its index.json files hold no JSON object")
+    if ROOT not in pages:
         pages[ROOT] = page_of(ROOT, _made_root(pages))
     version = files.get(top.parent / "index.json") if top.name == "v1" else None
     if version is not None and top.parent.name == "redfish":

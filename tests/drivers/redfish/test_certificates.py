@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from iolaus.drivers.redfish.certificates import Certificates, read_certificates
 from iolaus.drivers.redfish.harvest import ROOT
@@ -90,3 +93,19 @@ def test_an_unreadable_certificate_is_a_deviation_and_the_fields_stand(text: str
 def test_a_bundle_and_a_blank_are_told_by_their_fields() -> None:
     assert read(CertificateString="x", CertificateType="PKCS7").deviations == ()
     assert read(CertificateString=None, CertificateType="PEM").deviations == ()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_certificate_is_read_or_nothing(
+    certificate: x509.Certificate, data: st.DataObject
+) -> None:
+    """The real one with bytes cut and changed, any bytes, and any text."""
+    whole = bytearray(certificate.public_bytes(serialization.Encoding.DER))
+    for _ in range(data.draw(st.integers(0, 6))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    der = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    der = data.draw(st.one_of(st.just(der), st.just(bytes(whole)), st.binary(max_size=200)))
+    text = base64.encodebytes(der).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+    read(CertificateString=data.draw(st.one_of(st.just(pem), st.text())), CertificateType="PEM")

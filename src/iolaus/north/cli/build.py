@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Final
 
 import structlog
@@ -22,6 +25,7 @@ EPILOG = (
     "Kinds and selectors: docs/cli.md. Exit codes: 0 ok, 1 differences or partial, 2 usage, "
     "3 refused, 4 unreachable, 5 not verified."
 )
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,32 @@ def _root(version: str) -> Callable[..., None]:
 
 def run_cli(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. No traceback reaches a person."""
+    with _told_to_stop() as stopped:
+        code = _run(app, arguments)
+    return stopped[0] if stopped and code == INTERRUPTED else code
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[list[int]]:
+    """A signal to end is met as Ctrl-C is, so that sessions are given back on the way out."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopped.append(128 + number)
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread, which alone is told of signals
+        yield stopped
+        return
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     try:
         command = typer.main.get_command(app)
         result = command.main(
@@ -130,7 +160,7 @@ def run_cli(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         show(file=sys.stderr) if show else say(str(error))
         return 2
     except (typer.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

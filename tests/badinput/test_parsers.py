@@ -1,0 +1,74 @@
+"""Every parser of bytes that come from a device is named here with the test that fuzzes it.
+
+Whatever takes `bytes` in the rooms that meet devices is a parser, the inside of one, or stands
+below with the reason why it is none. A new one that is in no list fails.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "iolaus"
+ROOMS = ("wire", "drivers", "observe")
+
+PARSERS = {
+    "wire/redfish/body.py": "wire/redfish/test_decode.py::test_any_coded_bytes_are_a_body_or_garbled",
+    "wire/redfish/decode.py": "wire/redfish/test_decode.py::test_any_bytes_give_an_object_or_one_error",
+    "wire/redfish/errors.py": "wire/redfish/test_errors.py::test_any_refusal_is_one_printable_error",
+    "wire/redfish/head.py": "wire/redfish/test_trust.py::test_any_head_is_parsed",
+    "wire/redfish/sse.py": "wire/redfish/test_sse.py::test_any_bytes_are_taken",
+    "observe/ssdp.py": "observe/test_ssdp.py::test_any_datagram_is_survived",
+    "drivers/redfish/events.py": "drivers/redfish/test_extractions_fuzz.py::test_pushed_bytes_never_raise",
+    "drivers/redfish/certificates.py": "drivers/redfish/test_certificates.py::test_any_certificate_is_read_or_nothing",
+}  # fmt: skip
+"""File -> the fuzz test of what is public in it."""
+
+OTHERS = {
+    "wire/redfish/client.py": "sends bytes of ours",
+    "wire/redfish/port.py": "carries a body that `body` has bounded and unpacked",
+    "wire/redfish/curl.py": "hands pieces to `body` and `head`",
+    "wire/redfish/flow.py": "hands lines to `head` and pieces to `sse`",
+    "wire/redfish/trust.py": "hashes; any bytes have a digest",
+    "drivers/lane/cache.py": "unpacks what it packed itself",
+    "observe/capture.py": "writes JSON of ours to files",
+    "observe/subscribe.py": "bounds a body and hands it to `drivers/redfish/events`",
+}
+
+
+def takers(file: Path) -> Iterator[str]:
+    """Functions of this file that take bytes."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            shapes = [ast.unparse(a.annotation) for a in arguments if a.annotation]
+            if any("bytes" in shape and "Callable" not in shape for shape in shapes):
+                yield node.name
+
+
+def test_whoever_takes_bytes_of_a_device_is_known() -> None:
+    found = {
+        file.relative_to(SOURCE).as_posix()
+        for room in ROOMS
+        for file in (SOURCE / room).rglob("*.py")
+        if any(takers(file))
+    }
+    assert found == PARSERS.keys() | OTHERS.keys()
+
+
+@pytest.mark.parametrize(("parser", "test"), PARSERS.items(), ids=list(PARSERS))
+def test_each_parser_is_fuzzed(parser: str, test: str) -> None:
+    file, _, name = test.partition("::")
+    text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+    module = f"iolaus.{parser.removesuffix('.py').replace('/', '.')}"
+    assert f"from {module} import" in text
+    functions = {
+        node.name: node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert any(ast.unparse(each).startswith("given(") for each in functions[name].decorator_list)
