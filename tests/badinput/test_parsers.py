@@ -17,16 +17,40 @@ SOURCE = ROOT / "src" / "iolaus"
 ROOMS = ("wire", "drivers", "observe")
 
 PARSERS = {
-    "wire/redfish/body.py": "wire/redfish/test_decode.py::test_any_coded_bytes_are_a_body_or_garbled",
-    "wire/redfish/decode.py": "wire/redfish/test_decode.py::test_any_bytes_give_an_object_or_one_error",
-    "wire/redfish/errors.py": "wire/redfish/test_errors.py::test_any_refusal_is_one_printable_error",
-    "wire/redfish/head.py": "wire/redfish/test_trust.py::test_any_head_is_parsed",
-    "wire/redfish/sse.py": "wire/redfish/test_sse.py::test_any_bytes_are_taken",
-    "observe/ssdp.py": "observe/test_ssdp.py::test_any_datagram_is_survived",
-    "drivers/redfish/events.py": "drivers/redfish/test_extractions_fuzz.py::test_pushed_bytes_never_raise",
-    "drivers/redfish/certificates.py": "drivers/redfish/test_certificates.py::test_any_certificate_is_read_or_nothing",
-}  # fmt: skip
-"""File -> the fuzz test of what is public in it."""
+    "wire/redfish/body.py": (
+        "wire/redfish/test_decode.py",
+        "test_any_coded_bytes_are_a_body_or_garbled",
+    ),
+    "wire/redfish/decode.py": (
+        "wire/redfish/test_decode.py",
+        "test_any_bytes_give_an_object_or_one_error",
+    ),
+    "wire/redfish/errors.py": (
+        "wire/redfish/test_errors.py",
+        "test_any_refusal_is_one_printable_error",
+    ),
+    "wire/redfish/head.py": (
+        "wire/redfish/test_trust.py",
+        "test_any_head_is_parsed",
+    ),
+    "wire/redfish/sse.py": (
+        "wire/redfish/test_sse.py",
+        "test_any_bytes_are_taken",
+    ),
+    "observe/ssdp.py": (
+        "observe/test_ssdp.py",
+        "test_any_datagram_is_survived",
+    ),
+    "drivers/redfish/events.py": (
+        "drivers/redfish/test_extractions_fuzz.py",
+        "test_pushed_bytes_never_raise",
+    ),
+    "drivers/redfish/certificates.py": (
+        "drivers/redfish/test_certificates.py",
+        "test_any_certificate_is_read_or_nothing",
+    ),
+}
+"""File -> file and name of the fuzz test of what is public in it."""
 
 OTHERS = {
     "wire/redfish/client.py": "sends bytes of ours",
@@ -61,8 +85,8 @@ def test_whoever_takes_bytes_of_a_device_is_known() -> None:
 
 
 @pytest.mark.parametrize(("parser", "test"), PARSERS.items(), ids=list(PARSERS))
-def test_each_parser_is_fuzzed(parser: str, test: str) -> None:
-    file, _, name = test.partition("::")
+def test_each_parser_is_fuzzed(parser: str, test: tuple[str, str]) -> None:
+    file, name = test
     text = (ROOT / "tests" / file).read_text(encoding="utf-8")
     module = f"iolaus.{parser.removesuffix('.py').replace('/', '.')}"
     assert f"from {module} import" in text
