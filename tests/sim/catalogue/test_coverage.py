@@ -13,6 +13,7 @@ import pytest
 from iolaus.sim.building.faults import CATALOGUE as BUILDING
 from iolaus.sim.catalogue import catalogue
 from iolaus.sim.catalogue.rooms.building import ROWS as NAMED
+from iolaus.sim.catalogue.rooms_of_devices import ROOMS
 from iolaus.sim.catalogue.show import entries, rows_of, view
 from iolaus.sim.physics.faults import FAULTS as PHYSICS
 from iolaus.sim.presets import PRESETS
@@ -47,8 +48,10 @@ def failures() -> list[str]:
 
 
 def played(row: str) -> list[str]:
-    """The words of this row that faults say they play."""
-    sources = [source for entry in catalogue().values() for source in entry.sources]
+    """The words of this row that faults say they play; a room of the devices' own may say them in
+    its own words."""
+    ours = [entry for entry in catalogue().values() if entry.room not in ROOMS]
+    sources = [source for entry in ours for source in entry.sources]
     return [words for head, _, words in (s.partition(": ") for s in sources) if head == row]
 
 

@@ -38,10 +38,11 @@ async def test_a_fault_befalls_whom_the_selector_means_and_whom_it_fits() -> Non
         assert (await on.strike("unreachable", "rack=h1-r02,role=node"))["on"] == [CPU, CPU_2]
         assert (await on.strike("second-system", "rack=h1-r02"))["on"] == [CPU, CPU_2]
         assert (await on.strike("slow", "nobody"))["on"] == []
-        assert len((await on.tell("GET", "/faults"))["on"]) == 3
+        assert (await on.strike("leak-tray", "role=node"))["on"] == [TRAY, "h1-r01-u09"]
+        assert len((await on.tell("GET", "/faults"))["on"]) == 4
         mended = await on.mend("unreachable")
         assert [each["fault"] for each in mended["mended"]] == ["unreachable"]
-        assert len((await on.mend())["mended"]) == 2
+        assert len((await on.mend())["mended"]) == 3
         assert await on.status("GET", SYSTEM) == 200
 
 

@@ -16,6 +16,7 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.hall_yaml import meant
 
 if TYPE_CHECKING:
+    from iolaus.sim.personas.persona import Persona
     from iolaus.sim.server import Hall, Place
 
 Value = float | int | str | bool | None
@@ -61,7 +62,8 @@ class Argument:
 class Entry:
     """`sources` are "<row>: <words of the row>", the row being a number of behaviours.md or
     "energy"; none: an adversary or an accident of our own. `kinds` are the roles of devices that it
-    can befall (none: any); `needs` is what must be served beside the devices."""
+    can befall (none: any) and `suits` says of which personas; `needs` is what must be served
+    beside the devices."""
 
     name: str
     title: str
@@ -72,9 +74,14 @@ class Entry:
     arguments: Sequence[Argument] = ()
     fits: str = EVERY
     kinds: frozenset[str] = frozenset()
+    suits: Callable[[Persona], bool] | None = None
     seen: str = ""
     oracle: str = ""
     needs: str = ""
+
+    def befalls(self, persona: Persona | None) -> bool:
+        """Whether it can befall this kind of machine; None: one of which no kind is known."""
+        return self.suits is None or persona is None or self.suits(persona)
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What is given, checked, with the usual for the rest. Raises OperatorMust."""

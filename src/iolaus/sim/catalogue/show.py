@@ -46,11 +46,10 @@ def fits(entry: Entry) -> str:
 
 def personas_of(entry: Entry) -> list[str]:
     """The personas that it can befall."""
-    rooted = entry.room == "trust"
     return [
         name
         for name, persona in personas().items()
-        if (not entry.kinds or persona.kind in entry.kinds) and (persona.roots or not rooted)
+        if (not entry.kinds or persona.kind in entry.kinds) and entry.befalls(persona)
     ]
 
 

@@ -21,6 +21,7 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.catalogue import fault_of
 from iolaus.sim.catalogue.entry import Asked, Entry, Mend, Scene
 from iolaus.sim.catalogue.select import Selector
+from iolaus.sim.catalogue.truth import persona_of
 from iolaus.sim.server import Hall, Place
 
 LONGEST_S: Final = 1e8
@@ -140,6 +141,7 @@ class Striking:
             place
             for place in self._hall.places.values()
             if (not entry.kinds or place.device.labels.get("role", "node") in entry.kinds)
+            and entry.befalls(persona_of(place.device))
             and selector.concerns(place.device)
         ]
 

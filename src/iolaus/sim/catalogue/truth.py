@@ -13,6 +13,7 @@ from typing import Final
 
 from iolaus.sim.device import Device
 from iolaus.sim.hall_life import Life
+from iolaus.sim.personas.persona import Persona
 from iolaus.sim.tree import ROOT, Resource, canonical, links
 
 INVENTORY: Final = f"{ROOT}/UpdateService/FirmwareInventory"
@@ -63,6 +64,11 @@ async def hall_truth(devices: Iterable[Device]) -> Resource:
 def life_of(device: Device) -> Life | None:
     """The life behind a device of a hall; None for one that was only recorded."""
     return device.live if isinstance(device.live, Life) else None
+
+
+def persona_of(device: Device) -> Persona | None:
+    found = life_of(device)
+    return found.persona if found is not None else None
 
 
 def _power(device: Device) -> Iterator[tuple[str, str]]:

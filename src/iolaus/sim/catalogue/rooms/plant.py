@@ -7,6 +7,7 @@ and some on the equipment of the building side.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from iolaus.kernel.errors import OperatorMust
@@ -14,6 +15,7 @@ from iolaus.sim.catalogue import lives
 from iolaus.sim.catalogue.built import BUILT, on_the_building
 from iolaus.sim.catalogue.entry import Argument, Entry, Mend, Scene, Strike
 from iolaus.sim.catalogue.rules import armed, changing
+from iolaus.sim.personas.persona import Persona
 from iolaus.sim.physics.faults import FAULTS as PHYSICS
 from iolaus.sim.physics.faults import Fault
 
@@ -32,6 +34,15 @@ SELECTS: Final = {
     "racks": "racks: those in which a selected machine stands",
     "zones": "the rooms in which selected machines stand",
     "sites": "the detectors of the selected machines",
+}
+
+
+SUITS: Final[Mapping[str, Callable[[Persona], bool]]] = {
+    "leak-tray": lambda persona: bool(persona.leaks),
+    "leak-floor": lambda persona: bool(persona.leaks),
+    "detector-fault": lambda persona: bool(persona.leaks),
+    "detector-silent": lambda persona: bool(persona.leaks),
+    "gpu-lost": lambda persona: persona.body.gpus > 0,
 }
 
 
@@ -123,6 +134,7 @@ def _entry(fault: Fault) -> Entry:
         arguments=(amount,) if fault.amount else (),
         fits=SELECTS[fault.befalls],
         kinds=KINDS.get(fault.befalls, frozenset()),
+        suits=SUITS.get(fault.name),
         seen=row.seen,
         oracle="GET /truth: what leaks, what is powered, what is over its limit.",
     )

@@ -38,6 +38,7 @@ def _entry(lie: str) -> Entry:
         strike=armed(_tells(lie)),
         arguments=(PATH, WHOSE) if "swapped" in lie else (PATH,),
         fits="devices with ComponentIntegrity",
+        suits=lambda persona: bool(persona.roots),
         seen=SEEN[protocol],
         oracle="GET /devices/NAME/roots: who signs, what really runs, what is lied about.",
     )
