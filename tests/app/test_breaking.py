@@ -12,6 +12,7 @@ import yaml
 from tests.sim.catalogue.stage import CPU, Stage, staged
 
 from iolaus.app import breaking
+from iolaus.app.demo import UpOptions, simulated_hall
 from iolaus.app.oracle import FOLDER, written_down
 from iolaus.north.cli.build import Commands, build_cli, run_cli
 from iolaus.store.state import default_state_dir
@@ -143,3 +144,15 @@ async def test_the_oracle_is_written_down_privately_and_forgotten(
 def test_a_hall_without_an_oracle_leaves_no_word(tmp_path: Path) -> None:
     with written_down({}, state_dir=tmp_path, listen=LISTEN):
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_hall_of_a_demonstration_is_broken_from_outside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = ("--state", str(tmp_path))
+    async with simulated_hall(UpOptions(nodes=1, listen=LISTEN), tmp_path):
+        assert await ran("demo", "break", "broken-update", "-l", "role=node", *state) == 0
+        assert "broken-update is on" in capsys.readouterr().err
+        assert await ran("demo", "faults", "-o", "name") == 0
+        assert capsys.readouterr().out == "broken-update-1\n"
+    assert await ran("demo", "faults", *state) == 2

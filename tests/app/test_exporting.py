@@ -59,7 +59,8 @@ async def discovered(folder: Path, devices: Sequence[Device]) -> AsyncIterator[S
     folder.mkdir(parents=True)
     async with grounded(folder, *devices) as ground, housed(folder, ground) as on:
         for device in devices:
-            target = msgspec.structs.replace(target_of(device), labels=device.labels)
+            labels = {**device.labels, "modbus": "127.0.0.9:502"}
+            target = msgspec.structs.replace(target_of(device), labels=labels)
             on.house.state.facts.put_target(target)
 
         async def all_read() -> bool:
@@ -80,7 +81,7 @@ async def picture(on: Stage) -> dict[str, dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         for asset in await everything(on, kind):
-            labels = {k: v for k, v in asset["labels"].items() if k != "site"}
+            labels = {k: v for k, v in asset["labels"].items() if k not in ("site", "modbus")}
             seen[asset["name"]] = {word: asset[word] for word in KEPT} | {"labels": labels}
             seen[asset["name"]]["readings"] = sorted(asset["readings"])
             seen[asset["name"]]["health"] = asset["health"]
@@ -113,6 +114,7 @@ async def test_the_twin_of_a_discovered_hall_is_discovered_the_same(tmp_path: Pa
     spec = yaml.safe_load(done.site.read_text())["spec"]
     assert len(spec["devices"]) == done.machines
     assert done.shapes < done.machines, "machines of one shape share a drawing"
+    assert not any("modbus" in device["labels"] for device in spec["devices"])
     async with discovered(tmp_path / "two", moved(done.site)) as on:
         second = await picture(on)
         again = {n["serial"] for n in await everything(on, "nodes") if n["serial"]}

@@ -23,6 +23,8 @@ from iolaus.sim.rehearsal.folder import Shape, Standing, cleaned, plain_name, wr
 from iolaus.sim.rehearsal.likeness import Facts, likeness, shape_of
 
 API: Final = "/api/v1"
+ADDRESSES: Final = frozenset({"modbus", "serial", "snmp"})
+"""Labels that say where something answers; a twin answers elsewhere."""
 Fact = Mapping[str, Any]
 
 
@@ -127,5 +129,6 @@ def drawn(
             stem = plain_name(f"{first.get('vendor') or ''}-{first.get('model') or name}", taken)
             taken.add(stem)
             shapes[key] = Shape(stem, cleaned(resources, keep=keep), str(first["kind"]))
-        standing.append(Standing(name, shapes[key].name, dict(first.get("labels") or {})))
+        labels = {k: v for k, v in (first.get("labels") or {}).items() if k not in ADDRESSES}
+        standing.append(Standing(name, shapes[key].name, labels))
     return list(shapes.values()), sorted(standing)
