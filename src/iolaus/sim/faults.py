@@ -172,7 +172,8 @@ class Faults:
     def _end(self, rule: Rule) -> None:
         device = self._device
         if rule.effect == "die":
-            device.up()
+            others = [a.rule for a in self.armed if a.rule.effect == "die" and _stands(a.rule)]
+            device.down(others[-1].how) if others else device.up()
         elif rule.lie == "clock":
             _set_clock(device, 0.0)
         elif rule.lie == "session_limit":

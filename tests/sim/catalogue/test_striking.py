@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -16,9 +16,11 @@ from iolaus.sim.catalogue import catalogue, fault_of
 from iolaus.sim.catalogue.rooms.building import ROWS
 from iolaus.sim.catalogue.script import duration_s, parse_script, play
 from iolaus.sim.catalogue.strike import Order, Striking
+from iolaus.sim.device import Device
 from iolaus.sim.hall_command import HallOptions, hall_devices
 from iolaus.sim.hall_site import parse_site
 from iolaus.sim.server import Hall
+from iolaus.sim.tree import fingerprint
 from tests.sim.catalogue.stage import CPU, CPU_2, SITE, SYSTEM, TRAY, Stage, staged, until
 
 SCRIPT = """
@@ -100,6 +102,17 @@ async def test_faults_of_one_device_do_not_mend_each_other() -> None:
         await on.strike("etag-weak", TRAY, id="w")
         await on.mend("w")
         assert [a.rule.lie for a in on.hall.places[TRAY].front.faults.armed] == ["nan"]
+
+
+async def test_who_is_dead_for_two_reasons_stays_dead_for_one() -> None:
+    async with staged() as on:
+        await on.strike("unreachable", CPU)
+        await on.strike("silent", CPU)
+        await on.mend("silent")
+        assert (await on.tell("GET", f"/devices/{CPU}"))["state"] == "refuse"
+        assert await on.quiet()
+        await on.mend("unreachable")
+        assert not await on.quiet(seconds=30.0)
 
 
 async def test_the_oracle_tells_the_truth_while_devices_lie() -> None:
@@ -187,12 +200,18 @@ def test_durations() -> None:
     assert found == [30.0, 300.0, 5400.0, 0.25, 7.0, None, None, None]
 
 
-async def run_script(clock: JumpClock) -> list[str]:
-    """The script on a hall that nobody serves, with what was on at whole half minutes."""
+def page_bytes(device: Device) -> Iterator[bytes]:
+    """All that a device says now."""
+    return (page.body for path in sorted(device.paths()) if (page := device.page(path)))
+
+
+async def run_script(clock: JumpClock) -> tuple[list[str], list[str]]:
+    """The script on a hall that nobody asks: what was played and on at whole half minutes, and
+    what a device said then, to the last bit."""
     devices = hall_devices(parse_site(SITE, source="test"), HallOptions())
     for device in devices:
         device.clock = clock
-    hall, said = Hall(devices), list[str]()
+    hall, said, prints = Hall(devices), list[str](), list[str]()
     await hall.start()
     striking = Striking(hall)
     try:
@@ -203,16 +222,18 @@ async def run_script(clock: JumpClock) -> list[str]:
             await clock.sleep(29.0)
             on = ",".join(each["id"] for each in striking.on())
             said.append(f"{clock.monotonic():g}: {on}")
+            prints.append(fingerprint(b"".join(page_bytes(hall[TRAY]))))
         await playing
     finally:
         striking.stop()
         await hall.stop()
-    return said
+    return said, prints
 
 
 async def test_a_script_is_the_same_run_every_time() -> None:
-    first, second = [await run_script(JumpClock()) for _ in range(2)]
-    assert first == second
+    (first, prints), second = [await run_script(JumpClock()) for _ in range(2)]
+    assert (first, prints) == second
+    assert len(set(prints)) == len(prints), "it lives"
     assert first[:6] == [
         "10 s: leak-tray on 1 devices (leak-tray-1)",
         "29: leak-tray-1",
