@@ -204,13 +204,16 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def nobody(fault: str, selector: str) -> OperatorMust:
+    from iolaus.sim.catalogue import fault_of
+    from iolaus.sim.catalogue.show import fits
+
     return OperatorMust(
         f"it befalls nobody of {selector!r}",
         operation="break",
         subject=fault,
         code="NobodyMeant",
-        next_step="`iolaus get endpoints` shows names, `iolaus get no -o yaml` labels; `iolaus "
-        "sim explain` says what it fits.",
+        next_step=f"it fits {fits(fault_of(fault))}; `iolaus get endpoints` shows names, "
+        "`iolaus get no -o yaml` labels.",
     )
 
 

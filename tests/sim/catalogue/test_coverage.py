@@ -18,6 +18,7 @@ from iolaus.sim.catalogue.show import entries, rows_of, view
 from iolaus.sim.physics.faults import FAULTS as PHYSICS
 from iolaus.sim.presets import PRESETS
 from iolaus.sim.roots.lies import LIES
+from tests.sim.catalogue.table import TARGET, named, render
 
 SHARED = Path(os.environ.get("IOLAUS_SHARED", Path(__file__).parents[4] / "shared")) / "design"
 MISSING: Mapping[str, tuple[str, ...]] = {}
@@ -116,3 +117,11 @@ def test_words_find_entries() -> None:
     assert {e.name for e in entries(["session", "leak"])} >= {"sessions-leak"}
     assert entries(["no such word"]) == []
     assert len(entries()) == len(catalogue())
+
+
+def test_the_written_table_has_them() -> None:
+    """Rooms of the devices' own may be ahead of the table, never behind it."""
+    written = set(named(TARGET.read_text(encoding="utf-8")))
+    ours = {entry.name for entry in catalogue().values() if entry.room not in ROOMS}
+    assert ours <= written, "run `python -m tests.sim.catalogue`"
+    assert set(named(render())) == set(catalogue())
