@@ -23,6 +23,7 @@ from iolaus.kernel.clock import Clock, WallClock
 from iolaus.sim.auth import Gate
 from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome as Outcome
+from iolaus.sim.roots.firmware import Image
 from iolaus.sim.sse import Events
 from iolaus.sim.tasks import Tasks
 from iolaus.sim.tree import Page, Resource, Tree, canonical, decode, fingerprint
@@ -163,7 +164,8 @@ class Counters:
 class Device:
     """`tree` is what it starts with; `live_paths` are the only paths `live` is asked about
     (None: all of them, which costs a decode per read). `host` is its 127.x.y.z; the hall gives it
-    one if it has none, and then its `address` and the certificate's `fingerprint`."""
+    one if it has none, and then its `address` and the certificate's `fingerprint`. `running` are
+    images by firmware entry that were flashed: what roots of trust measure there."""
 
     def __init__(
         self,
@@ -193,6 +195,9 @@ class Device:
         self.staged: dict[str, Resource] = {}
         self.settings: dict[str, str] | None = None
         self.power_turns: dict[str, int] = {}
+        self.running: dict[str, Image] = {}
+        self.dead = False
+        self.restarts = 0
         self.socket: Socket | None = None
         self._overlay: dict[str, Page | None] = {}
         self._timers: set[asyncio.TimerHandle] = set()
@@ -310,12 +315,14 @@ class Device:
                 self.later(seconds, self.up)
 
     def up(self) -> None:
-        if self.socket is not None:
+        """Come back; a controller that is `dead` does not."""
+        if self.socket is not None and not self.dead:
             self.socket.up()
 
     def restart(self) -> None:
         """The controller boots: sessions, subscriptions and tasks are gone, and so is it for a
         while. The host's power is not touched."""
+        self.restarts += 1
         self._forget_all()
         attentive(self.effects).restarted(self)
         self.down("refuse", self.options.bmc_reset_s)
@@ -340,6 +347,7 @@ class Device:
         self.later(self.options.power_off_s if off_s is None else off_s, lambda: self.mains(True))
 
     def cancel(self) -> None:
+        attentive(self.effects).ended(self)
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -7,7 +7,8 @@ moment does not mention it: `Quiet` is all moments, ignored.
 
 The moments beyond a write and an action are these. A host has been switched on (`booted`); the
 controller starts, its memory empty (`restarted`); mains was lost or came back (`mains`); an
-image was pushed (`pushed`); the oracle asks what is really so (`truth`).
+image was pushed (`pushed`); a component runs other firmware (`flashed`); the oracle asks what
+is really so (`truth`); the simulation is over (`ended`).
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ class Quiet:
     def mains(self, device: Device, on: bool) -> None:
         """All power, that of the controller too, was lost or came back."""
 
+    def flashed(self, device: Device, path: str, *, resets: bool) -> None:
+        """What the firmware entry at `path` names runs another image; `resets`: its settings and
+        accounts are the maker's again."""
+
+    def ended(self, device: Device) -> None:
+        """The simulation of this device ends."""
+
     def truth(self, device: Device) -> Resource:
         del device
         return {}
@@ -94,6 +102,14 @@ class Composed(Quiet):
     def mains(self, device: Device, on: bool) -> None:
         for part in self.attentive:
             part.mains(device, on)
+
+    def flashed(self, device: Device, path: str, *, resets: bool) -> None:
+        for part in self.attentive:
+            part.flashed(device, path, resets=resets)
+
+    def ended(self, device: Device) -> None:
+        for part in self.attentive:
+            part.ended(device)
 
     def truth(self, device: Device) -> Resource:
         told: Resource = {}

@@ -19,7 +19,7 @@ from iolaus.sim.http import Connection, Reply, Request
 from iolaus.sim.redfish import Redfish
 from iolaus.sim.replies import refusal
 
-MAX_UPLOAD_BYTES = 256 << 20
+MAX_UPLOAD_BYTES = 65 << 20
 _UPDATES = "/redfish/v1/UpdateService"
 
 

@@ -22,6 +22,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.sim.device import Device, Latency, Options
 from iolaus.sim.effects import compose
+from iolaus.sim.firmware.updates import updates_of
 from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_site import Placement, RackTemplate, Site
 from iolaus.sim.hall_wear import Wear, imperfections
@@ -82,7 +83,7 @@ class Seat:
             options=self.options(accounts),
             live=self.life,
             live_paths=self.tree.paths_that_move,
-            effects=compose(self.life),
+            effects=compose(self.life, updates_of(self.persona.flash)),
             trust=self.roots,
             clock=clock,
         )

@@ -9,13 +9,15 @@ real controllers do it: drip, stop in the middle, promise another length, or str
 from __future__ import annotations
 
 import asyncio
+import mmap
 import socket
 import struct
+import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 import httptools
 import msgspec
@@ -23,6 +25,7 @@ import msgspec
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 64
 JSON = "application/json; charset=utf-8"
+Body = bytes | mmap.mmap
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
 
@@ -31,7 +34,7 @@ class Request:
 
     def __init__(self, method: str, path: str, query: str, headers: dict[str, str]) -> None:
         self.method, self.path, self.query, self.headers = method, path, query, headers
-        self.body = b""
+        self.body: Any = b""
         self.keep_alive = True
         self.user = ""
 
@@ -72,7 +75,8 @@ class Service(Protocol):
     def now(self) -> float: ...
 
     def body_limits(self, path: str) -> tuple[int, int]:
-        """How many bytes a body to this path may have, and how many of them are kept."""
+        """How many bytes a body to this path may have, and how many are kept in memory; a larger
+        one is kept in a file, and is an mmap to whoever reads it."""
         ...
 
 
@@ -89,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._most = self._keep = 0
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
+        self._spool: IO[bytes] | None = None
         self.transport: asyncio.Transport | None = None
 
     # the transport's side
@@ -104,6 +109,7 @@ class Connection(asyncio.Protocol):
             self._end_stream()
         if self._dripping is not None:
             self._dripping.cancel()
+        self._unspool()
         self._service.disconnected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -136,8 +142,24 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._grow(len(body), self._most, 413)
-        if not self._closing and self._size - len(body) < self._keep:
+        if self._closing:
+            return
+        if self._spool is None and self._size > self._keep:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed when all has come
+            self._spool.writelines(self._chunks)
+        if self._spool is not None:
+            self._spool.write(body)
+        else:
             self._chunks.append(body)
+
+    def _unspool(self) -> Body:
+        """All that came: in memory, or, if it is more than is kept there, in a file."""
+        spool, self._spool = self._spool, None
+        if spool is None:
+            return b"".join(self._chunks)
+        with spool:
+            spool.flush()
+            return mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ)
 
     def on_message_complete(self) -> None:
         if self._closing:
@@ -145,7 +167,7 @@ class Connection(asyncio.Protocol):
         path, _, query = self._target.decode("latin-1").partition("?")
         method = self._parser.get_method().decode("ascii")
         request = Request(method, path, query, self._headers)
-        request.body = b"".join(self._chunks)
+        request.body = self._unspool()
         request.keep_alive = self._parser.should_keep_alive()
         if len(self._waiting) >= MAX_PIPELINED:
             self._refuse(429)

@@ -8,7 +8,7 @@ rules can make a task lie or vanish; here it is honest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,18 @@ class Task:
     ended_at: float | None = None
     payload: Resource | None = None
     answer: Resource | None = None
+    messages: list[Resource] = field(default_factory=list)
+
+    @property
+    def waits(self) -> bool:
+        """It has not begun with what it is for."""
+        return self.state in ("New", "Pending", "Starting")
 
 
 class Tasks:
-    """`flaws` are faults: "new" (never begins), "critical" (ends so, nothing done), "staged" (done
+    """`outlive`: tasks are there after a restart of the controller, those that ran as failed.
+
+    `flaws` are faults: "new" (never begins), "critical" (ends so, nothing done), "staged" (done
     at the next reboot), "late" (done `late_s` afterwards), "gone" (vanishes at its end), "monitor"
     (a look at the monitor deletes it)."""
 
@@ -43,6 +51,7 @@ class Tasks:
         self._device = device
         self.flaws: set[str] = set()
         self.late_s = 180.0
+        self.outlive = False
         self._staged: list[Callable[[], Resource | None]] = []
         self._number = 0
         self._by_path: dict[str, Task] = {}
@@ -69,16 +78,33 @@ class Tasks:
         is the monitor's answer then; `payload` is the task's Payload."""
         device = self._device
         seconds = device.options.task_s if seconds is None else seconds
+        task = self.open(name, seconds=seconds, payload=payload)
+        device.later(seconds, lambda: self.end(task, done))
+        return self.accepted(task)
+
+    def open(
+        self,
+        name: str,
+        *,
+        seconds: float = 0.0,
+        state: str = "Running",
+        payload: Resource | None = None,
+    ) -> Task:
+        """A task whose owner says when it ends, and what there is to say meanwhile."""
+        device = self._device
         self._number += 1
         path = f"{self.collection}/{self._number}"
         monitor = f"{self.collection.rpartition('/')[0]}/TaskMonitors/{self._number}"
         started_at = device.clock.monotonic()
-        task = Task(path, monitor, name, started_at, seconds, payload=payload)
+        task = Task(path, monitor, name, started_at, seconds, state=state, payload=payload)
         self._by_path[path] = self._by_monitor[monitor] = task
         device.computed[path] = lambda: self._resource(task)
         device.enlist(self.collection, path)
-        device.later(seconds, lambda: self._end(task, done))
-        headers = {"Location": monitor}
+        return task
+
+    def accepted(self, task: Task) -> Outcome:
+        """202, with the task and where it is watched."""
+        headers = {"Location": task.monitor}
         return Outcome(status=202, body=self._resource(task), headers=headers)
 
     def monitored(self, path: str) -> Outcome | None:
@@ -104,7 +130,10 @@ class Tasks:
     def drop_all(self) -> None:
         """The controller boots: what was only staged is active then."""
         for task in list(self._by_path.values()):
-            self._vanish(task)
+            if not self.outlive:
+                self._vanish(task)
+            elif task.ended_at is None:
+                self._over(task, "Exception", "Critical")
         staged, self._staged = self._staged, []
         for done in staged:
             done()
@@ -115,10 +144,18 @@ class Tasks:
         self._device.computed.pop(task.path, None)
         self._device.delist(self.collection, task.path)
 
-    def _end(self, task: Task, done: Callable[[], Resource | None]) -> None:
-        if task.path not in self._by_path or "new" in self.flaws:
+    def end(
+        self,
+        task: Task,
+        done: Callable[[], Resource | None],
+        *,
+        state: str = "Completed",
+        status: str = "OK",
+    ) -> None:
+        """The task is over, if it is still there; then `done()`."""
+        if task.path not in self._by_path or task.ended_at is not None or "new" in self.flaws:
             return
-        task.state, task.ended_at = "Completed", self._device.clock.monotonic()
+        self._over(task, state, status)
         if "critical" in self.flaws:
             task.status = "Critical"
         elif "staged" in self.flaws:
@@ -130,23 +167,26 @@ class Tasks:
         if "gone" in self.flaws:
             self._vanish(task)
 
+    def _over(self, task: Task, state: str, status: str) -> None:
+        task.state, task.status, task.ended_at = state, status, self._device.clock.monotonic()
+
     def _resource(self, task: Task) -> Resource:
         device = self._device
         age = (task.ended_at or device.clock.monotonic()) - task.started_at
         finished = task.ended_at is not None
         percent = 100 if finished else min(99, int(100 * age / max(task.seconds, 0.001)))
-        is_new = "new" in self.flaws and not finished
+        is_new = ("new" in self.flaws or task.waits) and not finished
         found: Resource = {
             "@odata.id": task.path,
             "@odata.type": "#Task.v1_7_1.Task",
             "Id": task.path.rpartition("/")[2],
             "Name": task.name,
-            "TaskState": "New" if is_new else task.state,
+            "TaskState": "New" if "new" in self.flaws and not finished else task.state,
             "TaskStatus": task.status,
             "PercentComplete": 0 if is_new else percent,
             "TaskMonitor": task.monitor,
             "StartTime": stamp(device.now() - (device.clock.monotonic() - task.started_at)),
-            "Messages": [message("Success")] if finished else [],
+            "Messages": task.messages or ([message("Success")] if finished else []),
         }
         if task.payload is not None:
             found["Payload"] = task.payload

@@ -9,6 +9,7 @@ import struct
 import warnings
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ import redfish_utilities
 from cryptography import x509
 
 from iolaus.sim.device import Latency
+from iolaus.sim.firmware.examples import example
 from iolaus.sim.hall import Seat, Spot
 from iolaus.sim.hall_wear import Wear
 from iolaus.sim.oracle import Oracle
@@ -43,7 +45,9 @@ async def hall() -> AsyncIterator[Hall]:
         spot = Spot(name, personas()[name], {**LABELS, "role": personas()[name].kind})
         seat = Seat(spot, address=f"127.33.0.{number}", seed=SEED, latency=Latency(), wear=Wear())
         device = seat.device(accounts={"root": PASSWORD})
-        device.options = replace(device.options, task_s=0.2, power_on_s=0.05, power_off_s=0.05)
+        device.options = replace(
+            device.options, task_s=0.2, power_on_s=0.05, power_off_s=0.05, bmc_reset_s=0.2
+        )
         devices.append(device)
     async with running(devices) as served:
         yield served
@@ -178,15 +182,25 @@ async def test_the_dmtfs_own_tool_accepts_it(hall: Hall, device: str, name: str)
     assert len(found["Measurements"]) >= 8
 
 
-async def test_an_update_changes_the_measurement(hall: Hall) -> None:
+async def test_an_update_changes_the_measurement(hall: Hall, tmp_path: Path) -> None:
     client, path = Client(hall, TRAY), f"{V1}/ComponentIntegrity/HGX_ERoT_GPU_1"
     entry = f"{V1}/UpdateService/FirmwareInventory/HGX_FW_GPU_1"
     before = {block.index: block.value for block in (await client.evidence(path)).blocks}
     action = f"{V1}/UpdateService/Actions/UpdateService.SimpleUpdate"
-    wanted = {"ImageURI": "https://files/gpu_97.11.02.fwpkg", "Targets": [entry]}
-    assert (await client.ask("POST", action, wanted))[0] == 202
-    while (await client.get(entry))["Version"] != "97.11.02":
+    package = tmp_path / "gpu.fwpkg"
+    package.write_bytes(example("gb300-tray", {"HGX_FW_GPU_1": "97.11.02"}))
+    wanted = {"ImageURI": package.as_uri(), "Targets": [entry]}
+    status, task, _ = await client.ask("POST", action, wanted)
+    assert status == 202
+    while (await client.get(task["@odata.id"]))["TaskState"] != "Completed":
         await asyncio.sleep(0.05)
+    written = {block.index: block.value for block in (await client.evidence(path)).blocks}
+    assert written == before, "it waits for mains"
+    hall[TRAY].mains(False)
+    hall[TRAY].mains(True)
+    while hall.places[TRAY].state != "up" or hall[TRAY].running[entry].version != "97.11.02":
+        await asyncio.sleep(0.05)
+    await hall.places[TRAY].settled()
     after = {block.index: block.value for block in (await client.evidence(path)).blocks}
     assert {n for n in before if before[n] != after[n]} == {3, 0x11, 0x21, 0xFD}
     image = Image("NVIDIA:HGX_FW_GPU", "97.11.02")

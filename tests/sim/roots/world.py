@@ -10,6 +10,7 @@ from cryptography import x509
 from iolaus.sim.personas.parts.trust import SpdmRoot, TpmRoot
 from iolaus.sim.roots.asking import Setting
 from iolaus.sim.roots.chain import Who, anchors
+from iolaus.sim.roots.firmware import Image
 from iolaus.sim.roots.lies import Lie, Lies
 from iolaus.sim.roots.platform import Platform
 from iolaus.sim.roots.responder import Responder
@@ -36,6 +37,7 @@ class Machine:
 
     pages: dict[str, dict[str, Any]] = field(default_factory=dict)
     t: float = 1_790_000_000.0
+    running: dict[str, Image] = field(default_factory=dict)
 
     def kept(self, path: str) -> dict[str, Any] | None:
         return self.pages.get(path)

@@ -8,7 +8,7 @@ it serves stands beside it. A rope controller is a small box with nothing but le
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import power, service
+from iolaus.sim.personas.parts import flash, power, service
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.personas.sketch import (
@@ -198,6 +198,7 @@ PERSONAS = (
         body=Body(family="cdu", base_w=18000, capacity_w=1_350_000),
         counts={"pump": 3, "leakdetector": 3, "firmware": 5},
         leaks=CDU_LEAKS,
+        flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={"pump-sensors-from-0": "pumps count from 1, their sensors from 0"},
     ),
@@ -212,6 +213,7 @@ PERSONAS = (
         body=Body(family="still", base_w=10),
         counts={"leakdetector": 8, "firmware": 1},
         leaks=ROPE_LEAKS,
+        flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={"chassis-only": "no system and no equipment: a chassis with leak detectors"},
     ),

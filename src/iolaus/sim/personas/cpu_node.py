@@ -8,7 +8,7 @@ fan speeds in percent; firmware entries are numbered; more is said under Oem tha
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, power, service
+from iolaus.sim.personas.parts import compute, flash, power, service
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Nic
 from iolaus.sim.personas.parts.power import Probe, Supply
 from iolaus.sim.personas.parts.service import Firmware
@@ -230,6 +230,7 @@ PERSONAS = (
         },
         systems=(uri(SYSTEM),),
         caps={uri(f"{CHASSIS}/Power"): "node"},
+        flash=flash.HPE,
         options=Options(session_limit=12, session_timeout_s=1800, bmc_reset_s=12),
         quirks={
             "slashes": "every link ends in a slash",

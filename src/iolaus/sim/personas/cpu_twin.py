@@ -8,7 +8,7 @@ endpoint is two machines: whoever reads it must not count them as one, nor the s
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, power, service
+from iolaus.sim.personas.parts import compute, flash, power, service
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Nic
 from iolaus.sim.personas.parts.power import Supply
 from iolaus.sim.personas.parts.service import Firmware
@@ -175,7 +175,7 @@ def _firmware(s: Sketch) -> None:
             Firmware(key=f"Disk.{node}", version=DISK.firmware),
         ]
     entries += [Firmware(key=f"PSU{n}", version=PSU.firmware) for n in (1, 2)]
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, start=True)
 
 
 PERSONAS = (
@@ -212,6 +212,7 @@ PERSONAS = (
         },
         systems=tuple(uri(f"Systems/{node}") for node in NODES),
         caps={uri(f"{ENCLOSURE}/EnvironmentMetrics"): "node"},
+        flash=flash.LENOVO,
         options=Options(session_limit=16, bmc_reset_s=10),
         quirks={
             "two-hosts": "one endpoint is two machines that share supplies and fans",

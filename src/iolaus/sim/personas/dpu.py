@@ -8,7 +8,7 @@ stack, some of which is known only while the card's operating system runs.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, power, service, trust
+from iolaus.sim.personas.parts import compute, flash, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Disk, Nic
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.parts.trust import COLLECTION, INVENTORY, SpdmRoot
@@ -181,6 +181,7 @@ PERSONAS = (
         counts={"cpu": 1, "memory": 1, "nic": 1, "drive": 1, "firmware": 12},
         systems=(uri(SYSTEM),),
         roots=ROOTS,
+        flash=flash.DPU,
         options=Options(session_limit=16),
         quirks={
             "lower-case-vendor": "ServiceRoot.Vendor is spelt Nvidia, the rest NVIDIA",

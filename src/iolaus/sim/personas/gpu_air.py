@@ -10,7 +10,7 @@ and, for some, as the previous version kept for going back; and much is said und
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, power, service
+from iolaus.sim.personas.parts import compute, flash, power, service
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.power import Probe, Supply
 from iolaus.sim.personas.parts.service import Firmware
@@ -409,6 +409,7 @@ PERSONAS = (
         },
         systems=(uri(SYSTEM),),
         caps={uri(f"{CHASSIS}/Power"): "node"},
+        flash=flash.DELL,
         options=Options(session_limit=8, session_timeout_s=1800, bmc_reset_s=10),
         quirks={
             "twice": "supplies and fans stand in Power/Thermal and in the newer subsystems",

@@ -9,7 +9,7 @@ of the host's parts have no link back to where they sit.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, hgx, power, service, trust
+from iolaus.sim.personas.parts import compute, flash, hgx, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.power import Probe, Supply
 from iolaus.sim.personas.parts.service import Firmware
@@ -210,7 +210,7 @@ def _firmware(s: Sketch) -> None:
     entries += [Firmware(key=f"PSU_{n + 1}", version="1.1 ", name="Power supply") for n in PSUS]
     roots = ["BMC_0", "FPGA_0", *(f"GPU_{n}" for n in range(8)), "NVSwitch_0", "NVSwitch_1"]
     entries += hgx.firmware(8, B200, bmc=BOARD_BMC, roots=roots)
-    service.updates(s, entries, multipart=True, push=False)
+    service.updates(s, entries, multipart=True, push=False, start=True)
 
 
 PERSONAS = (
@@ -251,6 +251,7 @@ PERSONAS = (
         systems=(uri(SYSTEM),),
         caps=hgx.caps(8) | {uri(f"{CHASSIS}/Power"): "node"},
         roots=ROOTS,
+        flash=flash.SUPERMICRO,
         options=Options(session_limit=16, session_timeout_s=300, bmc_reset_s=10),
         deviations=("Attributes: ",),
         quirks={

@@ -8,7 +8,7 @@ power limits are Controls, one for the machine and one per accelerator.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, power, service
+from iolaus.sim.personas.parts import compute, flash, power, service
 from iolaus.sim.personas.parts.compute import Cpu, Dimm, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.power import Supply
 from iolaus.sim.personas.parts.service import Firmware
@@ -242,6 +242,7 @@ PERSONAS = (
         systems=(uri(SYSTEM),),
         caps={uri(f"{CHASSIS}/Controls/OAM_{n}_PowerLimit"): f"gpu.{n}" for n in GPUS}
         | {uri(f"{CHASSIS}/Controls/SystemPowerLimit"): "node"},
+        flash=flash.GIGABYTE,
         options=Options(session_limit=10, bmc_reset_s=12),
         quirks={
             "two-systems": "the accelerators stand on a second ComputerSystem of another maker",

@@ -9,7 +9,7 @@ and each part that matters has a root of trust of its own that can be asked for 
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import compute, hgx, power, service, trust
+from iolaus.sim.personas.parts import compute, flash, hgx, power, service, trust
 from iolaus.sim.personas.parts.compute import Cpu, Disk, Gpu, Nic
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.parts.trust import INVENTORY, TpmRoot
@@ -343,6 +343,7 @@ PERSONAS = (
         },
         leaks=LEAKS,
         roots=ROOTS,
+        flash=flash.NVIDIA,
         options=Options(session_limit=64, bmc_reset_s=8),
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",

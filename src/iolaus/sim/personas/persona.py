@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from iolaus.sim.device import Options
+from iolaus.sim.personas.parts.flash import Flash
 from iolaus.sim.personas.parts.trust import Root
 from iolaus.sim.personas.sketch import Json
 
@@ -57,7 +58,8 @@ class Persona:
     """`kind` is the operator's word (node, switch, powershelf ...). `systems` are the URIs of its
     hosts, whose PowerState switches host 0, 1 ...; `caps` says which resource's power limit caps
     which part ("gpu.0", "node"); `leaks` names its leak detectors in the order of live values;
-    `roots` are its roots of trust by the path of their ComponentIntegrity;
+    `roots` are its roots of trust by the path of their ComponentIntegrity; `flash` says how its
+    firmware is updated (None: as its tasks say, by name only);
     `deviations` are fragments of the schema faults that its quirks mean; `near` are recorded
     readings by number and `off` its hosts that were off, where it was recorded and not drawn."""
 
@@ -75,6 +77,7 @@ class Persona:
     caps: Mapping[str, str] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
     roots: Mapping[str, Root] = field(default_factory=dict)
+    flash: Flash | None = None
     options: Options = field(default_factory=Options)
     deviations: tuple[str, ...] = ()
     near: Sequence[Near] = ()

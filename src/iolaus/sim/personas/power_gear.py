@@ -9,7 +9,7 @@ switched.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import power, service
+from iolaus.sim.personas.parts import flash, power, service
 from iolaus.sim.personas.parts.power import Supply
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.persona import Body, Persona
@@ -280,6 +280,7 @@ PERSONAS = (
         draw=shelf,
         body=Body(family="shelf", supplies=6, supply_v=50.5, base_w=60, capacity_w=33000),
         counts={"psu": 6, "firmware": 7},
+        flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={
             "no-expand": "ServiceRoot advertises no query options",
@@ -296,6 +297,7 @@ PERSONAS = (
         draw=battery_shelf,
         body=Body(family="bbu", supply_v=50.5, base_w=40, capacity_w=18000),
         counts={"battery": 6, "firmware": 7},
+        flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={"no-supplies": "a power shelf without any power supply: it holds batteries"},
     ),
@@ -309,6 +311,7 @@ PERSONAS = (
         draw=strip,
         body=Body(family="pdu", outlets=24, base_w=25, capacity_w=57600),
         counts={"outlet": 24, "circuit": 4, "firmware": 3},
+        flash=flash.PLAIN,
         options=Options(session_limit=6, page_size=0),
         quirks={
             "outlet-from-1": "outlets count from 1, their sensors from 0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import power, service
+from iolaus.sim.personas.parts import flash, power, service
 from iolaus.sim.personas.parts.power import Probe
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.persona import Body, Persona
@@ -56,6 +56,7 @@ PERSONAS = (
         draw=draw,
         body=Body(family="still", base_w=40, fans=4),
         counts={"fan": 4, "firmware": 2},
+        flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={"old-version": "says Redfish 1.9.0", "rack-fans": "fans only in legacy Thermal"},
     ),

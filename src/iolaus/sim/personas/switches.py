@@ -8,7 +8,7 @@ manifold; the leaf is an ordinary box with its own supplies and fans.
 from __future__ import annotations
 
 from iolaus.sim.device import Options
-from iolaus.sim.personas.parts import power, service
+from iolaus.sim.personas.parts import flash, power, service
 from iolaus.sim.personas.parts.power import Supply
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.persona import Body, Persona
@@ -186,6 +186,7 @@ PERSONAS = (
         body=Body(family="switch", base_w=1450, standby_w=1450, fans=4, fan_w=20, liquid=True),
         counts={"fan": 4, "firmware": 6, "leakdetector": 2, "port": 72},
         leaks=NV_LEAKS,
+        flash=flash.NVIDIA,
         options=Options(session_limit=32),
         quirks={"two-switches": "one tray carries two Switch resources"},
     ),
@@ -208,6 +209,7 @@ PERSONAS = (
             supplies=2,
         ),
         counts={"psu": 2, "fan": 4, "firmware": 6, "port": 64},
+        flash=flash.LEAF,
         options=Options(session_limit=4),
         quirks={"sensors-from-0": "fans count from 1, their sensors from 0"},
     ),

@@ -6,7 +6,7 @@ A root never speaks Redfish: it reads which firmware its device runs, and answer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -32,6 +32,9 @@ class Host(Protocol):
     def kept(self, path: str) -> Resource | None: ...
 
     def now(self) -> float: ...
+
+    @property
+    def running(self) -> Mapping[str, Image]: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,8 +70,11 @@ class Setting:
         return replace(self.who, forged=True) if self.lying(FORGED) else self.who
 
     def claimed(self, entries: Sequence[str], read: Read | None = None) -> list[Image]:
-        """The images that the firmware inventory says are running."""
-        return [image_of(entry, (read or self.host.kept)(entry)) for entry in entries]
+        """The images that run, as they say of themselves: what was flashed and loaded, or else
+        what the firmware inventory says."""
+        flashed = self.host.running if read is None else {}
+        look = read or self.host.kept
+        return [flashed.get(entry) or image_of(entry, look(entry)) for entry in entries]
 
     def running(self, claimed: Sequence[Image]) -> list[Image]:
         """The images that are measured."""

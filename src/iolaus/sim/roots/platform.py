@@ -16,7 +16,7 @@ from iolaus.sim.personas.sketch import uri
 from iolaus.sim.roots import boot as boots
 from iolaus.sim.roots import eventlog, tpm
 from iolaus.sim.roots.algorithms import Hashing
-from iolaus.sim.roots.asking import Read, Refused, Setting, image_of
+from iolaus.sim.roots.asking import Read, Refused, Setting
 from iolaus.sim.roots.boot import Boot
 from iolaus.sim.roots.chain import Certified, Who
 from iolaus.sim.roots.eventlog import Event
@@ -50,7 +50,7 @@ class Platform:
         """The host has just been started."""
         before = self.boot.count if self.boot is not None else 1
         host = self.setting.host
-        self.boot = self._boot(host.kept, count=before + 1, at_s=host.now())
+        self.boot = self._boot(None, count=before + 1, at_s=host.now())
 
     @property
     def last_boot(self) -> Boot:
@@ -63,16 +63,18 @@ class Platform:
             found = replace(found, firmware=setting.running([found.firmware])[0])
         return found
 
-    def _boot(self, read: Read, *, count: int, at_s: float) -> Boot:
-        root = self.root
-        firmware = image_of(root.firmware, read(uri(root.firmware)))
+    def _boot(self, factory: Read | None, *, count: int, at_s: float) -> Boot:
+        """With what is there now, or with what came from the factory."""
+        root, setting, read = self.root, self.setting, factory or self.setting.host.kept
+        entries = [uri(entry) for entry in (root.firmware, *root.adapters)]
+        firmware, *adapters = setting.claimed(entries, factory)
         bios = read(uri(f"{root.system}/Bios")) or {}
         secure = read(uri(f"{root.system}/SecureBoot")) or {}
         settings = bios.get("Attributes")
         return Boot(
             firmware=firmware,
             claimed=firmware.version,
-            adapters=[image_of(entry, read(uri(entry))) for entry in root.adapters],
+            adapters=adapters,
             settings=settings if isinstance(settings, dict) else {},
             secure=secure.get("SecureBootEnable") is True,
             locality=root.locality,

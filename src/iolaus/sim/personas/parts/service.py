@@ -187,9 +187,20 @@ def tasks(s: Sketch) -> None:
 
 
 def updates(
-    s: Sketch, entries: Sequence[Firmware], *, multipart: bool, push: bool = True
+    s: Sketch,
+    entries: Sequence[Firmware],
+    *,
+    multipart: bool,
+    push: bool = True,
+    start: bool = False,
 ) -> list[str]:
-    """UpdateService with its inventory; gives the paths of the entries."""
+    """UpdateService with its inventory; gives the paths of the entries. `start`: an update can be
+    held until it is started."""
+    held = {
+        "#UpdateService.StartUpdate": {
+            "target": uri("UpdateService/Actions/UpdateService.StartUpdate")
+        }
+    }
     s.put(
         "UpdateService",
         "UpdateService",
@@ -197,14 +208,15 @@ def updates(
         ServiceEnabled=True,
         HttpPushUri=uri("UpdateService/update") if push else None,
         MultipartHttpPushUri=uri("UpdateService/update-multipart") if multipart else None,
-        MaxImageSizeBytes=536870912,
+        MaxImageSizeBytes=67108864,
         FirmwareInventory=at("UpdateService/FirmwareInventory"),
         Status=ok(),
         Actions={
             "#UpdateService.SimpleUpdate": {
                 "target": uri("UpdateService/Actions/UpdateService.SimpleUpdate"),
-                "TransferProtocol@Redfish.AllowableValues": ["HTTPS", "SCP"],
-            }
+                "TransferProtocol@Redfish.AllowableValues": ["HTTP", "HTTPS", "SCP"],
+            },
+            **(held if start else {}),
         },
     )
     s.collect("UpdateService/FirmwareInventory", "SoftwareInventory", "Firmware Inventory")

@@ -1,0 +1,1 @@
+"""Firmware of simulated machines: packages, flash, banks, activation, and what goes wrong."""
