@@ -60,7 +60,7 @@ WORKERS: Mapping[Job, int] = {
 }
 PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
-    Job.HOT: Bounds(least=8, most=2048, patience_s=0.1),
+    Job.HOT: Bounds(least=8, most=512, patience_s=0.1),
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
 }
 """Who yields first when there is more to do than can be done; the rest is small or waits."""

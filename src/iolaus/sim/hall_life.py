@@ -1,34 +1,31 @@
-"""How the machines of a hall live: power, heat and what follows, as functions of seed and time.
+"""How the machines of a hall live: what they say, and what they are told.
 
 Every device has a `Life`. It answers for the values its drawing leaves open ("gpu_w.3") and
 listens to what is written to the device: a power state, a power limit, an outlet. Nodes burn by
-their job's load (see `hall_wave`); shelves and outlets carry what hangs on them; coolant units
-take away what the nodes they cool give off. So the sums agree wherever one looks.
+their job's load; shelves and outlets carry what hangs on them; coolant units take away what the
+nodes they cool give off. So the sums agree wherever one looks.
 
-The physics is plain on purpose: first-order, lumped, stateless but for the moments at which power
-was switched. Nothing runs between two reads.
+Watts and degrees come from its `physics`: lumped and by itself (`hall_lumped`), or the hall's
+stepped plant (`twin`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from math import exp
 from typing import Any, Final
 
 from iolaus.sim.device import Device, Outcome
+from iolaus.sim.hall_lumped import Lumped, Physics
 from iolaus.sim.hall_values import PART, WHOLE
-from iolaus.sim.hall_wave import draw, heat, service, training, wander
 from iolaus.sim.hall_wear import Wear
 from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.personas.sketch import CLOSE, OPEN
 from iolaus.sim.tree import Resource
 
 Value = float | str | None
-ROOM_C: Final = 24.0
-LOOP_C: Final = 36.0
-START_S: Final = 30.0
-EPOCH_S: Final = 1_767_225_600.0  # 2026-01-01: where energy counters began
+DRY: Final = "OK"
+LEVELS: Final = (DRY, "Warning", "Critical")
 
 
 class Life:
@@ -55,7 +52,7 @@ class Life:
         self.supply_shift_c: Callable[[float], float] = lambda t: 0.0  # noqa: ARG005
         self.flow_wanted_lpm: Callable[[float], float | None] = lambda t: None  # noqa: ARG005
         self._drawn_at, self._drawn = -1, 0.0
-        self._summed_at, self._summed = -1, 0.0
+        self.physics: Physics = Lumped(self)
 
     # What the engine asks and tells
 
@@ -83,9 +80,15 @@ class Life:
 
     def _switched(self, host: int, system: Resource, t: float) -> None:
         on = system.get("PowerState") in ("On", "PoweringOn")
-        if host < len(self.on) and on != self.on[host]:
+        if host < len(self.on):
+            self.switch(host, on=on, t=t)
+
+    def switch(self, host: int, *, on: bool, t: float) -> None:
+        """Whoever does it: its controller, the outlet it hangs on, or the building."""
+        if on != self.on[host]:
             self.on[host], self.since[host] = on, t
             self._drawn_at = -1
+            self.physics.switched(host, on=on)
 
     def _capped(self, part: str, resource: Resource) -> None:
         value = limit_of(resource)
@@ -93,6 +96,7 @@ class Life:
             self.limit.pop(part, None)
         else:
             self.limit[part] = value
+        self.physics.capped(part, value)
 
     def _outlet(self, path: str, outlet: Resource) -> None:
         label = path.rpartition("/")[2].lstrip(
@@ -139,39 +143,21 @@ class Life:
         return part * len(self.on) // max(1, parts)
 
     def load(self, t: float) -> float:
-        return training(self.job, t) if self.body.gpus else service(self.seed, t)
+        return self.physics.load(t)
 
-    def gpu_w(self, n: int, t: float) -> float:
-        body = self.body
-        host = self.host_of(n, body.gpus)
-        if not self.on[host]:
-            return 0.0
-        if t - self.since[host] < START_S:
-            return body.gpu_idle_w
-        own = 0.98 + 0.02 * wander(f"{self.seed}/gpu{n}", t)
-        watts = body.gpu_idle_w + (body.gpu_max_w - body.gpu_idle_w) * self.load(t) * own
-        return min(watts, self._gpu_limit(n))
-
-    def _gpu_limit(self, n: int) -> float:
-        limit = self.limit.get(f"gpu.{n}", self.body.gpu_max_w)
-        if "gpus" in self.limit:
-            limit = min(limit, self.limit["gpus"] / self.body.gpus)
-        if "node" in self.limit:
-            rest = self.body.cpus * self.body.cpu_max_w + self.body.base_w + self.body.fan_w
-            limit = min(limit, max(0.0, self.limit["node"] - rest) / self.body.gpus)
-        return max(limit, self.body.gpu_idle_w)
-
-    def cpu_w(self, n: int, t: float) -> float:
-        body = self.body
-        host = self.host_of(n, body.cpus)
-        if not self.on[host]:
-            return 0.0
-        own = 0.95 + 0.05 * wander(f"{self.seed}/cpu{n}", t)
-        return body.cpu_idle_w + (body.cpu_max_w - body.cpu_idle_w) * self.busy(t) * own
+    def slow_load(self, t: float) -> float:
+        """Load as heat sees it."""
+        return self.physics.slow_load(t)
 
     def busy(self, t: float) -> float:
         """Load of the host processors: a training host's follow its GPUs at half the height."""
         return 0.15 + 0.35 * self.load(t) if self.body.gpus else self.load(t)
+
+    def gpu_w(self, n: int, t: float) -> float:
+        return self.physics.gpu_w(n, t)
+
+    def cpu_w(self, n: int, t: float) -> float:
+        return self.physics.cpu_w(n, t)
 
     def gpus_w(self, t: float) -> float:
         return sum(self.gpu_w(n, t) for n in range(self.body.gpus))
@@ -181,26 +167,11 @@ class Life:
 
     def own_w(self, t: float) -> float:
         """What it draws from its feed, conversion losses included."""
-        body = self.body
-        lit = sum(self.on) / len(self.on)
-        inside = body.standby_w + (body.base_w - body.standby_w) * lit
-        if any(self.on):
-            inside += self.gpus_w(t) + self.cpus_w(t) + body.fan_w * self.fan(t) ** 3
-        loss = 0.95 if body.supplies else 1.0
-        if self.body.family == "switch":
-            inside *= 1.0 + 0.03 * wander(self.seed, t)
-        total = inside / loss
-        if "node" in self.limit and not body.gpus:
-            total = min(total, max(self.limit["node"], body.base_w))
-        return total
+        return self.physics.own_w(t)
 
     def feeds_w(self, t: float) -> float:
-        """The sum of what hangs on it, computed once a second."""
-        second = int(t)
-        if self._summed_at != second:
-            self._summed = self.share * sum(other.drawn_w(t) for other in self.feeds)
-            self._summed_at = second
-        return self._summed
+        """The sum of what hangs on it."""
+        return self.physics.feeds_w(t)
 
     def drawn_w(self, t: float) -> float:
         """`own_w` at the last whole second, for those who feed it."""
@@ -209,63 +180,45 @@ class Life:
             self._drawn_at, self._drawn = second, self.own_w(float(second))
         return self._drawn
 
-    def slow_load(self, t: float) -> float:
-        """Load as heat sees it: smoothed over half a minute, and after switching, over minutes."""
-        now = heat(self.job, t) if self.body.gpus else self.load(t - 15.0)
-        age = t - max(self.since)
-        if any(self.on):
-            return now * (1.0 - exp(-age / 60.0)) if age < 600.0 else now
-        return now * exp(-age / 120.0) if age < 1200.0 else 0.0
-
     def supply_c(self, t: float) -> float:
-        if self.coolant is not None:
-            return self.coolant.supply_c(t)
-        if self.body.family == "cdu":
-            loop_c = LOOP_C + self.supply_shift_c(t)
-            return loop_c + 2.0 * self.heat_fraction(t) + 0.3 * wander(self.seed, t, period_s=300.0)
-        return LOOP_C if self.body.liquid else self.inlet_c(t)
+        return self.physics.supply_c(t)
+
+    def return_c(self, t: float) -> float:
+        return self.physics.return_c(t)
 
     def inlet_c(self, t: float) -> float:
-        place = 4.0 * draw(f"{self.seed}/inlet") - 1.0
-        return ROOM_C + place + 0.6 * wander(f"{self.job}/room", t, period_s=900.0)
+        return self.physics.inlet_c(t)
 
     def fan(self, t: float) -> float:
         """Fan duty, 0 to 1."""
-        if not any(self.on):
-            return 0.0
-        return min(1.0, 0.25 + 0.6 * self.slow_load(t) + 0.02 * (self.inlet_c(t) - ROOM_C))
+        return self.physics.fan(t)
 
     def part_c(self, n: int, t: float, *, rise: float, kind: str) -> float:
-        spread = 1.0 + 0.08 * (draw(f"{self.seed}/{kind}{n}") - 0.5)
-        idle = 0.12 if any(self.on) else 0.0
-        return self.supply_c(t) + rise * spread * max(idle, self.slow_load(t))
+        """A part that is `rise` above what cools it at full load."""
+        return self.physics.part_c(n, t, rise=rise, kind=kind)
 
     def heat_kw(self, t: float) -> float:
-        """What a coolant unit takes away: most of its liquid-cooled machines' power."""
-        return 0.87 * self.feeds_w(t) / 1000.0
+        """What a coolant unit takes away."""
+        return self.physics.heat_kw(t)
 
     def heat_fraction(self, t: float) -> float:
         return min(1.2, 1000.0 * self.heat_kw(t) / max(1.0, self.body.capacity_w))
 
     def flow_lpm(self, t: float) -> float:
-        wanted = self.flow_wanted_lpm(t)
-        return 400.0 + 1100.0 * min(1.0, self.heat_fraction(t)) if wanted is None else wanted
-
-    def return_c(self, t: float) -> float:
-        """Flow x density x heat capacity of a 25 % glycol mix: 0.0647 kW per L/min and K."""
-        if self.body.family == "cdu":
-            return self.supply_c(t) + self.heat_kw(t) / (0.0647 * max(50.0, self.flow_lpm(t)))
-        return self.supply_c(t) + 11.0 * self.slow_load(t)
+        return self.physics.flow_lpm(t)
 
     def kwh(self, t: float) -> float:
-        """A counter that only rises: mean power by the calendar."""
-        fed = self.share * sum(other.usual_w() for other in self.feeds)
-        mean_w = fed or self.usual_w()
-        return max(0.0, t - EPOCH_S) * mean_w / 3.6e6 + 100.0 * draw(f"{self.seed}/kwh")
+        """A counter that only rises."""
+        return self.physics.kwh(t)
 
     def usual_w(self) -> float:
         body = self.body
         return body.gpus * 0.75 * body.gpu_max_w + body.cpus * 0.4 * body.cpu_max_w + body.base_w
+
+    def leak(self, n: int) -> str | None:
+        """What detector `n` says: its own wear, or water that is there, whichever is worse."""
+        worn, seen = self.wear.leaks.get(n, DRY), self.physics.leak(n)
+        return None if seen is None else max(worn, seen, key=LEVELS.index)
 
 
 def limit_of(resource: Resource) -> float | None:

@@ -48,13 +48,14 @@ def host_state(life: Life, n: int, t: float) -> str:
     return "On" if life.on[n] else "Off"
 
 
-def leak(life: Life, n: int, t: float) -> str:
+def leak(life: Life, n: int, t: float) -> str | None:
     del t
-    return life.wear.leaks.get(n, "OK")
+    return life.leak(n)
 
 
-def leak_v(life: Life, n: int, t: float) -> float:
-    return steady(f"{life.seed}/leak{n}", t, STATES[str(leak(life, n, t))], 0.02)
+def leak_v(life: Life, n: int, t: float) -> float | None:
+    state = life.leak(n)
+    return None if state is None else steady(f"{life.seed}/leak{n}", t, STATES[state], 0.02)
 
 
 def node_w(life: Life, n: int, t: float) -> float:

@@ -122,10 +122,8 @@ class RackThing:
     def _switch(self, states: Iterable[list[bool]]) -> None:
         t = self.now()
         for life, on in zip(self.loads, states, strict=True):
-            life.since = [
-                t if a != b else s for a, b, s in zip(life.on, on, life.since, strict=True)
-            ]
-            life.on = list(on)
+            for host, state in enumerate(on):
+                life.switch(host, on=state, t=t)
 
 
 _RACK: Final[Mapping[str, Callable[[RackThing], float | None]]] = {

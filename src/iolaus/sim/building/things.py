@@ -13,7 +13,8 @@ from math import exp
 from typing import Final
 
 from iolaus.sim.building.plant import Gear
-from iolaus.sim.hall_life import LOOP_C, Life
+from iolaus.sim.hall_life import Life
+from iolaus.sim.hall_lumped import LOOP_C
 
 VALVE_S, PUMP_S, BREAKER_S = 2.0, 2.5, 0.15
 BATTERY_V, BATTERY_AH, DESIGN_AH = 43.2, 7.45, 7.64
