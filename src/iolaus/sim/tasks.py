@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from iolaus.sim.outcome import Outcome
-from iolaus.sim.replies import message
+from iolaus.sim.replies import error_body, message
 from iolaus.sim.tree import ROOT, Resource, canonical, target_of
 
 if TYPE_CHECKING:
@@ -115,10 +115,17 @@ class Tasks:
         if task.ended_at is None:
             headers = {"Location": task.monitor, "Retry-After": "1"}
             return Outcome(status=202, body=self._resource(task), headers=headers)
-        answer = Outcome(status=200, body=task.answer or self._resource(task))
+        answer = self._result(task)
         if "monitor" in self.flaws:
             self._vanish(task)
         return answer
+
+    def _result(self, task: Task) -> Outcome:
+        """What the operation came to: its answer, or why it failed."""
+        wrong = [said for said in task.messages if said["Severity"] != "OK"]
+        if task.state == "Exception" and wrong:
+            return Outcome(status=400, body=error_body(wrong))
+        return Outcome(status=200, body=task.answer or self._resource(task))
 
     def delete(self, path: str) -> Outcome | None:
         task = self._by_path.get(path) or self._by_monitor.get(path)
