@@ -15,14 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import refused
 from iolaus.sim.tree import ROOT, Resource, canonical, target_of
 
 if TYPE_CHECKING:
     from iolaus.sim.device import Device
-
-READ_ONLY_ROLES = frozenset({"ReadOnly", "Auditor"})
 
 
 @dataclass(slots=True)
@@ -32,6 +31,7 @@ class Account:
     enabled: bool = True
     failures: int = 0
     locked_until: float = 0.0
+    must_change: bool = False
 
 
 @dataclass(slots=True)
@@ -48,7 +48,8 @@ class Gate:
     def __init__(self, device: Device) -> None:
         self._device = device
         options = device.options
-        self.accounts = {user: Account(password) for user, password in options.accounts.items()}
+        self.accounts: dict[str, Account] = {}
+        self.restore()
         self.limit, self.leaks = options.session_limit, False
         self.timeout_s = options.session_timeout_s
         self._by_token: dict[str, Session] = {}
@@ -82,9 +83,11 @@ class Gate:
             return self._verify(user, password)
         return refused(401, "NoValidSession")
 
-    def may_write(self, user: str) -> bool:
-        account = self.accounts.get(user)
-        return account is not None and account.role not in READ_ONLY_ROLES
+    def restore(self) -> None:
+        """The accounts of the beginning, and no others."""
+        made = self._device.options.accounts.items()
+        self.accounts = {user: Account(password) for user, password in made}
+        self.lockout_after, self.lockout_s = 0, self._device.options.lockout_s
 
     def login(self, body: Resource) -> Outcome:
         user, password = body.get("UserName"), body.get("Password")
@@ -155,14 +158,18 @@ class Gate:
             return user
         self._device.counters.auth_failures += 1
         if account is not None:
-            self._count_failure(account, now)
+            self._count_failure(user, account, now)
         return refused(401, "NoValidSession")
 
-    def _count_failure(self, account: Account, now: float) -> None:
+    def _count_failure(self, user: str, account: Account, now: float) -> None:
         account.failures += 1
         options = self._device.options
-        if options.lockout_after and account.failures >= options.lockout_after:
-            account.locked_until, account.failures = now + options.lockout_s, 0
+        most = options.lockout_after or self.lockout_after
+        locks = bool(most) and account.failures >= most
+        if locks:
+            wait_s = options.lockout_s if options.lockout_after else self.lockout_s
+            account.locked_until, account.failures = now + wait_s, 0
+        attentive(self._device.effects).turned_away(self._device, user, locked=locks)
 
     def _is_old(self, session: Session, now: float) -> bool:
         return bool(self.timeout_s) and now - session.used_at > self.timeout_s

@@ -33,6 +33,16 @@ class Push:
     body: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A write as it came: by whom, of what. `body` is {} for a DELETE."""
+
+    method: str
+    path: str
+    user: str
+    body: Resource
+
+
 class Quiet:
     """Ignores every moment. A room's effects are this with the moments that concern it."""
 
@@ -49,6 +59,19 @@ class Quiet:
         """An image was pushed; None: somebody else's."""
         del device, push
         return None
+
+    def asked(self, device: Device, ask: Ask) -> Outcome | None:
+        """A write that its account may do; None leaves it to the standard's rules."""
+        del device, ask
+        return None
+
+    def served(self, device: Device, path: str) -> bytes | None:
+        """A file, which is no resource."""
+        del device, path
+        return None
+
+    def turned_away(self, device: Device, user: str, *, locked: bool) -> None:
+        """A wrong password; `locked`: the account is locked from now on."""
 
     def booted(self, device: Device, path: str) -> None:
         """The host at `path` has been switched on."""
@@ -90,6 +113,18 @@ class Composed(Quiet):
     def pushed(self, device: Device, push: Push) -> Outcome | None:
         answers = (each.pushed(device, push) for each in self.attentive)
         return next((found for found in answers if found is not None), None)
+
+    def asked(self, device: Device, ask: Ask) -> Outcome | None:
+        answers = (each.asked(device, ask) for each in self.attentive)
+        return next((found for found in answers if found is not None), None)
+
+    def served(self, device: Device, path: str) -> bytes | None:
+        files = (each.served(device, path) for each in self.attentive)
+        return next((found for found in files if found is not None), None)
+
+    def turned_away(self, device: Device, user: str, *, locked: bool) -> None:
+        for part in self.attentive:
+            part.turned_away(device, user, locked=locked)
 
     def booted(self, device: Device, path: str) -> None:
         for part in self.attentive:

@@ -27,6 +27,7 @@ from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_site import Placement, RackTemplate, Site
 from iolaus.sim.hall_wear import Wear, imperfections
 from iolaus.sim.hall_words import SeatTree, Words, drawing_of
+from iolaus.sim.manners.house import manners_of
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.roots.redfish import roots_of
 
@@ -83,7 +84,7 @@ class Seat:
             options=self.options(accounts),
             live=self.life,
             live_paths=self.tree.paths_that_move,
-            effects=compose(self.life, updates_of(self.persona.flash)),
+            effects=compose(self.life, updates_of(self.persona.flash), manners_of()),
             trust=self.roots,
             clock=clock,
         )

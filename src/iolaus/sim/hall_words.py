@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from iolaus.sim.device import merged
+from iolaus.sim.manners.dress import dressed
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.personas.sketch import CLOSE, OPEN, Json
 from iolaus.sim.tree import Page, Resource, canonical, decode
@@ -45,7 +46,7 @@ def moves(body: bytes) -> bool:
 
 @lru_cache(maxsize=4096)
 def drawing_of(persona: Persona) -> Drawing:
-    return Drawing(persona.draw())
+    return Drawing(dressed(persona.draw()))
 
 
 class Words:

@@ -16,8 +16,9 @@ import msgspec
 from iolaus.sim import actions, patch, query
 from iolaus.sim.auth import Account
 from iolaus.sim.device import Device
-from iolaus.sim.effects import Push, attentive
+from iolaus.sim.effects import Ask, Push, attentive
 from iolaus.sim.http import JSON, Reply, Request
+from iolaus.sim.manners.privileges import barred
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import refusal, refused, reply_of
 from iolaus.sim.tree import ROOT, Page, Resource, canonical, target_of
@@ -49,8 +50,9 @@ class Redfish:
         do = _METHODS.get(method)
         if do is None:
             return refusal(405, "OperationNotAllowed", method, headers={"Allow": _READ})
-        if method in _WRITES and not login and not self._device.gate.may_write(request.user):
-            return refusal(403, "InsufficientPrivilege")
+        bar = barred(self._device, request.user, method, path) if request.user else None
+        if bar is not None:
+            return reply_of(bar)
         return do(self, request, path)
 
     # reading
@@ -83,6 +85,9 @@ class Redfish:
             return Reply.of(200, self._odata())
         if path == device.events.stream_path:
             return device.events.stream(request.headers.get("last-event-id"))
+        file = attentive(device.effects).served(device, path)
+        if file is not None:
+            return Reply(200, file, {"Content-Type": "application/octet-stream"})
         monitored = device.tasks.monitored(path)
         if monitored is not None:
             return reply_of(monitored)
@@ -148,7 +153,7 @@ class Redfish:
         body = _json_of(request)
         if stale is not None or isinstance(body, Reply):
             return stale or body  # type: ignore[return-value]
-        outcome = patch.write(device, path, body)
+        outcome = self._asked(request, path, body) or patch.write(device, path, body)
         if path == f"{ROOT}/SessionService" and outcome.status == 200:
             timeout = body.get("SessionTimeout")
             device.gate.timeout_s = timeout if isinstance(timeout, int) else device.gate.timeout_s
@@ -171,6 +176,9 @@ class Redfish:
         owner, found, action = path.partition("/Actions/")
         if found:
             return self._act(owner, action, body)
+        answer = self._asked(request, path, body)
+        if answer is not None:
+            return reply_of(answer)
         if path == device.events.collection and target_of(device.kept(ROOT) or {}, "EventService"):
             return reply_of(device.events.subscribe(body))
         if path == self._accounts():
@@ -198,7 +206,13 @@ class Redfish:
         stale = _precondition(request, page, required=False)
         if stale is not None:
             return stale
-        return self._remove(path, page)
+        answer = self._asked(request, path, {})
+        return self._remove(path, page) if answer is None else reply_of(answer)
+
+    def _asked(self, request: Request, path: str, body: Resource) -> Outcome | None:
+        """What the device's own rooms say to a write."""
+        ask = Ask(method=request.method, path=path, user=request.user, body=body)
+        return attentive(self._device.effects).asked(self._device, ask)
 
     def _remove(self, path: str, page: Page) -> Reply:
         device, collection = self._device, path.rpartition("/")[0]

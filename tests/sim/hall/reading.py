@@ -33,7 +33,13 @@ def links(value: Any) -> Iterator[str]:
     """Every URI that a body points at, its own @odata.id included."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in ("@odata.id", "DataSourceUri", "TargetComponentURI", "MetricProperty"):
+            if name in (
+                "@odata.id",
+                "DataSourceUri",
+                "TargetComponentURI",
+                "MetricProperty",
+                "Uri",
+            ):
                 yield str(inner).split("#")[0].rstrip("/")
             else:
                 yield from links(inner)

@@ -253,7 +253,7 @@ PERSONAS = (
         roots=ROOTS,
         flash=flash.SUPERMICRO,
         options=Options(session_limit=16, session_timeout_s=300, bmc_reset_s=10),
-        deviations=("Attributes: ",),
+        deviations=("Attributes: ", "does not match '^[A-Za-z][A-Za-z0-9_]"),
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",
             "links-missing": "neither system nor chassis 1 links to the other",

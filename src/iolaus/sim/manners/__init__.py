@@ -1,0 +1,1 @@
+"""The manners of a management controller: settings, accounts, logs, media, telemetry, reactions."""

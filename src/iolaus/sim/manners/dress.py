@@ -1,0 +1,88 @@
+"""What a drawn machine is given besides: the resources that the manners of its controller need.
+
+A persona draws what its maker's hardware is; how settings are described, which actions a manager
+offers and where media are inserted is alike for all, so it is added here to every drawing that has
+the resource it belongs to, in the drawing's own style of links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from iolaus.sim.manners import bios
+from iolaus.sim.personas.sketch import slashed
+from iolaus.sim.tree import ROOT
+
+Json = dict[str, Any]
+REGISTRIES: Final = f"{ROOT}/Registries"
+DEFAULTS: Final = ("ResetAll", "PreserveNetworkAndUsers")
+
+
+def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
+    """The drawing with what is missing for manners; what it has already stays."""
+    found = deepcopy(dict(drawing))
+    added: dict[str, Json] = {}
+    _settings(found, added)
+    for path in _of_type(found, "Manager"):
+        _manager(found[path], path)
+    link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
+    added = {path: slashed(body) if link.endswith("/") else body for path, body in added.items()}
+    return found | {path: body for path, body in added.items() if path not in drawing}
+
+
+def _settings(found: dict[str, Json], added: dict[str, Json]) -> None:
+    registries: dict[str, Json] = {}
+    for path in _of_type(found, "Bios"):
+        body = found[path]
+        name = body.get("AttributeRegistry")
+        if not name or "@Redfish.Settings" not in body or not body.get("Attributes"):
+            continue
+        body["Attributes"] |= bios.OF_OURS
+        body.setdefault("Actions", {})["#Bios.ChangePassword"] = _action(
+            path, "Bios.ChangePassword"
+        )
+        registries.setdefault(name, {}).update(body["Attributes"])
+    for name, attributes in registries.items():
+        path = f"{REGISTRIES}/{name}"
+        added[f"{path}/Registry"] = bios.registry_of(name, path, attributes)
+        added[path] = {
+            "@odata.id": path,
+            "@odata.type": "#MessageRegistryFile.v1_1_3.MessageRegistryFile",
+            "Id": name,
+            "Name": f"{name} Registry",
+            "Languages": ["en"],
+            "Registry": f"{name}.1.0.0",
+            "Location": [{"Language": "en", "Uri": f"{path}/Registry"}],
+        }
+    if registries:
+        added[REGISTRIES] = collection(
+            REGISTRIES, "MessageRegistryFile", [f"{REGISTRIES}/{name}" for name in registries]
+        )
+        found[ROOT]["Registries"] = {"@odata.id": REGISTRIES}
+
+
+def _manager(body: Json, path: str) -> None:
+    name = "Manager.ResetToDefaults"
+    offered = _action(path, name) | {"ResetType@Redfish.AllowableValues": list(DEFAULTS)}
+    body.setdefault("Actions", {}).setdefault(f"#{name}", offered)
+
+
+def _action(path: str, name: str) -> Json:
+    return {"target": f"{path}/Actions/{name}"}
+
+
+def collection(path: str, kind: str, members: list[str]) -> Json:
+    return {
+        "@odata.id": path,
+        "@odata.type": f"#{kind}Collection.{kind}Collection",
+        "Name": f"{kind} Collection",
+        "Members": [{"@odata.id": member} for member in members],
+        "Members@odata.count": len(members),
+    }
+
+
+def _of_type(drawing: Mapping[str, Json], kind: str) -> list[str]:
+    head = f"#{kind}."
+    return [p for p, body in drawing.items() if str(body.get("@odata.type")).startswith(head)]

@@ -1,0 +1,14 @@
+"""All manners of one device, as its effects."""
+
+from __future__ import annotations
+
+from iolaus.sim.effects import Composed, compose
+from iolaus.sim.manners.accounts import Accounts
+from iolaus.sim.manners.bios import Bios
+
+ACCOUNTS = Accounts()
+
+
+def manners_of() -> Composed:
+    """What a controller does besides the standard's rules. Rooms without a memory are shared."""
+    return compose(ACCOUNTS, Bios())
