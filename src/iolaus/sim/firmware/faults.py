@@ -99,7 +99,7 @@ CATALOGUE: Final[Mapping[str, Flaw]] = {
         "UpdateSuccessful for an image that is for another component.",
     ),
     "image-old-under-new-name": _flaw(
-        "old-image", "old firmware under a new version", "3: verify the version after activation",
+        "old-image", "old firmware under a new version", "3: a task lies",
         "The component goes on running its old image and says that it is the new version; only "
         "what a root of trust measures shows it.",
         "The new Version; the measurement is that of the old image.",
@@ -109,7 +109,7 @@ CATALOGUE: Final[Mapping[str, Flaw]] = {
         what="The machine has no mains: its controller is silent, its hosts are off, and what was "
         "being written stays half-written. Mending is mains coming back: whatever waits for that "
         "is activated, hosts that were on are started.",
-        source="15: AC cycle at the outlet",
+        source="",
         strike=lambda device: device.mains(False),
         mend=lambda device: device.mains(True),
         seen="Silence; afterwards the versions that waited for mains.",
