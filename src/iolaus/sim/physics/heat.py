@@ -25,6 +25,9 @@ FLOW_EXPONENT: Final = -0.8
 LEAST_FLOW: Final = 0.02
 """Of nominal: what convection alone moves when a pump or fan stands."""
 
+COLDEST_C: Final = np.float32(-273.15)
+"""What the hottest of no GPUs at all is: a hall may have none."""
+
 
 class Heat:
     """`die_c`, `plate_c` are (slot, node); `rest_c`, `hottest_c` per node."""
@@ -109,7 +112,7 @@ class Heat:
         b *= m22
         np.add(a, b, out=plate)
         plate += rest_plate
-        np.maximum.reduce(die, axis=0, out=self.hottest_c[cols])
+        np.maximum.reduce(die, axis=0, out=self.hottest_c[cols], initial=COLDEST_C)
 
     def _sum_up(self) -> None:
         np.add.reduce(self.die_c, axis=0, out=self._sums[0])
