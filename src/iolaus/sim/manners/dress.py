@@ -12,8 +12,9 @@ from copy import deepcopy
 from typing import Any, Final
 
 from iolaus.sim.manners import bios
+from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
 from iolaus.sim.personas.sketch import slashed
-from iolaus.sim.tree import ROOT
+from iolaus.sim.tree import ROOT, canonical
 
 Json = dict[str, Any]
 REGISTRIES: Final = f"{ROOT}/Registries"
@@ -27,6 +28,11 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     _settings(found, added)
     for path in _of_type(found, "Manager"):
         _manager(found[path], path)
+        if _has_settings(found, found[path]):
+            _media(found[path], path, added)
+    for path in _of_type(found, "LogService"):
+        if path.startswith(f"{ROOT}/Managers/"):
+            _log(found[path], path)
     link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
     added = {path: slashed(body) if link.endswith("/") else body for path, body in added.items()}
     return found | {path: body for path, body in added.items() if path not in drawing}
@@ -67,6 +73,35 @@ def _manager(body: Json, path: str) -> None:
     name = "Manager.ResetToDefaults"
     offered = _action(path, name) | {"ResetType@Redfish.AllowableValues": list(DEFAULTS)}
     body.setdefault("Actions", {}).setdefault(f"#{name}", offered)
+
+
+def _log(body: Json, path: str) -> None:
+    name = "LogService.CollectDiagnosticData"
+    offered = _action(path, name) | {"DiagnosticDataType@Redfish.AllowableValues": ["Manager"]}
+    body.setdefault("Actions", {}).setdefault(f"#{name}", offered)
+
+
+def _has_settings(found: Mapping[str, Json], manager: Json) -> bool:
+    """Whether it manages a host that has a BIOS."""
+    systems = manager.get("Links", {}).get("ManagerForServers") or ()
+    hosts = [canonical(each["@odata.id"]) for each in systems]
+    return any("Bios" in found.get(host, {}) for host in hosts)
+
+
+def _media(body: Json, path: str, added: dict[str, Json]) -> None:
+    place = f"{path}/VirtualMedia"
+    body.setdefault("VirtualMedia", {"@odata.id": place})
+    added[place] = collection(place, "VirtualMedia", [f"{place}/Cd"])
+    added[f"{place}/Cd"] = {
+        "@odata.id": f"{place}/Cd",
+        "@odata.type": "#VirtualMedia.v1_6_0.VirtualMedia",
+        "Id": "Cd",
+        "Name": "Virtual Removable Media",
+        "MediaTypes": ["CD", "DVD"],
+        "WriteProtected": True,
+        **EMPTY,
+        "Actions": {f"#{name}": _action(f"{place}/Cd", name) for name in (INSERT, EJECT)},
+    }
 
 
 def _action(path: str, name: str) -> Json:

@@ -1,0 +1,110 @@
+"""Logs that grow, diagnostic data, virtual media and boot sources, over the real wire."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+from iolaus.sim.effects import attentive
+from tests.sim.manners.stage import MANAGER, SYSTEM, Bench, as_user, bench, id_of, until
+
+LOG = f"{MANAGER}/LogServices/Sel"
+MEDIA = f"{MANAGER}/VirtualMedia/Cd"
+
+
+async def messages(on: Bench) -> list[str]:
+    return [(await on.get(path))["Message"] for path in await on.members(f"{LOG}/Entries")]
+
+
+async def switched(on: Bench, kind: str, state: str) -> None:
+    assert (await on.act(SYSTEM, "ComputerSystem.Reset", ResetType=kind))[0] == 204
+
+    async def so() -> bool:
+        return bool((await on.get(SYSTEM))["PowerState"] == state)
+
+    await until(so)
+
+
+async def test_what_happens_is_written_down() -> None:
+    async with bench() as on:
+        await switched(on, "ForceOff", "Off")
+        await on.ask("GET", SYSTEM, **as_user("root", "wrong"))
+        last = (await messages(on))[-2:]
+        assert "is Off" in last[0]
+        assert "failed" in last[1]
+
+
+async def test_a_full_log_loses_its_oldest_entry_and_a_cleared_one_says_so() -> None:
+    async with bench() as on:
+        on.device.patch(LOG, {"MaxNumberOfRecords": 5})
+        for _ in range(3):
+            await on.ask("GET", SYSTEM, **as_user("root", "wrong"))
+        found = await messages(on)
+        assert (len(found), found[-1]) == (5, "A login of 'root' failed.")
+        assert (await on.act(LOG, "LogService.ClearLog"))[0] == 204
+
+        async def cleared() -> bool:
+            return await messages(on) == ["The log was cleared."]
+
+        await until(cleared)
+
+
+async def test_a_log_that_never_overwrites_stays_full() -> None:
+    async with bench() as on:
+        before = await messages(on)
+        policy = {"MaxNumberOfRecords": len(before), "OverWritePolicy": "NeverOverWrites"}
+        on.device.patch(LOG, policy)
+        await on.ask("GET", SYSTEM, **as_user("root", "wrong"))
+        assert await messages(on) == before
+
+
+async def test_diagnostic_data_is_an_archive_behind_an_entry() -> None:
+    async with bench() as on:
+        status, task = await on.act(
+            LOG, "LogService.CollectDiagnosticData", DiagnosticDataType="Manager"
+        )
+        assert status == 202
+
+        async def over() -> bool:
+            return bool((await on.get(task["@odata.id"]))["TaskState"] == "Completed")
+
+        await until(over)
+        entry = await on.get(task["TaskMonitor"])
+        url = on.device.address + entry["AdditionalDataURI"]
+        async with on.http.get(url) as answer:
+            data = await answer.read()
+        assert len(data) == entry["AdditionalDataSizeBytes"]
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            assert f"{MANAGER.strip('/')}/index.json" in tar.getnames()
+
+
+async def test_media_are_inserted_once_and_ejected() -> None:
+    async with bench() as on:
+        image = "http://127.0.0.1/boot.iso"
+        assert (await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=image))[0] == 204
+        held = await on.get(MEDIA)
+        assert (held["Image"], held["Inserted"], held["WriteProtected"]) == (image, True, True)
+        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=image)
+        assert (status, id_of(said)) == (409, "ResourceInUse")
+        assert (await on.act(MEDIA, "VirtualMedia.EjectMedia"))[0] == 204
+        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image="file:///etc")
+        assert (status, id_of(said)) == (400, "ActionParameterValueError")
+
+
+async def test_a_boot_source_is_used_once() -> None:
+    async with bench() as on:
+        boot = {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}
+        assert (await on.ask("PATCH", SYSTEM, json={"Boot": boot}))[0] == 200
+        await switched(on, "ForceOff", "Off")
+        await switched(on, "On", "On")
+        held = (await on.get(SYSTEM))["Boot"]
+        assert held["BootSourceOverrideEnabled"] == "Disabled"
+        assert held["BootSourceOverrideTarget"] == "None"
+        assert attentive(on.device.effects).truth(on.device)["started_from"] == {SYSTEM: "Pxe"}
+
+
+async def test_a_boot_source_nobody_has_is_refused() -> None:
+    async with bench() as on:
+        for boot in ({"BootSourceOverrideTarget": "Tape"}, {"BootSourceOverrideEnabled": "Twice"}):
+            status, said, _ = await on.ask("PATCH", SYSTEM, json={"Boot": boot})
+            assert (status, id_of(said)) == (400, "PropertyValueNotInList")
