@@ -260,6 +260,9 @@ def sim_hall(
     script: Annotated[
         Path | None, typer.Option("--script", help="Timed faults (YAML; docs/simulator.md).")
     ] = None,
+    physics: Annotated[
+        bool, typer.Option(help="Step the hall's power, heat and water; else each device alone.")
+    ] = True,
     building: Annotated[
         bool, typer.Option("--building", help="Modbus, MQTT, grid and SNMP beside the devices.")
     ] = False,
@@ -273,7 +276,9 @@ def sim_hall(
     from iolaus.sim.command import ServeOptions as SimServeOptions
     from iolaus.sim.hall_command import HallOptions, serve_hall
 
-    options = HallOptions(nodes=nodes, password_file=password_file, building=building)
+    options = HallOptions(
+        nodes=nodes, password_file=password_file, physics=physics, building=building
+    )
     listening = SimServeOptions(
         port=port,
         tls=not http,

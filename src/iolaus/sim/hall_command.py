@@ -25,11 +25,13 @@ from iolaus.sim.hall_sizes import default_site
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HallOptions:
     """`nodes` grows the default hall, or stops a site's hall after so many nodes. `user` and
-    `password_file` overrule the site file's credentials. `building` adds the building side."""
+    `password_file` overrule the site file's credentials. `physics` steps a plant behind the
+    devices (else each is computed by itself); `building` adds the building side."""
 
     nodes: int | None = None
     user: str | None = None
     password_file: Path | None = None
+    physics: bool = True
     building: bool = False
 
 
@@ -55,8 +57,16 @@ def serve_hall(
     except IolausError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    companions = {"building": _building(site.seed)} if options.building else {}
+    companions = {"twin": _twin(site.seed)} if options.physics else {}
+    if options.building:
+        companions["building"] = _building(site.seed)
     return serve_devices(devices, serve=serve, ready=ready, companions=companions)
+
+
+def _twin(seed: int) -> Companion:
+    from iolaus.sim.twin.serve import serve_twin  # heavy: only where it is asked for
+
+    return lambda devices: serve_twin(devices, seed=seed)
 
 
 def _building(seed: int) -> Companion:

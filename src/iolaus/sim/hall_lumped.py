@@ -56,9 +56,17 @@ class Physics(Protocol):
         """What detector `n` sees beyond the machine's own wear; None where it says nothing."""
         ...
 
+    def rack_is_wet(self) -> bool:
+        """Whether its rack's pan sees water."""
+        ...
+
     def switched(self, host: int, *, on: bool) -> None: ...
 
     def capped(self, part: str, watts: float | None) -> None: ...
+
+    def rack_valve(self, opening: float) -> None:
+        """The liquid isolation valve of its rack, 0 to 1."""
+        ...
 
 
 class Lumped:
@@ -178,8 +186,14 @@ class Lumped:
         del n
         return "OK"
 
+    def rack_is_wet(self) -> bool:
+        return False
+
     def switched(self, host: int, *, on: bool) -> None:
         """Nothing is kept: what was switched stands in the life."""
 
     def capped(self, part: str, watts: float | None) -> None:
         """Nothing is kept: limits stand in the life."""
+
+    def rack_valve(self, opening: float) -> None:
+        """Nothing is kept: who closes it counts the flow."""

@@ -66,6 +66,9 @@ class RackThing:
     def heat_kw(self) -> float:
         return 0.87 * sum(life.drawn_w(self.now()) for life in self.loads if life.body.liquid) / 1e3
 
+    def is_wet(self) -> bool:
+        return self.wet or any(life.physics.rack_is_wet() for life in self.loads[:1])
+
     def unit(self) -> Life | None:
         return next((life.coolant for life in self.loads if life.coolant is not None), None)
 
@@ -103,6 +106,8 @@ class RackThing:
     def isolate(self, medium: Medium, isolated: bool) -> None:
         way = self.valve if medium == "liquid" else self.breaker
         way.to(0.0 if isolated else 1.0, self.now())
+        if medium == "liquid" and self.loads:
+            self.loads[0].physics.rack_valve(0.0 if isolated else 1.0)
         if medium == "electrical":
             self._cut(isolated)
 
@@ -136,7 +141,7 @@ _RACK: Final[Mapping[str, Callable[[RackThing], float | None]]] = {
     "drop_kpa": lambda r: r.drop_wanted_kpa * r.valve.at(r.now()) ** 2,
     "drop_wanted_kpa": lambda r: r.drop_wanted_kpa,
     "valve_pct": RackThing.valve_pct,
-    "leak": lambda r: float(r.wet and not r.faulty),
+    "leak": lambda r: float(r.is_wet() and not r.faulty),
     "leak_fault": lambda r: float(r.faulty),
     "liquid_isolated": lambda r: float(r.valve.at(r.now()) < 0.05),
     "electrical_isolated": lambda r: float(r.breaker.at(r.now()) < 0.05),

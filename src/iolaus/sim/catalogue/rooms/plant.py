@@ -46,6 +46,10 @@ SUITS: Final[Mapping[str, Callable[[Persona], bool]]] = {
 }
 
 
+SHOWN: Final = frozenset({"psu-loss", "gpu-lost"})
+"""Whose trouble shows on a resource of its own, beside what the plant makes of it."""
+
+
 class Row(NamedTuple):
     title: str
     sources: tuple[str, ...]
@@ -113,9 +117,12 @@ async def _on_the_plant(fault: Fault, scene: Scene) -> Mend:
     names = [place.device.name for place in scene.places]
     whom = {"fault": fault.name, "devices": names, "key": scene.key}
     await plant.asked("strike", {**whom, "amount": scene.given.get("amount")})
+    shown = await changing(lives.CHANGES[fault.name])(scene) if fault.name in SHOWN else None
 
     async def mend() -> None:
         await plant.asked("mend", whom)
+        if shown is not None:
+            await shown()
 
     return mend
 
