@@ -224,3 +224,18 @@ async def test_a_large_push_is_kept_in_a_file() -> None:
         assert (await on.ended(body))["TaskState"] == "Completed"
         await on.shows("PSU0", "1.8.0")
         assert on.device.running[f"{INVENTORY}/PSU0"].data == image
+
+
+async def test_a_full_power_cycle_is_mains_for_what_waits_for_it() -> None:
+    async with bench("g893-mi325x") as on:
+        await on.flashed(example("g893-mi325x", {"OAM_0_IFWI": "00168300"}))
+        assert await on.version("OAM_0_IFWI") == "00168213"
+        before = on.device.restarts
+        await on.reset(f"{V1}/Systems/Self", "FullPowerCycle")
+        await until(lambda: _restarted(on, before))
+        await on.shows("OAM_0_IFWI", "00168300")
+        assert (await on.get(f"{V1}/Systems/Self"))["PowerState"] == "On"
+
+
+async def _restarted(on: Bench, before: int) -> bool:
+    return on.device.restarts > before

@@ -59,7 +59,7 @@ class Updates(Quiet):
         if action == START:
             return self._start(device)
         if action.endswith(".Reset") and body.get("ResetType") == "FullPowerCycle":
-            device.cycle_mains()
+            device.later(0.05, device.cycle_mains)
             return Outcome()
         del path
         return None

@@ -175,7 +175,7 @@ def _firmware(s: Sketch) -> None:
             Firmware(key=f"Disk.{node}", version=DISK.firmware),
         ]
     entries += [Firmware(key=f"PSU{n}", version=PSU.firmware) for n in (1, 2)]
-    service.updates(s, entries, multipart=True, start=True)
+    service.updates(s, entries, multipart=True, start=True, times=flash.LENOVO.times)
 
 
 PERSONAS = (

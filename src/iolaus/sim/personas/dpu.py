@@ -121,7 +121,7 @@ def draw() -> dict[str, Json]:
                     logs={"Journal": [("OK", "BMC started")]})  # fmt: skip
     entries = [Firmware(key=key, version=version, updateable=key in ("BMC_Firmware", "DPU_OS"))
                for key, version in STACK.items()]  # fmt: skip
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, times=flash.DPU.times)
     trust.draw(s, ROOTS)
     return s.finish()
 

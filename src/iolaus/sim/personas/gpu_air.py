@@ -363,7 +363,7 @@ def _firmware(s: Sketch) -> None:
         for n in NICS
     ]
     entries += [entry(116000 + n, DISK.firmware, f"Disk.Bay.{n}") for n in DISKS]  # fmt: skip
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, times=flash.DELL.times)
 
 
 def _telemetry(s: Sketch) -> None:

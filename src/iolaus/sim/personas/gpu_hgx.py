@@ -143,7 +143,7 @@ def _system(s: Sketch) -> None:
         MemorySummary={"TotalSystemMemoryGiB": 2048, "Status": ok()},
         Boot=compute.boot("None", "Pxe", "Hdd", "Cd", "Usb", "BiosSetup"),
         Actions=compute.reset(SYSTEM, ("On", "ForceOff", "GracefulShutdown", "GracefulRestart",
-                                       "ForceRestart", "Nmi", "ForceOn")),
+                                       "ForceRestart", "Nmi", "ForceOn", "FullPowerCycle")),
         Links={"ManagedBy": all_at([MANAGER])},
         Oem=_oem("SmcSystemExtensions", NodeManager={}),
         Status=ok(),
@@ -210,7 +210,9 @@ def _firmware(s: Sketch) -> None:
     entries += [Firmware(key=f"PSU_{n + 1}", version="1.1 ", name="Power supply") for n in PSUS]
     roots = ["BMC_0", "FPGA_0", *(f"GPU_{n}" for n in range(8)), "NVSwitch_0", "NVSwitch_1"]
     entries += hgx.firmware(8, B200, bmc=BOARD_BMC, roots=roots)
-    service.updates(s, entries, multipart=True, push=False, start=True)
+    service.updates(
+        s, entries, multipart=True, push=False, start=True, times=flash.SUPERMICRO.times
+    )
 
 
 PERSONAS = (

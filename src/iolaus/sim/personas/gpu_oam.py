@@ -123,7 +123,8 @@ def _system(s: Sketch) -> None:
         MemorySummary={"TotalSystemMemoryGiB": 2304, "Status": ok()},
         Boot=compute.boot("None", "Pxe", "Hdd", "Cd", "BiosSetup", "UefiShell"),
         Links={"Chassis": all_at([CHASSIS]), "ManagedBy": all_at([MANAGER])},
-        Actions=compute.reset(SYSTEM, ("On", "ForceOff", "GracefulShutdown", "ForceRestart")),
+        Actions=compute.reset(SYSTEM, ("On", "ForceOff", "GracefulShutdown", "ForceRestart",
+                                       "FullPowerCycle")),
         Status=ok(), below="Processors Memory Storage Bios SecureBoot EthernetInterfaces",
     )  # fmt: skip
     for n in range(2):
@@ -201,7 +202,7 @@ def _firmware(s: Sketch) -> None:
     ]
     entries += [Firmware(key=f"PSU{n}", version=PSU.firmware) for n in PSUS]
     entries += [Firmware(key=f"NIC_Slot{n}", version=THOR.firmware) for n in NICS]  # fmt: skip
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, times=flash.GIGABYTE.times)
 
 
 PERSONAS = (

@@ -296,7 +296,7 @@ def _firmware(s: Sketch) -> None:
         for n in NICS
     ]
     entries.append(Firmware(key="FW_BF3_0", version=BF3.firmware, related=[f"{adapters}/BF3_0"]))
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, times=flash.NVIDIA.times)
 
 
 PERSONAS = (

@@ -100,7 +100,7 @@ def nvlink_tray() -> dict[str, Json]:
                Firmware(key="FW_CPLD_0", version="0.22", maker="NVIDIA"),
                Firmware(key="FW_BIOS_0", version="0ACTV_00.01.019", maker="NVIDIA")]  # fmt: skip
     entries += [Firmware(key=f"FW_ERoT_NVSwitch_{n}", version="01.04.0031.0000_n04") for n in CHIPS]
-    service.updates(s, entries, multipart=True)
+    service.updates(s, entries, multipart=True, times=flash.NVIDIA.times)
     return s.finish()
 
 

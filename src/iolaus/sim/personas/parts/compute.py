@@ -431,6 +431,7 @@ RESETS = (
     "GracefulRestart",
     "ForceRestart",
     "PowerCycle",
+    "FullPowerCycle",
     "Nmi",
 )
 

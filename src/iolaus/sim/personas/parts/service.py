@@ -193,9 +193,14 @@ def updates(
     multipart: bool,
     push: bool = True,
     start: bool = False,
+    times: Sequence[str] = (),
 ) -> list[str]:
     """UpdateService with its inventory; gives the paths of the entries. `start`: an update can be
-    held until it is started."""
+    held until it is started; `times`: when it may be applied."""
+    supported = {
+        "@odata.type": "#Settings.v1_3_0.OperationApplyTimeSupport",
+        "SupportedValues": list(times),
+    }
     held = {
         "#UpdateService.StartUpdate": {
             "target": uri("UpdateService/Actions/UpdateService.StartUpdate")
@@ -215,6 +220,7 @@ def updates(
             "#UpdateService.SimpleUpdate": {
                 "target": uri("UpdateService/Actions/UpdateService.SimpleUpdate"),
                 "TransferProtocol@Redfish.AllowableValues": ["HTTP", "HTTPS", "SCP"],
+                **({"@Redfish.OperationApplyTimeSupport": supported} if times else {}),
             },
             **(held if start else {}),
         },
