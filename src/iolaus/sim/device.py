@@ -84,6 +84,8 @@ class Socket(Protocol):
 
     def reissue(self) -> None: ...
 
+    def install(self, pem: bytes) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:

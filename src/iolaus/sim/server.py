@@ -23,7 +23,7 @@ from iolaus.sim.faults import concerns
 from iolaus.sim.front import Front
 from iolaus.sim.http import Connection, Mute
 from iolaus.sim.rules import Rule
-from iolaus.sim.tls import Authority, server_context, show
+from iolaus.sim.tls import Authority, Leaf, server_context, show
 
 DEFAULT_SUBNET = "127.20.0.0"
 _TRIES = 50
@@ -77,6 +77,13 @@ class Place:
             offset = device.clock_offset_s
             leaf = self._authority.leaf(host=device.host, name=device.name, clock_offset_s=offset)
             device.fingerprint = leaf.fingerprint
+            show(self._tls, leaf)
+
+    def install(self, pem: bytes) -> None:
+        """Show this certificate, with its key, from the next handshake on."""
+        if self._tls is not None:
+            leaf = Leaf(pem)
+            self.device.fingerprint = leaf.fingerprint
             show(self._tls, leaf)
 
     async def close(self) -> None:

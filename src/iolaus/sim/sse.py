@@ -74,10 +74,17 @@ class Events:
             "Name": "Event",
             "Events": filled,
         }
-        body = msgspec.json.encode(event)
+        self._send(number, msgspec.json.encode(event), "Event")
+
+    def report(self, report: Resource) -> None:
+        """Send a metric report to streams, and to subscriptions that take such."""
+        self._number += 1
+        self._send(self._number, msgspec.json.encode(report), "MetricReport")
+
+    def _send(self, number: int, body: bytes, kind: str) -> None:
         data = b"id: %d\ndata: %s\n\n" % (number, body)
         self._past.append((number, data))
-        self._push(body)
+        self._push(body, kind)
         if "malformed" in self.lies:
             data = b'id: %d\ndata: {"Events": [{\n\n' % number + data
         for connection in list(self._streams):
@@ -88,11 +95,14 @@ class Events:
                 self.forgets_after = None
                 self.drop_all()
 
-    def _push(self, body: bytes) -> None:
+    def _push(self, body: bytes, kind: str) -> None:
         bodies = [b'{"Events": [{'] if "malformed" in self.lies else []
         bodies += [body] * (2 if "duplicate" in self.lies else 1)
         for path in self._mine:
-            destination = (self._device.kept(path) or {}).get("Destination")
+            held = self._device.kept(path) or {}
+            destination = held.get("Destination")
+            if held.get("EventFormatType", "Event") != kind:
+                continue
             for each in bodies:
                 self.pusher.send(path, str(destination), each)
 

@@ -12,12 +12,18 @@ from copy import deepcopy
 from typing import Any, Final
 
 from iolaus.sim.manners import bios
+from iolaus.sim.manners.certificates import REPLACE, REQUEST
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
 from iolaus.sim.personas.sketch import slashed
 from iolaus.sim.tree import ROOT, canonical
 
 Json = dict[str, Any]
 REGISTRIES: Final = f"{ROOT}/Registries"
+METRICS: Final = {
+    "PowerWatts": ("W", "Power"),
+    "TemperatureCelsius": ("Cel", "Temperature"),
+    "Rotation": ("RPM", "Rotational"),
+}
 DEFAULTS: Final = ("ResetAll", "PreserveNetworkAndUsers")
 
 
@@ -33,6 +39,8 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     for path in _of_type(found, "LogService"):
         if path.startswith(f"{ROOT}/Managers/"):
             _log(found[path], path)
+    _certificates(found, added)
+    _metrics(found, added)
     link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
     added = {path: slashed(body) if link.endswith("/") else body for path, body in added.items()}
     return found | {path: body for path, body in added.items() if path not in drawing}
@@ -73,6 +81,50 @@ def _manager(body: Json, path: str) -> None:
     name = "Manager.ResetToDefaults"
     offered = _action(path, name) | {"ResetType@Redfish.AllowableValues": list(DEFAULTS)}
     body.setdefault("Actions", {}).setdefault(f"#{name}", offered)
+
+
+def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:
+    service = f"{ROOT}/CertificateService"
+    protocols = _of_type(found, "ManagerNetworkProtocol")
+    if service not in found or not protocols:
+        return
+    for name in (REQUEST, REPLACE):
+        found[service].setdefault("Actions", {}).setdefault(f"#{name}", _action(service, name))
+    place = f"{protocols[0]}/HTTPS/Certificates"
+    found[protocols[0]].setdefault("HTTPS", {})["Certificates"] = {"@odata.id": place}
+    added[place] = collection(place, "Certificate", [f"{place}/1"])
+    added[f"{place}/1"] = {
+        "@odata.id": f"{place}/1",
+        "@odata.type": "#Certificate.v1_7_0.Certificate",
+        "Id": "1",
+        "Name": "HTTPS Certificate",
+        "CertificateType": "PEM",
+    }
+
+
+def _metrics(found: dict[str, Json], added: dict[str, Json]) -> None:
+    service = f"{ROOT}/TelemetryService"
+    if service not in found:
+        return
+    place, members = f"{service}/MetricDefinitions", []
+    for name, (unit, kind) in METRICS.items():
+        sensors = [p for p in _of_type(found, "Sensor") if found[p].get("ReadingType") == kind]
+        if sensors:
+            path = f"{place}/{name}"
+            members.append(path)
+            added[path] = {
+                "@odata.id": path,
+                "@odata.type": "#MetricDefinition.v1_3_5.MetricDefinition",
+                "Id": name,
+                "Name": name,
+                "MetricType": "Gauge",
+                "MetricDataType": "Decimal",
+                "Implementation": "PhysicalSensor",
+                "Units": unit,
+                "MetricProperties": [f"{sensor}#/Reading" for sensor in sensors],
+            }
+    added[place] = collection(place, "MetricDefinition", members)
+    found[service].setdefault("MetricDefinitions", {"@odata.id": place})
 
 
 def _log(body: Json, path: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from iolaus.sim.effects import Composed, compose
 from iolaus.sim.manners.accounts import Accounts
 from iolaus.sim.manners.bios import Bios
+from iolaus.sim.manners.certificates import Certificates
 from iolaus.sim.manners.logs import Logs
 from iolaus.sim.manners.media import Media
+from iolaus.sim.manners.telemetry import Telemetry
 
 ACCOUNTS = Accounts()
 
 
 def manners_of() -> Composed:
     """What a controller does besides the standard's rules. Rooms without a memory are shared."""
-    return compose(ACCOUNTS, Bios(), Logs(), Media())
+    return compose(ACCOUNTS, Bios(), Logs(), Media(), Certificates(), Telemetry())

@@ -75,7 +75,12 @@ class Logs(Quiet):
         return self.archives.get(path)
 
     def add(
-        self, device: Device, severity: str, text: str, origin: str = "", **more: object
+        self,
+        device: Device,
+        severity: str,
+        text: str,
+        origin: str = "",
+        more: Resource | None = None,
     ) -> Resource | None:
         """Write an entry; None where there is no log, or a full one that does not wrap."""
         service = self.service(device)
@@ -91,7 +96,7 @@ class Logs(Quiet):
             device.remove(members[0])
             device.delist(place, members[0])
         self.number = max([self.number, *(_number(member) for member in members)]) + 1
-        entry = _entry(device, f"{place}/{self.number}", severity, text, origin) | more
+        entry = _entry(device, f"{place}/{self.number}", severity, text, origin) | (more or {})
         device.put(entry["@odata.id"], entry)
         device.enlist(place, entry["@odata.id"])
         return entry
@@ -110,7 +115,7 @@ class Logs(Quiet):
         data = archive_of(device, path)
         text, size = "Diagnostic data was collected.", len(data)
         more = {"DiagnosticDataType": "Manager", "AdditionalDataSizeBytes": size}
-        entry = self.add(device, GOOD, text, **more)
+        entry = self.add(device, GOOD, text, more=more)
         if entry is None:
             return None
         place = f"{entry['@odata.id']}/attachment"
