@@ -1,6 +1,7 @@
 """`python -m bench.twin WORD [ARGS]`: runs the module of that name in this folder.
 
 physics            milliseconds per step and memory of halls of 10,240 and 102,400 nodes
+serve              start, held TLS connections, GETs a second and memory of a served hall
 plots DIR          the pictures of docs/physics.md
 """
 
