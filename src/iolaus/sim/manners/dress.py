@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from iolaus.sim.manners import bios
+from iolaus.sim.manners import bios, limits
 from iolaus.sim.manners.certificates import REPLACE, REQUEST
+from iolaus.sim.manners.leaks import POLICY
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
 from iolaus.sim.personas.sketch import slashed
 from iolaus.sim.tree import ROOT, canonical
@@ -39,6 +40,8 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     for path in _of_type(found, "LogService"):
         if path.startswith(f"{ROOT}/Managers/"):
             _log(found[path], path)
+    _reactions(found)
+    _limits(found)
     _certificates(found, added)
     _metrics(found, added)
     link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
@@ -81,6 +84,22 @@ def _manager(body: Json, path: str) -> None:
     name = "Manager.ResetToDefaults"
     offered = _action(path, name) | {"ResetType@Redfish.AllowableValues": list(DEFAULTS)}
     body.setdefault("Actions", {}).setdefault(f"#{name}", offered)
+
+
+def _reactions(found: dict[str, Json]) -> None:
+    """Detectors of machines that have hosts to switch off."""
+    if not any("SystemType" in found[path] for path in _of_type(found, "ComputerSystem")):
+        return
+    for path in _of_type(found, "LeakDetector"):
+        found[path] |= {"@odata.type": "#LeakDetector.v1_4_0.LeakDetector", **POLICY}
+
+
+def _limits(found: dict[str, Json]) -> None:
+    for path in _of_type(found, "Processor"):
+        metrics = found.get(f"{path}/EnvironmentMetrics", {})
+        limit = metrics.get("PowerLimitWatts")
+        if isinstance(limit, dict) and found[path].get("Manufacturer") == "NVIDIA":
+            metrics.setdefault("Oem", limits.oem(limit))
 
 
 def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:

@@ -6,6 +6,8 @@ from iolaus.sim.effects import Composed, compose
 from iolaus.sim.manners.accounts import Accounts
 from iolaus.sim.manners.bios import Bios
 from iolaus.sim.manners.certificates import Certificates
+from iolaus.sim.manners.leaks import Leaks
+from iolaus.sim.manners.limits import Limits
 from iolaus.sim.manners.logs import Logs
 from iolaus.sim.manners.media import Media
 from iolaus.sim.manners.telemetry import Telemetry
@@ -15,4 +17,5 @@ ACCOUNTS = Accounts()
 
 def manners_of() -> Composed:
     """What a controller does besides the standard's rules. Rooms without a memory are shared."""
-    return compose(ACCOUNTS, Bios(), Logs(), Media(), Certificates(), Telemetry())
+    own = (Bios(), Logs(), Media(), Certificates(), Telemetry(), Leaks(), Limits())
+    return compose(ACCOUNTS, *own)
