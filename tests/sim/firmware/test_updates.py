@@ -239,3 +239,19 @@ async def test_a_full_power_cycle_is_mains_for_what_waits_for_it() -> None:
 
 async def _restarted(on: Bench, before: int) -> bool:
     return on.device.restarts > before
+
+
+async def test_a_flash_of_some_controllers_sets_their_accounts_back() -> None:
+    async with bench("bluefield-dpu") as on:
+        accounts = f"{V1}/AccountService/Accounts"
+        made = {"UserName": "operator9", "Password": "Long-enough-3", "RoleId": "Operator"}
+        assert (await on.ask("POST", accounts, json=made))[0] == 201
+        await on.flashed(example("bluefield-dpu", {"BMC_Firmware": "BF-25.10-1"}))
+        await until(lambda: _flashed(on))
+        await on.back()
+        assert (await on.get(f"{V1}/Managers/Bluefield_BMC"))["FirmwareVersion"] == "BF-25.10-1"
+        assert "operator9" not in str(await on.get(accounts))
+
+
+async def _flashed(on: Bench) -> bool:
+    return bool(on.truth()["runs"]["BMC_Firmware"] == "BF-25.10-1")

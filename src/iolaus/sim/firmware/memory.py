@@ -92,16 +92,16 @@ class Memory:
         took = slot.boot(good=not bad)
         if slot.running is not None:
             device.running[slot.path] = slot.running
-        wait = paced(device, self.flash.late_s) if took else 0.0
-        if wait:
-            device.later(wait, lambda: self.show(device, slot, before))
-        else:
-            self.show(device, slot, before)
         if not took:
             _tell(device, slot.path, "The new image does not boot; another runs.")
         elif before is not None:
             resets = self.flash.resets_accounts and slot.part.wakes == CONTROLLER
             attentive(device.effects).flashed(device, slot.path, resets=resets)
+        wait = paced(device, self.flash.late_s) if took else 0.0
+        if wait:
+            device.later(wait, lambda: self.show(device, slot, before))
+        else:
+            self.show(device, slot, before)
 
     # what is seen
 
