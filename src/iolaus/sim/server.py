@@ -23,6 +23,7 @@ from iolaus.sim.faults import concerns
 from iolaus.sim.front import Front
 from iolaus.sim.http import Connection, Mute
 from iolaus.sim.rules import Rule
+from iolaus.sim.serve.doors import Door, Doors
 from iolaus.sim.tls import Authority, Leaf, server_context, show
 
 DEFAULT_SUBNET = "127.20.0.0"
@@ -32,11 +33,17 @@ _TRIES = 50
 class Place:
     """One device's address: listening, refusing, or silent."""
 
-    def __init__(self, device: Device, port: int, authority: Authority | None) -> None:
-        self.device, self.front = device, Front(device)
+    def __init__(
+        self,
+        device: Device,
+        port: int,
+        authority: Authority | None,
+        doors: Doors | None = None,
+    ) -> None:
+        self.device, self.front, self._doors = device, Front(device), doors
         self._port, self._authority = port, authority
         self._state = self._wanted = "refuse"
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Door | None = None
         self._moving: asyncio.Task[None] | None = None
         self._silent: set[asyncio.Transport] = set()
         self._tls = None
@@ -112,11 +119,13 @@ class Place:
             if self._state != "refuse":
                 self._server = await self._listen(None)
 
-    async def _listen(self, sock: socket.socket | None) -> asyncio.Server:
+    async def _listen(self, sock: socket.socket | None) -> asyncio.Server | Door:
         loop = asyncio.get_running_loop()
         sock = sock or bind(self.device.host, self._port)
         if self._state == "silence":
             return await loop.create_server(lambda: Mute(self._silent), sock=sock)
+        if self._doors is not None:
+            return await self._doors.listen(sock, lambda: Connection(self.front), self._tls)
         return await loop.create_server(lambda: Connection(self.front), sock=sock, ssl=self._tls)
 
     def _shut(self) -> None:
@@ -131,7 +140,8 @@ class Place:
 
 
 class Hall:
-    """Devices that run together. `port` 0 takes one that is free on all their addresses."""
+    """Devices that run together. `port` 0 takes one that is free on all their addresses; `apart`
+    listens in a process of its own (None: where this one may not have enough open files)."""
 
     def __init__(
         self,
@@ -141,8 +151,11 @@ class Hall:
         port: int = 0,
         tls: bool = True,
         authority: Authority | None = None,
+        apart: bool | None = None,
     ) -> None:
         self.devices = tuple(devices)
+        self._apart = apart
+        self._doors: Doors | None = None
         self.authority = (authority or Authority()) if tls else None
         self.port = port
         self.places: dict[str, Place] = {}
@@ -157,15 +170,19 @@ class Hall:
         return self.places[name].device
 
     async def start(self) -> None:
-        _allow_files(len(self.devices) * 4 + 1024)
+        files = _allow_files(len(self.devices) * 4 + 1024)
+        if len(self.devices) * 2 + 1024 > files if self._apart is None else self._apart:
+            self._doors = Doors()
         sockets = bind_all([device.host for device in self.devices], self.port)
         if sockets:
             self.port = sockets[0].getsockname()[1]
         for device, sock in zip(self.devices, sockets, strict=True):
-            place = self.places[device.name] = Place(device, self.port, self.authority)
+            place = self.places[device.name] = Place(device, self.port, self.authority, self._doors)
             await place.open(sock)
 
     async def stop(self) -> None:
+        if self._doors is not None:
+            self._doors.stop()
         for place in self.places.values():
             await place.close()
         await asyncio.sleep(0)
@@ -276,11 +293,13 @@ def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
     return []
 
 
-def _allow_files(wanted: int) -> None:
+def _allow_files(wanted: int) -> int:
+    """As many open files as are wanted, or as there may be; how many that are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft < limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(soft, limit)
 
 
 def _refused(why: str, next_step: str) -> OperatorMust:

@@ -1,0 +1,99 @@
+"""Listening sockets in a process of their own, where one may not have enough open files.
+
+A hall of 10,240 nodes has 17,285 devices that listen; with a connection to each node that is more
+than the 20,000 files many systems allow a process. So a porter (`porter.py`) keeps the listening
+sockets and hands every accepted connection over; devices, plant and oracle stay in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import count
+
+from iolaus.sim.serve.porter import NUMBER
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Door:
+    """One listening socket, elsewhere; closed like a server of this process."""
+
+    def __init__(self, doors: Doors, number: int) -> None:
+        self._doors, self._number = doors, number
+
+    def close(self) -> None:
+        self._doors.shut(self._number)
+
+
+class Doors:
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "iolaus.sim.serve.porter", str(theirs.fileno())]
+        with theirs:
+            self._porter = subprocess.Popen(  # noqa: S603  our own module
+                command, pass_fds=[theirs.fileno()]
+            )
+        self._channel, self._number = ours, count(1)
+        self._open: dict[int, tuple[Factory, ssl.SSLContext | None]] = {}
+        self._said: dict[int, asyncio.Future[None]] = {}
+        self._one = asyncio.Lock()
+        self._taking: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(ours.fileno(), self._heard)
+
+    async def listen(
+        self, sock: socket.socket, factory: Factory, tls: ssl.SSLContext | None
+    ) -> Door:
+        """Give a bound socket away; it listens when this returns."""
+        number = next(self._number)
+        self._open[number] = factory, tls
+        async with self._one:  # else a thousand orders fill the channel before one answer is read
+            said = self._said[number] = self._loop.create_future()
+            with sock:
+                socket.send_fds(self._channel, [number.to_bytes(NUMBER, "big")], [sock.fileno()])
+            await said
+        return Door(self, number)
+
+    def shut(self, number: int) -> None:
+        if self._open.pop(number, None) is not None:
+            with contextlib.suppress(OSError):
+                self._channel.send(number.to_bytes(NUMBER, "big"))
+
+    def stop(self) -> None:
+        self._loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+        self._porter.wait()
+
+    def _heard(self) -> None:
+        data, files, _, _ = socket.recv_fds(self._channel, NUMBER, 1)
+        number = int.from_bytes(data, "big")
+        for file in files:
+            self._take(number, socket.socket(fileno=file))
+        said = None if files else self._said.pop(number, None)
+        if said is not None and not said.done():
+            said.set_result(None)
+        if not data:  # the porter is gone: nobody can come in any more
+            self._loop.remove_reader(self._channel.fileno())
+            sys.stderr.write("iolaus sim: the process that listens has ended.\n")
+
+    def _take(self, number: int, sock: socket.socket) -> None:
+        if number not in self._open:
+            sock.close()
+            return
+        sock.setblocking(False)
+        factory, tls = self._open[number]
+        task = self._loop.create_task(self._taken(factory, sock, tls))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+
+    async def _taken(
+        self, factory: Factory, sock: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # who hangs up in the handshake is nobody's fault
+            await self._loop.connect_accepted_socket(factory, sock, ssl=tls)
