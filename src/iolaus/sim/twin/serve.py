@@ -123,14 +123,14 @@ class Twin:
             self._water()
 
     def _power(self, name: str) -> None:
-        """A controller hangs on the feed of its machine."""
+        """A controller hangs on the feed of its machine, and boots when it is back."""
         dark = not self._fed[list(self.wiring.nodes[name])].any()
         if dark and name not in self._dark:
             self._dark.add(name)
-            self._devices[name].down("refuse")
+            self._devices[name].mains(on=False)
         elif not dark and name in self._dark:
             self._dark.discard(name)
-            self._devices[name].up()
+            self._devices[name].mains(on=True)
 
     def _water(self) -> None:
         says = self.plant.leaks.says
