@@ -112,6 +112,15 @@ def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:
     place = f"{protocols[0]}/HTTPS/Certificates"
     found[protocols[0]].setdefault("HTTPS", {})["Certificates"] = {"@odata.id": place}
     added[place] = collection(place, "Certificate", [f"{place}/1"])
+    where = f"{service}/CertificateLocations"
+    found[service].setdefault("CertificateLocations", {"@odata.id": where})
+    added[where] = {
+        "@odata.id": where,
+        "@odata.type": "#CertificateLocations.v1_0_4.CertificateLocations",
+        "Id": "CertificateLocations",
+        "Name": "Certificate Locations",
+        "Links": {"Certificates": [{"@odata.id": f"{place}/1"}]},
+    }
     added[f"{place}/1"] = {
         "@odata.id": f"{place}/1",
         "@odata.type": "#Certificate.v1_7_0.Certificate",
