@@ -13,6 +13,7 @@ import contextlib
 import errno
 import resource
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
@@ -46,17 +47,24 @@ class Place:
         self._server: asyncio.Server | Door | None = None
         self._moving: asyncio.Task[None] | None = None
         self._silent: set[asyncio.Transport] = set()
-        self._tls = None
+        self._leaf: Leaf | None = None
+        self._context: ssl.SSLContext | None = None
         scheme = "https" if authority else "http"
         device.address = f"{scheme}://{device.host}" + ("" if port == 443 else f":{port}")
         if authority is not None:
-            leaf = authority.leaf(host=device.host, name=device.name)
-            device.fingerprint, self._tls = leaf.fingerprint, server_context(leaf)
+            self._leaf = authority.leaf(host=device.host, name=device.name)
+            device.fingerprint = self._leaf.fingerprint
         device.socket = self
 
     @property
     def state(self) -> str:
         return self._wanted
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Made when it is first needed: what costs most of all in the start of a large hall."""
+        if self._context is None and self._leaf is not None:
+            self._context = server_context(self._leaf)
+        return self._context
 
     async def open(self, sock: socket.socket | None = None) -> None:
         self._wanted = self._state = "up"
@@ -79,19 +87,21 @@ class Place:
 
     def reissue(self) -> None:
         """Show a new certificate that fits the device's clock."""
-        if self._authority is not None and self._tls is not None:
+        if self._authority is not None:
             device = self.device
             offset = device.clock_offset_s
             leaf = self._authority.leaf(host=device.host, name=device.name, clock_offset_s=offset)
-            device.fingerprint = leaf.fingerprint
-            show(self._tls, leaf)
+            device.fingerprint, self._leaf = leaf.fingerprint, leaf
+            if self._context is not None:
+                show(self._context, leaf)
 
     def install(self, pem: bytes) -> None:
         """Show this certificate, with its key, from the next handshake on."""
-        if self._tls is not None:
-            leaf = Leaf(pem)
-            self.device.fingerprint = leaf.fingerprint
-            show(self._tls, leaf)
+        if self._authority is not None:
+            self._leaf = Leaf(pem)
+            self.device.fingerprint = self._leaf.fingerprint
+            if self._context is not None:
+                show(self._context, self._leaf)
 
     async def close(self) -> None:
         self._wanted = "refuse"
@@ -121,12 +131,14 @@ class Place:
 
     async def _listen(self, sock: socket.socket | None) -> asyncio.Server | Door:
         loop = asyncio.get_running_loop()
+        if sock is None and self._doors is not None:
+            await self._doors.settled()
         sock = sock or bind(self.device.host, self._port)
         if self._state == "silence":
             return await loop.create_server(lambda: Mute(self._silent), sock=sock)
         if self._doors is not None:
             return await self._doors.listen(sock, lambda: Connection(self.front), self._tls)
-        return await loop.create_server(lambda: Connection(self.front), sock=sock, ssl=self._tls)
+        return await loop.create_server(lambda: Connection(self.front), sock=sock, ssl=self._tls())
 
     def _shut(self) -> None:
         if self._server is not None:

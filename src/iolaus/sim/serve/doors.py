@@ -16,9 +16,10 @@ import sys
 from collections.abc import Callable
 from itertools import count
 
-from iolaus.sim.serve.porter import NUMBER
+from iolaus.sim.serve.porter import ASKED, NUMBER
 
 Factory = Callable[[], asyncio.Protocol]
+Tls = Callable[[], ssl.SSLContext | None]
 
 
 class Door:
@@ -40,16 +41,14 @@ class Doors:
                 command, pass_fds=[theirs.fileno()]
             )
         self._channel, self._number = ours, count(1)
-        self._open: dict[int, tuple[Factory, ssl.SSLContext | None]] = {}
+        self._open: dict[int, tuple[Factory, Tls]] = {}
         self._said: dict[int, asyncio.Future[None]] = {}
         self._one = asyncio.Lock()
         self._taking: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(ours.fileno(), self._heard)
 
-    async def listen(
-        self, sock: socket.socket, factory: Factory, tls: ssl.SSLContext | None
-    ) -> Door:
+    async def listen(self, sock: socket.socket, factory: Factory, tls: Tls) -> Door:
         """Give a bound socket away; it listens when this returns."""
         number = next(self._number)
         self._open[number] = factory, tls
@@ -59,6 +58,13 @@ class Doors:
                 socket.send_fds(self._channel, [number.to_bytes(NUMBER, "big")], [sock.fileno()])
             await said
         return Door(self, number)
+
+    async def settled(self) -> None:
+        """Wait until every door that was shut is shut."""
+        async with self._one:
+            said = self._said[ASKED] = self._loop.create_future()
+            self._channel.send(ASKED.to_bytes(NUMBER, "big"))
+            await said
 
     def shut(self, number: int) -> None:
         if self._open.pop(number, None) is not None:
@@ -92,8 +98,6 @@ class Doors:
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
 
-    async def _taken(
-        self, factory: Factory, sock: socket.socket, tls: ssl.SSLContext | None
-    ) -> None:
+    async def _taken(self, factory: Factory, sock: socket.socket, tls: Tls) -> None:
         with contextlib.suppress(OSError):  # who hangs up in the handshake is nobody's fault
-            await self._loop.connect_accepted_socket(factory, sock, ssl=tls)
+            await self._loop.connect_accepted_socket(factory, sock, ssl=tls())

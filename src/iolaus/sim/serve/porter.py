@@ -17,6 +17,7 @@ from typing import Final
 
 BACKLOG: Final = 100
 NUMBER: Final = 4
+ASKED: Final = 0
 FULL_MS: Final = 2
 
 
@@ -38,7 +39,8 @@ class Porter:
                     self._hand_on(key.data)
 
     def _told(self) -> bool:
-        """A number with a socket opens a door, a number alone closes it."""
+        """A number with a socket opens a door, a number alone closes it; 0 asks whether all that
+        was told before is done."""
         data, files, _, _ = socket.recv_fds(self._channel, NUMBER, 1)
         if not data:
             return False
@@ -53,6 +55,8 @@ class Porter:
             door = self._doors.pop(number)
             self._eyes.unregister(door)
             door.close()
+        elif number == ASKED:
+            self._channel.send(data)
         return True
 
     def _hand_on(self, number: int) -> None:
