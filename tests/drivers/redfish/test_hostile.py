@@ -102,6 +102,13 @@ def test_a_bent_root_gives_a_report(body: dict[str, Any]) -> None:
     check(asyncio.run(RedfishDriver().inventory(FakeDevice(tree))))
 
 
+@pytest.mark.parametrize("base", BASES)
+async def test_a_root_that_names_the_wrong_collection_gives_a_report(base: Tree) -> None:
+    for uri in base:
+        astray = {**base[ROOT], "Systems": [{"@odata.id": uri}, {"@odata.id": uri}]}
+        check(await RedfishDriver().inventory(FakeDevice({**base, ROOT: astray})))
+
+
 @pytest.mark.parametrize("junk", [None, [], "", 0, {"Members": None}, {"Members": {}}])
 async def test_resources_that_are_no_resources_give_a_report(junk: Any) -> None:
     for uri in trees.server():

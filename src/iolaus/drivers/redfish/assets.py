@@ -44,6 +44,7 @@ from iolaus.drivers.redfish.harvest import (
     Ownership,
     links_in,
     order,
+    type_of,
     word,
 )
 from iolaus.model.asset import AssetKind
@@ -119,11 +120,13 @@ def survey(harvest: Harvest) -> Hall:
 
 def _systems(harvest: Harvest) -> tuple[list[Found], list[str]]:
     """The physical and the virtual members of the Systems collection."""
-    listed = [
-        found
-        for uri in links_in(harvest.root.get("Systems")) or ()
-        for found in harvest.members(uri)
-    ] or [
+    members = {
+        uri: payload
+        for collection in links_in(harvest.root.get("Systems")) or ()
+        for uri, payload in harvest.members(collection)
+        if type_of(payload) in {"", "ComputerSystem"}
+    }
+    listed = list(members.items()) or [
         f for f in harvest.of_type("ComputerSystem") if f[0].rpartition("/")[0].endswith("/Systems")
     ]
     listed = [(u, p) for u, p in listed if not _pseudo(u, p)]
