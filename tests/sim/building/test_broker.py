@@ -59,36 +59,46 @@ async def link(
         await end(task)
 
 
-@contextlib.asynccontextmanager
-async def client(broker: Broker, user: str) -> AsyncIterator[aiomqtt.Client]:
-    password = json.loads(broker.credentials.read_text())[user]
-    async with aiomqtt.Client(
-        HOST, broker.port, username=user, password=password, identifier=f"test-{user}"
-    ) as found:
-        yield found
-
-
 class Heard:
-    """What came by topic; `until` waits for a message that fits, moving time on if need be."""
+    """A client, and what came to it by topic; `until` waits for a message that fits, moving time
+    on if need be. One task reads to the end: a reader that is cancelled may lose a message."""
 
     def __init__(self, mqtt: aiomqtt.Client, clock: HandClock) -> None:
-        self._mqtt, self._clock = mqtt, clock
+        self.mqtt, self._clock = mqtt, clock
         self.last: dict[str, Any] = {}
         self.retained: set[str] = set()
+        self._more = asyncio.Event()
+
+    async def read(self) -> None:
+        async for message in self.mqtt.messages:
+            assert isinstance(message.payload, bytes)
+            self.last[str(message.topic)] = json.loads(message.payload)
+            if message.retain:
+                self.retained.add(str(message.topic))
+            self._more.set()
 
     async def until(self, fits: Callable[[dict[str, Any]], bool], *, step_s: float = 0.0) -> None:
         async with asyncio.timeout(80):
             while not fits(self.last):
                 await self._clock.advance(step_s)
+                self._more.clear()
                 with contextlib.suppress(TimeoutError):
-                    await self._one()
+                    async with asyncio.timeout(0.1):
+                        await self._more.wait()
 
-    async def _one(self) -> None:
-        message = await asyncio.wait_for(anext(self._mqtt.messages), 0.1)
-        assert isinstance(message.payload, bytes)
-        self.last[str(message.topic)] = json.loads(message.payload)
-        if message.retain:
-            self.retained.add(str(message.topic))
+
+@contextlib.asynccontextmanager
+async def client(broker: Broker, user: str, clock: HandClock) -> AsyncIterator[Heard]:
+    password = json.loads(broker.credentials.read_text())[user]
+    async with aiomqtt.Client(
+        HOST, broker.port, username=user, password=password, identifier=f"test-{user}"
+    ) as mqtt:
+        found = Heard(mqtt, clock)
+        reading = asyncio.create_task(found.read())
+        try:
+            yield found
+        finally:
+            await end(reading)
 
 
 async def test_metadata_first_and_retained(
@@ -96,14 +106,13 @@ async def test_metadata_first_and_retained(
 ) -> None:
     contract = Contract(shared / "dsx" / "bms.yaml")
     topics = {p.metadata_topic for p in bms.points}
-    async with client(broker, "viewer") as mqtt:
-        heard = Heard(mqtt, clock)
-        await mqtt.subscribe("BMS/v1/PUB/Metadata/#", qos=1)
+    async with client(broker, "viewer", clock) as heard:
+        await heard.mqtt.subscribe("BMS/v1/PUB/Metadata/#", qos=1)
         await heard.until(lambda last: topics <= last.keys())
         assert heard.retained == topics
         for topic, data in heard.last.items():
             contract.check(topic, data, data["pointType"])
-        await mqtt.subscribe("BMS/v1/PUB/Value/#", qos=1)
+        await heard.mqtt.subscribe("BMS/v1/PUB/Value/#", qos=1)
         values = {p.value_topic for p in bms.points if p.integration is None and p.point != "@echo"}
         await heard.until(lambda last: values <= last.keys(), step_s=20.0)
         for topic in values:
@@ -117,10 +126,9 @@ async def test_isolation_through_the_broker(
     status = point(bms, RACK, "RackElectricalIsolationStatus").value_topic
     response = point(bms, RACK, "GenericPoint", tag="electrical-isolation-response").value_topic
     request = point(bms, RACK, "RackElectricalIsolationRequest", "IOLAUS").value_topic
-    async with client(broker, "IOLAUS") as mqtt:
-        heard = Heard(mqtt, clock)
-        await mqtt.subscribe("BMS/v1/PUB/Value/#", qos=1)
-        await mqtt.publish(request, payload(1.0), qos=1)
+    async with client(broker, "IOLAUS", clock) as heard:
+        await heard.mqtt.subscribe("BMS/v1/PUB/Value/#", qos=1)
+        await heard.mqtt.publish(request, payload(1.0), qos=1)
         await heard.until(lambda last: last.get(response, {}).get("value") == 1.0)
         await heard.until(lambda last: last.get(status, {}).get("value") == 1.0, step_s=1.0)
 
@@ -129,10 +137,9 @@ async def test_nobody_publishes_in_another_namespace(
     link: MqttLink, bms: Bms, plant: LivePlant, broker: Broker, clock: HandClock
 ) -> None:
     request = point(bms, RACK, "RackElectricalIsolationRequest", "IOLAUS").value_topic
-    async with client(broker, "viewer") as mqtt:
-        await mqtt.publish(request, payload(1.0), qos=0)
-        await mqtt.subscribe("BMS/v1/#", qos=1)
-        heard = Heard(mqtt, clock)
+    async with client(broker, "viewer", clock) as heard:
+        await heard.mqtt.publish(request, payload(1.0), qos=0)
+        await heard.mqtt.subscribe("BMS/v1/#", qos=1)
         await heard.until(lambda last: len(last) > 100, step_s=50.0)
         assert request not in heard.last
     assert plant.read(RACK, "breaker_closed") == 1.0
@@ -148,11 +155,10 @@ async def test_broker_restart_is_survived_and_retained(
     await broker.restart()
     assert broker.port == port
     topics = {p.metadata_topic for p in bms.points}
-    async with client(broker, "viewer") as mqtt:
-        heard = Heard(mqtt, clock)
-        await mqtt.subscribe("BMS/v1/PUB/Metadata/#", qos=1)
+    async with client(broker, "viewer", clock) as heard:
+        await heard.mqtt.subscribe("BMS/v1/PUB/Metadata/#", qos=1)
         await heard.until(lambda last: topics <= last.keys())
-        await mqtt.subscribe("BMS/v1/PUB/Value/System/#", qos=1)
+        await heard.mqtt.subscribe("BMS/v1/PUB/Value/System/#", qos=1)
         beat = point(bms, "BMS", "HeartbeatTimestampBms").value_topic
         await heard.until(lambda last: beat in last, step_s=1.0)
     assert link.connections == 2
@@ -167,9 +173,8 @@ async def test_lost_link_is_silence_and_then_everything_again(
     await clock.advance(60.0)
     assert link.turns == before
     faults.disarm()
-    async with client(broker, "viewer") as mqtt:
-        heard = Heard(mqtt, clock)
-        await mqtt.subscribe("BMS/v1/PUB/Value/Rack/#", qos=1)
+    async with client(broker, "viewer", clock) as heard:
+        await heard.mqtt.subscribe("BMS/v1/PUB/Value/Rack/#", qos=1)
         power = point(bms, RACK, "RackPower").value_topic
         await heard.until(lambda last: power in last, step_s=1.0)
 

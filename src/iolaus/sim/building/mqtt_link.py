@@ -88,6 +88,8 @@ class MqttLink:
             self.turns += 1
             self.published.set()
             await self._clock.sleep(TURN_S)
+        if listening.done():
+            listening.result()
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -97,11 +99,13 @@ class MqttLink:
 
 
 async def end(task: asyncio.Task[None]) -> None:
-    """Cancel until it is over: waiting with a time limit may swallow a cancellation that comes
-    together with the result (Python before 3.12)."""
+    """Cancel until it is over, however it ends: waiting with a time limit may swallow a
+    cancellation that comes together with the result (Python before 3.12)."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=0.05)
+    if not task.cancelled():
+        task.exception()
 
 
 async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> None:
