@@ -27,6 +27,8 @@ from iolaus.model.select import EVERYTHING, Selector, parse_selector
 
 PREFIX: Final = "iol"
 COOKIE: Final = "iolaus_token"
+SIGN_IN: Final = "/signin"
+SIGN_OUT: Final = "/signout"
 
 
 class Role(StrEnum):

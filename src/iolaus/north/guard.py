@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, PolicyRefused
-from iolaus.north.auth import COOKIE, Auth, bearer, is_loopback
-from iolaus.north.problems import PROBLEM_TYPE, problem_of
+from iolaus.north.auth import COOKIE, SIGN_IN, SIGN_OUT, Auth, bearer, is_loopback
+from iolaus.north.problems import PROBLEM_TYPE, problem_of, status_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SIGN_IN, SIGN_OUT})
+OPEN_BELOW: Final = "/ui/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY: Final = 16 * 1024 * 1024
 CSP: Final = (
@@ -36,7 +37,7 @@ SECURITY_HEADERS: Final = (
     (b"content-security-policy", CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
@@ -55,7 +56,10 @@ class Guard:
         try:
             self._admit(scope)
         except IolausError as error:
-            await _refuse(error, scope, receive, send)
+            if status_of(error) == 401 and _is_page(scope):
+                await _show_the_door(scope, send)
+            else:
+                await _refuse(error, scope, receive, send)
             return
         await self.inner(scope, receive, _with_headers(send))
 
@@ -70,7 +74,7 @@ class Guard:
             raise _no("BodyTooLarge", f"the body may hold {MAX_BODY} bytes", "send less at once.")
         if method in ("POST", "PUT", "PATCH") and scope["path"].startswith("/api/"):
             _check_json(headers)
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_BELOW):
             return
         client = scope.get("client") or ("", 0)
         scope.setdefault("state", {})["principal"] = self.auth.principal(
@@ -102,7 +106,31 @@ def _token(headers: MutableMapping[str, str], method: str) -> str | None:
         morsel = SimpleCookie(headers["cookie"]).get(COOKIE)
     except CookieError:
         return None
-    return morsel.value if morsel else None
+    return unquote(morsel.value) if morsel else None
+
+
+def _is_page(scope: Scope) -> bool:
+    """Whether a browser asks for a page, so that a person sees the answer."""
+    path, method = scope["path"], scope.get("method")
+    wants = dict(scope["headers"]).get(b"accept", b"")
+    pages = path == "/" or path.startswith("/ui/")
+    refreshes = b"hx-request" in dict(scope["headers"])
+    return scope["type"] == "http" and method == "GET" and pages and (refreshes or b"html" in wants)
+
+
+async def _show_the_door(scope: Scope, send: Send) -> None:
+    """To the page where one signs in, and from there back; a piece that refreshes itself takes
+    its whole page along."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    here = scope["path"] + (f"?{query}" if query else "")
+    headers = [(b"cache-control", b"no-store")]
+    if b"hx-request" in dict(scope["headers"]):
+        start = {"status": 401, "headers": [*headers, (b"hx-redirect", SIGN_IN.encode())]}
+    else:
+        target = f"{SIGN_IN}?next={quote(here, safe='/')}"
+        start = {"status": 303, "headers": [*headers, (b"location", target.encode())]}
+    await _with_headers(send)({"type": "http.response.start", **start})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _with_headers(send: Send) -> Send:

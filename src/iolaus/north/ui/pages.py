@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.select import EVERYTHING, Selector, parse_selector
+from iolaus.north.auth import SIGN_IN, SIGN_OUT
 from iolaus.north.context import Context
 from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Picture, visible
@@ -166,6 +167,10 @@ class Pages:
     def missing(self, what: str) -> str:
         return self._render("missing.html", "Not found", "", what=what)
 
+    def sign_in(self, *, onward: str, problem: str = "") -> str:
+        """`onward` is where to go then; `problem` is why the last try was refused."""
+        return self._render("signin.html", "Sign in", SIGN_IN, onward=onward, problem=problem)
+
     async def _chosen(self, scope: Selector, selector: str, hall_map: HallMap) -> list[int] | None:
         """The cells that a selector means; None for all. Raises `OperatorMust`."""
         if not (chosen := parse_selector(selector) if selector else EVERYTHING):
@@ -226,7 +231,15 @@ class Pages:
         return body + self._env.get_template("now.html").render(now=self._now(), swapped=True)
 
     def _render(self, template: str, title: str, here: str, **values: Any) -> str:
-        page = {"title": title, "here": here, "pages": PAGES, "now": self._now(), "swapped": False}
+        inside = here != SIGN_IN
+        page = {
+            "title": title,
+            "here": here,
+            "pages": PAGES if inside else (),
+            "sign_out": SIGN_OUT if inside and not self._context.auth.demo else "",
+            "now": self._now(),
+            "swapped": False,
+        }
         return self._env.get_template(template).render(page | values)
 
 

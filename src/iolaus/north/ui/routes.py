@@ -21,6 +21,7 @@ from iolaus.north.context import Context
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.scopes import Maps, visible_names
+from iolaus.north.ui.signin import sign_in_routes
 
 Name = Annotated[str, PathParameter()]
 HEADERS: Final = {"Cache-Control": "no-store"}
@@ -42,8 +43,10 @@ def page(html: str | None, pages: Pages, what: str = "") -> Response[str]:
 def routes(context: Context) -> Sequence[ControllerRouterHandler]:
     """All page handlers, to be mounted at the root of the server."""
     maps = Maps(context)
+    pages = Pages(context, maps)
     return [
-        *_pages(Pages(context, maps)),
+        *_pages(pages),
+        *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),
         create_static_files_router(
