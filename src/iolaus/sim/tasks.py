@@ -125,8 +125,9 @@ class Tasks:
         wrong = [said for said in task.messages if said["Severity"] != "OK"]
         if task.state == "Exception" and wrong:
             return Outcome(status=400, body=error_body(wrong))
-        made = {"Location": str(task.answer["@odata.id"])} if task.answer else {}
-        return Outcome(status=200, body=task.answer or self._resource(task), headers=made)
+        body = task.answer or self._resource(task)
+        made = {"Location": str(body["@odata.id"])} if task.answer and "@odata.id" in body else {}
+        return Outcome(status=200, body=body, headers=made)
 
     def delete(self, path: str) -> Outcome | None:
         task = self._by_path.get(path) or self._by_monitor.get(path)
