@@ -120,6 +120,20 @@ def serve_command(
     ] = None,
     ca_file: CaFile = None,
     site: Annotated[str, typer.Option("--site-name", help="Name of the site, for metrics.")] = "",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="PEM", help="Our own certificate, with its chain."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="PEM", help="The key of --tls-cert.")
+    ] = None,
+    allow_http: Annotated[
+        bool,
+        typer.Option(
+            "--allow-http",
+            help="Let tokens cross the network unencrypted (behind a proxy that speaks TLS).",
+        ),
+    ] = False,
     events_url: Annotated[
         str | None,
         typer.Option(
@@ -136,10 +150,11 @@ def serve_command(
     """
     import uvloop
 
-    from iolaus.app.serving import ServeOptions, serve
+    from iolaus.app.serving import ServeOptions, own_tls, serve
     from iolaus.store.state import default_state_dir
 
-    check_listen(listen)
+    tls = own_tls(tls_cert, tls_key)
+    check_listen(listen, tls=tls is not None or allow_http)
     uvloop.run(
         serve(
             ServeOptions(
@@ -149,6 +164,7 @@ def serve_command(
                 ca_file=str(ca_file) if ca_file else None,
                 site=site,
                 events_url=events_url,
+                tls=tls,
             )
         )
     )
@@ -408,8 +424,9 @@ def must_be_one_of(value: str, *choices: str, option: str) -> None:
         )
 
 
-def check_listen(listen: str, *, loopback: bool = False) -> None:
-    """`host:port`; a demonstration listens on this machine alone. Raises `OperatorMust`."""
+def check_listen(listen: str, *, loopback: bool = False, tls: bool = False) -> None:
+    """`host:port`; a demonstration listens on this machine alone, and so does, without `tls`,
+    everything that asks for tokens. Raises `OperatorMust`."""
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65_536:
         raise OperatorMust(
@@ -418,7 +435,16 @@ def check_listen(listen: str, *, loopback: bool = False) -> None:
             subject=listen,
             next_step="write it as 127.0.0.1:8080.",
         )
-    if loopback and not (host.startswith("127.") or host in ("localhost", "[::1]")):
+    within = host.startswith("127.") or host in ("localhost", "[::1]")
+    if not within and not loopback and not tls:
+        raise OperatorMust(
+            "tokens would cross the network unencrypted",
+            operation="listen on",
+            subject=listen,
+            code="TlsNeeded",
+            next_step="give --tls-cert and --tls-key, or --allow-http behind a proxy with TLS.",
+        )
+    if loopback and not within:
         raise OperatorMust(
             "a demonstration has no tokens, so it listens on loopback only",
             operation="listen on",

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from iolaus.kernel.errors import IolausError
+from iolaus.north.cli.client import verification
 from iolaus.store.secrets import Secrets
 
 FREE_BYTES: Final = 1 << 30
@@ -114,7 +115,9 @@ def _server(base: str) -> Iterator[Finding]:
     token = os.environ.get("IOLAUS_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with httpx.Client(base_url=base, headers=headers, timeout=5.0, trust_env=False) as client:
+        with httpx.Client(
+            base_url=base, headers=headers, timeout=5.0, trust_env=False, verify=verification()
+        ) as client:
             alive = client.get("/healthz")
             summary = client.get("/api/v1/summary")
     except (httpx.HTTPError, httpx.InvalidURL) as error:

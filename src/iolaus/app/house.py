@@ -68,10 +68,12 @@ PACE: Mapping[Job, Bounds] = {
 
 class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`demo` lets loopback in without a token. `receiver_url` is where devices can push events
-    to (it ends in /redfish-events); None subscribes nowhere."""
+    to (it ends in /redfish-events); None subscribes nowhere. `tls` are the PEM files of our own
+    certificate (with its chain) and key; None speaks plain HTTP."""
 
     state_dir: Path
     listen: str = "127.0.0.1:8080"
+    tls: tuple[Path, Path] | None = None
     demo: bool = False
     site: str = ""
     ca_file: str | None = None
@@ -263,11 +265,14 @@ class Server(uvicorn.Server):
 def make_server(house: House) -> Server:
     """The HTTP server; its `serve()` returns at SIGINT or SIGTERM."""
     host, _, port = house.options.listen.rpartition(":")
+    certificate, key = house.options.tls or (None, None)
     return Server(
         uvicorn.Config(
             house.application(),
             host=host.strip("[]") or "127.0.0.1",
             port=int(port),
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from iolaus.app.house import TOKENS, HouseOptions, make_server, open_house, run_server
+from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say
 
@@ -21,6 +23,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     site: str = ""
     events_url: str | None = None
+    tls: tuple[Path, Path] | None = None
 
 
 async def serve(options: ServeOptions) -> None:
@@ -29,6 +32,7 @@ async def serve(options: ServeOptions) -> None:
     house_options = HouseOptions(
         state_dir=options.state_dir,
         listen=options.listen,
+        tls=options.tls,
         site=options.site,
         ca_file=options.ca_file,
         database=options.database,
@@ -39,7 +43,8 @@ async def serve(options: ServeOptions) -> None:
         server = make_server(house)
         house.begin_all(spread=True)
         count = len(list(house.state.facts.all_held()))
-        say(f"iolaus serves http://{options.listen} with {count} endpoints; Ctrl-C stops it")
+        scheme = "https" if options.tls else "http"
+        say(f"iolaus serves {scheme}://{options.listen} with {count} endpoints; Ctrl-C stops it")
         await run_server(server, options.listen)
 
 
@@ -53,3 +58,28 @@ def first_token(state_dir: Path) -> None:
     shown.write_text(text + "\n")
     tokens.put(token)
     say(f"an operator's token stands in {shown}: export IOLAUS_TOKEN=$(cat {shown})")
+
+
+def own_tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """What the server shows of itself, tried before anything starts. Raises `OperatorMust`."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise _no_tls("--tls-cert and --tls-key", "one is of no use without the other")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            certificate, key, password=""
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise _no_tls(f"{certificate} and {key}", f"cannot be used: {error}") from None
+    return certificate, key
+
+
+def _no_tls(subject: str, why: str) -> OperatorMust:
+    return OperatorMust(
+        why,
+        operation="read the server's certificate",
+        subject=subject,
+        code="BadCertificate",
+        next_step="give PEM files: the certificate with its chain, and its key without a password.",
+    )

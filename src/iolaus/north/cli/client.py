@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -31,14 +32,17 @@ class ServerSilent(DeviceSilent):
 
 
 class Client:
-    """One server. `url` and `token` default to IOLAUS_URL and IOLAUS_TOKEN."""
+    """One server. `url` and `token` default to IOLAUS_URL and IOLAUS_TOKEN; IOLAUS_CA_FILE names
+    the authority of its certificate where that is not a public one. Raises `OperatorMust`."""
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         self.url = read_url(url or os.environ.get("IOLAUS_URL") or DEFAULT_URL)
         token = token or os.environ.get("IOLAUS_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(60.0, connect=5.0)
-        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(
+            headers=headers, timeout=timeout, trust_env=False, verify=verification()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +111,14 @@ class Client:
         return _object(response)
 
     def _silent(self, error: httpx.HTTPError) -> IolausError:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return Unverified(
+                "the server's certificate is not of an authority that is trusted here",
+                operation="ask",
+                subject=self.url,
+                code="CertificateUnverified",
+                next_step="set IOLAUS_CA_FILE to the PEM file of its authority.",
+            )
         what = "refuses the connection" if isinstance(error, httpx.ConnectError) else "is silent"
         return ServerSilent(
             f"the server {what}",
@@ -160,6 +172,22 @@ def _object(response: httpx.Response) -> dict[str, Any]:
             subject=str(response.url),
             code="NotIolaus",
             next_step="check IOLAUS_URL.",
+        ) from None
+
+
+def verification() -> ssl.SSLContext | bool:
+    """How a server's certificate is judged. Raises `OperatorMust`: IOLAUS_CA_FILE is unusable."""
+    if not (authority := os.environ.get("IOLAUS_CA_FILE")):
+        return True
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorMust(
+            f"cannot be read as PEM certificates: {error}",
+            operation="read IOLAUS_CA_FILE",
+            subject=authority,
+            code="BadCaFile",
+            next_step="name a file with the certificate of the server's authority, or unset it.",
         ) from None
 
 
