@@ -61,6 +61,7 @@ async def test_a_page_leads_to_the_door_and_back(web: httpx.AsyncClient) -> None
         (OLD_TEXT, "the token has expired"),
         ("x" * 9000, "the token is not known here"),
     ],
+    ids=["unknown", "none", "expired", "far too long"],
 )
 async def test_what_is_no_token_stays_outside(
     web: httpx.AsyncClient, token: str, said: str
