@@ -68,8 +68,9 @@ class Redfish:
         known = request.headers.get("if-none-match")
         if known is not None and _is_known(known, page.etag):
             return Reply(304, b"", {"ETag": page.etag})
-        if request.query or device.options.page_size:
-            return self._queried(request, path, page)
+        whole = device.options.whole_logs and path.endswith("/Entries")
+        if request.query or device.options.page_size or whole:
+            return self._queried(request, path, page, whole=whole)
         return _of_page(page)
 
     def _special(self, request: Request, path: str) -> Reply:
@@ -95,13 +96,15 @@ class Redfish:
             return Reply.of(200, {"@odata.id": path, "Name": "Sessions", "Members": []})
         return refusal(404, "ResourceMissingAtURI", path)
 
-    def _queried(self, request: Request, path: str, page: Page) -> Reply:
+    def _queried(self, request: Request, path: str, page: Page, *, whole: bool) -> Reply:
         device = self._device
         if self._features is None:
             self._features = query.features(device)
         asked = query.parse_query(request.query, self._features)
         if isinstance(asked, Outcome):
             return reply_of(asked)
+        if whole:
+            asked.expand = asked.expand or "."
         if asked == query.Query() and not device.options.page_size:
             return _of_page(page)
         found = query.answer(device, path, device.get(path) or {}, asked)

@@ -101,7 +101,7 @@ def _oem(name: str, **fields: object) -> Json:
 
 
 def draw() -> dict[str, Json]:
-    s = Sketch(slash=True, Power="v1_3_0", Thermal="v1_7_1", Memory="v1_16_0")
+    s = Sketch(slash=True, Power="v1_5_0", Thermal="v1_7_1", Memory="v1_16_0")
     service.root(s, redfish="1.20.0", product="ProLiant DL365 Gen11", vendor="HPE", select=True,
                  services=SERVICES.split(),
                  oem=_oem("HpeiLOServiceExt", Manager=[{"ManagerType": "iLO 6"}]))  # fmt: skip
@@ -180,7 +180,7 @@ def _chassis(s: Sketch) -> None:
             Links={"ComputerSystems": all_at([SYSTEM]), "ManagedBy": all_at([MANAGER])},
             Oem=_oem("HpeServerChassis", MCTPEnabledOnServer=True),
             below="Power Thermal NetworkAdapters PCIeDevices")  # fmt: skip
-    power.legacy_power(s, CHASSIS, ["0", "1"], PSU, limit=None, names="HpeServerPowerSupply")
+    power.legacy_power(s, CHASSIS, 2, PSU, limit=None, names="HpeServerPowerSupply")
     warmth = [Probe(name="01-Inlet Ambient", value="inlet_c", context="Intake", warn=42, stop=47)]
     warmth += [Probe(name=f"{n + 2:02}-CPU {n + 1}", value=f"cpu_c.{n}", context="CPU", warn=70,
                      stop=95) for n in range(2)]  # fmt: skip

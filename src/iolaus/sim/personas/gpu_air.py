@@ -282,7 +282,7 @@ def _chassis(s: Sketch) -> None:
 
 def _power(s: Sketch) -> None:
     slots, fans = [f"PSU.Slot.{n + 1}" for n in PSUS], [f"Fan.Embedded.{n + 1}A" for n in FANS]
-    power.legacy_power(s, CHASSIS, slots, PSU, limit=10200, high=12000, names="PS")
+    power.legacy_power(s, CHASSIS, len(slots), PSU, limit=10200, high=12000, names="PS")
     warmth = [Probe(name="System Board Inlet Temp", value="inlet_c", context="Intake", warn=42,
                     stop=47),
               Probe(name="System Board Exhaust Temp", value="exhaust_c", context="Exhaust",

@@ -179,10 +179,9 @@ def _chassis(s: Sketch) -> None:
             Oem=_oem("SmcChassisExtensions", BoardSerialNumber="OM247S0#####"),
             Links={"ManagedBy": all_at([MANAGER])},
             below="Power Thermal NetworkAdapters PCIeDevices")  # fmt: skip
-    power.legacy_power(s, CHASSIS, [str(n) for n in PSUS], PSU, limit=None,
+    power.legacy_power(s, CHASSIS, len(PSUS), PSU, limit=None,
                        names="Power Supply Bay")  # fmt: skip
-    for number, body in enumerate(s.peek(f"{CHASSIS}/Power")["PowerSupplies"]):
-        body["MemberId"] = str(number)
+    for body in s.peek(f"{CHASSIS}/Power")["PowerSupplies"]:
         del body["LineInputVoltageType"]
     warmth = [Probe(name="System Temp", value="inlet_c", context="Intake", warn=85, stop=90)]
     warmth += [Probe(name=f"CPU{n + 1} Temp", value=f"cpu_c.{n}", context="CPU", warn=92, stop=97)

@@ -25,7 +25,7 @@ VERSIONS: Final[Mapping[str, str]] = {
     "Battery": "v1_2_0",
     "BatteryMetrics": "v1_0_0",
     "Bios": "v1_2_0",
-    "Certificate": "v1_7_0",
+    "Certificate": "v1_9_0",
     "CertificateService": "v1_0_4",
     "Chassis": "v1_22_0",
     "Circuit": "v1_7_0",
@@ -49,13 +49,13 @@ VERSIONS: Final[Mapping[str, str]] = {
     "Manager": "v1_17_0",
     "ManagerAccount": "v1_10_0",
     "ManagerNetworkProtocol": "v1_9_0",
-    "Memory": "v1_17_0",
+    "Memory": "v1_19_0",
     "MetricReport": "v1_5_0",
     "MetricReportDefinition": "v1_4_2",
     "NetworkAdapter": "v1_9_0",
     "NetworkDeviceFunction": "v1_9_0",
     "Outlet": "v1_4_0",
-    "PCIeDevice": "v1_11_0",
+    "PCIeDevice": "v1_12_0",
     "PCIeFunction": "v1_5_0",
     "Port": "v1_10_0",
     "PortMetrics": "v1_5_0",
@@ -237,12 +237,15 @@ class Sketch:
 
 
 def slashed(value: Any) -> Any:
-    """The value with a slash at the end of every link that is not into a resource."""
+    """The value with a slash at the end of every resource's address in a link."""
     if isinstance(value, dict):
         return {
-            name: f"{inner.rstrip('/')}/"
-            if name == "@odata.id" and "#" not in inner
-            else slashed(inner)
+            name: _slashed_link(inner) if name == "@odata.id" else slashed(inner)
             for name, inner in value.items()
         }
     return [slashed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _slashed_link(link: str) -> str:
+    address, hash_sign, inside = link.partition("#")
+    return f"{address.rstrip('/')}/{hash_sign}{inside}"

@@ -346,7 +346,7 @@ def _spin(path: str, number: int, probe: Probe, unit: str) -> Json:
 def legacy_power(
     s: Sketch,
     chassis: str,
-    ids: Sequence[str],
+    supplies: int,
     supply: Supply,
     *,
     value: str = "node_w",
@@ -363,7 +363,7 @@ def legacy_power(
         "MemberId": "0",
         "Name": "System Power Control",
         "PowerConsumedWatts": live(value, 0),
-        "PowerCapacityWatts": supply.watts * len(ids),
+        "PowerCapacityWatts": supply.watts * supplies,
         "PowerMetrics": {
             "IntervalInMin": 60,
             "AverageConsumedWatts": live(f"{value}_avg", 0),
@@ -385,15 +385,15 @@ def legacy_power(
         "Power",
         "Power",
         PowerControl=[body],
-        PowerSupplies=[_legacy_supply(path, n, key, supply, names) for n, key in enumerate(ids)],
+        PowerSupplies=[_legacy_supply(path, n, supply, names) for n in range(supplies)],
         **head,
     )
 
 
-def _legacy_supply(path: str, number: int, key: str, supply: Supply, names: str) -> Json:
+def _legacy_supply(path: str, number: int, supply: Supply, names: str) -> Json:
     return {
         "@odata.id": f"{uri(path)}#/PowerSupplies/{number}",
-        "MemberId": key,
+        "MemberId": str(number),
         "Name": f"{names} {number + 1}",
         "Manufacturer": supply.maker,
         "Model": supply.model,
