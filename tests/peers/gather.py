@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,8 +41,14 @@ def chosen(archives: Path, names: Iterable[str], into: Path) -> dict[str, Path]:
 
 
 def rows_of(folders: Mapping[str, Path], hosts: Path) -> list[Row]:
-    """A row per capture, in their order."""
-    with replayed(folders, hosts) as devices, ThreadPoolExecutor(AT_ONCE) as pool:
+    """A row per capture, in their order. What filters warnings holds for all threads of a process,
+    so that the peers' are silenced around them and not in each."""
+    with (
+        replayed(folders, hosts) as devices,
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        warnings.simplefilter("ignore")
         return list(pool.map(lambda device: row(device, folders[device.name]), devices))
 
 

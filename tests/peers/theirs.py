@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -66,24 +65,22 @@ class Theirs(NamedTuple):
 
 
 def listings(address: str) -> Theirs:
-    """Everything the peers say of the device at this address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        redfish_utilities.config.__workarounds__ = True
-        client = redfish.redfish_client(
-            base_url=address, username="root", password=PASSWORD, timeout=30, max_retry=1
+    """Everything the peers say of the device at this address. They warn as they go."""
+    redfish_utilities.config.__workarounds__ = True
+    client = redfish.redfish_client(
+        base_url=address, username="root", password=PASSWORD, timeout=30, max_retry=1
+    )
+    client.login(auth="session")
+    try:
+        return Theirs(
+            inventory=_listed(client, redfish_utilities.get_system_inventory, _parts),
+            sensors=_listed(client, redfish_utilities.get_sensors, _readings),
+            firmware=_listed(client, redfish_utilities.get_firmware_inventory, _images),
+            library=_tried(lambda: _by_library(client)),
+            sushy=_tried(lambda: _by_sushy(address)),
         )
-        client.login(auth="session")
-        try:
-            return Theirs(
-                inventory=_listed(client, redfish_utilities.get_system_inventory, _parts),
-                sensors=_listed(client, redfish_utilities.get_sensors, _readings),
-                firmware=_listed(client, redfish_utilities.get_firmware_inventory, _images),
-                library=_tried(lambda: _by_library(client)),
-                sushy=_tried(lambda: _by_sushy(address)),
-            )
-        finally:
-            client.logout()
+    finally:
+        client.logout()
 
 
 def _listed(

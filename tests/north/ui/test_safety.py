@@ -250,7 +250,7 @@ async def test_a_selector_cannot_widen_a_scope(context: Context) -> None:
 async def test_without_a_token_there_is_no_page(context: Context) -> None:
     guarded, _ = scoped(context, "")
     async with client_of(guarded) as web:
-        for path in (*PATHS, "/ui/history", "/ui/static/hall.js"):
+        for path in (*PATHS, "/ui/history"):
             assert (await web.get(path)).status_code == 401, path
 
 
