@@ -100,8 +100,8 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a device's controller behaves. A limit of 0 means no limit. `whole_logs`: the members of
-    a log's collection come whole and not as links (LogEntryCollection expands by itself)."""
+    """How a device's controller behaves. A limit of 0 means no limit. `to_the_letter`: it keeps to
+    what many makers leave out (Allow and Link on every GET, members of logs whole)."""
 
     accounts: Mapping[str, str] = field(default_factory=lambda: {DEFAULT_USER: DEFAULT_PASSWORD})
     sessions: bool = True
@@ -112,7 +112,7 @@ class Options:
     lockout_s: float = 300.0
     subscription_limit: int = 20
     page_size: int = 0
-    whole_logs: bool = False
+    to_the_letter: bool = False
     slots: int = 0
     refuse_when_full: bool = False
     max_connections: int = 0

@@ -95,7 +95,7 @@ class Seat:
         manners = {
             name: getattr(self.persona.options, name) for name in Options.__dataclass_fields__
         }
-        manners |= {"latency": self.latency, "seed": self.seed, "whole_logs": True}
+        manners |= {"latency": self.latency, "seed": self.seed, "to_the_letter": True}
         return Options(**manners | ({"accounts": accounts} if accounts else {}))
 
 

@@ -117,6 +117,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(501)
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(501)
         except httptools.HttpParserError:
             self._refuse(400)
 

@@ -201,21 +201,30 @@ def _wrong_type(old: Any, new: Any) -> bool:
 
 
 def _merge_lists(held: Resource, changes: Resource) -> Resource:
-    """RFC 7396, but a list of objects is merged element by element, as Redfish has it: an empty
-    object leaves its element alone."""
-    result = merged(held, {k: v for k, v in changes.items() if not isinstance(v, list)})
+    """RFC 7396, but lists are merged element by element, as Redfish has it (DSP0266, 7.6.3)."""
+    result = dict(held)
     for name, value in changes.items():
-        if not isinstance(value, list):
-            continue
         old = held.get(name)
-        olds = old if isinstance(old, list) else []
-        result[name] = [
-            merged(olds[i], item)
-            if i < len(olds) and isinstance(item, dict) and isinstance(olds[i], dict)
-            else item
-            for i, item in enumerate(value)
-        ]
+        if isinstance(value, list):
+            result[name] = _merge_elements(old if isinstance(old, list) else [], value)
+        elif isinstance(value, dict) and isinstance(old, dict):
+            result[name] = _merge_lists(old, value)
+        else:
+            result = merged(result, {name: value})
     return result
+
+
+def _merge_elements(held: list[Any], changes: list[Any]) -> list[Any]:
+    """An empty object leaves its element alone, null takes it away, and what is past the end of
+    `changes` goes too."""
+    found = []
+    for index, change in enumerate(changes):
+        old = held[index] if index < len(held) else None
+        if isinstance(change, dict) and (isinstance(old, dict) or (old is not None and not change)):
+            found.append(_merge_lists(old, change) if isinstance(old, dict) else old)
+        elif change is not None:
+            found.append(change)
+    return found
 
 
 def _hide_password(device: Device, account: Resource, changes: Resource) -> Resource:

@@ -44,7 +44,8 @@ def parse_query(text: str, features: Mapping[str, Any]) -> Query | Outcome:
         elif name in ("$top", "$skip"):
             refusal = _number(query, name, value)
         elif name == "only":
-            query.only, refusal = bool(features.get("OnlyMemberQuery")), None
+            query.only = bool(features.get("OnlyMemberQuery"))
+            refusal = refused(400, "QueryParameterValueTypeError", value, name) if value else None
         else:
             refusal = _unsupported(name) if name.startswith("$") else None
         if refusal is not None:

@@ -18,17 +18,13 @@ from iolaus.sim.auth import Account
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Ask, Push, attentive
 from iolaus.sim.http import JSON, Reply, Request
+from iolaus.sim.letter import FIXED, READ, kind_of, link_of, metadata_of
 from iolaus.sim.manners.privileges import barred
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import refusal, refused, reply_of
 from iolaus.sim.tree import ROOT, Page, Resource, canonical, target_of
 
-_METADATA = (
-    b'<?xml version="1.0" encoding="UTF-8"?>\n<edmx:Edmx Version="4.0" '
-    b'xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices/></edmx:Edmx>\n'
-)
 _OPEN = frozenset({"/redfish", ROOT, f"{ROOT}/$metadata", f"{ROOT}/odata"})
-_READ = "GET, HEAD, OPTIONS"
 
 
 class Redfish:
@@ -41,6 +37,8 @@ class Redfish:
         path, method = canonical(request.path), request.method
         if not path.startswith("/redfish"):
             return refusal(404, "ResourceMissingAtURI", path)
+        if request.headers.get("odata-version", "4.0") != "4.0":
+            return refusal(412, "PreconditionFailed")
         login = method == "POST" and self._is_login(path)
         if (path not in _OPEN or method in _WRITES) and not login:
             user = self._device.gate.admit(request.headers)
@@ -49,7 +47,7 @@ class Redfish:
             request.user = user
         do = _METHODS.get(method)
         if do is None:
-            return refusal(405, "OperationNotAllowed", method, headers={"Allow": _READ})
+            return refusal(405, "OperationNotAllowed", method, headers={"Allow": READ})
         bar = barred(self._device, request.user, method, path) if request.user else None
         if bar is not None:
             return reply_of(bar)
@@ -68,10 +66,16 @@ class Redfish:
         known = request.headers.get("if-none-match")
         if known is not None and _is_known(known, page.etag):
             return Reply(304, b"", {"ETag": page.etag})
-        whole = device.options.whole_logs and path.endswith("/Entries")
+        letter = device.options.to_the_letter
+        whole = letter and path.endswith("/Entries")
         if request.query or device.options.page_size or whole:
-            return self._queried(request, path, page, whole=whole)
-        return _of_page(page)
+            reply = self._queried(request, path, page, whole=whole)
+        else:
+            reply = _of_page(page)
+        if letter:
+            reply.headers["Allow"] = self._allow(path, page)
+            reply.headers["Link"] = link_of(page)
+        return reply
 
     def _special(self, request: Request, path: str) -> Reply:
         """What is no resource: the version, the metadata, the event stream, a task's monitor."""
@@ -80,7 +84,9 @@ class Redfish:
             return Reply.of(200, {"v1": f"{ROOT}/"})
         if path == f"{ROOT}/$metadata":
             return Reply(
-                200, device.tree.metadata or _METADATA, {"Content-Type": "application/xml"}
+                200,
+                device.tree.metadata or metadata_of(device),
+                {"Content-Type": "application/xml"},
             )
         if path == f"{ROOT}/odata":
             return Reply.of(200, self._odata())
@@ -133,11 +139,14 @@ class Redfish:
             return page.allow
         gate, events = self._device.gate, self._device.events
         if path in (gate.collection, events.collection, self._accounts()):
-            return f"{_READ}, POST"
+            return f"{READ}, POST"
         if b'"Members"' in page.body:
-            return _READ
-        deletable = path.startswith((f"{gate.collection}/", f"{events.collection}/"))
-        return f"{_READ}, DELETE" if deletable else f"{_READ}, PATCH"
+            return READ
+        if path.startswith((f"{gate.collection}/", f"{events.collection}/")):
+            return f"{READ}, DELETE"
+        if path.startswith(f"{self._accounts()}/"):
+            return f"{READ}, PATCH, DELETE"
+        return READ if kind_of(page) in FIXED else f"{READ}, PATCH"
 
     # writing
 
@@ -146,16 +155,17 @@ class Redfish:
         page = device.page(path)
         if page is None and path not in patch.settings_of(device):
             return refusal(404, "ResourceMissingAtURI", path)
-        if (
-            page is not None
-            and b'"Members"' in page.body
-            and "Members" in (device.kept(path) or {})
+        if page is not None and (
+            (b'"Members"' in page.body and "Members" in (device.kept(path) or {}))
+            or kind_of(page) in FIXED
         ):
-            return refusal(405, "OperationNotAllowed", "PATCH", headers={"Allow": _READ})
+            return refusal(405, "OperationNotAllowed", "PATCH", headers={"Allow": READ})
         stale = _precondition(request, page, required=device.options.require_if_match)
         body = _json_of(request)
         if stale is not None or isinstance(body, Reply):
             return stale or body  # type: ignore[return-value]
+        if body and all(name.startswith("@odata.") for name in body):
+            return refusal(400, "NoOperation")
         outcome = self._asked(request, path, body) or patch.write(device, path, body)
         if path == f"{ROOT}/SessionService" and outcome.status == 200:
             timeout = body.get("SessionTimeout")

@@ -30,6 +30,7 @@ _TEXT: Mapping[str, tuple[str, str, str]] = {
     "ResourceInStandby": ("The resource is in standby.", "Critical", "Power it on."),
     "MalformedJSON": ("The body is not a JSON object.", "Critical", "Send a JSON object."),
     "EmptyJSON": ("The body holds nothing to do.", "Warning", "Send at least one property."),
+    "NoOperation": ("Nothing of the body changes anything.", "Warning", "Send a property."),
     "PropertyNotWritable": ("%1 cannot be written.", "Warning", "Leave it out."),
     "PropertyUnknown": ("%1 is not a property of this resource.", "Warning", "Leave it out."),
     "PropertyMissing": ("The property %1 is required.", "Warning", "Give the property."),

@@ -120,6 +120,9 @@ class Events:
     def subscribe(self, body: Resource) -> Outcome:
         if not isinstance(body.get("Destination"), str):
             return refused(400, "PropertyMissing", "Destination")
+        if body.get("Protocol", "Redfish") != "Redfish":
+            said = ("PropertyValueNotInList", str(body["Protocol"]), "Protocol")
+            return refused(400, *said)
         limit = self._device.options.subscription_limit
         if limit and len(self._mine) >= limit:
             return refused(503, "EventSubscriptionLimitExceeded")
