@@ -15,6 +15,7 @@ from iolaus.sim.manners import bios, limits
 from iolaus.sim.manners.certificates import REPLACE, REQUEST
 from iolaus.sim.manners.leaks import POLICY
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
+from iolaus.sim.manners.profiles import filled
 from iolaus.sim.personas.sketch import slashed
 from iolaus.sim.tree import ROOT, canonical
 
@@ -44,6 +45,7 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     _limits(found)
     _certificates(found, added)
     _metrics(found, added)
+    filled(found)
     link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
     added = {path: slashed(body) if link.endswith("/") else body for path, body in added.items()}
     return found | {path: body for path, body in added.items() if path not in drawing}
@@ -105,8 +107,16 @@ def _limits(found: dict[str, Json]) -> None:
 def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:
     service = f"{ROOT}/CertificateService"
     protocols = _of_type(found, "ManagerNetworkProtocol")
-    if service not in found or not protocols:
+    if not protocols:
         return
+    if service not in found:
+        found[service] = {
+            "@odata.id": service,
+            "@odata.type": "#CertificateService.v1_0_4.CertificateService",
+            "Id": "CertificateService",
+            "Name": "Certificate Service",
+        }
+        found[ROOT]["CertificateService"] = {"@odata.id": service}
     for name in (REQUEST, REPLACE):
         found[service].setdefault("Actions", {}).setdefault(f"#{name}", _action(service, name))
     place = f"{protocols[0]}/HTTPS/Certificates"

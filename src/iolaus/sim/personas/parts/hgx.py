@@ -117,7 +117,12 @@ def relayed_manager(s: Sketch, version: str, *, oui: str) -> None:
     port = s.peek(f"{MANAGER}/EthernetInterfaces/usb0")
     port["MACAddress"] = port["PermanentMACAddress"] = "02:00:00:00:00:01"
     port["IPv4Addresses"] = [
-        {"Address": "192.168.31.1", "AddressOrigin": "Static", "SubnetMask": "255.255.0.0"}
+        {
+            "Address": "192.168.31.1",
+            "AddressOrigin": "Static",
+            "SubnetMask": "255.255.0.0",
+            "Gateway": "192.168.31.2",
+        }
     ]
 
 
