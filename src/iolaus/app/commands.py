@@ -282,6 +282,12 @@ def sim_hall(
     building: Annotated[
         bool, typer.Option("--building", help="Modbus, MQTT, grid and SNMP beside the devices.")
     ] = False,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Time stands until the oracle advances it.")
+    ] = False,
+    speed: Annotated[
+        float | None, typer.Option("--speed", help="Virtual time, so many times as fast as real.")
+    ] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Simulate a hall: one 127.x.y.z address a device, HTTPS, sessions, power, heat.
@@ -293,7 +299,12 @@ def sim_hall(
     from iolaus.sim.hall_command import HallOptions, serve_hall
 
     options = HallOptions(
-        nodes=nodes, password_file=password_file, physics=physics, building=building
+        nodes=nodes,
+        password_file=password_file,
+        physics=physics,
+        building=building,
+        virtual=virtual,
+        speed=speed,
     )
     listening = SimServeOptions(
         port=port,

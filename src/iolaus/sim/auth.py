@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iolaus.sim.clock import VirtualClock
 from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import refused
@@ -121,7 +123,7 @@ class Gate:
         self._number += 1
         identity = f"{self._number}"
         path = f"{self.collection}/iolaus-{identity}"
-        token = secrets.token_hex(16)
+        token = self._token()
         resource: Resource = {
             "@odata.id": path,
             "@odata.type": "#Session.v1_7_0.Session",
@@ -136,6 +138,16 @@ class Gate:
         self._device.enlist(self.collection, path)
         headers = {"X-Auth-Token": token, "Location": path}
         return Outcome(status=201, body=resource, headers=headers)
+
+    def _token(self) -> str:
+        """Where time is virtual the same run has the same ones, which no other account's owner
+        can guess."""
+        device = self._device
+        if not isinstance(device.clock, VirtualClock):
+            return secrets.token_hex(16)
+        words = f"{device.options.seed}/{device.name}/{self._number}"
+        keys = "/".join(account.password for account in self.accounts.values())
+        return hmac.digest(keys.encode(), words.encode(), "sha256")[:16].hex()
 
     def _by_session(self, token: str) -> str | Outcome:
         session = self._by_token.get(token)

@@ -11,7 +11,6 @@ The device knows nothing of HTTP: `service.py` speaks the protocol, `server.py` 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -21,6 +20,7 @@ import msgspec
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.sim.auth import Gate
+from iolaus.sim.clock import Timer, after
 from iolaus.sim.effects import attentive
 from iolaus.sim.outcome import Outcome as Outcome
 from iolaus.sim.roots.firmware import Image
@@ -204,7 +204,7 @@ class Device:
         self.restarts = 0
         self.socket: Socket | None = None
         self._overlay: dict[str, Page | None] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: set[Timer] = set()
         self.gate, self.tasks, self.events = Gate(self), Tasks(self), Events(self)
 
     def now(self) -> float:
@@ -297,13 +297,12 @@ class Device:
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back after simulated seconds; `cancel` drops what is pending."""
-        loop = asyncio.get_running_loop()
 
         def fire() -> None:
             self._timers.discard(timer)
             callback()
 
-        timer = loop.call_later(seconds, fire)
+        timer = after(self.clock, seconds, fire)
         self._timers.add(timer)
 
     def emit(self, *records: Resource) -> None:

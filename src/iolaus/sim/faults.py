@@ -11,6 +11,7 @@ import fnmatch
 import math
 import re
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 from iolaus.sim import lies
@@ -30,8 +31,8 @@ _STANDING = frozenset(
 class Armed:
     """A rule on a device: how many requests it saw, how often it struck."""
 
-    def __init__(self, rule: Rule, since: float) -> None:
-        self.rule, self.since = rule, since
+    def __init__(self, rule: Rule, since: float, random: Random) -> None:
+        self.rule, self.since, self.random = rule, since, random
         self.seen = self.struck = 0
         self.frozen_until = 0.0
         self.snapshots: dict[str, Page] = {}
@@ -49,7 +50,7 @@ class Armed:
         self.seen += 1
         if self.seen <= select.after or (rule.times and self.struck >= rule.times):
             return False
-        if select.probability < 1.0 and device.random.random() >= select.probability:
+        if select.probability < 1.0 and self.random.random() >= select.probability:
             return False
         self.struck += 1
         return True
@@ -70,9 +71,10 @@ class Faults:
         self._device = device
         self.armed: list[Armed] = []
         self.bends: dict[str, Bend] = {}
+        self._rules = 0
 
     def arm(self, rule: Rule) -> None:
-        armed = Armed(rule, self._device.clock.monotonic())
+        armed = Armed(rule, self._device.clock.monotonic(), self._dice())
         self.armed.append(armed)
         if _stands(rule):
             select = rule.select
@@ -82,6 +84,11 @@ class Faults:
                 self._begin(armed)
             if select.until_s is not None:
                 self._device.later(select.until_s, lambda: self._drop(armed))
+
+    def _dice(self) -> Random:
+        """Each rule on each device has its own: what else is asked or armed does not move them."""
+        device, self._rules = self._device, self._rules + 1
+        return Random(f"{device.options.seed}/{device.name}/rule {self._rules}")  # noqa: S311
 
     def disarm(self, rule_id: str | None = None) -> int:
         """Take back the rules with this id (None: all); how many there were."""
@@ -136,9 +143,8 @@ class Faults:
         return reply
 
     def delay_s(self, struck: Sequence[Armed]) -> float:
-        random = self._device.random
         return sum(
-            armed.rule.seconds * math.exp(armed.rule.sigma * random.gauss(0, 1))
+            armed.rule.seconds * math.exp(armed.rule.sigma * armed.random.gauss(0, 1))
             for armed in struck
             if armed.rule.effect == "latency"
         )

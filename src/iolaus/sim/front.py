@@ -8,11 +8,11 @@ the turn of the event loop that read it.
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
 import math
 from collections import deque
 
+from iolaus.sim.clock import after, stands
 from iolaus.sim.device import Device
 from iolaus.sim.faults import Armed, Faults
 from iolaus.sim.http import Connection, Reply, Request
@@ -81,9 +81,9 @@ class Front:
             self._hung[connection] = self._hung.get(connection, 0) + 1
             return
         delay = self.latency_s(request.path) + (self.faults.delay_s(struck) if struck else 0.0)
-        if delay > 0:
-            loop = asyncio.get_running_loop()
-            loop.call_later(delay, self._answer, request, connection, struck)
+        clock = self.device.clock
+        if delay > 0 and not stands(clock):
+            after(clock, delay, lambda: self._answer(request, connection, struck))
         else:
             self._answer(request, connection, struck)
 

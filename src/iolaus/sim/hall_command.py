@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import IolausError
+from iolaus.sim.clock import VirtualClock
 from iolaus.sim.command import (
     Companion,
     Ready,
@@ -20,26 +22,32 @@ from iolaus.sim.device import Device
 from iolaus.sim.hall import build_hall
 from iolaus.sim.hall_site import Site, load_site
 from iolaus.sim.hall_sizes import default_site
+from iolaus.sim.timekeeper import keep_time, virtual_clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HallOptions:
     """`nodes` grows the default hall, or stops a site's hall after so many nodes. `user` and
     `password_file` overrule the site file's credentials. `physics` steps a plant behind the
-    devices (else each is computed by itself); `building` adds the building side."""
+    devices (else each is computed by itself); `building` adds the building side. `virtual`: time
+    stands until the oracle moves it, or runs at `speed` times real time."""
 
     nodes: int | None = None
     user: str | None = None
     password_file: Path | None = None
     physics: bool = True
     building: bool = False
+    virtual: bool = False
+    speed: float | None = None
 
 
-def hall_devices(site: Site, options: HallOptions, *, beside: Path | None = None) -> list[Device]:
+def hall_devices(
+    site: Site, options: HallOptions, *, beside: Path | None = None, clock: Clock | None = None
+) -> list[Device]:
     """Every device of the site, ready to be served. A relative password file of the site is
     looked for in the folder `beside`. Raises OperatorMust."""
     accounts = _accounts(site, options, beside)
-    return [seat.device(accounts=accounts) for seat in build_hall(site, options.nodes)]
+    return [seat.device(accounts=accounts, clock=clock) for seat in build_hall(site, options.nodes)]
 
 
 def serve_hall(
@@ -52,30 +60,45 @@ def serve_hall(
     """Serve the hall of a site file (None: the default one) until told to stop; the exit code."""
     options = options or HallOptions()
     try:
+        clock = _clock(options)
         site = default_site(options.nodes) if file is None else load_site(file)
-        devices = hall_devices(site, options, beside=file.parent if file else None)
+        devices = hall_devices(site, options, beside=file.parent if file else None, clock=clock)
     except IolausError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    companions = {"twin": _twin(site.seed)} if options.physics else {}
+    companions: dict[str, Companion] = {}
+    if isinstance(clock, VirtualClock):
+        companions["clock"] = _timekeeper(clock)
+    if options.physics:
+        companions["twin"] = _twin(site.seed, clock)
     if options.building:
-        companions["building"] = _building(site.seed)
+        companions["building"] = _building(site.seed, clock)
     return serve_devices(devices, serve=serve, ready=ready, companions=companions)
 
 
-def _twin(seed: int) -> Companion:
+def _clock(options: HallOptions) -> Clock:
+    virtual = options.virtual or options.speed is not None
+    return virtual_clock(options.speed) if virtual else WallClock()
+
+
+def _timekeeper(clock: VirtualClock) -> Companion:
+    return lambda devices: keep_time(devices, clock)
+
+
+def _twin(seed: int, clock: Clock) -> Companion:
     from iolaus.sim.twin.serve import serve_twin  # heavy: only where it is asked for
 
-    return lambda devices: serve_twin(devices, seed=seed)
+    return lambda devices: serve_twin(devices, clock=clock, seed=seed)
 
 
-def _building(seed: int) -> Companion:
+def _building(seed: int, clock: Clock) -> Companion:
     from iolaus.sim.building.serve import (  # heavy: only where it is asked for
         BuildingOptions,
         serve_building,
     )
 
-    return lambda devices: serve_building(devices, options=BuildingOptions(seed=seed))
+    options = BuildingOptions(seed=seed)
+    return lambda devices: serve_building(devices, options=options, clock=clock)
 
 
 def _accounts(site: Site, options: HallOptions, beside: Path | None) -> Mapping[str, str]:

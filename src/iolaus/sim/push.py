@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from iolaus.kernel.clock import Clock
+from iolaus.sim.clock import holding
+
 ATTEMPTS = 3
 RETRY_S = 0.2
 TIMEOUT_S = 3.0
@@ -26,8 +29,8 @@ class Pusher:
     """`failed(path)` is called when a subscription's destination took nothing. `lost`: a fault
     loses every event on its way."""
 
-    def __init__(self, failed: Callable[[str], None]) -> None:
-        self._failed = failed
+    def __init__(self, failed: Callable[[str], None], clock: Clock) -> None:
+        self._failed, self._clock = failed, clock
         self._rows: dict[str, deque[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.delivered = self.undelivered = 0
@@ -56,28 +59,33 @@ class Pusher:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT_S)) as session:
             while row:
                 body = row.popleft()
-                if not self.lost and await _deliver(session, destination, body):
+                if not self.lost and await self._deliver(session, destination, body):
                     self.delivered += 1
                     continue
                 self.undelivered += 1
                 self._failed(path)
 
-
-async def _deliver(session: aiohttp.ClientSession, destination: str, body: bytes) -> bool:
-    if not is_local(destination):
+    async def _deliver(self, session: aiohttp.ClientSession, destination: str, body: bytes) -> bool:
+        if not is_local(destination):
+            return False
+        for attempt in range(ATTEMPTS):
+            with holding(self._clock):
+                taken = await _post(session, destination, body)
+            if taken:
+                return True
+            await self._clock.sleep(RETRY_S * 2**attempt)
         return False
+
+
+async def _post(session: aiohttp.ClientSession, destination: str, body: bytes) -> bool:
     headers = {"Content-Type": "application/json"}
-    for attempt in range(ATTEMPTS):
-        try:
-            async with session.post(
-                destination, data=body, headers=headers, ssl=False, allow_redirects=False
-            ) as response:
-                if response.status < 300:
-                    return True
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            pass
-        await asyncio.sleep(RETRY_S * 2**attempt)
-    return False
+    try:
+        async with session.post(
+            destination, data=body, headers=headers, ssl=False, allow_redirects=False
+        ) as response:
+            return response.status < 300
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return False
 
 
 def is_local(destination: str) -> bool:

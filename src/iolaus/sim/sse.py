@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from iolaus.kernel.clock import Clock
 from iolaus.sim.http import Connection, Reply
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.push import Pusher
@@ -38,8 +39,8 @@ class Events:
         self._number = self._subscriptions = 0
         self._past: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
         self._streams: set[Connection] = set()
-        self._mine: set[str] = set()
-        self.pusher = Pusher(self._undelivered)
+        self._mine: dict[str, None] = {}
+        self.pusher = Pusher(self._undelivered, device.clock)
         self._places: tuple[str, str] | None = None
         self.forgets_after: int | None = None
         self.lies: frozenset[str] = frozenset()
@@ -98,7 +99,7 @@ class Events:
     def _push(self, body: bytes, kind: str) -> None:
         bodies = [b'{"Events": [{'] if "malformed" in self.lies else []
         bodies += [body] * (2 if "duplicate" in self.lies else 1)
-        for path in self._mine:
+        for path in list(self._mine):
             held = self._device.kept(path) or {}
             destination = held.get("Destination")
             if held.get("EventFormatType", "Event") != kind:
@@ -138,13 +139,13 @@ class Events:
             "Status": {"State": "Enabled", "Health": "OK"},
             **body,
         }
-        self._mine.add(path)
+        self._mine[path] = None
         self._device.put(path, resource)
         self._device.enlist(self.collection, path)
         return Outcome(status=201, body=resource, headers={"Location": path})
 
     def unsubscribe(self, path: str) -> None:
-        self._mine.discard(path)
+        self._mine.pop(path, None)
         self.pusher.drop(path)
         self._device.remove(path)
         self._device.delist(self.collection, path)
@@ -169,7 +170,7 @@ class Events:
     def _attach(self, connection: Connection, missed: list[bytes]) -> Callable[[], None]:
         self._streams.add(connection)
         connection.write_chunk(b": stream open\n\n" + b"".join(missed))
-        beat = asyncio.get_running_loop().create_task(_heartbeat(connection))
+        beat = asyncio.get_running_loop().create_task(_heartbeat(connection, self._device.clock))
 
         def ended() -> None:
             beat.cancel()
@@ -196,7 +197,7 @@ class Events:
         return self._places
 
 
-async def _heartbeat(connection: Connection) -> None:
+async def _heartbeat(connection: Connection, clock: Clock) -> None:
     while True:
-        await asyncio.sleep(HEARTBEAT_S)
+        await clock.sleep(HEARTBEAT_S)
         connection.write_chunk(b": alive\n\n")

@@ -8,6 +8,7 @@ is tried again after a while; nothing is queued meanwhile, as a value that is la
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.sim.building.bms import Message
 from iolaus.sim.building.broker import HOST, Broker
 from iolaus.sim.building.faults import Faults
+from iolaus.sim.clock import holding
 
 TURN_S, RETRY_S = 1.0, 1.0
 TOGETHER: Final = 10
@@ -68,23 +70,31 @@ class MqttLink:
 
     async def _connected(self) -> None:
         account = self._broker.accounts[self._party.user]
-        async with aiomqtt.Client(
-            HOST, self._broker.port, username=account.user, password=account.password,
-            identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
-        ) as client:  # fmt: skip
-            self.connections += 1
-            await _publish(client, self._party.first())
-            for topics in self._party.filters:
-                await client.subscribe(topics, qos=2)
-            listening = asyncio.create_task(self._listen(client))
-            try:
-                await self._talk(client, listening)
-            finally:
-                await end(listening)
+        held = contextlib.ExitStack()
+        with held:
+            held.enter_context(holding(self._clock))
+            async with aiomqtt.Client(
+                HOST, self._broker.port, username=account.user, password=account.password,
+                identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
+            ) as client:  # fmt: skip
+                self.connections += 1
+                await _publish(client, self._party.first())
+                for topics in self._party.filters:
+                    await client.subscribe(topics, qos=2)
+                held.close()
+                await self._converse(client)
+
+    async def _converse(self, client: aiomqtt.Client) -> None:
+        listening = asyncio.create_task(self._listen(client))
+        try:
+            await self._talk(client, listening)
+        finally:
+            await end(listening)
 
     async def _talk(self, client: aiomqtt.Client, listening: asyncio.Task[None]) -> None:
         while not self.lost() and not listening.done():
-            await _publish(client, self._party.due())
+            with holding(self._clock):
+                await _publish(client, self._party.due())
             self.turns += 1
             self.published.set()
             await self._clock.sleep(TURN_S)
@@ -95,7 +105,8 @@ class MqttLink:
         async for message in client.messages:
             payload = message.payload
             if isinstance(payload, bytes) and not self.lost():
-                await _publish(client, self._party.heard(str(message.topic), payload))
+                with holding(self._clock):
+                    await _publish(client, self._party.heard(str(message.topic), payload))
 
 
 async def end(task: asyncio.Task[None]) -> None:

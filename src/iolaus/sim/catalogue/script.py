@@ -25,6 +25,7 @@ from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.sim.catalogue import catalogue
 from iolaus.sim.catalogue.select import Selector
 from iolaus.sim.catalogue.strike import Order, Striking
+from iolaus.sim.clock import holding
 from iolaus.sim.hall_yaml import Entry as Block
 from iolaus.sim.hall_yaml import meant, parse_yaml
 
@@ -91,7 +92,9 @@ async def play(script: Script, striking: Striking, *, say: Say) -> None:
         if wait > 0:
             await clock.sleep(wait)
         try:
-            say(f"{step.at_s:g} s: {await _played(step, striking)}")
+            with holding(clock):
+                said = await _played(step, striking)
+            say(f"{step.at_s:g} s: {said}")
         except IolausError as error:
             say(f"{step.at_s:g} s: {error}")
 

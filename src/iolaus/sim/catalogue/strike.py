@@ -22,6 +22,7 @@ from iolaus.sim.catalogue import fault_of
 from iolaus.sim.catalogue.entry import Asked, Entry, Mend, Scene
 from iolaus.sim.catalogue.select import Selector
 from iolaus.sim.catalogue.truth import persona_of
+from iolaus.sim.clock import holding
 from iolaus.sim.server import Hall, Place
 
 LONGEST_S: Final = 1e8
@@ -133,7 +134,8 @@ class Striking:
 
     async def _later(self, key: str, seconds: float) -> None:
         await self.clock.sleep(seconds)
-        await self.mend(key)
+        with holding(self.clock):
+            await self.mend(key)
 
     def _meant(self, entry: Entry, text: str) -> list[Place]:
         selector = Selector(text)

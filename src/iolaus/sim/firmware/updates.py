@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from iolaus.sim.actions import set_power
+from iolaus.sim.clock import holding
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Push, Quiet
 from iolaus.sim.firmware.choose import Here, Item, Refusal, chosen
@@ -128,7 +129,8 @@ class Updates(Quiet):
 
     async def _fetched(self, work: Work, uri: str) -> None:
         try:
-            image = await fetch(uri, most_bytes=MOST_BYTES)
+            with holding(work.device.clock):
+                image = await fetch(uri, most_bytes=MOST_BYTES)
         except Unfetchable as wrong:
             work.fail("TransferFailed", "the update service", f"{str(wrong).capitalize()}.")
             self._end(work)

@@ -6,7 +6,8 @@ whose feed is gone is off the network with it, and comes back with it. Water tha
 shows in its machine's health, and as an event.
 
 Ways to ask (the oracle's `/beside/twin/VERB`): `strike` and `mend` a physical fault on devices by
-name, `truth`, and `advance` by seconds of virtual time at once.
+name, `truth`, and `advance` by seconds at once: all of the hall where its time is virtual, else the
+plant alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.sim.clock import VirtualClock
 from iolaus.sim.device import Device
 from iolaus.sim.hall_life import DRY, Life
 from iolaus.sim.physics import faults
@@ -85,6 +87,9 @@ class Twin:
 
     async def run(self) -> None:
         """Step with the clock until cancelled."""
+        while isinstance(self.clock, VirtualClock):  # it is never late
+            await self.clock.sleep(STEP_S)
+            self.step()
         at = self.clock.monotonic()
         while True:
             await self.clock.sleep(STEP_S)
@@ -105,8 +110,15 @@ class Twin:
         self.supply_j += self.plant.supply.out_w * STEP_S
         self._watch()
 
+    async def _advance(self, seconds: float) -> None:
+        """In virtual time all of the hall moves; in real time the plant alone, at once."""
+        if isinstance(self.clock, VirtualClock):
+            await self.clock.advance(min(seconds, ADVANCE_MOST_S))
+        else:
+            self.advance(seconds)
+
     def advance(self, seconds: float) -> None:
-        """Virtual time at once: nothing outside the plant moves."""
+        """The plant alone, at once: nothing outside it moves."""
         for _ in range(round(min(seconds, ADVANCE_MOST_S) / STEP_S)):
             self.step()
 
@@ -165,8 +177,11 @@ class Twin:
 
     async def asked(self, verb: str, body: Mapping[str, Any]) -> Any:
         """Raises ValueError for a verb that is not known, OperatorMust for a fault that is not."""
+        if verb == "advance":
+            await self._advance(float(body["seconds"]))
+            return {"t_s": round(self.plant.t_s, 3)}
         if verb not in _VERBS:
-            raise ValueError(f"unknown verb; known are {sorted(_VERBS)}")
+            raise ValueError(f"unknown verb; known are {sorted([*_VERBS, 'advance'])}")
         return _VERBS[verb](self, body)
 
     def strike(self, fault: str, names: Iterable[str], key: str, amount: float | None) -> None:
@@ -287,15 +302,9 @@ def _mend(twin: Twin, body: Mapping[str, Any]) -> Any:
     return {"mended": body["fault"]}
 
 
-def _advance(twin: Twin, body: Mapping[str, Any]) -> Any:
-    twin.advance(float(body["seconds"]))
-    return {"t_s": round(twin.plant.t_s, 3)}
-
-
 _VERBS: Final[Mapping[str, Callable[[Twin, Mapping[str, Any]], Any]]] = {
     "strike": _strike,
     "mend": _mend,
-    "advance": _advance,
     "truth": lambda twin, _: twin.truth(),
 }
 
