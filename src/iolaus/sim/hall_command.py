@@ -63,17 +63,22 @@ def serve_hall(
         clock = _clock(options)
         site = default_site(options.nodes) if file is None else load_site(file)
         devices = hall_devices(site, options, beside=file.parent if file else None, clock=clock)
+        companions = _companions(site, options, clock)
     except IolausError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    companions: dict[str, Companion] = {}
-    if isinstance(clock, VirtualClock):
-        companions["clock"] = _timekeeper(clock)
-    if options.physics:
-        companions["twin"] = _twin(site.seed, clock)
-    if options.building:
-        companions["building"] = _building(site.seed, clock)
     return serve_devices(devices, serve=serve, ready=ready, companions=companions)
+
+
+def _companions(site: Site, options: HallOptions, clock: Clock) -> Mapping[str, Companion]:
+    found: dict[str, Companion] = {}
+    if isinstance(clock, VirtualClock):
+        found["clock"] = _timekeeper(clock)
+    if options.physics:
+        found["twin"] = _twin(site, clock)
+    if options.building:
+        found["building"] = _building(site.seed, clock)
+    return found
 
 
 def _clock(options: HallOptions) -> Clock:
@@ -85,10 +90,15 @@ def _timekeeper(clock: VirtualClock) -> Companion:
     return lambda devices: keep_time(devices, clock)
 
 
-def _twin(seed: int, clock: Clock) -> Companion:
-    from iolaus.sim.twin.serve import serve_twin  # heavy: only where it is asked for
+def _twin(site: Site, clock: Clock) -> Companion:
+    """Raises OperatorMust if the site's arrivals cannot be read."""
+    from iolaus.sim.physics.arrivals import load_azure  # heavy: only where it is asked for
+    from iolaus.sim.twin.serve import serve_twin
 
-    return lambda devices: serve_twin(devices, clock=clock, seed=seed)
+    arrivals = load_azure(site.arrivals) if site.arrivals else None
+    return lambda devices: serve_twin(
+        devices, clock=clock, seed=site.seed, works=site.works, arrivals=arrivals
+    )
 
 
 def _building(seed: int, clock: Clock) -> Companion:

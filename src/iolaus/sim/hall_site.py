@@ -25,6 +25,7 @@ from iolaus.sim.replay import read_resources
 
 KINDS: Final = ("node", "dpu", "switch", "powershelf", "pdu", "cdu", "leak", "chassis")
 SERIALS: Final = ("own", "captured")
+WORKS: Final = ("training", "serving")
 LOOPBACK: Final = IPv4Network("127.16.0.0/12")
 
 
@@ -59,10 +60,12 @@ class RackRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of racks, and equipment that serves all of it (`equip`: coolant units ...)."""
+    """A row of racks, and equipment that serves all of it (`equip`: coolant units ...). `work` is
+    what its GPUs do together: "training" in step, or "serving" what arrives."""
 
     name: str
     racks: Sequence[RackRun]
+    work: str = "training"
     equip: Sequence[Placement] = ()
     x: float = 0.0
     y: float = 0.0
@@ -108,6 +111,12 @@ class Site:
     latency: Latency = field(default_factory=Latency)
     account: Account = field(default_factory=Account)
     imperfections: bool = False
+    arrivals: Path | None = None
+
+    @property
+    def works(self) -> Mapping[tuple[str, str], str]:
+        """(hall, row) -> what it works on."""
+        return {(hall.name, row.name): row.work for hall in self.halls for row in hall.rows}
 
 
 def load_site(path: Path) -> Site:
@@ -140,7 +149,7 @@ def parse_site(text: str, *, source: str, folder: Path | None = None) -> Site:
     head, spec = top.block("metadata"), top.block("spec")
     head.only("name")
     spec.only("seed", "network", "latency", "credentials", "demo", "racks", "halls", "captures",
-              "devices")  # fmt: skip
+              "devices", "arrivals")  # fmt: skip
     known = {**personas(), **_captures(spec.block("captures", optional=True), folder or Path())}
     racks = spec.block("racks", optional="devices" in spec.names)
     templates = {name: _template(name, block, known) for name, block in racks.named_blocks()}
@@ -158,6 +167,7 @@ def parse_site(text: str, *, source: str, folder: Path | None = None) -> Site:
         latency=_latency(spec.block("latency", optional=True)),
         account=_account(spec.block("credentials", optional=True)),
         imperfections=demo.flag("imperfections", default=False),
+        arrivals=_arrivals(spec, folder or Path()),
     )
     _distinct(spec, [hall.name for hall in site.halls])
     return site
@@ -181,6 +191,16 @@ def _captures(block: Entry, folder: Path) -> dict[str, Persona]:
             keep=serials == "captured",
         )
     return found
+
+
+def _arrivals(spec: Entry, folder: Path) -> Path | None:
+    """The trace of requests that serving rows answer."""
+    if "arrivals" not in spec.names:
+        return None
+    path = folder / spec.text("arrivals")
+    if not path.exists():
+        raise spec.wrong(f"there is no {path}", "Correct the path.", spec.at("arrivals"))
+    return path
 
 
 def _found(block: Entry, known: Mapping[str, Persona]) -> Found:
@@ -263,11 +283,12 @@ def _hall(
 
 
 def _row(block: Entry, templates: Mapping[str, RackTemplate], known: Mapping[str, Persona]) -> Row:
-    block.only("name", "racks", "equip", "x", "y", "labels")
+    block.only("name", "racks", "equip", "work", "x", "y", "labels")
     return Row(
         name=block.text("name"),
         racks=tuple(_run(entry, templates) for entry in block.blocks("racks")),
         equip=tuple(_placement(entry, known) for entry in block.blocks("equip", optional=True)),
+        work=block.one_of("work", WORKS) if "work" in block.names else "training",
         x=block.decimal("x", 0.0),
         y=block.decimal("y", 0.0),
         labels=block.labels("labels"),

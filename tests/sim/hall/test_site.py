@@ -81,6 +81,8 @@ WRONG = [
     ("height: 20", "height: 20\n      height: 21", "height: 21", "stands here twice", "Keep one"),
     ("seed: 3", "demo: {imperfections: maybe}", "maybe", "true or false", "imperfections: true"),
     ("[{template: one, count: 2}]", "many", "many", "must be a list", "- items"),
+    ("x: 2", "work: trainning", "trainning", "is not known", "'training'"),
+    ("seed: 3", "arrivals: no.csv", "no.csv", "there is no no.csv", "Correct the path"),
 ]
 
 
@@ -102,6 +104,15 @@ def test_a_mistake_is_told_with_its_place_and_a_hint(
 def test_what_is_no_site_at_all_is_refused(text: str) -> None:
     with pytest.raises(OperatorMust):
         parse_site(text, source="f.yaml")
+
+
+def test_rows_work_as_they_say(tmp_path: Path) -> None:
+    (tmp_path / "asked.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n")
+    text = edited("x: 2", "work: serving").replace("seed: 3", "arrivals: asked.csv")
+    site = parse_site(text, source="f.yaml", folder=tmp_path)
+    assert site.works == {("h7", "a"): "serving"}
+    assert site.arrivals == tmp_path / "asked.csv"
+    assert parse_site(GOOD, source="f.yaml").works == {("h7", "a"): "training"}
 
 
 def test_machines_may_not_overlap_or_stand_too_high() -> None:

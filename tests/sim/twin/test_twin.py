@@ -224,3 +224,19 @@ async def test_it_keeps_step_with_the_clock(devices: Sequence[Device], clock: Ju
         await asyncio.sleep(0)
         assert twin.plant.t_s - began == pytest.approx(30.0, abs=0.3)
         assert twin.told()["nodes"] == 9
+
+
+def together(clock: JumpClock, work: str) -> float:
+    """How much the power of two trays of a row moves together within two minutes."""
+    twin = Twin(small_hall(clock), clock=clock, seed=3, works={("h1", "a"): work})
+    first, second = (twin.wiring.nodes[name][0] for name in TRAYS[:2])
+    seen = []
+    for _ in range(1200):
+        twin.plant.step(0.1)
+        seen.append(twin.plant.gpus.node_w[[first, second]].copy())
+    return float(np.asarray(np.corrcoef(np.array(seen).T))[0, 1])
+
+
+def test_a_row_trains_in_step_or_serves_each_at_its_own_arrivals(clock: JumpClock) -> None:
+    assert together(clock, "training") > 0.9
+    assert together(clock, "serving") < 0.6

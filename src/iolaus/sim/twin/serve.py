@@ -24,10 +24,11 @@ from iolaus.sim.clock import VirtualClock
 from iolaus.sim.device import Device
 from iolaus.sim.hall_life import DRY, Life
 from iolaus.sim.physics import faults
+from iolaus.sim.physics.arrivals import Arrivals
 from iolaus.sim.physics.plant import Plant
 from iolaus.sim.physics.truth import over_limit
 from iolaus.sim.twin.stepped import Stepped
-from iolaus.sim.twin.wiring import Wiring, wire
+from iolaus.sim.twin.wiring import Row, Wiring, wire
 
 STEP_S: Final = 0.1
 BEHIND_S: Final = 2.0
@@ -37,12 +38,21 @@ ADVANCE_MOST_S: Final = 3600.0
 
 
 class Twin:
-    """`plant` and its `wiring`; `node_j` and `supply_j` count joules since the start."""
+    """`plant` and its `wiring`; `node_j` and `supply_j` count joules since the start. `works` is
+    what rows do, `arrivals` what serving ones are asked (else made up from the seed)."""
 
-    def __init__(self, devices: Sequence[Device], *, clock: Clock, seed: int = 0) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        *,
+        clock: Clock,
+        seed: int = 0,
+        works: Mapping[Row, str] | None = None,
+        arrivals: Arrivals | None = None,
+    ) -> None:
         self.clock = clock
-        self.wiring: Wiring = wire(devices)
-        self.plant = Plant(self.wiring.topology, seed=seed)
+        self.wiring: Wiring = wire(devices, works)
+        self.plant = Plant(self.wiring.topology, seed=seed, arrivals=arrivals)
         self.node_j = np.zeros(self.wiring.topology.nodes)
         self.supply_j = np.zeros(self.wiring.topology.supplies)
         self._devices = {device.name: device for device in devices}
@@ -311,10 +321,15 @@ _VERBS: Final[Mapping[str, Callable[[Twin, Mapping[str, Any]], Any]]] = {
 
 @contextlib.asynccontextmanager
 async def serve_twin(
-    devices: Sequence[Device], *, clock: Clock | None = None, seed: int = 0
+    devices: Sequence[Device],
+    *,
+    clock: Clock | None = None,
+    seed: int = 0,
+    works: Mapping[Row, str] | None = None,
+    arrivals: Arrivals | None = None,
 ) -> AsyncIterator[Twin]:
     """The plant of these devices, stepped until the block ends."""
-    twin = Twin(devices, clock=clock or WallClock(), seed=seed)
+    twin = Twin(devices, clock=clock or WallClock(), seed=seed, works=works, arrivals=arrivals)
     stepping = asyncio.create_task(twin.run())
     try:
         yield twin

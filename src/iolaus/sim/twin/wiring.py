@@ -3,14 +3,15 @@
 Machines of a rack without supplies of their own hang on its shelves' busbar, the others on its
 two strips; both hang on the row's two busways, those on the hall's two feeds, each behind a
 transformer. Coolant units serve the liquid-cooled machines of their rack or else of their row,
-neighbouring racks together. A row is a room of air, and its GPUs work on one job. Ratings are
-those of the equipment that stands there, or follow from the nameplates where none does.
+neighbouring racks together. A row is a room of air, and its GPUs have one job: they train in step,
+or serve. Ratings are those of the equipment that stands there, or follow from the nameplates where
+none does.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -117,10 +118,11 @@ def _inside_w(body: Body, hosts: int) -> float:
     return max(100.0, (parts + body.base_w + body.fan_w) / hosts)
 
 
-def wire(devices: Iterable[Device]) -> Wiring:
+def wire(devices: Iterable[Device], works: Mapping[Row, str] | None = None) -> Wiring:
     """The plant of these devices; those without a life, or that neither burn, feed nor cool, are
-    not in it."""
-    return _Wirer([place for device in devices if (place := _place(device)) is not None]).wiring()
+    not in it. `works` says what the GPUs of a row do: "training" (unless said) or "serving"."""
+    places = [place for device in devices if (place := _place(device)) is not None]
+    return _Wirer(places, works or {}).wiring()
 
 
 def _place(device: Device) -> Place | None:
@@ -132,8 +134,8 @@ def _place(device: Device) -> Place | None:
 
 
 class _Wirer:
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.places = places
+    def __init__(self, places: Sequence[Place], works: Mapping[Row, str]) -> None:
+        self.places, self.works = places, works
         self.tree = Tree()
         self.kinds: list[NodeKind] = []
         self.loop_kinds: list[LoopKind] = []
@@ -260,7 +262,10 @@ class _Wirer:
 
     def _topology(self) -> Topology:
         zones = [self.out.zones[self.row_of[rack]] for rack in self.racks]
-        jobs = [Job(name="-".join(filter(None, row))) for row in self.jobs]
+        jobs = [
+            Job(name="-".join(filter(None, row)), work=self.works.get(row, "training"))
+            for row in self.jobs
+        ]
         return Topology(
             node_kinds=tuple(self.kinds),
             **{f"node_{word}": ints(values) for word, values in self.node.items()},
