@@ -54,6 +54,7 @@ _TEXT: Mapping[str, tuple[str, str, str]] = {
     "QueryNotSupported": ("The query %1 is not supported.", "Warning", "Leave it out."),
     "QueryParameterValueTypeError": ("'%1' is of the wrong type for %2.", "Warning", "Mend it."),
     "QueryNotSupportedOnResource": ("The query is for collections only.", "Warning", "Leave it."),
+    "CouldNotEstablishConnection": ("Nothing came from %1.", "Critical", "Look at the server."),
     "ServiceInUnknownState": ("The service is not ready.", "Critical", "Retry later."),
 }
 

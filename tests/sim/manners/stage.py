@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from iolaus.sim.device import Device
 from iolaus.sim.hall import build_hall
@@ -97,3 +98,24 @@ async def bench(persona: str = XE) -> AsyncIterator[Bench]:
             connector=aiohttp.TCPConnector(ssl=False, force_close=True),
         )
         yield Bench(device, await stack.enter_async_context(http))
+
+
+@asynccontextmanager
+async def shelf(image: bytes) -> AsyncIterator[str]:
+    """A server with one image; its address."""
+
+    async def give(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=image)
+
+    app = web.Application()
+    app.router.add_get("/boot.iso", give)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        yield f"http://127.0.0.1:{port}/boot.iso"
+    finally:
+        await runner.cleanup()

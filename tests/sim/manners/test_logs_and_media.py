@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 
+import pytest
+
 from iolaus.sim.effects import attentive
-from tests.sim.manners.stage import MANAGER, SYSTEM, Bench, as_user, bench, id_of, until
+from tests.sim.manners.stage import (
+    MANAGER,
+    SYSTEM,
+    Bench,
+    Json,
+    as_user,
+    bench,
+    id_of,
+    shelf,
+    until,
+)
 
 LOG = f"{MANAGER}/LogServices/Sel"
 MEDIA = f"{MANAGER}/VirtualMedia/Cd"
@@ -78,16 +91,53 @@ async def test_diagnostic_data_is_an_archive_behind_an_entry() -> None:
             assert f"{MANAGER.strip('/')}/index.json" in tar.getnames()
 
 
-async def test_media_are_inserted_once_and_ejected() -> None:
-    async with bench() as on:
-        image = "http://127.0.0.1/boot.iso"
-        assert (await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=image))[0] == 204
+async def ended(on: Bench, task: Json) -> Json:
+    async def over() -> bool:
+        return (await on.get(task["@odata.id"]))["TaskState"] in ("Completed", "Exception")
+
+    await until(over)
+    return await on.get(task["@odata.id"])
+
+
+async def test_a_medium_is_fetched_before_it_is_inserted_and_inserted_once() -> None:
+    async with bench() as on, shelf(b"an image") as url:
+        status, task = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=url)
+        assert status == 202
+        assert (await ended(on, task))["TaskState"] == "Completed"
         held = await on.get(MEDIA)
-        assert (held["Image"], held["Inserted"], held["WriteProtected"]) == (image, True, True)
-        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=image)
+        assert (held["Image"], held["Inserted"], held["WriteProtected"]) == (url, True, True)
+        truth = attentive(on.device.effects).truth(on.device)["media"][MEDIA]
+        assert truth == {"bytes": 8, "sha256": hashlib.sha256(b"an image").hexdigest()}
+        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=url)
         assert (status, id_of(said)) == (409, "ResourceInUse")
         assert (await on.act(MEDIA, "VirtualMedia.EjectMedia"))[0] == 204
-        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image="file:///etc")
+        assert (await on.get(MEDIA))["Inserted"] is False
+
+
+@pytest.mark.parametrize("image", ["/nothing.iso", "http://192.0.2.1/far.iso", "file:///no/where"])
+async def test_an_image_that_does_not_come_is_not_inserted(image: str) -> None:
+    async with bench() as on, shelf(b"an image") as url:
+        where = url.removesuffix("/boot.iso") + image if image.startswith("/") else image
+        status, task = await on.act(MEDIA, "VirtualMedia.InsertMedia", Image=where)
+        assert status == 202
+        over = await ended(on, task)
+        assert over["TaskState"] == "Exception"
+        assert over["Messages"][0]["MessageId"].endswith(".CouldNotEstablishConnection")
+        assert (await on.get(MEDIA))["Inserted"] is False
+        assert (await on.ask("GET", task["TaskMonitor"]))[0] == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Image": "nfs://127.0.0.1/boot.iso"},
+        {"Image": "boot.iso"},
+        {"Image": "http://127.0.0.1/boot.iso", "TransferProtocolType": "NFS"},
+    ],
+)
+async def test_media_by_other_ways_are_refused_at_once(body: Json) -> None:
+    async with bench() as on:
+        status, said = await on.act(MEDIA, "VirtualMedia.InsertMedia", **body)
         assert (status, id_of(said)) == (400, "ActionParameterValueError")
 
 

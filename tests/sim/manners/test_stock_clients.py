@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import redfish
 import redfish_utilities as tools
 import sushy
 
-from tests.sim.manners.stage import Bench, bench
+from tests.sim.manners.stage import PATIENCE_S, Bench, bench, shelf
 
 USER, PASSWORD = "root", "iolaus-sim"
 HOST, BMC = "System.Embedded.1", "iDRAC.Embedded.1"
@@ -41,6 +42,15 @@ def client(on: Bench, user: str = USER, password: str = PASSWORD) -> Iterator[An
         found.logout()
 
 
+def is_inserted(medium: Any) -> bool:
+    """The machine fetches the image first."""
+    end = time.monotonic() + PATIENCE_S
+    while not medium.inserted and time.monotonic() < end:
+        time.sleep(0.02)
+        medium.refresh(force=True)
+    return bool(medium.inserted)
+
+
 async def test_the_dmtfs_tools_keep_accounts_and_settings() -> None:
     async with bench() as on:
 
@@ -60,12 +70,13 @@ async def test_the_dmtfs_tools_keep_accounts_and_settings() -> None:
 
 
 async def test_the_dmtfs_tools_insert_media_and_choose_the_boot_source() -> None:
-    async with bench() as on:
+    async with bench() as on, shelf(b"an image") as url:
 
         def work() -> tuple[bool, str]:
             with client(on) as root:
                 tools.set_system_boot(root, HOST, ov_target="Cd", ov_enabled="Once")
-                tools.insert_virtual_media(root, "http://127.0.0.1/boot.iso", HOST)
+                task = tools.insert_virtual_media(root, url, HOST)
+                tools.poll_task_monitor(root, task, silent=True)
                 media = tools.get_virtual_media(root, HOST)
                 tools.eject_virtual_media(root, media[0]["Id"], HOST)
                 boot = tools.get_system_boot(root, HOST)
@@ -96,7 +107,7 @@ async def test_the_dmtfs_tools_fetch_diagnostic_data_and_ask_for_a_certificate()
 
 
 async def test_sushy_sets_bios_and_media() -> None:
-    async with bench() as on:
+    async with bench() as on, shelf(b"an image") as url:
 
         def work() -> tuple[bool, str]:
             auth = sushy.auth.BasicAuth(USER, PASSWORD)
@@ -104,9 +115,8 @@ async def test_sushy_sets_bios_and_media() -> None:
             bios = top.get_system_collection().get_members()[0].bios
             bios.set_attribute("SubNumaCluster", "Enabled")
             medium = top.get_manager_collection().get_members()[0].virtual_media.get_members()[0]
-            medium.insert_media("http://127.0.0.1/boot.iso")
-            medium.refresh()
-            inserted = bool(medium.inserted)
+            medium.insert_media(url)
+            inserted = is_inserted(medium)
             medium.eject_media()
             return inserted, str(bios.pending_attributes["SubNumaCluster"])
 

@@ -1,23 +1,34 @@
 """Virtual media, and from what a host starts.
 
-An image is inserted once, by a URI of a kind that controllers fetch from; what is inserted stays
-until it is ejected or the controller restarts, which forgets it. An override of the boot source is
+An image is inserted once, by a URI. Whether there is one the controller finds out by fetching it,
+which is a task: only when it came whole is it inserted, else the task says why not. It stays until
+it is ejected or the controller restarts, which forgets it. An override of the boot source is
 judged when it is written, used at the next start of its host, and gone afterwards if it was for
-one start. What a host really started from is the oracle's to tell.
+one start. What a host really started from, and which bytes are in the drive, is the oracle's to
+tell.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from typing import Final
 from urllib.parse import urlsplit
 
+import aiohttp
+
+from iolaus.sim.clock import holding
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Ask, Quiet
+from iolaus.sim.firmware.fetch import Unfetchable, pour
 from iolaus.sim.outcome import Outcome
-from iolaus.sim.replies import refused
+from iolaus.sim.replies import message, refused
+from iolaus.sim.tasks import Task
 from iolaus.sim.tree import Resource
 
-SCHEMES: Final = frozenset({"http", "https", "nfs", "cifs"})
+SCHEMES: Final = ("http", "https", "file")
+PROTOCOLS: Final = {"HTTP": "http", "HTTPS": "https", "OEM": "file"}
+MOST_BYTES: Final = 4 << 30
 INSERT, EJECT = "VirtualMedia.InsertMedia", "VirtualMedia.EjectMedia"
 EMPTY: Final[Resource] = {
     "Image": None, "ImageName": None, "Inserted": False, "ConnectedVia": "NotConnected",
@@ -29,12 +40,14 @@ OVERRIDES: Final = {
 
 
 class Media(Quiet):
-    """`wanted` is the source a host is starting from, by host; `started` that of its last start."""
+    """`inserted` are the images by drive, `coming` those that are being fetched; `wanted` is the
+    source a host is starting from, by host; `started` that of its last start."""
 
-    __slots__ = ("inserted", "started", "wanted")
+    __slots__ = ("coming", "inserted", "started", "wanted")
 
     def __init__(self) -> None:
-        self.inserted: set[str] = set()
+        self.coming: dict[str, asyncio.Task[None]] = {}
+        self.inserted: dict[str, Resource] = {}
         self.wanted: dict[str, str] = {}
         self.started: dict[str, str] = {}
 
@@ -73,31 +86,86 @@ class Media(Quiet):
             device.patch(path, {"Boot": {"BootSourceOverrideTarget": "None"}})
 
     def restarted(self, device: Device) -> None:
-        for path in list(self.inserted):
+        for path in [*self.inserted, *self.coming]:
             self._eject(device, path)
+
+    def ended(self, device: Device) -> None:
+        del device
+        for coming in self.coming.values():
+            coming.cancel()
 
     def truth(self, device: Device) -> Resource:
         del device
-        return {"started_from": dict(self.started)} if self.started else {}
+        told: Resource = {"started_from": dict(self.started)} if self.started else {}
+        return told | ({"media": dict(self.inserted)} if self.inserted else {})
 
     def _insert(self, device: Device, path: str, body: Resource) -> Outcome:
         image, held = body.get("Image"), device.kept(path) or {}
         if not isinstance(image, str) or not image:
             return refused(400, "ActionParameterMissing", INSERT, "Image")
-        if held.get("Inserted"):
+        if held.get("Inserted") or path in self.coming:
             return refused(409, "ResourceInUse")
-        if urlsplit(image).scheme not in SCHEMES or not urlsplit(image).netloc:
-            return refused(400, "ActionParameterValueError", image[:200], "Image", INSERT)
-        self.inserted.add(path)
+        wrong = _wrong(image, body.get("TransferProtocolType"))
+        if wrong is not None:
+            return wrong
+        task = device.tasks.open("Insert media", seconds=1.0)
+        work = self._fetched(device, path, body, task)
+        self.coming[path] = asyncio.get_running_loop().create_task(work)
+        return device.tasks.accepted(task)
+
+    async def _fetched(self, device: Device, path: str, body: Resource, task: Task) -> None:
+        digest, pieces = hashlib.sha256(), [0]
+
+        def take(piece: bytes) -> None:
+            digest.update(piece)
+            pieces.append(len(piece))
+
+        image = str(body["Image"])
+        try:
+            with holding(device.clock):
+                await pour(image, most_bytes=MOST_BYTES, into=take, headers=_login(body))
+        except Unfetchable as wrong:
+            self.coming.pop(path, None)
+            said = message("CouldNotEstablishConnection", image[:200])
+            said["Message"] += f" {str(wrong).capitalize()}."
+            task.messages.append(said)
+            device.tasks.end(task, lambda: None, state="Exception", status="Critical")
+            return
+        self.coming.pop(path, None)
+        self.inserted[path] = {"bytes": sum(pieces), "sha256": digest.hexdigest()}
         changes = {"Image": image, "ImageName": image.rpartition("/")[2], "Inserted": True,
                    "ConnectedVia": "URI", "WriteProtected": body.get("WriteProtected") is not False,
                    "UserName": body.get("UserName"), "Password": None}  # fmt: skip
-        device.put(path, {**held, **changes})
-        return Outcome()
+        held = device.kept(path) or {}
+        device.tasks.end(task, lambda: device.put(path, {**held, **changes}))
 
     def _eject(self, device: Device, path: str) -> None:
-        self.inserted.discard(path)
+        self.inserted.pop(path, None)
+        coming = self.coming.pop(path, None)
+        if coming is not None:
+            coming.cancel()
         device.put(path, {**(device.kept(path) or {}), **EMPTY, "WriteProtected": True})
+
+
+def _wrong(image: str, protocol: object) -> Outcome | None:
+    """Why there can be no such image; None if it must be tried."""
+    try:
+        parts = urlsplit(image)
+    except ValueError:
+        return refused(400, "ActionParameterValueError", image[:200], "Image", INSERT)
+    if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file"):
+        return refused(400, "ActionParameterValueError", image[:200], "Image", INSERT)
+    if protocol is not None and PROTOCOLS.get(str(protocol)) != parts.scheme:
+        words = str(protocol)[:80], "TransferProtocolType", INSERT
+        return refused(400, "ActionParameterValueError", *words)
+    return None
+
+
+def _login(body: Resource) -> dict[str, str]:
+    user, password = body.get("UserName"), body.get("Password")
+    if not isinstance(user, str) or not isinstance(password, str) or ":" in user:
+        return {}
+    return {"Authorization": aiohttp.encode_basic_auth(user, password)}
 
 
 def _judged(boot: Resource, held: Resource) -> Outcome | None:
