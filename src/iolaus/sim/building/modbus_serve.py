@@ -15,7 +15,7 @@ import socket
 import tty
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from iolaus.sim.building.bus import Bus, Verdict
 from iolaus.sim.building.modbus import RtuFrames, TcpFrames, exception, rtu_frame, tcp_frame
@@ -34,8 +34,7 @@ class TcpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by isinstance
         self._all.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

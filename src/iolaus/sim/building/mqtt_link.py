@@ -41,13 +41,13 @@ class Party(Protocol):
 
 
 class MqttLink:
-    """`turns` counts finished rounds of publishing, `connections` how often it connected;
-    `trouble` is why it last had to come back."""
+    """`turns` counts finished rounds of publishing, `messages` what was said, `connections` how
+    often it connected; `trouble` is why it last had to come back."""
 
     def __init__(self, party: Party, broker: Broker, *, clock: Clock, faults: Faults) -> None:
         self._party, self._broker = party, broker
         self._clock, self._faults = clock, faults
-        self.turns = self.connections = 0
+        self.turns = self.connections = self.messages = 0
         self.published = asyncio.Event()
         self.trouble = ""
 
@@ -78,7 +78,7 @@ class MqttLink:
                 identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
             ) as client:  # fmt: skip
                 self.connections += 1
-                await _publish(client, self._party.first())
+                self.messages += await _publish(client, self._party.first())
                 for topics in self._party.filters:
                     await client.subscribe(topics, qos=2)
                 held.close()
@@ -94,7 +94,7 @@ class MqttLink:
     async def _talk(self, client: aiomqtt.Client, listening: asyncio.Task[None]) -> None:
         while not self.lost() and not listening.done():
             with holding(self._clock):
-                await _publish(client, self._party.due())
+                self.messages += await _publish(client, self._party.due())
             self.turns += 1
             self.published.set()
             await self._clock.sleep(TURN_S)
@@ -106,7 +106,8 @@ class MqttLink:
             payload = message.payload
             if isinstance(payload, bytes) and not self.lost():
                 with holding(self._clock):
-                    await _publish(client, self._party.heard(str(message.topic), payload))
+                    answers = self._party.heard(str(message.topic), payload)
+                    self.messages += await _publish(client, answers)
 
 
 async def end(task: asyncio.Task[None]) -> None:
@@ -119,15 +120,18 @@ async def end(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> None:
-    """In their order; confirmed ones a batch at a time."""
+async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> int:
+    """In their order; confirmed ones a batch at a time. How many there were."""
     batch: list[Message] = []
+    count = 0
     for message in messages:
+        count += 1
         batch.append(message)
         if len(batch) == TOGETHER:
             await _send(client, batch)
             batch = []
     await _send(client, batch)
+    return count
 
 
 async def _send(client: aiomqtt.Client, batch: list[Message]) -> None:

@@ -218,7 +218,12 @@ def _rack(act: Callable[..., None], word: str) -> Callable[[Building, Mapping[st
 def _links(building: Building, body: Mapping[str, Any]) -> Any:
     del body
     return {
-        link.user: {"connections": link.connections, "turns": link.turns, "trouble": link.trouble}
+        link.user: {
+            "connections": link.connections,
+            "turns": link.turns,
+            "messages": link.messages,
+            "trouble": link.trouble,
+        }
         for link in building.links
     }
 
