@@ -282,6 +282,9 @@ def sim_hall(
     building: Annotated[
         bool, typer.Option("--building", help="Modbus, MQTT, grid and SNMP beside the devices.")
     ] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Serial consoles of hosts over SSH.")
+    ] = False,
     virtual: Annotated[
         bool, typer.Option("--virtual", help="Time stands until the oracle advances it.")
     ] = False,
@@ -303,6 +306,7 @@ def sim_hall(
         password_file=password_file,
         physics=physics,
         building=building,
+        console=console,
         virtual=virtual,
         speed=speed,
     )

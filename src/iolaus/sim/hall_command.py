@@ -29,14 +29,16 @@ from iolaus.sim.timekeeper import keep_time, virtual_clock
 class HallOptions:
     """`nodes` grows the default hall, or stops a site's hall after so many nodes. `user` and
     `password_file` overrule the site file's credentials. `physics` steps a plant behind the
-    devices (else each is computed by itself); `building` adds the building side. `virtual`: time
-    stands until the oracle moves it, or runs at `speed` times real time."""
+    devices (else each is computed by itself); `building` adds the building side and `console`
+    the hosts' serial consoles. `virtual`: time stands until the oracle moves it, or runs at `speed`
+    times real time."""
 
     nodes: int | None = None
     user: str | None = None
     password_file: Path | None = None
     physics: bool = True
     building: bool = False
+    console: bool = False
     virtual: bool = False
     speed: float | None = None
 
@@ -78,6 +80,10 @@ def _companions(site: Site, options: HallOptions, clock: Clock) -> Mapping[str, 
         found["twin"] = _twin(site, clock)
     if options.building:
         found["building"] = _building(site.seed, clock)
+    if options.console:
+        from iolaus.sim.serve.consoles import serve_consoles  # heavy: only where it is asked for
+
+        found["console"] = serve_consoles
     return found
 
 

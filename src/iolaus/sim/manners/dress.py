@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from iolaus.sim.manners import bios, limits
+from iolaus.sim.manners import bios, consoles_drawn, limits
 from iolaus.sim.manners.certificates import REPLACE, REQUEST
 from iolaus.sim.manners.leaks import POLICY
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
@@ -45,6 +45,7 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     _limits(found)
     _certificates(found, added)
     _metrics(found, added)
+    consoles_drawn.draw(found)
     filled(found)
     link = found[ROOT].get("Links", {}).get("Sessions", {}).get("@odata.id", "")
     added = {path: slashed(body) if link.endswith("/") else body for path, body in added.items()}

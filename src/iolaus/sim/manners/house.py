@@ -6,6 +6,7 @@ from iolaus.sim.effects import Composed, compose
 from iolaus.sim.manners.accounts import Accounts
 from iolaus.sim.manners.bios import Bios
 from iolaus.sim.manners.certificates import Certificates
+from iolaus.sim.manners.console import Consoles
 from iolaus.sim.manners.leaks import Leaks
 from iolaus.sim.manners.limits import Limits
 from iolaus.sim.manners.logs import Logs
@@ -17,5 +18,5 @@ ACCOUNTS = Accounts()
 
 def manners_of() -> Composed:
     """What a controller does besides the standard's rules. Rooms without a memory are shared."""
-    own = (Bios(), Logs(), Media(), Certificates(), Telemetry(), Leaks(), Limits())
+    own = (Bios(), Logs(), Media(), Certificates(), Telemetry(), Leaks(), Limits(), Consoles())
     return compose(ACCOUNTS, *own)
