@@ -105,7 +105,9 @@ class Life:
         if label.isdigit():
             number = int(label) - 1
             off = outlet.get("PowerState") in ("Off", "PoweringOff")
-            (self.outlets_off.add if off else self.outlets_off.discard)(number)
+            if off != (number in self.outlets_off):
+                (self.outlets_off.add if off else self.outlets_off.discard)(number)
+                self.physics.plugged(number, on=not off)
 
     def _filled(self, value: Any, t: float) -> Any:
         if isinstance(value, str):

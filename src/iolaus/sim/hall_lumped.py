@@ -36,6 +36,10 @@ class Physics(Protocol):
 
     def feeds_w(self, t: float) -> float: ...
 
+    def outlet_w(self, n: int, t: float) -> float:
+        """What the machine at outlet `n`, counted from 0, draws from it while it is on."""
+        ...
+
     def supply_c(self, t: float) -> float: ...
 
     def inlet_c(self, t: float) -> float: ...
@@ -61,6 +65,10 @@ class Physics(Protocol):
         ...
 
     def switched(self, host: int, *, on: bool) -> None: ...
+
+    def plugged(self, outlet: int, *, on: bool) -> None:
+        """One of its outlets, counted from 0, goes on or off."""
+        ...
 
     def capped(self, part: str, watts: float | None) -> None: ...
 
@@ -139,6 +147,9 @@ class Lumped:
             self._summed_at = second
         return self._summed
 
+    def outlet_w(self, n: int, t: float) -> float:
+        return self.life.share * self.life.feeds[n].drawn_w(t)
+
     def supply_c(self, t: float) -> float:
         life = self.life
         if life.coolant is not None:
@@ -191,6 +202,9 @@ class Lumped:
 
     def switched(self, host: int, *, on: bool) -> None:
         """Nothing is kept: what was switched stands in the life."""
+
+    def plugged(self, outlet: int, *, on: bool) -> None:
+        """Alone, an outlet feeds nobody."""
 
     def capped(self, part: str, watts: float | None) -> None:
         """Nothing is kept: limits stand in the life."""

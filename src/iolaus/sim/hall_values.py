@@ -142,7 +142,7 @@ def outlet_w(life: Life, n: int, t: float) -> float:
     """An outlet carries its share of one machine; those without a machine carry nothing."""
     if n in life.outlets_off or n >= len(life.feeds):
         return 0.0
-    return life.share * life.feeds[n].drawn_w(t)
+    return life.physics.outlet_w(n, t)
 
 
 def outlets_w(life: Life, t: float) -> float:

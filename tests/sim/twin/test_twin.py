@@ -149,6 +149,38 @@ async def test_one_strip_of_two_is_a_step_on_the_other(
     assert twin.truth()["dark"] == []
 
 
+def switch_outlet(devices: Sequence[Device], strip: str, number: int, state: str) -> None:
+    on = device(devices, strip)
+    (path,) = (p for p in on.tree.paths() if p.endswith(f"/Outlets/{number}"))
+    on.patch(path, {"PowerState": state})
+
+
+async def test_an_outlet_carries_its_machine_and_cuts_it_off(
+    devices: Sequence[Device], twin: Twin
+) -> None:
+    for each in devices:
+        each.socket = Socket()
+    node, strips = "h1-r03-u04", ("h1-r03-pdu1", "h1-r03-pdu2")
+    twin.advance(1.0)
+    half = [read(devices, strip, "outlet_w.0") for strip in strips]
+    assert half[0] == pytest.approx(half[1])
+    assert sum(half) == pytest.approx(read(devices, node, "node_w.0"), rel=1e-3)
+    switch_outlet(devices, strips[0], 1, "Off")
+    twin.advance(1.0)
+    assert read(devices, strips[0], "outlet_w.0") == 0.0
+    whole = read(devices, strips[1], "outlet_w.0")
+    assert whole == pytest.approx(read(devices, node, "node_w.0"), rel=1e-3)
+    assert twin.truth()["dark"] == []
+    switch_outlet(devices, strips[1], 1, "Off")
+    twin.advance(1.0)
+    assert twin.truth()["dark"] == [node]
+    off = [each.name for each in devices if isinstance(s := each.socket, Socket) and not s.is_up]
+    assert off == [node]
+    switch_outlet(devices, strips[0], 1, "On")
+    twin.advance(1.0)
+    assert twin.truth()["dark"] == []
+
+
 async def test_leak_is_seen_by_its_detector_first_and_told(
     devices: Sequence[Device], twin: Twin
 ) -> None:

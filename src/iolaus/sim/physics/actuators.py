@@ -88,6 +88,11 @@ def switch_supplies(plant: Plant, closed: bool, *, supplies: Which) -> None:
     plant.supply.switch(chosen(supplies, plant.topology.supplies), closed)
 
 
+def plug_nodes(plant: Plant, on: bool, *, nodes: Which, supply: int) -> None:
+    """The outlets of one supply that these nodes hang on."""
+    plant.supply.plug(chosen(nodes, plant.topology.nodes), supply, on)
+
+
 def set_valves(plant: Plant, opening: float, *, racks: Which) -> None:
     """The liquid isolation valve of these racks, 0 to 1; racks without a loop have none."""
     which = chosen(racks, plant.topology.racks)

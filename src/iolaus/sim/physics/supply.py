@@ -15,12 +15,13 @@ import numpy as np
 
 from iolaus.sim.physics.arrays import F64, Bools, Ints, totals
 from iolaus.sim.physics.storage import Drawn, Stores
-from iolaus.sim.physics.topology import Topology
+from iolaus.sim.physics.topology import NONE, Topology
 
 
 class Supply:
     """Per supply: `out_w`, `in_w`, `loss_w`, `live`, `closed`, `tripped`, `heat` (of its breaker,
-    0 to 1). `stores` are the shelves' own; `grid_w` is what all of it takes."""
+    0 to 1). Per node: `cord_a`, `cord_b`, whether the outlet it hangs on is on. `stores` are the
+    shelves' own; `grid_w` is what all of it takes."""
 
     def __init__(self, topology: Topology) -> None:
         kinds = [topology.supply_kinds[n] for n in topology.supply_kind]
@@ -39,6 +40,7 @@ class Supply:
         self.grid_ok: Bools = np.ones(count, dtype=np.bool_)
         self.heat, self.out_w, self.in_w, self.loss_w = np.zeros((4, count))
         self.served: F64 = np.ones(count)
+        self.cord_a, self.cord_b = np.ones((2, topology.nodes), dtype=np.bool_)
         self.carried: Bools = np.zeros(count, dtype=np.bool_)
         self.grid_w = 0.0
         self.root: Bools = (topology.supply_a < 0) & (topology.supply_b < 0)
@@ -60,6 +62,13 @@ class Supply:
             self.heat[supplies] = np.minimum(self.heat[supplies], 0.9)
         self._trace()
 
+    def plug(self, nodes: Ints, supply: int, on: bool) -> None:
+        """The outlets of this supply that these nodes hang on."""
+        top = self.topology
+        self.cord_a[nodes[top.node_a[nodes] == supply]] = on
+        self.cord_b[nodes[top.node_b[nodes] == supply]] = on
+        self._trace()
+
     def grid(self, supplies: Ints, there: bool) -> None:
         """The utility behind these roots is there, or gone."""
         self.grid_ok[supplies] = there
@@ -77,7 +86,8 @@ class Supply:
             live[members] = ac[members] | self.carried[members] & usable[members]
         self.live, self.ac = live, ac
         self.share_a, self.share_b = shares(top.supply_a, top.supply_b, live)
-        self.node_share_a, self.node_share_b = shares(top.node_a, top.node_b, live)
+        a, b = np.where(self.cord_a, top.node_a, NONE), np.where(self.cord_b, top.node_b, NONE)
+        self.node_share_a, self.node_share_b = shares(a, b, live)
         self.node_fed: Bools = (self.node_share_a + self.node_share_b) > 0.0
         self._routes = self._route()
 

@@ -102,6 +102,15 @@ class Stepped(Lumped):
             return super().feeds_w(t)
         return self.life.share * float(self.plant.supply.out_w[self.supply])
 
+    def outlet_w(self, n: int, t: float) -> float:
+        fed = self._fed_by(n)
+        if fed is None or self.supply is None:
+            return super().outlet_w(n, t)
+        supply, top = self.plant.supply, self.plant.topology
+        share = np.where(top.node_a[fed] == self.supply, supply.node_share_a[fed], 0.0)
+        share += np.where(top.node_b[fed] == self.supply, supply.node_share_b[fed], 0.0)
+        return float((self.plant.hosts.in_w[fed] * share).sum())
+
     def inlet_c(self, t: float) -> float:
         if self.rack is None:
             return super().inlet_c(t)
@@ -180,6 +189,11 @@ class Stepped(Lumped):
         leaks = self.plant.leaks
         return self.rack is not None and Sees(int(leaks.says[leaks.pan(self.rack)])) in WET
 
+    def _fed_by(self, outlet: int) -> list[int] | None:
+        """The nodes that hang on an outlet of it."""
+        fed = self.life.feeds[outlet].physics if outlet < len(self.life.feeds) else None
+        return fed.nodes if isinstance(fed, Stepped) and fed.nodes else None
+
     def _gpu(self, n: int) -> tuple[int, int]:
         body = self.life.body
         host = self.life.host_of(n, body.gpus)
@@ -193,6 +207,11 @@ class Stepped(Lumped):
     def switched(self, host: int, *, on: bool) -> None:
         if host < len(self.nodes):
             do.switch_nodes(self.plant, on, nodes=[self.nodes[host]])
+
+    def plugged(self, outlet: int, *, on: bool) -> None:
+        fed = self._fed_by(outlet)
+        if fed is not None and self.supply is not None:
+            do.plug_nodes(self.plant, on, nodes=fed, supply=self.supply)
 
     def capped(self, part: str, watts: float | None) -> None:
         body = self.life.body
