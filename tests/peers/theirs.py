@@ -167,7 +167,9 @@ def _system(body: dict[str, Any]) -> System:
 
 
 def _by_sushy(address: str) -> tuple[System, ...]:
-    root = sushy.Sushy(address, username="root", password=PASSWORD, verify=False)
+    # With a session it would log out when it is collected, whenever that is.
+    auth = sushy.auth.BasicAuth("root", PASSWORD)
+    root = sushy.Sushy(address, auth=auth, verify=False)
     return tuple(
         System(
             uri=clean(each.path),
