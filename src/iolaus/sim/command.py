@@ -29,6 +29,7 @@ from iolaus.sim.device import DEFAULT_PASSWORD, DEFAULT_USER, Device, Latency, O
 from iolaus.sim.oracle import Oracle
 from iolaus.sim.replay import Capture, read_captures
 from iolaus.sim.rules import load_rules
+from iolaus.sim.serve.doors import gone
 from iolaus.sim.server import DEFAULT_SUBNET, Hall
 from iolaus.sim.tls import Authority
 from iolaus.sim.tree import TemplateTree
@@ -131,7 +132,7 @@ async def run(
     companions: Mapping[str, Companion] | None = None,
 ) -> None:
     """Serve until `stop` is set or, with `signals`, one comes. `companions`, by name, are served
-    beside the devices. Raises `OperatorMust`."""
+    beside the devices. Raises `OperatorMust`, and `WeErred` when it cannot go on."""
     stop = stop or asyncio.Event()
     watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
     if signals:
@@ -157,13 +158,24 @@ async def run(
             ready({**_ready_line(hall, oracle, serve.hosts_out), **told})
             if script is not None:
                 stack.enter_context(playing(script, striking))
-            await stop.wait()
+            await _either(stop, hall.broken)
+        if hall.broken.is_set() and not stop.is_set():
+            raise gone()
     finally:
         if watching is not None:
             watching.cancel()
         if oracle is not None:
             await oracle.stop()
         await hall.stop()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    ends = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
 
 
 @contextmanager

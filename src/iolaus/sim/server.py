@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.sim.device import Device
 from iolaus.sim.faults import concerns
 from iolaus.sim.front import Front
@@ -103,11 +103,15 @@ class Place:
             if self._context is not None:
                 show(self._context, self._leaf)
 
+    def shown(self) -> bytes:
+        """The certificate that clients see, with its key, as PEM; nothing without TLS."""
+        return b"" if self._leaf is None else self._leaf.pem
+
     async def close(self) -> None:
         self._wanted = "refuse"
         self.device.cancel()
-        if self._moving is not None:
-            await self._moving
+        with contextlib.suppress(WeErred):  # whatever could not open need not
+            await self.settled()
         self._shut()
 
     async def settled(self) -> None:
@@ -153,7 +157,8 @@ class Place:
 
 class Hall:
     """Devices that run together. `port` 0 takes one that is free on all their addresses; `apart`
-    listens in a process of its own (None: where this one may not have enough open files)."""
+    listens in a process of its own (None: where this one may not have enough open files), without
+    which it is `broken`."""
 
     def __init__(
         self,
@@ -168,6 +173,7 @@ class Hall:
         self.devices = tuple(devices)
         self._apart = apart
         self._doors: Doors | None = None
+        self.broken = asyncio.Event()
         self.authority = (authority or Authority()) if tls else None
         self.port = port
         self.places: dict[str, Place] = {}
@@ -184,7 +190,7 @@ class Hall:
     async def start(self) -> None:
         files = _allow_files(len(self.devices) * 4 + 1024)
         if len(self.devices) * 2 + 1024 > files if self._apart is None else self._apart:
-            self._doors = Doors()
+            self._doors = Doors(self.broken.set)
         sockets = bind_all([device.host for device in self.devices], self.port)
         if sockets:
             self.port = sockets[0].getsockname()[1]

@@ -86,7 +86,14 @@ class Player:
         for number, seconds in enumerate((7.5, 30.0, 0.25, 120.0)):
             self.advance(seconds)
             self._note(f"truth {number}", self.oracle("GET", "/truth"))
-            self._note(f"tasks {number}", self.get("h1-r01-u08", f"{V1}/TaskService/Tasks/1"))
+            for task in (1, 2, 3):
+                place = f"{V1}/TaskService/Tasks/{task}"
+                self._note(f"task {task} {number}", self.get("h1-r01-u08", place))
+        journal = f"{V1}/Managers/BMC_0/LogServices/Journal/Entries"
+        for entry in self.get("h1-r01-u08", journal)[2]["Members"]:
+            if "AdditionalDataURI" in entry:
+                self._note("archive", self.get("h1-r01-u08", entry["AdditionalDataURI"]))
+        self._note("measured", self.get("h1-r01-u08", f"{V1}/TaskService/TaskMonitors/2"))
         self._walk("at last")
         for name in self.hosts:
             self._note(f"truth of {name}", self.oracle("GET", f"/truth/{name}"))
@@ -108,6 +115,12 @@ class Player:
             self._note(
                 f"reset {name}", self.post(name, f"{system}/Actions/ComputerSystem.Reset", reset)
             )
+        collect = "Managers/BMC_0/LogServices/Journal/Actions/LogService.CollectDiagnosticData"
+        wanted = {"DiagnosticDataType": "Manager"}
+        self._note("collect", self.post(node, f"{V1}/{collect}", wanted))
+        measure = "HGX_ERoT_GPU_0/Actions/ComponentIntegrity.SPDMGetSignedMeasurements"
+        asked = {"Nonce": "5a" * 32, "SlotId": 0}
+        self._note("measure", self.post(node, f"{V1}/ComponentIntegrity/{measure}", asked))
         package = example("gb300-tray", {"HGX_FW_GPU_0": "97.20.01"})
         push = self.get(node, f"{V1}/UpdateService")[2]["HttpPushUri"]
         self._note("push", self.send(node, "POST", push, package, "application/octet-stream"))
@@ -142,7 +155,7 @@ class Player:
             data = answer.read()
         finally:
             link.close()
-        found = data.decode()
+        found = data.decode("latin-1")
         if found and "json" in answer.headers.get("Content-Type", ""):
             found = json.loads(data)
         return answer.status, sorted(answer.headers.items()), found

@@ -49,7 +49,9 @@ def test_another_seed_is_another_run(runs: Mapping[str, Said]) -> None:
 def test_work_goes_on_in_virtual_time(runs: Mapping[str, Said]) -> None:
     said = {about: str(text).replace("\\", "") for about, text in runs["one"].items()}
     assert '"TaskState": "New"' in said["push"]
-    assert '"TaskState": "Completed"' in said["tasks 3"]
+    assert '"TaskState": "Completed"' in said["task 3 3"]
+    assert '"SignedMeasurements": ' in said["measured"]
+    assert "u001fu008b" in said["archive"]
     assert '"leaking":["h1-r01-u08"]' in said["truth 0"]
     assert '"leaking":[]' in said["truth 3"]
     assert '"state":"refuse"' in said["restart"]

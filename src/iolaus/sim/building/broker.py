@@ -18,7 +18,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.sim.building.folders import private_folder
 
 HOST: Final = "127.0.0.1"
 READY_S, STOP_S, TRIES = 20.0, 5.0, 5
@@ -57,7 +57,7 @@ class Broker:
     def __init__(self, accounts: Sequence[Account]) -> None:
         self.accounts: Mapping[str, Account] = {item.user: item for item in accounts}
         self.port = 0
-        self._folder = Path(tempfile.mkdtemp(prefix="iolaus-broker-"))
+        self._folder = private_folder("iolaus-broker-")
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
 

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from iolaus.sim.building.bms_points import Integration
 from iolaus.sim.building.broker import HOST, Account, Broker, private
 from iolaus.sim.building.bus import Bus
 from iolaus.sim.building.faults import CATALOGUE, Faults
+from iolaus.sim.building.folders import private_folder
 from iolaus.sim.building.gear import Wired, wire_units
 from iolaus.sim.building.grid import Grid, Target
 from iolaus.sim.building.guard import Limits
@@ -265,7 +265,7 @@ async def serve_building(
     if plant is None or floor is None:
         lives = LivePlant.of(devices, clock)
         plant, floor = lives, lives.floor
-    folder = options.folder or Path(tempfile.mkdtemp(prefix="iolaus-building-"))
+    folder = options.folder or private_folder("iolaus-building-")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     building = Building(
         floor,

@@ -8,6 +8,7 @@ are the last two only, as on a controller with little flash.
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from typing import Final
@@ -128,7 +129,10 @@ class Logs(Quiet):
 def archive_of(device: Device, path: str) -> bytes:
     """The manager and all that is below it, as a compressed archive of JSON files."""
     manager, found = path.partition("/LogServices")[0], io.BytesIO()
-    with tarfile.open(fileobj=found, mode="w:gz") as tar:
+    with (
+        gzip.GzipFile(fileobj=found, mode="wb", mtime=device.now()) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for each in sorted(device.paths()):
             if each.startswith(manager):
                 body = msgspec.json.encode(device.get(each))

@@ -3,6 +3,7 @@
 A hall of 10,240 nodes has 17,285 devices that listen; with a connection to each node that is more
 than the 20,000 files many systems allow a process. So a porter (`porter.py`) keeps the listening
 sockets and hands every accepted connection over; devices, plant and oracle stay in one process.
+Neither outlives the other: a hall into which nobody can come ends, and says why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable
 from itertools import count
 
+from iolaus.kernel.errors import WeErred
 from iolaus.sim.serve.porter import ASKED, NUMBER
 
 Factory = Callable[[], asyncio.Protocol]
@@ -33,7 +35,10 @@ class Door:
 
 
 class Doors:
-    def __init__(self) -> None:
+    """`ended` is called when the porter is gone; from then on nothing can be opened."""
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended, self._gone = ended, False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "iolaus.sim.serve.porter", str(theirs.fileno())]
         with theirs:
@@ -53,18 +58,26 @@ class Doors:
         number = next(self._number)
         self._open[number] = factory, tls
         async with self._one:  # else a thousand orders fill the channel before one answer is read
-            said = self._said[number] = self._loop.create_future()
             with sock:
-                socket.send_fds(self._channel, [number.to_bytes(NUMBER, "big")], [sock.fileno()])
-            await said
+                await self._tell(number, sock.fileno())
         return Door(self, number)
 
     async def settled(self) -> None:
         """Wait until every door that was shut is shut."""
         async with self._one:
-            said = self._said[ASKED] = self._loop.create_future()
-            self._channel.send(ASKED.to_bytes(NUMBER, "big"))
-            await said
+            await self._tell(ASKED)
+
+    async def _tell(self, number: int, *files: int) -> None:
+        """And wait until it is done. Raises WeErred if nobody is there to do it."""
+        if self._gone:
+            raise gone()
+        said = self._said[number] = self._loop.create_future()
+        try:
+            socket.send_fds(self._channel, [number.to_bytes(NUMBER, "big")], files)
+        except OSError:
+            del self._said[number]
+            raise gone() from None
+        await said
 
     def shut(self, number: int) -> None:
         if self._open.pop(number, None) is not None:
@@ -72,21 +85,32 @@ class Doors:
                 self._channel.send(number.to_bytes(NUMBER, "big"))
 
     def stop(self) -> None:
-        self._loop.remove_reader(self._channel.fileno())
+        self._close()
         self._channel.close()
         self._porter.wait()
 
     def _heard(self) -> None:
-        data, files, _, _ = socket.recv_fds(self._channel, NUMBER, 1)
+        try:
+            data, files, _, _ = socket.recv_fds(self._channel, NUMBER, 1)
+        except OSError:
+            data, files = b"", []
+        if not data:
+            self._close()
+            self._ended()
+            return
         number = int.from_bytes(data, "big")
         for file in files:
             self._take(number, socket.socket(fileno=file))
         said = None if files else self._said.pop(number, None)
         if said is not None and not said.done():
             said.set_result(None)
-        if not data:  # the porter is gone: nobody can come in any more
-            self._loop.remove_reader(self._channel.fileno())
-            sys.stderr.write("iolaus sim: the process that listens has ended.\n")
+
+    def _close(self) -> None:
+        self._gone = True
+        self._loop.remove_reader(self._channel.fileno())
+        for said in self._said.values():
+            if not said.done():
+                said.set_exception(gone())
 
     def _take(self, number: int, sock: socket.socket) -> None:
         if number not in self._open:
@@ -101,3 +125,13 @@ class Doors:
     async def _taken(self, factory: Factory, sock: socket.socket, tls: Tls) -> None:
         with contextlib.suppress(OSError):  # who hangs up in the handshake is nobody's fault
             await self._loop.connect_accepted_socket(factory, sock, ssl=tls())
+
+
+def gone() -> WeErred:
+    return WeErred(
+        "the process that listens for it has ended",
+        operation="serve",
+        subject="simulated hall",
+        code="PorterGone",
+        next_step="Start the hall again; the system's log says who ended it (short of memory?).",
+    )
