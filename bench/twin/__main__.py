@@ -2,6 +2,7 @@
 
 physics            milliseconds per step and memory of halls of 10,240 and 102,400 nodes
 serve              start, held TLS connections, GETs a second and memory of a served hall
+pace [NODES...]    how much faster than real time a hall's virtual time goes
 plots DIR          the pictures of docs/physics.md
 """
 

@@ -101,9 +101,10 @@ class Served:
 
 
 @contextmanager
-def hall(nodes: int, folder: Path) -> Iterator[tuple[Served, dict[str, object], float]]:
+def hall(nodes: int, folder: Path, *more: str) -> Iterator[tuple[Served, dict[str, object], float]]:
     """`iolaus sim hall` with so many nodes; its ready line and how long it took to say it."""
     words = ["sim", "hall", "--nodes", str(nodes), "--port", "0", "--hosts-out", "hosts.yaml"]
+    words += more
     env = os.environ | {"IOLAUS_SIM_PASSWORD": "iolaus-sim"}
     began = time.perf_counter()
     command = [str(Path(sys.executable).with_name("iolaus")), *words]
