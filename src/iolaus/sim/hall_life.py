@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from iolaus.sim.device import Device, Outcome
-from iolaus.sim.hall_lumped import Lumped, Physics
+from iolaus.sim.hall_lumped import Lumped, Physics, Smooth
 from iolaus.sim.hall_values import PART, WHOLE
 from iolaus.sim.hall_wear import Wear
 from iolaus.sim.personas.persona import Body, Persona
@@ -45,6 +45,7 @@ class Life:
         self.on = [n not in self.wear.off_hosts for n in range(hosts)]
         self.since = [float("-inf")] * hosts
         self.limit: dict[str, float] = {}
+        self.smooth: dict[int, Smooth] = {}
         self.feeds: Sequence[Life] = ()
         self.share = 1.0
         self.coolant: Life | None = None
@@ -97,6 +98,14 @@ class Life:
         else:
             self.limit[part] = value
         self.physics.capped(part, value)
+
+    def smooths(self, n: int, how: Smooth | None) -> None:
+        """GPU `n` smooths its power from now on (None: no more)."""
+        if how is None:
+            self.smooth.pop(n, None)
+        else:
+            self.smooth[n] = how
+        self.physics.smoothed(n, how)
 
     def _outlet(self, path: str, outlet: Resource) -> None:
         label = path.rpartition("/")[2].lstrip(

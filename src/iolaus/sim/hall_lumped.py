@@ -8,7 +8,7 @@ plant instead (`sim/twin`); the two answer the same questions.
 from __future__ import annotations
 
 from math import exp
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from iolaus.sim.hall_wave import draw, heat, service, training, wander
 
@@ -19,6 +19,16 @@ ROOM_C: Final = 24.0
 LOOP_C: Final = 36.0
 START_S: Final = 30.0
 EPOCH_S: Final = 1_767_225_600.0  # 2026-01-01: where energy counters began
+
+
+class Smooth(NamedTuple):
+    """How a GPU smooths its power: it draws `floor_w` at least while it works and `hold_s` after,
+    and moves by so many watts a second at most."""
+
+    floor_w: float
+    up_w_s: float
+    down_w_s: float
+    hold_s: float
 
 
 class Physics(Protocol):
@@ -72,6 +82,8 @@ class Physics(Protocol):
 
     def capped(self, part: str, watts: float | None) -> None: ...
 
+    def smoothed(self, n: int, how: Smooth | None) -> None: ...
+
     def rack_valve(self, opening: float) -> None:
         """The liquid isolation valve of its rack, 0 to 1."""
         ...
@@ -106,6 +118,8 @@ class Lumped:
             return body.gpu_idle_w
         own = 0.98 + 0.02 * wander(f"{life.seed}/gpu{n}", t)
         watts = body.gpu_idle_w + (body.gpu_max_w - body.gpu_idle_w) * self.load(t) * own
+        if n in life.smooth:
+            watts = max(watts, min(life.smooth[n].floor_w, body.gpu_max_w))
         return min(watts, self._gpu_limit(n))
 
     def _gpu_limit(self, n: int) -> float:
@@ -208,6 +222,9 @@ class Lumped:
 
     def capped(self, part: str, watts: float | None) -> None:
         """Nothing is kept: limits stand in the life."""
+
+    def smoothed(self, n: int, how: Smooth | None) -> None:
+        """Nothing is kept: only the floor acts where no time passes between two reads."""
 
     def rack_valve(self, opening: float) -> None:
         """Nothing is kept: who closes it counts the flow."""

@@ -45,8 +45,9 @@ def link_of(page: Page) -> str:
 
 
 def metadata_of(device: Device) -> bytes:
-    """The OData metadata document: every schema that the service uses (8.4.1)."""
-    pages = (device.page(path) for path in list(device.paths()))
+    """The OData metadata document: every standard schema that the service uses (8.4.1)."""
+    standard = [path for path in device.paths() if "/Oem/" not in path]
+    pages = (device.page(path) for path in standard)
     spaces = {_typed(page).rpartition(".")[0] for page in pages if page is not None} - {""}
     root = next((name for name in sorted(spaces) if name.startswith("ServiceRoot.")), "ServiceRoot")
     return "".join((_HEAD, *_references(spaces), _TAIL.format(root=root))).encode()

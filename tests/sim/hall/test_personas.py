@@ -94,6 +94,7 @@ def test_every_resource_is_valid_against_its_schema(persona: Persona, schemas: S
     faults = [
         f"{path} {fault}"
         for path, body in read(persona).items()
+        if "/Oem/" not in path  # whose schemas are the makers'
         for fault in schemas.faults(body)
         if not any(word in fault for word in persona.deviations)
     ]

@@ -58,11 +58,19 @@ def limit_nodes(plant: Plant, watts: float | None, *, nodes: Which) -> None:
 
 
 def smooth(
-    plant: Plant, *, nodes: Which, floor: float, up_w_s: float, down_w_s: float, hold_s: float
+    plant: Plant,
+    *,
+    nodes: Which,
+    slots: Which | None = None,
+    floor: float,
+    up_w_s: float,
+    down_w_s: float,
+    hold_s: float,
 ) -> None:
-    """Power smoothing of nodes whose GPUs have it; `floor` is a share of TDP."""
+    """Power smoothing of GPUs that have it; `floor` is a share of TDP."""
     which = chosen(nodes, plant.topology.nodes)
-    plant.gpus.smooth(which, floor=floor, up_w_s=up_w_s, down_w_s=down_w_s, hold_s=hold_s)
+    places = chosen(slice(None) if slots is None else slots, plant.topology.slots)
+    plant.gpus.smooth(which, places, floor=floor, up_w_s=up_w_s, down_w_s=down_w_s, hold_s=hold_s)
 
 
 def switch_nodes(plant: Plant, on: bool, *, nodes: Which) -> None:

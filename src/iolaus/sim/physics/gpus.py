@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from iolaus.sim.physics.arrays import F32, Bools, Ints
+from iolaus.sim.physics.kinds import NO_LIMIT, PLAIN
 from iolaus.sim.physics.topology import Topology
 
 LIMITS: Final = ("persistent", "one-shot", "host", "out-of-band")
@@ -25,7 +26,6 @@ BLOCK: Final = 8192
 CAP_TAU_S: Final = 0.15
 POWER_TAU_S: Final = 0.025
 FADE_S: Final = 2.0
-NO_LIMIT: Final = 1.0e9
 VBIOS: Final = 1.03
 """The limit a GPU is born with, of its TDP: short bursts go over it, and it holds them."""
 
@@ -61,21 +61,31 @@ class Gpus:
         self._init_smoothing(topology)
 
     def _init_smoothing(self, topology: Topology) -> None:
+        """Smoothing costs nothing until some GPU is smoothed."""
         kinds, which = topology.node_kinds, topology.node_kind
-        able = [k.smoothing is not None for k in kinds]
-        self.smooths: Bools = np.array(able, dtype=np.bool_)[which]
-        self.floor_w: F32 = _of(
-            [k.smoothing.floor * k.gpu_tdp_w if k.smoothing else 0.0 for k in kinds], which
+        ways = [k.smoothing or PLAIN for k in kinds]
+        self.smooths: Bools = np.array([k.smoothing is not None for k in kinds])[which]
+
+        def spread(values: list[float]) -> F32:
+            rows = self.here.shape[0] if self.smooths.any() else 0
+            return np.broadcast_to(_of(values, which), (rows, which.size)).copy()
+
+        self.floor_w = spread([way.floor * k.gpu_tdp_w for way, k in zip(ways, kinds, strict=True)])
+        self.up_w_s, self.down_w_s = (
+            spread([way.up_w_s for way in ways]),
+            spread([way.down_w_s for way in ways]),
         )
-        self.up_w_s: F32 = _of(
-            [k.smoothing.up_w_s if k.smoothing else NO_LIMIT for k in kinds], which
-        )
-        self.down_w_s: F32 = _of(
-            [k.smoothing.down_w_s if k.smoothing else NO_LIMIT for k in kinds], which
-        )
-        self.hold_s: F32 = _of([k.smoothing.hold_s if k.smoothing else 0.0 for k in kinds], which)
-        self.left_s: F32 = np.zeros(topology.nodes, dtype=np.float32)
-        self._held_w: F32 = self._idle.copy() if any(able) else np.zeros((0, 0), dtype=np.float32)
+        self.hold_s = spread([way.hold_s for way in ways])
+        self.left_s = np.zeros_like(self.hold_s)
+        self._held_w, self._smoothing = self._idle.copy(), False
+        self._follow_smoothing()
+
+    def _follow_smoothing(self) -> None:
+        moved = (self.floor_w > 0.0) | (self.up_w_s < NO_LIMIT) | (self.down_w_s < NO_LIMIT)
+        on = bool(moved.any())
+        if on and not self._smoothing and self.power_w.any():
+            self._held_w = self.power_w.copy()
+        self._smoothing = on
 
     # Verbs
 
@@ -87,13 +97,18 @@ class Gpus:
         self.limit_w[at] = np.maximum(np.minimum(least, self._ceiling_w[at]), self.idle_w[at])
 
     def smooth(
-        self, nodes: Ints, *, floor: float, up_w_s: float, down_w_s: float, hold_s: float
-    ) -> None:
-        """Change the smoothing of nodes that have it; `floor` is a share of the TDP."""
+        self, nodes: Ints, slots: Ints, *, floor: float, up_w_s: float, down_w_s: float,
+        hold_s: float,
+    ) -> None:  # fmt: skip
+        """Change the smoothing of GPUs that have it; `floor` is a share of the TDP."""
         nodes = nodes[self.smooths[nodes]]
-        self.floor_w[nodes] = floor * self.tdp_w[nodes]
-        self.up_w_s[nodes], self.down_w_s[nodes] = up_w_s, down_w_s
-        self.hold_s[nodes] = hold_s
+        if not nodes.size:
+            return
+        at = np.ix_(slots, nodes)
+        self.floor_w[at] = floor * self.tdp_w[nodes]
+        self.up_w_s[at], self.down_w_s[at] = up_w_s, down_w_s
+        self.hold_s[at] = hold_s
+        self._follow_smoothing()
 
     def light(self, nodes: Ints, lit: Bools, t: float) -> None:
         """These nodes' GPUs have power from now on, or have not."""
@@ -112,7 +127,7 @@ class Gpus:
         """`level` is the demand of each node as a share of TDP, `share_w` the most each of its
         GPUs may draw by what holds the node as a whole."""
         slew, follow = -np.expm1(-dt / CAP_TAU_S), -np.expm1(-dt / POWER_TAU_S)
-        floor_w = self._floor(level, dt) if self._held_w.size else None
+        floor_w = self._floor(level, dt) if self._smoothing else None
         for cols in columns(level.size):
             self._block(cols, level, share_w, floor_w, np.float32(slew), np.float32(follow), dt)
         self._fade(t)
@@ -150,17 +165,17 @@ class Gpus:
 
     def _smoothed(self, cols: slice, want: F32, spare: F32, floor_w: F32, dt: float) -> None:
         held, step = self._held_w[:, cols], np.float32(dt)
-        np.maximum(want, floor_w[cols], out=want)
+        np.maximum(want, floor_w[:, cols], out=want)
         np.minimum(want, self._peak[:, cols], out=want)
-        np.subtract(held, self.down_w_s[cols] * step, out=spare)
+        np.subtract(held, self.down_w_s[:, cols] * step, out=spare)
         np.minimum(spare, self._peak[:, cols], out=spare)
         np.maximum(want, spare, out=want)
-        np.add(held, self.up_w_s[cols] * step, out=spare)
+        np.add(held, self.up_w_s[:, cols] * step, out=spare)
         np.maximum(spare, self._idle[:, cols], out=spare)
         np.minimum(want, spare, out=want)
 
     def _floor(self, level: F32, dt: float) -> F32:
-        """The floor of each node now: it holds while there is work, and `hold_s` after."""
+        """The floor of each GPU now: it holds while there is work, and `hold_s` after."""
         working = level * self.tdp_w >= self.floor_w
         self.left_s = np.where(working, self.hold_s, np.maximum(self.left_s - np.float32(dt), 0.0))
         return np.where(self.left_s > 0.0, self.floor_w, np.float32(0.0))

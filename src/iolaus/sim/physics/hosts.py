@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from iolaus.sim.physics.arrays import F32, F64, Bools, Ints, table
-from iolaus.sim.physics.gpus import NO_LIMIT, VBIOS
+from iolaus.sim.physics.gpus import VBIOS
+from iolaus.sim.physics.kinds import NO_LIMIT
 from iolaus.sim.physics.topology import Topology
 
 EASE_DOWN_S: Final = 0.25

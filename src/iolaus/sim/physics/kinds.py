@@ -51,6 +51,11 @@ class Smoothing:
     hold_s: float = 5.0
 
 
+NO_LIMIT: Final = 1.0e9
+PLAIN: Final = Smoothing(floor=0.0, up_w_s=NO_LIMIT, down_w_s=NO_LIMIT, hold_s=0.0)
+"""Smoothing that could be, and is not on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeKind:
     """A machine. GPUs in watts each, the rest for the whole node. R1 is die to plate, R2 plate to

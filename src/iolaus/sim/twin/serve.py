@@ -89,6 +89,8 @@ class Twin:
                 stepped.switched(host, on=False)
         for part, watts in life.limit.items():
             stepped.capped(part, watts)
+        for n, how in life.smooth.items():
+            stepped.smoothed(n, how)
         if stepped.loop is not None:
             self._units.append(stepped)
         self._feels |= {name: stepped} if stepped.sites else {}

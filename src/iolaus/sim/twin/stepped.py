@@ -14,9 +14,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from iolaus.sim.hall_life import LEVELS, Life
-from iolaus.sim.hall_lumped import LOOP_C, Lumped
+from iolaus.sim.hall_lumped import LOOP_C, Lumped, Smooth
 from iolaus.sim.hall_wave import draw
 from iolaus.sim.physics import actuators as do
+from iolaus.sim.physics.kinds import NO_LIMIT
 from iolaus.sim.physics.leaks import Sees
 from iolaus.sim.physics.plant import Plant
 
@@ -224,6 +225,21 @@ class Stepped(Lumped):
         elif part.startswith("gpu.") and self.nodes:
             slot, node = self._gpu(int(part.removeprefix("gpu.")))
             do.limit_gpus(self.plant, watts, nodes=[node], slots=[slot])
+
+    def smoothed(self, n: int, how: Smooth | None) -> None:
+        if not self.nodes:
+            return
+        slot, node = self._gpu(n)
+        way = how or Smooth(0.0, NO_LIMIT, NO_LIMIT, 0.0)
+        do.smooth(
+            self.plant,
+            nodes=[node],
+            slots=[slot],
+            floor=way.floor_w / self.life.body.gpu_max_w,
+            up_w_s=way.up_w_s,
+            down_w_s=way.down_w_s,
+            hold_s=way.hold_s,
+        )
 
     def rack_valve(self, opening: float) -> None:
         if self.rack is not None:

@@ -23,6 +23,7 @@ from iolaus.sim.personas.persona import Body, Persona
 from iolaus.sim.physics.arrays import ints
 from iolaus.sim.physics.build import Tree, busways, strips, upstream
 from iolaus.sim.physics.kinds import (
+    PLAIN,
     SLOW_BREAKER,
     Job,
     LoopKind,
@@ -103,6 +104,7 @@ def node_kind(persona: Persona) -> NodeKind:
         fan_w=body.fan_w / hosts,
         liquid=body.liquid,
         wet_share=0.6 if body.liquid else 0.0,
+        smoothing=PLAIN if gpus else None,
         r1_k_w=0.02 * scale,
         r2_k_w=(0.03 if body.liquid else 0.05) * scale,
         plate_j_k=400.0 if body.liquid else 700.0,
