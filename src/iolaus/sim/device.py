@@ -86,6 +86,8 @@ class Socket(Protocol):
 
     def install(self, pem: bytes) -> None: ...
 
+    def shown(self) -> bytes: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:

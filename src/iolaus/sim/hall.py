@@ -27,6 +27,7 @@ from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_site import Placement, RackTemplate, Site
 from iolaus.sim.hall_wear import Wear, imperfections
 from iolaus.sim.hall_words import SeatTree, Words, drawing_of
+from iolaus.sim.manners import certificates
 from iolaus.sim.manners.house import manners_of
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.roots.redfish import roots_of
@@ -89,6 +90,8 @@ class Seat:
             clock=clock,
         )
         device.clock_offset_s = self.wear.clock_offset_s
+        if self.tree.certificate:
+            certificates.tell(device, self.tree.certificate)
         return device
 
     def options(self, accounts: Mapping[str, str] | None) -> Options:

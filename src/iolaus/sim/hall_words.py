@@ -38,6 +38,8 @@ class Drawing:
         self.pages = {canonical(path): Page(encode(body)) for path, body in resources.items()}
         self.own = frozenset(p for p, page in self.pages.items() if OWN.search(page.body))
         self.live = frozenset(p for p, page in self.pages.items() if moves(page.body))
+        shown = (path for path in self.pages if path.endswith("/HTTPS/Certificates/1"))
+        self.certificate = next(shown, "")
 
 
 def moves(body: bytes) -> bool:
@@ -100,14 +102,14 @@ class SeatTree:
     """One device's tree: the shared drawing, its own words, and what was changed at the start
     (`changes`: path -> merge patch, or None to withhold the resource)."""
 
-    __slots__ = ("_changed", "_drawing", "_words", "paths_that_move")
+    __slots__ = ("_changed", "_drawing", "_words", "certificate", "paths_that_move")
 
     def __init__(
         self, drawing: Drawing, words: Words, changes: Mapping[str, Json | None] | None = None
     ) -> None:
         self._drawing, self._words = drawing, words
         self._changed: dict[str, Page | None] = {}
-        self.paths_that_move = drawing.live
+        self.paths_that_move, self.certificate = drawing.live, drawing.certificate
         for path, change in (changes or {}).items():
             self._changed[path] = None if change is None else self._patched(path, change)
 

@@ -14,12 +14,24 @@ from iolaus.sim.tree import Page
 READ: Final = "GET, HEAD, OPTIONS"
 SCHEMAS: Final = "http://redfish.dmtf.org/schemas/v1"
 FIXED: Final = frozenset(
-    {
-        *("AttributeRegistry", "LogEntry", "MessageRegistry", "MessageRegistryFile", "Privileges"),
-        *("ProcessorMetrics", "ServiceRoot", "Task", "ThermalMetrics"),
-    }
+    (
+        *("AccelerationFunction", "ActionInfo", "Aggregate", "Application"),
+        *("AttributeRegistry", "BatteryMetrics", "CertificateLocations"),
+        *("CompositionReservation", "ConnectionMethod", "Container", "ContainerImage"),
+        *("DriveMetrics", "Event", "HeaterMetrics", "JobDocument", "JobExecutor"),
+        *("JsonSchemaFile", "KeyService", "LeakDetection", "License", "LogEntry"),
+        *("ManagerDiagnosticData", "MediaController", "MemoryDomain", "MemoryMetrics"),
+        *("MessageRegistry", "MessageRegistryFile", "MetricReport", "NetworkAdapterMetrics"),
+        *("NetworkDeviceFunctionMetrics", "NetworkInterface", "OperatingConfig"),
+        *("OperatingSystem", "PortMetrics", "PowerDistributionMetrics", "PowerEquipment"),
+        *("PowerSupplyMetrics", "PrivilegeRegistry", "Privileges", "ProcessorMetrics"),
+        *("SecureBootDatabase", "ServiceConditions", "ServiceRoot", "Session", "Signature"),
+        *("SimpleStorage", "StorageControllerMetrics", "StorageMetrics", "SwitchMetrics"),
+        *("Task", "TelemetryData", "ThermalEquipment", "ThermalMetrics", "USBController"),
+        *("UpdateServiceCapabilities", "VirtualCXLSwitch"),
+    )
 )
-"""Kinds of resource that hold nothing to write."""
+"""Kinds of resource that hold nothing to write: the schemas say that they are not updatable."""
 
 _TYPE: Final = re.compile(rb'"@odata\.type":\s*"#([A-Za-z0-9_.]+)"')
 _HEAD: Final = (

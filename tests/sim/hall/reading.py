@@ -39,6 +39,7 @@ def links(value: Any) -> Iterator[str]:
                 "TargetComponentURI",
                 "MetricProperty",
                 "Uri",
+                "@Redfish.ActionInfo",
             ):
                 yield str(inner).split("#")[0].rstrip("/")
             else:

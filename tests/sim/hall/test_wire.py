@@ -54,7 +54,7 @@ async def hall() -> AsyncIterator[Hall]:
 
 
 async def crawl(session: aiohttp.ClientSession, address: str) -> dict[str, Any]:
-    """Everything reachable from the root by @odata.id, and registries by their Uri."""
+    """Everything reachable from the root by @odata.id, registries by their Uri, and parameters."""
     found: dict[str, Any] = {}
     ahead = ["/redfish/v1"]
     while ahead:
@@ -75,7 +75,7 @@ def linked(value: Any) -> list[str]:
         return []
     own = value.get("@odata.id")
     here = [own.split("#")[0].rstrip("/")] if isinstance(own, str) else []
-    here += [value["Uri"]] if "Uri" in value else []
+    here += [value[name] for name in ("Uri", "@Redfish.ActionInfo") if name in value]
     return here + [path for name, inner in value.items() for path in linked(inner)]
 
 

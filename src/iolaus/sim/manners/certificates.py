@@ -39,6 +39,21 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _PEM = serialization.Encoding.PEM
 
 
+def tell(device: Device, path: str) -> None:
+    """Let the resource say what clients are shown, whoever put it there."""
+    device.computed[path] = lambda: _told(device, path)
+
+
+def _told(device: Device, path: str) -> Resource:
+    held = device.kept(path) or {}
+    pem = device.socket.shown() if device.socket is not None else b""
+    if not pem:
+        return held
+    certificate = x509.load_pem_x509_certificate(pem)
+    text = certificate.public_bytes(_PEM).decode()
+    return {"CertificateString": text, **held, **said_of(certificate)}
+
+
 class Certificates(Quiet):
     """`keys` are those of requests that wait for their certificate, by collection."""
 
@@ -98,9 +113,10 @@ class Certificates(Quiet):
 
 def said_of(certificate: x509.Certificate) -> Resource:
     """What a Certificate resource says of it."""
+    number = certificate.serial_number
     return {
         "CertificateType": "PEM",
-        "SerialNumber": f"{certificate.serial_number:x}",
+        "SerialNumber": number.to_bytes((number.bit_length() + 7) // 8 or 1).hex(":"),
         "Subject": _named(certificate.subject),
         "Issuer": _named(certificate.issuer),
         "ValidNotBefore": certificate.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from iolaus.sim.manners import bios, consoles_drawn, limits, smoothing
-from iolaus.sim.manners.certificates import REPLACE, REQUEST
+from iolaus.sim.manners.certificates import NEEDED, REPLACE, REQUEST
 from iolaus.sim.manners.leaks import POLICY
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
 from iolaus.sim.manners.profiles import filled
@@ -121,6 +121,9 @@ def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:
         found[ROOT]["CertificateService"] = {"@odata.id": service}
     for name in (REQUEST, REPLACE):
         found[service].setdefault("Actions", {}).setdefault(f"#{name}", _action(service, name))
+    wanted = f"{service}/GenerateCSRActionInfo"
+    found[service]["Actions"][f"#{REQUEST}"]["@Redfish.ActionInfo"] = wanted
+    added[wanted] = _parameters(wanted)
     place = f"{protocols[0]}/HTTPS/Certificates"
     found[protocols[0]].setdefault("HTTPS", {})["Certificates"] = {"@odata.id": place}
     added[place] = collection(place, "Certificate", [f"{place}/1"])
@@ -139,6 +142,21 @@ def _certificates(found: dict[str, Json], added: dict[str, Json]) -> None:
         "Id": "1",
         "Name": "HTTPS Certificate",
         "CertificateType": "PEM",
+        "CertificateUsageTypes": ["Web"],
+    }
+
+
+def _parameters(path: str) -> Json:
+    """What a signing request asks for."""
+    asked = dict.fromkeys(NEEDED, True) | {"KeyPairAlgorithm": False, "KeyCurveId": False}
+    told = [{"Name": name, "Required": need, "DataType": "String"} for name, need in asked.items()]
+    told.append({"Name": "CertificateCollection", "Required": True, "DataType": "Object"})
+    return {
+        "@odata.id": path,
+        "@odata.type": "#ActionInfo.v1_4_0.ActionInfo",
+        "Id": path.rpartition("/")[2],
+        "Name": "Parameters of GenerateCSR",
+        "Parameters": told,
     }
 
 

@@ -40,6 +40,7 @@ ASKED: Final[Mapping[str, Json]] = {
 def filled(found: dict[str, Json]) -> None:
     """Fill in what is absent."""
     vendor = found[ROOT].get("Vendor")
+    _related(found)
     for path, body in found.items():
         kind = str(body.get("@odata.type", "#")).lstrip("#").partition(".")[0]
         for name, value in ASKED.get(kind, {}).items():
@@ -56,9 +57,19 @@ def filled(found: dict[str, Json]) -> None:
             body.get("ProtocolFeaturesSupported", {}).setdefault("MultipleHTTPRequests", True)
 
 
+def _related(found: dict[str, Json]) -> None:
+    """If no entry of the firmware says what it is for, the managers' own do."""
+    entries = [b for b in found.values() if "#SoftwareInventory." in str(b.get("@odata.type"))]
+    if any("RelatedItem" in entry for entry in entries):
+        return
+    for manager in [b for b in found.values() if "#Manager." in str(b.get("@odata.type"))]:
+        for entry in entries:
+            if entry.get("Version") == manager.get("FirmwareVersion"):
+                entry["RelatedItem"] = [{"@odata.id": manager["@odata.id"]}]
+
+
 def _boot(boot: Json) -> None:
-    if "UefiTarget" in boot.get("BootSourceOverrideTarget@Redfish.AllowableValues", ()):
-        boot.setdefault("UefiTargetBootSourceOverride", None)
+    boot.setdefault("UefiTargetBootSourceOverride", None)
     if "BootSourceOverrideEnabled" in boot:
         words = ["Disabled", "Once", "Continuous"]
         boot.setdefault("BootSourceOverrideEnabled@Redfish.AllowableValues", words)

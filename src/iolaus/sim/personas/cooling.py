@@ -181,7 +181,8 @@ def ropes() -> dict[str, Json]:
         detector["Location"] = {"PartLocationContext": f"Under the floor, segment {key[-1]}"}
     service.manager(s, "1", model="TTSIM-128", firmware_version="1.9.3", systems=[],
                     chassis=[chassis], nic="1", oui=ROPE_OUI, manufacturer="nVent",
-                    name="Controller", kind="EnclosureManager")  # fmt: skip
+                    name="Controller", kind="EnclosureManager",
+                    logs={"Log": [("OK", "All ropes are terminated.")]})  # fmt: skip
     service.updates(s, [Firmware(key="Controller", version="1.9.3")], multipart=False)
     return s.finish()
 
