@@ -28,6 +28,8 @@ from iolaus.sim.serve.doors import Door, Doors
 from iolaus.sim.tls import Authority, Leaf, server_context, show
 
 DEFAULT_SUBNET = "127.20.0.0"
+CLOSING_TURNS = 8
+"""Of the loop, until a connection that was cut has let its socket go, TLS and all."""
 _TRIES = 50
 
 
@@ -203,7 +205,8 @@ class Hall:
             self._doors.stop()
         for place in self.places.values():
             await place.close()
-        await asyncio.sleep(0)
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     def inject(self, *rules: Rule) -> int:
         """Arm rules on every device they select; how many devices are concerned."""
