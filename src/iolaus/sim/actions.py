@@ -135,8 +135,9 @@ def set_power(device: Device, path: str, state: str) -> None:
                 device.trust.booted(device, path)
     if state in ("On", "Off"):
         text = f"The power state of {system.get('Id', path)} is {state}."
-        origin = {"OriginOfCondition": {"@odata.id": path}}
-        device.events.emit({"EventType": "StatusChange", "Message": text, **origin})
+        said = {"MessageId": f"ResourceEvent.1.4.ResourcePowered{state}", "Message": text,
+                "OriginOfCondition": {"@odata.id": path}}  # fmt: skip
+        device.events.emit({"EventType": "StatusChange", **said})
 
 
 def _booted(system: Resource) -> Resource:

@@ -36,6 +36,11 @@ class Pusher:
         self.delivered = self.undelivered = 0
         self.lost = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._tasks)
+
     def send(self, path: str, destination: str, body: bytes) -> None:
         row = self._rows.setdefault(path, deque(maxlen=MOST_WAITING))
         row.append(body)

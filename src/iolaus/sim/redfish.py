@@ -91,7 +91,7 @@ class Redfish:
         if path == f"{ROOT}/odata":
             return Reply.of(200, self._odata())
         if path == device.events.stream_path:
-            return device.events.stream(request.headers.get("last-event-id"))
+            return device.events.stream(request.headers.get("last-event-id"), request.query)
         file = attentive(device.effects).served(device, path)
         if file is not None:
             return Reply(200, file, {"Content-Type": "application/octet-stream"})

@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from iolaus.kernel.clock import Clock
+from iolaus.sim.filters import BadFilter, Wants, filters, narrowed, parse_filter, wanted
+from iolaus.sim.filters import wrong as wrong_filters
 from iolaus.sim.http import Connection, Reply
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.push import Pusher
-from iolaus.sim.replies import refused
+from iolaus.sim.replies import refusal, refused
 from iolaus.sim.tasks import stamp
 from iolaus.sim.tree import ROOT, Resource, canonical, target_of
 
@@ -38,7 +40,7 @@ class Events:
         self._device = device
         self._number = self._subscriptions = 0
         self._past: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
-        self._streams: set[Connection] = set()
+        self._streams: dict[Connection, Wants | None] = {}
         self._mine: dict[str, None] = {}
         self.pusher = Pusher(self._undelivered, device.clock)
         self._places: tuple[str, str] | None = None
@@ -53,6 +55,11 @@ class Events:
     def stream_path(self) -> str:
         """Where events stream, as EventService.ServerSentEventUri says; "" if nowhere."""
         return self._found()[1]
+
+    def service(self) -> Resource:
+        """The EventService as the device shows it; {} if there is none."""
+        place = target_of(self._device.kept(ROOT) or {}, "EventService")
+        return (self._device.kept(canonical(place)) if place else None) or {}
 
     @property
     def streams(self) -> int:
@@ -83,39 +90,57 @@ class Events:
         self._send(self._number, msgspec.json.encode(report), "MetricReport")
 
     def _send(self, number: int, body: bytes, kind: str) -> None:
-        data = b"id: %d\ndata: %s\n\n" % (number, body)
-        self._past.append((number, data))
+        self._past.append((number, body))
         self._push(body, kind)
-        if "malformed" in self.lies:
-            data = b'id: %d\ndata: {"Events": [{\n\n' % number + data
-        for connection in list(self._streams):
-            connection.write_chunk(data * 2 if "duplicate" in self.lies else data)
+        before = b'id: %d\ndata: {"Events": [{\n\n' % number if "malformed" in self.lies else b""
+        for connection, wants in list(self._streams.items()):
+            if data := self._frame(number, body, wants):
+                data = before + data
+                connection.write_chunk(data * 2 if "duplicate" in self.lies else data)
         if self.forgets_after is not None:
             self.forgets_after -= 1
             if self.forgets_after <= 0:
                 self.forgets_after = None
                 self.drop_all()
 
+    def _frame(self, number: int, body: bytes, wants: Wants | None) -> bytes:
+        """What a stream is told of it; b"" if it does not want it."""
+        if wants is not None:
+            body = narrowed(body, lambda record: wants(self._device, record))
+        return b"id: %d\ndata: %s\n\n" % (number, body) if body else b""
+
     def _push(self, body: bytes, kind: str) -> None:
-        bodies = [b'{"Events": [{'] if "malformed" in self.lies else []
-        bodies += [body] * (2 if "duplicate" in self.lies else 1)
         for path in list(self._mine):
             held = self._device.kept(path) or {}
-            destination = held.get("Destination")
-            if held.get("EventFormatType", "Event") != kind:
-                continue
-            for each in bodies:
-                self.pusher.send(path, str(destination), each)
+            if held.get("EventFormatType", "Event") == kind:
+                for each in self._told(body, held):
+                    self.pusher.send(path, str(held.get("Destination")), each)
+
+    def _told(self, body: bytes, held: Resource) -> list[bytes]:
+        """What is sent to a subscription of it."""
+        if filters(held):
+            body = narrowed(body, lambda record: wanted(self._device, held, record))
+        if not body:
+            return []
+        before = [b'{"Events": [{'] if "malformed" in self.lies else []
+        return before + [body] * (2 if "duplicate" in self.lies else 1)
 
     def _undelivered(self, path: str) -> None:
         held = self._device.kept(path) or {}
         if held.get("DeliveryRetryPolicy") != "RetryForever":
             self.unsubscribe(path)
 
-    def stream(self, last_event_id: str | None) -> Reply:
+    def stream(self, last_event_id: str | None, query: str = "") -> Reply:
+        """The stream after this event, of what `query`'s $filter wants."""
+        try:
+            wants = parse_filter(query)
+        except BadFilter as wrong:
+            return refusal(400, "QueryParameterValueTypeError", str(wrong), "$filter")
+        if wants is not None and "SSEFilterPropertiesSupported" not in self.service():
+            return refusal(501, "QueryNotSupported", "$filter")
         reply = Reply(200, b"", {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        missed = self._after(last_event_id)
-        reply.stream = lambda connection: self._attach(connection, missed)
+        missed = [self._frame(number, body, wants) for number, body in self._after(last_event_id)]
+        reply.stream = lambda connection: self._attach(connection, missed, wants)
         return reply
 
     def subscribe(self, body: Resource) -> Outcome:
@@ -124,6 +149,8 @@ class Events:
         if body.get("Protocol", "Redfish") != "Redfish":
             said = ("PropertyValueNotInList", str(body["Protocol"]), "Protocol")
             return refused(400, *said)
+        if (wrong := wrong_filters(self._device, body)) is not None:
+            return wrong
         limit = self._device.options.subscription_limit
         if limit and len(self._mine) >= limit:
             return refused(503, "EventSubscriptionLimitExceeded")
@@ -167,27 +194,28 @@ class Events:
         self.emit({"EventType": "Alert", "Message": "A test event.", **record})
         return Outcome()
 
-    def _attach(self, connection: Connection, missed: list[bytes]) -> Callable[[], None]:
-        self._streams.add(connection)
+    def _attach(
+        self, connection: Connection, missed: list[bytes], wants: Wants | None
+    ) -> Callable[[], None]:
+        self._streams[connection] = wants
         connection.write_chunk(b": stream open\n\n" + b"".join(missed))
         beat = asyncio.get_running_loop().create_task(_heartbeat(connection, self._device.clock))
 
         def ended() -> None:
             beat.cancel()
-            self._streams.discard(connection)
+            self._streams.pop(connection, None)
 
         return ended
 
-    def _after(self, last_event_id: str | None) -> list[bytes]:
+    def _after(self, last_event_id: str | None) -> list[tuple[int, bytes]]:
         if last_event_id is None or not last_event_id.strip().isdigit():
             return []
         last = int(last_event_id)
-        return [data for number, data in self._past if number > last]
+        return [each for each in self._past if each[0] > last]
 
     def _found(self) -> tuple[str, str]:
         if self._places is None:
-            place = canonical(target_of(self._device.kept(ROOT) or {}, "EventService") or "/")
-            service = self._device.kept(place) or {}
+            service = self.service()
             subscriptions = (
                 target_of(service, "Subscriptions") or f"{ROOT}/EventService/Subscriptions"
             )

@@ -179,7 +179,11 @@ class Twin:
             device.patch(path, {"Status": {"Health": health, "HealthRollup": health}})
         detector = life.persona.leaks[-1]
         said = "Leak detected by" if level != DRY else "No leak any more at"
-        device.emit({"EventType": "Alert", "Severity": health, "Message": f"{said} {detector}."})
+        words = {"Severity": health, "Message": f"{said} {detector}."}
+        found = "Normal" if level == DRY else level
+        device.emit(
+            {"EventType": "Alert", "MessageId": f"Environmental.1.4.LeakDetected{found}", **words}
+        )
 
     # What may be asked of it
 

@@ -41,6 +41,14 @@ class Firmware:
     release: str | None = None
 
 
+REGISTRIES = (
+    "Base", "Environmental", "Platform", "Power", "ResourceEvent", "SensorEvent", "TaskEvent",
+    "Update",
+)  # fmt: skip
+TYPES = (
+    "Chassis", "ComputerSystem", "LeakDetector", "LogEntry", "Manager", "Outlet", "PowerSupply",
+    "Processor", "Sensor", "SoftwareInventory", "Task",
+)  # fmt: skip
 ROLES: Mapping[str, Sequence[str]] = {
     "Administrator": (
         "Login",
@@ -159,6 +167,7 @@ def events(s: Sketch, *, sse: bool, formats: Sequence[str] = ("Event",)) -> None
         DeliveryRetryAttempts=3,
         DeliveryRetryIntervalSeconds=30,
         EventFormatTypes=list(formats),
+        **_filters(sse=sse),
         ServerSentEventUri=uri("EventService/SSE") if sse else None,
         Subscriptions=at("EventService/Subscriptions"),
         Status=ok(),
@@ -169,6 +178,24 @@ def events(s: Sketch, *, sse: bool, formats: Sequence[str] = ("Event",)) -> None
         },
     )
     s.collect("EventService/Subscriptions", "EventDestination", "Event Subscriptions")
+
+
+def _filters(*, sse: bool) -> Json:
+    """By what a listener may choose among events."""
+    streamed = {
+        **dict.fromkeys(("EventFormatType", "EventType", "MessageId", "OriginResource"), True),
+        **dict.fromkeys(("MetricReportDefinition", "RegistryPrefix", "ResourceType"), True),
+        "SubordinateResources": True,
+    }
+    return {
+        "RegistryPrefixes": list(REGISTRIES),
+        "ResourceTypes": list(TYPES),
+        "Severities": ["OK", "Warning", "Critical"],
+        "SubordinateResourcesSupported": True,
+        "ExcludeMessageId": True,
+        "ExcludeRegistryPrefix": True,
+        **({"SSEFilterPropertiesSupported": streamed} if sse else {}),
+    }
 
 
 def tasks(s: Sketch) -> None:
