@@ -155,7 +155,8 @@ def phase_w(life: Life, n: int, t: float) -> float:
 
 
 def phase_a(life: Life, n: int, t: float) -> float:
-    return phase_w(life, n, t) / psu_in_v(life, n, t)
+    volts = psu_in_v(life, n, t)
+    return phase_w(life, n, t) / volts if volts else 0.0
 
 
 def pump_pct(life: Life, n: int, t: float) -> float:

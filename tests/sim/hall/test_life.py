@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from iolaus.kernel.clock import JumpClock
@@ -193,6 +195,15 @@ def test_an_outlet_that_is_off_carries_nothing(seats: list[Seat]) -> None:
     assert (device.get(path) or {})["PowerWatts"]["Reading"] == 0
     other = (device.get(path[:-1] + "1") or {})["PowerWatts"]["Reading"]
     assert other > 500
+
+
+def test_a_strip_whose_inputs_are_dead_can_be_read(seats: list[Seat]) -> None:
+    strip = next(seat for seat in seats if seat.persona.name == "rack-pdu")
+    strip.life.wear = replace(strip.life.wear, dead_psus=frozenset({0}))
+    device = strip.device(clock=JumpClock(start=NOW))
+    assert all(device.get(path) for path in device.paths())
+    assert number(strip.life, "phase_a.0") == 0
+    assert number(strip.life, "phase_a.1") > 0
 
 
 def test_one_host_of_a_twin_goes_alone() -> None:

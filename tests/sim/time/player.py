@@ -56,7 +56,7 @@ spec:
           equip: [{persona: cdu-row}, {persona: leak-ropes}]
 """
 RULES = """
-- {id: flaky, effect: status, status: 503, select: {device: h1-r02-u04, probability: 0.2}}
+- {id: flaky, effect: status, status: 503, select: {path: "*/Sensors/*", probability: 0.2}}
 - {id: slow, effect: latency, seconds: 3, sigma: 0.4, select: {device: h1-r01-u08}}
 """
 SCRIPT = """
@@ -257,16 +257,16 @@ class Viewer:
 
 @contextmanager
 def hall(
-    folder: Path, *, seed: int, hash_seed: int, more: tuple[str, ...] = ()
+    folder: Path, *, seed: int, hash_seed: int, rules: str = RULES, script: str = SCRIPT
 ) -> Iterator[Player]:
     """A hall of this seed; `hash_seed` is the process's own luck, which may not matter."""
-    files = {"site.yaml": SITE % seed, "rules.yaml": RULES, "script.yaml": SCRIPT}
+    files = {"site.yaml": SITE % seed, "rules.yaml": rules, "script.yaml": script}
     for name, text in files.items():
         (folder / name).write_text(text)
     command = [
         sys.executable, "-m", "iolaus", "sim", "hall", str(folder / "site.yaml"), "--http",
         "--port", "0", "--virtual", "--building", "--faults", str(folder / "rules.yaml"),
-        "--script", str(folder / "script.yaml"), *more,
+        "--script", str(folder / "script.yaml"),
     ]  # fmt: skip
     own = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     pipe = subprocess.PIPE
