@@ -22,6 +22,7 @@ from iolaus.sim.device import merged
 from iolaus.sim.manners.dress import dressed
 from iolaus.sim.personas.persona import Persona
 from iolaus.sim.personas.sketch import CLOSE, OPEN, Json
+from iolaus.sim.roots.chain import anchors
 from iolaus.sim.tree import Page, Resource, canonical, decode
 
 OWN: Final = re.compile(f'("?){OPEN}(?!=?live\\|)(=?)([^{CLOSE}]*){CLOSE}("?)'.encode())
@@ -74,6 +75,8 @@ class Words:
             oui, _, key = rest.partition("|")
             digits = oui.replace(":", "") + self._bytes(key)[:5].hex().upper()
             return ":".join(digits[n : n + 4] for n in range(0, 16, 4))
+        if kind == "authority":
+            return anchors(self._seed)
         plain = {"name": self._name, "address": self._address}
         return plain[kind] if kind in plain else self._labels.get(rest)
 

@@ -140,8 +140,12 @@ class Redfish:
         gate, events = self._device.gate, self._device.events
         if path in (gate.collection, events.collection, self._accounts()):
             return f"{READ}, POST"
+        if "/SecureBootDatabases/" in path and path.endswith(("/Certificates", "/Signatures")):
+            return f"{READ}, POST"
         if b'"Members"' in page.body:
             return READ
+        if "/SecureBootDatabases/" in path and path.count("/") > 8:
+            return f"{READ}, DELETE"
         if path.startswith((f"{gate.collection}/", f"{events.collection}/")):
             return f"{READ}, DELETE"
         if path.startswith(f"{self._accounts()}/"):

@@ -80,7 +80,7 @@ def test_firmware_and_settings_count_from_the_next_boot_on() -> None:
     root = platform(host=host)
     before = judged(root)[0].digest
     host.pages[f"{INVENTORY}/BIOS"]["Version"] = "2.5.0"
-    host.pages["/redfish/v1/Systems/1/SecureBoot"]["SecureBootEnable"] = False
+    host.pages["/redfish/v1/Systems/1/SecureBoot"]["SecureBootCurrentBoot"] = "Disabled"
     assert judged(root)[0].digest == before
     host.t += 60
     root.booted()

@@ -54,7 +54,7 @@ def machine(**versions: str) -> Machine:
     }
     pages["/redfish/v1/Systems/1"] = {"PowerState": "On"}
     pages["/redfish/v1/Systems/1/Bios"] = {"Attributes": {"Sriov": "Enabled"}}
-    pages["/redfish/v1/Systems/1/SecureBoot"] = {"SecureBootEnable": True}
+    pages["/redfish/v1/Systems/1/SecureBoot"] = {"SecureBootCurrentBoot": "Enabled"}
     return Machine(pages)
 
 

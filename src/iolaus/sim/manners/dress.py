@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from iolaus.sim.manners import bios, consoles_drawn, limits, smoothing
+from iolaus.sim.manners import bios, consoles_drawn, limits, secure_boot, smoothing
 from iolaus.sim.manners.certificates import NEEDED, REPLACE, REQUEST
 from iolaus.sim.manners.leaks import POLICY
 from iolaus.sim.manners.media import EJECT, EMPTY, INSERT
@@ -44,6 +44,7 @@ def dressed(drawing: Mapping[str, Json]) -> dict[str, Json]:
     _reactions(found)
     _limits(found)
     smoothing.draw(found, added)
+    secure_boot.draw(found, added)
     _certificates(found, added)
     _metrics(found, added)
     consoles_drawn.draw(found)

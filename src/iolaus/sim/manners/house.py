@@ -11,13 +11,14 @@ from iolaus.sim.manners.leaks import Leaks
 from iolaus.sim.manners.limits import Limits
 from iolaus.sim.manners.logs import Logs
 from iolaus.sim.manners.media import Media
+from iolaus.sim.manners.secure_boot import SecureBoot
 from iolaus.sim.manners.smoothing import Smoothing
 from iolaus.sim.manners.telemetry import Telemetry
 
-ACCOUNTS, SMOOTHING = Accounts(), Smoothing()
+ACCOUNTS, SMOOTHING, SECURE_BOOT = Accounts(), Smoothing(), SecureBoot()
 
 
 def manners_of() -> Composed:
     """What a controller does besides the standard's rules. Rooms without a memory are shared."""
     own = (Bios(), Logs(), Media(), Certificates(), Telemetry(), Leaks(), Limits(), Consoles())
-    return compose(ACCOUNTS, *own, SMOOTHING)
+    return compose(ACCOUNTS, *own, SMOOTHING, SECURE_BOOT)

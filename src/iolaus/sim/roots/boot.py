@@ -34,13 +34,15 @@ COMMAND_LINE: Final = "root=LABEL=system ro iommu=pt console=ttyS0,115200"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """`count` boots since the first; `claimed` is the version that the firmware says it is."""
+    """`count` boots since the first; `claimed` is the version that the firmware says it is;
+    `variables` are the databases of secure boot (None: the hall's own)."""
 
     firmware: Image
     claimed: str
     adapters: Sequence[Image] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     secure: bool = True
+    variables: Mapping[str, bytes] | None = None
     locality: int = 0
     count: int = 1
     at_s: float = 0.0
@@ -73,9 +75,10 @@ def _policy(boot: Boot, seed: str) -> list[Event]:
     """The variables of secure boot. A platform that does not enforce it has no platform key."""
     enforced = b"\x01" if boot.secure else b"\0"
     found = [_config(log.GLOBAL, "SecureBoot", enforced)]
-    for name, data in secure_variables(seed).items():
+    for name, data in (boot.variables or secure_variables(seed)).items():
         space = log.IMAGE_SECURITY if name in ("db", "dbx") else log.GLOBAL
-        found.append(_config(space, name, data if boot.secure or name != "PK" else b""))
+        is_lost = name == "PK" and not boot.secure and boot.variables is None
+        found.append(_config(space, name, b"" if is_lost else data))
     return [*found, Event(7, log.SEPARATOR, bytes(4))]
 
 
@@ -91,6 +94,15 @@ def secure_variables(seed: str) -> dict[str, bytes]:
     banned = [noise("dbx", str(n)) for n in range(4)]
     barred = log.signature_list(log.DIGEST_LIST, OWNER, banned)
     return {"PK": listed, "KEK": listed, "db": listed, "dbx": barred}
+
+
+def variables_of(certificates: Mapping[str, list[bytes]], barred: list[bytes]) -> dict[str, bytes]:
+    """The variables that hold these certificates (DER) by name, and these digests in dbx."""
+    found = {
+        each: b"".join(log.signature_list(log.CERTIFICATE_LIST, OWNER, [der]) for der in held)
+        for each, held in certificates.items()
+    }
+    return found | {"dbx": log.signature_list(log.DIGEST_LIST, OWNER, barred) if barred else b""}
 
 
 def _settings(boot: Boot) -> list[Event]:

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from iolaus.sim.personas.parts.trust import TpmRoot
 from iolaus.sim.personas.sketch import uri
 from iolaus.sim.roots import boot as boots
@@ -32,6 +35,7 @@ from iolaus.sim.roots.lies import (
 )
 from iolaus.sim.roots.questions import TpmQuestion
 from iolaus.sim.roots.tpm import Clock, Selection
+from iolaus.sim.tree import Resource
 
 LONGEST_NONCE: Final = 64
 FIRMWARE_VERSION: Final = 0x0010000D00000000
@@ -76,7 +80,8 @@ class Platform:
             claimed=firmware.version,
             adapters=adapters,
             settings=settings if isinstance(settings, dict) else {},
-            secure=secure.get("SecureBootEnable") is True,
+            secure=secure.get("SecureBootCurrentBoot") == "Enabled",
+            variables=_variables(read, uri(f"{root.system}/SecureBoot/SecureBootDatabases")),
             locality=root.locality,
             count=count,
             at_s=at_s,
@@ -158,3 +163,25 @@ def boots_since(who: Who) -> float:
     """When a host was started before the simulator was: some time in early 2026."""
     days = int.from_bytes(noise("uptime", who.serial, size=2), "big") % 30
     return 1_767_225_600.0 + 86_400.0 * days
+
+
+def _variables(read: Read, place: str) -> dict[str, bytes] | None:
+    """Secure Boot's databases as the host shows them; None if it shows none."""
+    if read(place) is None:
+        return None
+
+    def members(path: str) -> list[Resource]:
+        links = (read(path) or {}).get("Members") or ()
+        return [read(str(link["@odata.id"]).rstrip("/")) or {} for link in links]
+
+    certificates = {
+        each: [_der(held) for held in members(f"{place}/{each}/Certificates")]
+        for each in ("PK", "KEK", "db")
+    }
+    barred = [bytes.fromhex(held["SignatureString"]) for held in members(f"{place}/dbx/Signatures")]
+    return boots.variables_of(certificates, barred)
+
+
+def _der(held: Resource) -> bytes:
+    pem = str(held["CertificateString"]).encode()
+    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)

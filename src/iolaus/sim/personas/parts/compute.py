@@ -404,7 +404,7 @@ def secure_boot(s: Sketch, system: str, *, enabled: bool = True) -> str:
         "UEFI Secure Boot",
         SecureBootEnable=enabled,
         SecureBootCurrentBoot="Enabled" if enabled else "Disabled",
-        SecureBootMode="UserMode" if enabled else "SetupMode",
+        SecureBootMode="UserMode",
     )
 
 
