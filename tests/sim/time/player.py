@@ -274,8 +274,12 @@ def hall(
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line, process.communicate(timeout=PATIENCE_S)[1]
+            assert line, "it did not start"
             yield Player(json.loads(line))
+        except BaseException as wrong:
+            process.terminate()
+            wrong.add_note(process.communicate(timeout=PATIENCE_S)[1][-4000:])
+            raise
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE_S)
