@@ -17,7 +17,7 @@ SYSTEM = f"{V1}/Systems/1"
 
 
 async def test_more_requests_than_slots_wait_their_turn() -> None:
-    options = Options(slots=4, latency=Latency(median_s=0.01))
+    options = Options(slots=4, latency=Latency(median_s=0.1))
     async with played([device(options=options)]) as play:
         asked = [play.first.status("GET", SYSTEM) for _ in range(24)]
         assert set(await asyncio.gather(*asked)) == {200}
