@@ -12,6 +12,7 @@ SHORT = {
     "fleet": ["--nodes", "100", "--latency-ms", "20", "--peers", "4"],
     "ui": [],
     "twin": ["physics"],
+    "judges": ["dl365-cpu"],
 }
 
 

@@ -20,6 +20,8 @@ from iolaus.sim.personas.sketch import (
     ok,
     own_label,
     own_serial,
+    own_uuid,
+    uri,
 )
 
 CDU, CHASSIS, LOOP = (
@@ -38,6 +40,11 @@ GLYCOL = {
     "AdditivePercent": 25,
     "SpecificHeatkJoulesPerKgK": 3.87,
     "DensityKgPerCubicMeter": 1022,
+}
+WATER = {
+    "CoolantType": "Water",
+    "SpecificHeatkJoulesPerKgK": 4.18,
+    "DensityKgPerCubicMeter": 995,
 }
 SENSORS = """
 PrimaryFlow            LiquidFlowLPM facility_flow_lpm LiquidInlet
@@ -69,12 +76,14 @@ def _frame(s: Sketch, *, product: str, vendor: str, services: str) -> None:
 
 
 def cdu() -> dict[str, Json]:
-    s = Sketch(ServiceRoot="v1_17_0")
+    s = Sketch(ServiceRoot="v1_17_0", Chassis="v1_23_0", LeakDetection="v1_1_0")
     _frame(s, product="CoolChip CDU 1350", vendor="Vertiv", services=f"{SERVICES} ThermalEquipment")
     s.piece(CHASSIS, "Vertiv", "CoolChip CDU 1350", kind="RackMount", Name="CDU cabinet",
             SerialNumber=own_serial("VCD25#####", "cdu"), below="Sensors",
             Location={"Placement": {"Row": own_label("row")}},
-            Links={"ManagedBy": all_at(["Managers/CDU"])})  # fmt: skip
+            PartNumber="VCD-1350-400", Version="B", UUID=own_uuid("cdu"),
+            Links={"ManagedBy": all_at(["Managers/CDU"]), "CoolingUnits": all_at([CDU])}
+            )  # fmt: skip
     power.sensors(s, CHASSIS, SENSORS)
     s.put("ThermalEquipment", "ThermalEquipment", "Cooling Equipment", Status=ok(),
           below="CDUs CoolingLoops")  # fmt: skip
@@ -86,6 +95,7 @@ def cdu() -> dict[str, Json]:
     _reservoir(s)
     power.leak_detection(s, CDU, CDU_LEAKS)
     s.peek(f"{CDU}/LeakDetection/LeakDetectors/Overflow")["LeakDetectorType"] = "FloatSwitch"
+    _leaks(s)
     s.collect("ThermalEquipment/CoolingLoops", "CoolingLoop", "Cooling Loops")
     s.put(LOOP, "CoolingLoop", "Technology loop of the row", Coolant=GLYCOL, Status=ok(),
           CoolantLevelStatus="OK", RatedFlowLitersPerMinute=1500,
@@ -103,12 +113,24 @@ def cdu() -> dict[str, Json]:
     return s.finish()
 
 
+def _leaks(s: Sketch) -> None:
+    detectors = [f"{CDU}/LeakDetection/LeakDetectors/{key}" for key in CDU_LEAKS]
+    for path in detectors:
+        s.field(path, "Location", power.place(s.peek(path)["Name"]))
+    group = [{"DataSourceUri": uri(path), "DetectorState": live(f"leak.{n}")}
+             for n, path in enumerate(detectors)]  # fmt: skip
+    damp = power.excerpt(s, f"{CHASSIS}/Sensors/CabinetHumidity")
+    cabinet = {"GroupName": "Cabinet", "Detectors": group, "HumidityPercent": damp}
+    s.field(f"{CDU}/LeakDetection", "LeakDetectorGroups", [{**cabinet, "Status": ok()}])
+
+
 def _unit(s: Sketch) -> None:
     pumps = all_at(f"{CDU}/Pumps/{n + 1}" for n in PUMPS)
     s.put(
         CDU, "CoolingUnit", "Row CDU", EquipmentType="CDU", Manufacturer="Vertiv",
         Model="CoolChip CDU 1350", PartNumber="VCD-1350-400", FirmwareVersion="3.4.1",
         SerialNumber=own_serial("VCD25#####", "cdu"), AssetTag="", CoolingCapacityWatts=1350000,
+        Version="B", ProductionDate="2025-04-02T00:00:00Z",
         Coolant=GLYCOL, Location={"Placement": {"Row": own_label("row")}},
         Links={"Chassis": all_at([CHASSIS]), "ManagedBy": all_at(["Managers/CDU"])},
         PumpRedundancy=[{"RedundancyType": "NPlusM", "MinNeededInGroup": 2,
@@ -129,7 +151,7 @@ def _pump(s: Sketch, n: int) -> None:
         Model="CRNE 45-2", SerialNumber=own_serial("9876####", path), ServiceHours=4100 + 37 * n,
         PumpSpeedPercent={**power.excerpt(s, f"{CHASSIS}/Sensors/Pump{n}Speed"),
                           "SpeedRPM": live(f"pump_rpm.{n}", 0)},
-        Status=ok(),
+        Location=power.place(f"P{n + 1}"), Status=ok(),
     )  # fmt: skip
 
 
@@ -141,28 +163,37 @@ def _connectors(s: Sketch) -> None:
     ):
         path = f"{CDU}/{side}CoolantConnectors"
         s.collect(path, "CoolantConnector", f"{side} Coolant Connectors")
-        heat = power.excerpt(s, f"{head}/SecondaryHeatLoad") if side == "Secondary" else None
+        rack = side == "Secondary"
         s.put(
             f"{path}/1", "CoolantConnector", name, CoolantConnectorType="Pair",
-            Coolant=GLYCOL if side == "Secondary" else {"CoolantType": "Water"},
-            RatedFlowLitersPerMinute=rated, HeatRemovedkW=heat,
+            Coolant=GLYCOL if rack else WATER, RatedFlowLitersPerMinute=rated,
+            HeatRemovedkW=power.excerpt(s, f"{head}/SecondaryHeatLoad"),
             FlowLitersPerMinute=power.excerpt(s, f"{head}/{side}Flow"),
             SupplyTemperatureCelsius=power.excerpt(s, f"{head}/{side}SupplyTemp"),
             ReturnTemperatureCelsius=power.excerpt(s, f"{head}/{side}ReturnTemp"),
             SupplyPressurekPa=power.excerpt(s, f"{head}/{side}SupplyPressure"),
-            Links={"ConnectedCoolingLoop": at(LOOP)} if side == "Secondary" else None,
+            Links={"ConnectedCoolingLoop": at(LOOP)} if rack else None,
             Status=ok(),
         )  # fmt: skip
+        told = {
+            "ReturnPressurekPa": "SecondaryReturnPressure",
+            "DeltaPressurekPa": "SecondaryDeltaPressure",
+            "DeltaTemperatureCelsius": "SecondaryDeltaTemp",
+        }
+        for field, sensor in told.items():  # the facility's side has no such sensors
+            s.field(f"{path}/1", field, power.excerpt(s, f"{head}/{sensor}") if rack else None)
 
 
 def _reservoir(s: Sketch) -> None:
     s.collect(f"{CDU}/Reservoirs", "Reservoir", "Reservoirs")
     s.put(f"{CDU}/Reservoirs/1", "Reservoir", "Expansion tank", ReservoirType="Reserve",
           CapacityLiters=90, FluidLevelStatus="OK", Coolant=GLYCOL, Status=ok(),
+          Location=power.place("Top", kind="Slot"),
           FluidLevelPercent=power.excerpt(s, f"{CHASSIS}/Sensors/ReservoirLevel"))  # fmt: skip
     s.collect(f"{CDU}/Filters", "Filter", "Filters")
     s.put(f"{CDU}/Filters/1", "Filter", "Loop filter", RatedServiceHours=8760,
-          ServiceHours=2110, Status=ok())  # fmt: skip
+          ServiceHours=2110, ServicedDate="2026-01-15T00:00:00Z", HotPluggable=False,
+          Replaceable=True, Location=power.place("F1"), Status=ok())  # fmt: skip
 
 
 def ropes() -> dict[str, Json]:

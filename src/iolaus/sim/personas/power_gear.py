@@ -74,12 +74,67 @@ def shelf() -> dict[str, Json]:
             at(f"{chassis}/PowerSubsystem/PowerSupplies"))  # fmt: skip
     power.environment(s, chassis, PowerWatts=f"{chassis}/Sensors/Total_Output_Power",
                       TemperatureCelsius=f"{chassis}/Sensors/Inlet_Temp")  # fmt: skip
+    inlet = f"{chassis}/Sensors/Inlet_Temp"
+    thermal = power.thermal(s, chassis, metrics={"Intake": inlet})
+    s.peek(f"{thermal}/ThermalMetrics")["TemperatureSummaryCelsius"] |= {
+        "Ambient": None, "Internal": power.excerpt(s, f"{chassis}/Sensors/PSU0_Temp")}  # fmt: skip
+    s.field(chassis, "ThermalSubsystem", at(f"{chassis}/ThermalSubsystem"))
+    _shelf_circuits(s, chassis)
+    _rectifiers(s)
+    power.metered(s)
     entries = [Firmware(key="PMC", version="2.1.14", name="Power Management Controller")]
     entries += [Firmware(key=key, version=RECTIFIER.firmware, name=f"{key} firmware",
                          related=[f"{chassis}/PowerSubsystem/PowerSupplies/{key}"])
                 for key in ids]  # fmt: skip
     service.updates(s, entries, multipart=False)
     return s.finish()
+
+
+def _rectifiers(s: Sketch) -> None:
+    for n, supply in enumerate(s.every("PowerSupply")):
+        rail = {"NominalVoltage": RECTIFIER.volts, "PhysicalContext": "PowerOutlet"}
+        supply |= {"InputNominalVoltageType": "AC277V", "OutputRails": [rail], "Version": "A02",
+                   "ProductionDate": "2025-05-12T00:00:00Z", "LocationIndicatorActive": False,
+                   "Location": power.place(f"PSU{n}")}  # fmt: skip
+    for n, metrics in enumerate(s.every("PowerSupplyMetrics")):
+        metrics["RailPowerWatts"] = [{"Reading": live(f"psu_out_w.{n}")}]
+
+
+def _shelf_circuits(s: Sketch, chassis: str) -> None:
+    """Mains comes in, the busbar goes out."""
+    unit, head = "PowerEquipment/PowerShelves/1", f"{chassis}/Sensors"
+    for name in ("Mains", "Branches", "Metrics"):
+        s.field(unit, name, at(f"{unit}/{name}"))
+    s.collect(f"{unit}/Mains", "Circuit", "Mains")
+    common = {"Status": ok(), "PowerState": "On", "BreakerState": "Normal", "UserLabel": "",
+              "ElectricalContext": "Total", "CriticalCircuit": True}  # fmt: skip
+    busbar, volts = f"{unit}/Branches/Busbar", power.excerpt(s, f"{head}/Output_Voltage")
+    s.put(f"{unit}/Mains/AC1", "Circuit", "Mains input", CircuitType="Mains", VoltageType="AC",
+          PhaseWiringType="ThreePhase5Wire", NominalVoltage="AC480V", RatedCurrentAmps=60,
+          PowerWatts={"Reading": live("shelf_in_w")}, Links={"SourceCircuit": None},
+          **common)  # fmt: skip
+    for unmetered in ("EnergykWh", "PolyPhaseCurrentAmps", "PolyPhaseVoltage"):
+        s.field(f"{unit}/Mains/AC1", unmetered, None)
+    s.collect(f"{unit}/Branches", "Circuit", "Branches")
+    s.put(busbar, "Circuit", "Busbar", CircuitType="Branch", VoltageType="DC",
+          NominalVoltage="DC48V", RatedCurrentAmps=660, Voltage=volts,
+          PowerRestorePolicy="AlwaysOn",
+          CurrentAmps=power.excerpt(s, f"{head}/Total_Output_Current"),
+          PowerWatts=power.excerpt(s, f"{head}/Total_Output_Power"),
+          Links={"BranchCircuit": at(f"{unit}/Mains/AC1")}, **common)  # fmt: skip
+    for unknown in ("EnergykWh", "PhaseWiringType"):
+        s.field(busbar, unknown, None)
+    s.put(f"{unit}/Metrics", "PowerDistributionMetrics", "Metrics of the shelf",
+          PowerWatts=power.excerpt(s, f"{head}/Total_Output_Power"),
+          TemperatureCelsius=power.excerpt(s, f"{head}/Inlet_Temp"),
+          Actions=_resets(f"{unit}/Metrics"))  # fmt: skip
+    s.field(f"{unit}/Metrics", "EnergykWh", None)
+    s.field(f"{unit}/Metrics", "PowerLoadPercent", None)
+
+
+def _resets(path: str) -> Json:
+    name = "PowerDistributionMetrics.ResetMetrics"
+    return {f"#{name}": {"target": uri(f"{path}/Actions/{name}")}}
 
 
 def battery_shelf() -> dict[str, Json]:
@@ -137,7 +192,8 @@ def _shelf_frame(s: Sketch, model: str, part: str) -> str:
         chassis, "Delta", model, kind="Shelf", Name="Power Shelf", PartNumber=part,
         SerialNumber=own_serial("DPS25########", "shelf"),
         Location={"Placement": {"Rack": own_label("rack"), "Row": own_label("row")}},
-        Links={"ManagedBy": all_at(["Managers/pmc"])}, below="Sensors EnvironmentMetrics",
+        UUID=own_uuid("frame"), below="Sensors EnvironmentMetrics",
+        Links={"ManagedBy": all_at(["Managers/pmc"]), "PowerDistribution": at(unit)},
     )  # fmt: skip
     s.put("PowerEquipment", "PowerEquipment", "Power Equipment", Status=ok(),
           below="PowerShelves")  # fmt: skip
@@ -146,7 +202,8 @@ def _shelf_frame(s: Sketch, model: str, part: str) -> str:
         unit, "PowerDistribution", "Power Shelf", EquipmentType="PowerShelf",
         Manufacturer="Delta", Model=model, PartNumber=part, FirmwareVersion="2.1.14",
         SerialNumber=own_serial("DPS25########", "shelf"), UUID=own_uuid("shelf"),
-        PowerCapacityVA=33000, Status=ok(),
+        PowerCapacityVA=33000, Status=ok(), UserLabel="",
+        Location={"Placement": {"Rack": own_label("rack"), "Row": own_label("row")}},
         Links={"Chassis": all_at([chassis]), "ManagedBy": all_at(["Managers/pmc"])},
     )  # fmt: skip
     service.manager(s, "pmc", model="ORv3 PMC", firmware_version="2.1.14", systems=[],
@@ -165,7 +222,8 @@ def strip() -> dict[str, Json]:
         chassis, "Raritan", "PX4-5962I-E8V2", kind="Zone", Name="PDU",
         SerialNumber=own_serial("1FE5#####", "pdu"),
         Location={"Placement": {"Rack": own_label("rack"), "Row": own_label("row")}},
-        Links={"ManagedBy": all_at(["Managers/PDU"])}, below="Sensors",
+        UUID=own_uuid("strip"), PartNumber="PX4-5962I", below="Sensors",
+        Links={"ManagedBy": all_at(["Managers/PDU"]), "PowerDistribution": at(base)},
     )  # fmt: skip
     _strip_sensors(s, chassis)
     s.put("PowerEquipment", "PowerEquipment", "DCIM Power Equipment", Status=ok(), below="RackPDUs")
@@ -175,6 +233,7 @@ def strip() -> dict[str, Json]:
         Model="PX4-5962I-E8V2", FirmwareVersion="4.3.10.5-51785", Version="1.0",
         SerialNumber=own_serial("1FE5#####", "pdu"), PartNumber="PX4-5962I", UUID=own_uuid("pdu"),
         AssetTag="", Location={"Placement": {"Rack": own_label("rack")}}, Status=ok(),
+        UserLabel="",
         Links={"Chassis": all_at([chassis]), "ManagedBy": all_at(["Managers/PDU"])},
         below="Mains Branches Outlets Metrics",
     )  # fmt: skip
@@ -190,6 +249,7 @@ def strip() -> dict[str, Json]:
                Firmware(key="Relay", version="2.8.1", name="Relay board", updateable=False)
                ]  # fmt: skip
     service.updates(s, entries, multipart=False)
+    power.metered(s)
     return s.finish()
 
 
@@ -223,6 +283,10 @@ def _strip_circuits(s: Sketch, base: str, chassis: str) -> None:
         FrequencyHz=power.excerpt(s, f"{head}/FreqMains"),
         PolyPhaseCurrentAmps={f"Line{n + 1}": power.excerpt(s, f"{head}/Current{phase}")
                               for n, phase in enumerate(PHASES)},
+        PolyPhaseVoltage={f"Line{n + 1}ToNeutral": power.excerpt(s, f"{head}/Voltage{phase}")
+                          for n, phase in enumerate(PHASES)},
+        ElectricalContext="Total", VoltageType="AC", UserLabel="",
+        Links={"SourceCircuit": None},
     )  # fmt: skip
     s.collect(f"{base}/Branches", "Circuit", "Branches")
     for n, phase in enumerate(PHASES):
@@ -242,7 +306,8 @@ def _strip_circuits(s: Sketch, base: str, chassis: str) -> None:
           EnergykWh=power.excerpt(s, f"{head}/PDUEnergy"),
           TemperatureCelsius=power.excerpt(s, f"{head}/CabTemp"),
           HumidityPercent=power.excerpt(s, f"{head}/Humidity"),
-          PowerLoadPercent={"Reading": live("pdu_load_pct")})  # fmt: skip
+          PowerLoadPercent={"Reading": live("pdu_load_pct")},
+          Actions=_resets(f"{base}/Metrics"))  # fmt: skip
 
 
 def _outlet(s: Sketch, base: str, chassis: str, n: int) -> None:
@@ -265,7 +330,7 @@ def _outlet(s: Sketch, base: str, chassis: str, n: int) -> None:
         Voltage=power.excerpt(s, f"{head}/Voltage{phase}"),
         EnergykWh={"Reading": live("outlet_kwh", 3)},
         Links={"BranchCircuit": at(f"{base}/Branches/{phase}")},
-        Actions=actions, Status=ok(),
+        ElectricalContext=f"Line{n % 3 + 1}ToNeutral", Actions=actions, Status=ok(),
     )  # fmt: skip
 
 
@@ -279,7 +344,7 @@ PERSONAS = (
         height_u=1,
         draw=shelf,
         body=Body(family="shelf", supplies=6, supply_v=50.5, base_w=60, capacity_w=33000),
-        counts={"psu": 6, "firmware": 7},
+        counts={"psu": 6, "circuit": 2, "firmware": 7},
         flash=flash.PLAIN,
         options=Options(session_limit=4),
         quirks={

@@ -225,6 +225,11 @@ class Sketch:
     def peek(self, path: str) -> Json:
         return self._drawn[path]
 
+    def every(self, kind: str) -> list[Json]:
+        """All resources drawn so far of a schema."""
+        head = f"#{kind}."
+        return [body for body in self._drawn.values() if body["@odata.type"].startswith(head)]
+
     def finish(self) -> dict[str, Json]:
         """URI -> resource, the service root as "/redfish/v1"."""
         for path, members in self._collected.items():

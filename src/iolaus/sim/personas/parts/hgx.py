@@ -113,7 +113,9 @@ def relayed_manager(s: Sketch, version: str, *, oui: str) -> None:
     """The baseboard's own controller, with the same addresses on every board."""
     service.manager(s, "HGX_BMC_0", model="OpenBmc", firmware_version=version, manufacturer=MAKER,
                     systems=[SYSTEM], chassis=[CHASSIS], nic="usb0", oui=oui,
-                    name="HGX OpenBmc Manager")  # fmt: skip
+                    name="HGX OpenBmc Manager",
+                    logs={"Journal": [("OK", "All endpoints of the baseboard answer.")]}
+                    )  # fmt: skip
     port = s.peek(f"{MANAGER}/EthernetInterfaces/usb0")
     port["MACAddress"] = port["PermanentMACAddress"] = "02:00:00:00:00:01"
     port["IPv4Addresses"] = [

@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from iolaus.sim.personas.sketch import Json, Sketch, all_at, at, live, ok, own_serial, uri
+from iolaus.sim.personas.sketch import (
+    Json,
+    Sketch,
+    all_at,
+    at,
+    live,
+    ok,
+    own_serial,
+    own_time,
+    uri,
+)
 
 UNITS: Mapping[str, str] = {
     "Temperature": "Cel",
@@ -28,6 +38,8 @@ UNITS: Mapping[str, str] = {
     "Humidity": "%",
     "Heat": "kW",
 }
+ELECTRICAL = frozenset({"Voltage", "Current", "Power", "EnergykWh", "Frequency"})
+LINES: Mapping[str, str] = {"A": "Line1", "B": "Line2", "C": "Line3"}
 DIGITS: Mapping[str, int] = {"Rotational": 0, "EnergykWh": 3, "EnergyJoules": 0, "Voltage": 2}
 
 
@@ -83,6 +95,23 @@ def sensors(s: Sketch, chassis: str, table: str) -> None:
             bounds = {name: float(limit) for name, limit in zip(names, limits, strict=False)}
             about = None if context == "-" else context
             sensor(s, chassis, key, quantity, value, context=about, limits=bounds)
+
+
+def metered(s: Sketch) -> None:
+    """All sensors as those of metering equipment say more: when they were read, how often they
+    are, and which line they measure. What their peak was is told unknown: nobody keeps it."""
+    for body in s.every("Sensor"):
+        body |= {"ReadingTime": own_time(), "SensingInterval": "PT1S"}
+        if body["ReadingType"] in ELECTRICAL:
+            line = LINES.get(body["Id"][-1], "Total")
+            body["ElectricalContext"] = line
+        if body["ReadingType"] == "Power":
+            body |= {"PeakReading": None, "PeakReadingTime": None}
+
+
+def place(label: str, *, kind: str = "Bay") -> Json:
+    """Where a part is, by the word printed beside it."""
+    return {"PartLocation": {"ServiceLabel": label, "LocationType": kind}}
 
 
 def excerpt(s: Sketch, path: str) -> Json:
