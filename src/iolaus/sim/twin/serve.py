@@ -27,6 +27,7 @@ from iolaus.sim.physics import faults
 from iolaus.sim.physics.arrivals import Arrivals
 from iolaus.sim.physics.plant import Plant
 from iolaus.sim.physics.truth import over_limit
+from iolaus.sim.timekeeper import Timekeeper
 from iolaus.sim.twin.stepped import Stepped
 from iolaus.sim.twin.wiring import Row, Wiring, wire
 
@@ -125,7 +126,8 @@ class Twin:
     async def _advance(self, seconds: float) -> None:
         """In virtual time all of the hall moves; in real time the plant alone, at once."""
         if isinstance(self.clock, VirtualClock):
-            await self.clock.advance(min(seconds, ADVANCE_MOST_S))
+            keeper = Timekeeper(tuple(self._devices.values()), self.clock)
+            await keeper.asked("advance", {"seconds": seconds})
         else:
             self.advance(seconds)
 
