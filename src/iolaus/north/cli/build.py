@@ -171,6 +171,8 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
 def _our_fault(error: Exception) -> int:
     if os.environ.get("IOLAUS_DEBUG"):
         structlog.get_logger(__name__).exception("command failed")
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     say(f"error: our own fault: {type(error).__name__}: {text(str(error))}")
     say("  next:  set IOLAUS_DEBUG=1, run it again, and report what it prints.")
     return 1
