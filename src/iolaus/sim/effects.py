@@ -7,8 +7,9 @@ moment does not mention it: `Quiet` is all moments, ignored.
 
 The moments beyond a write and an action are these. A host has been switched on (`booted`); the
 controller starts, its memory empty (`restarted`); mains was lost or came back (`mains`); an
-image was pushed (`pushed`); a component runs other firmware (`flashed`); the oracle asks what
-is really so (`truth`); the simulation is over (`ended`).
+image was pushed (`pushed`); a component runs other firmware (`flashed`); something is worth a log
+entry (`noted`); somebody begins to listen to events (`listened`) or reads a log (`consulted`); the
+oracle asks what is really so (`truth`); the simulation is over (`ended`).
 """
 
 from __future__ import annotations
@@ -89,6 +90,15 @@ class Quiet:
     def ended(self, device: Device) -> None:
         """The simulation of this device ends."""
 
+    def noted(self, device: Device, severity: str, text: str, origin: str, more: Resource) -> None:
+        """Something that the log is to tell; `more` goes into the entry."""
+
+    def listened(self, device: Device) -> None:
+        """Somebody listens to its events from now on."""
+
+    def consulted(self, device: Device, path: str) -> None:
+        """Somebody reads the entries of a log."""
+
     def truth(self, device: Device) -> Resource:
         del device
         return {}
@@ -145,6 +155,18 @@ class Composed(Quiet):
     def ended(self, device: Device) -> None:
         for part in self.attentive:
             part.ended(device)
+
+    def noted(self, device: Device, severity: str, text: str, origin: str, more: Resource) -> None:
+        for part in self.attentive:
+            part.noted(device, severity, text, origin, more)
+
+    def listened(self, device: Device) -> None:
+        for part in self.attentive:
+            part.listened(device)
+
+    def consulted(self, device: Device, path: str) -> None:
+        for part in self.attentive:
+            part.consulted(device, path)
 
     def truth(self, device: Device) -> Resource:
         told: Resource = {}

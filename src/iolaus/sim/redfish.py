@@ -57,6 +57,8 @@ class Redfish:
 
     def _get(self, request: Request, path: str) -> Reply:
         device = self._device
+        if path.endswith("/Entries"):
+            attentive(device.effects).consulted(device, path)
         page = device.page(path)
         if page is None:
             return self._special(request, path)

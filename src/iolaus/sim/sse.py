@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from iolaus.kernel.clock import Clock
+from iolaus.sim.effects import attentive
 from iolaus.sim.filters import BadFilter, Wants, filters, narrowed, parse_filter, wanted
 from iolaus.sim.filters import wrong as wrong_filters
 from iolaus.sim.http import Connection, Reply
@@ -55,6 +56,11 @@ class Events:
     def stream_path(self) -> str:
         """Where events stream, as EventService.ServerSentEventUri says; "" if nowhere."""
         return self._found()[1]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._mine or self._streams)
 
     def service(self) -> Resource:
         """The EventService as the device shows it; {} if there is none."""
@@ -169,6 +175,7 @@ class Events:
         self._mine[path] = None
         self._device.put(path, resource)
         self._device.enlist(self.collection, path)
+        attentive(self._device.effects).listened(self._device)
         return Outcome(status=201, body=resource, headers={"Location": path})
 
     def unsubscribe(self, path: str) -> None:
@@ -198,6 +205,7 @@ class Events:
         self, connection: Connection, missed: list[bytes], wants: Wants | None
     ) -> Callable[[], None]:
         self._streams[connection] = wants
+        attentive(self._device.effects).listened(self._device)
         connection.write_chunk(b": stream open\n\n" + b"".join(missed))
         beat = asyncio.get_running_loop().create_task(_heartbeat(connection, self._device.clock))
 

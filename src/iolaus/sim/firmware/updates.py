@@ -16,7 +16,7 @@ from typing import Any, Final
 from iolaus.sim.actions import set_power
 from iolaus.sim.clock import holding
 from iolaus.sim.device import Device
-from iolaus.sim.effects import Push, Quiet
+from iolaus.sim.effects import Push, Quiet, attentive
 from iolaus.sim.firmware.choose import Here, Item, Refusal, chosen
 from iolaus.sim.firmware.fetch import Unfetchable, fetch
 from iolaus.sim.firmware.forms import BadForm, form_of
@@ -35,6 +35,11 @@ ON_START: Final = "OnStartUpdateRequest"
 PREPARE_S: Final = 10.0
 BEFORE_RESTART_S: Final = 60.0
 SYSTEMS: Final = f"{ROOT}/Systems/"
+
+
+UPDATE: Final = "Update.1.0"
+PROGRESS: Final = ("TransferringToComponent", "VerifyingAtComponent", "ApplyingOnComponent",
+                   "InstallingOnComponent", "TargetDetermined", "UpdateInProgress")  # fmt: skip
 
 
 class Updates(Quiet):
@@ -124,6 +129,10 @@ class Updates(Quiet):
         device.tasks.outlive = self.flash.keeps_tasks
         task = device.tasks.open("Firmware update", seconds=1.0, state="New")
         self.work = Work(device=device, task=task, wish=wish)
+        text = f"An update with '{wish.name}' has begun."
+        attentive(device.effects).noted(
+            device, "OK", text, "", {"MessageId": f"{UPDATE}.UpdateInProgress"}
+        )
         self.work.say("TaskStarted", task.path.rpartition("/")[2])
         return self.work
 
@@ -227,6 +236,8 @@ class Updates(Quiet):
             for item in work.items:
                 work.say("UpdateSuccessful", item.here.path, work.wish.name)
         work.say("TaskAborted" if work.failed else "TaskCompletedOK", number)
+        for message in work.task.messages:
+            _noted(work.device, message)
         work.stop()
         state, status = ("Exception", "Critical") if work.failed else ("Completed", "OK")
         done = self._finishing(work) if work.writing else _nothing
@@ -324,3 +335,11 @@ def _power(device: Device) -> set[str]:
 def updates_of(flash: Flash | None) -> Updates | None:
     """The update service of one device; None if its kind has none."""
     return None if flash is None else Updates(flash)
+
+
+def _noted(device: Device, message: Resource) -> None:
+    """What came of an update is written down; how it went on its way is not."""
+    prefix, _, name = str(message["MessageId"]).rpartition(".")
+    if prefix == UPDATE and name not in PROGRESS:
+        more = {word: message[word] for word in ("MessageId", "MessageArgs")}
+        attentive(device.effects).noted(device, message["Severity"], message["Message"], "", more)

@@ -14,6 +14,7 @@ from iolaus.sim.manners.media import Media
 from iolaus.sim.manners.secure_boot import SecureBoot
 from iolaus.sim.manners.smoothing import Smoothing
 from iolaus.sim.manners.telemetry import Telemetry
+from iolaus.sim.manners.thresholds import Thresholds
 
 ACCOUNTS, SMOOTHING, SECURE_BOOT = Accounts(), Smoothing(), SecureBoot()
 
@@ -21,4 +22,4 @@ ACCOUNTS, SMOOTHING, SECURE_BOOT = Accounts(), Smoothing(), SecureBoot()
 def manners_of() -> Composed:
     """What a controller does besides the standard's rules. Rooms without a memory are shared."""
     own = (Bios(), Logs(), Media(), Certificates(), Telemetry(), Leaks(), Limits(), Consoles())
-    return compose(ACCOUNTS, *own, SMOOTHING, SECURE_BOOT)
+    return compose(ACCOUNTS, *own, Thresholds(), SMOOTHING, SECURE_BOOT)

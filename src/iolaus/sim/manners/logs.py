@@ -58,6 +58,9 @@ class Logs(Quiet):
     def restarted(self, device: Device) -> None:
         self.add(device, GOOD, "The controller has started.")
 
+    def noted(self, device: Device, severity: str, text: str, origin: str, more: Resource) -> None:
+        self.add(device, severity, text, origin, more)
+
     def flashed(self, device: Device, path: str, *, resets: bool) -> None:
         more = " Settings and accounts were reset." if resets else ""
         self.add(device, GOOD, f"{path.rpartition('/')[2]} runs another image.{more}", path)
