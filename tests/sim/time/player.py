@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,7 @@ class Player:
             self._note(f"truth of {name}", self.oracle("GET", f"/truth/{name}"))
         self._registers()
         self.said["messages"] = viewer.heard(self._messages() - before)
+        self._note("links", self.oracle("POST", "/beside/building/links"))
         return self.said
 
     def _orders(self) -> None:
@@ -226,32 +228,35 @@ class Player:
 
 
 class Viewer:
-    """Listens to every value that the building publishes."""
+    """Listens to every value that the building publishes, each once and as it comes."""
 
     def __init__(self, where: str, password: str) -> None:
         host, _, port = where.rpartition(":")
         self._said: dict[str, list[str]] = {}
         self._count = 0
-        ready: list[object] = []
+        self._news, self._ready = threading.Condition(), threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.username_pw_set("viewer", password)
         self._client.on_message = self._note
-        self._client.on_subscribe = lambda *_: ready.append(1)
-        self._client.on_connect = lambda client, *_: client.subscribe("BMS/v1/PUB/Value/#", qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_connect = lambda client, *_: client.subscribe("BMS/v1/PUB/Value/#", qos=0)
         self._client.connect(host, int(port))
-        while not ready:
-            self._client.loop(1.0)
+        self._client.loop_start()
+        assert self._ready.wait(PATIENCE_S)
 
     def _note(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         del client, data
-        self._count += 1
-        self._said.setdefault(message.topic, []).append(message.payload.decode())
+        with self._news:
+            self._count += 1
+            self._said.setdefault(message.topic, []).append(message.payload.decode())
+            self._news.notify()
 
     def heard(self, count: int) -> Mapping[str, list[str]]:
         """When so many have come: what was said, by topic."""
-        while self._count < count:
-            assert self._client.loop(PATIENCE_S) == mqtt.MQTT_ERR_SUCCESS
+        with self._news:
+            assert self._news.wait_for(lambda: self._count >= count, PATIENCE_S), self._count
         self._client.disconnect()
+        self._client.loop_stop()
         return dict(sorted(self._said.items()))
 
 
