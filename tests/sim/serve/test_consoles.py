@@ -14,7 +14,7 @@ from iolaus.sim.effects import attentive
 from iolaus.sim.manners.console import consoles_of, hosts
 from iolaus.sim.manners.faults import CATALOGUE
 from iolaus.sim.serve.consoles import serve_consoles
-from tests.sim.manners.stage import PATIENCE_S, SYSTEM, Bench, bench
+from tests.sim.manners.stage import PATIENCE_S, SYSTEM, Bench, bench, until
 
 TRAY, TWIN = "gb300-tray", "sd665-twin"
 ROOT, PASSWORD = "root", "iolaus-sim"
@@ -214,10 +214,11 @@ async def test_a_restart_of_the_controller_ends_sessions_and_a_disabled_console_
             on.device.restart()
             with pytest.raises(AssertionError, match="the session ended"):
                 await shown.until("no such words")
-        async with asyncio.timeout(PATIENCE_S):
-            while on.device.socket is None or getattr(on.device.socket, "state", "") != "up":
-                await asyncio.sleep(0.02)
-        assert (await on.get(host))["SerialConsole"]["SSH"]["ServiceEnabled"] is True
+
+        async def is_back() -> bool:
+            return (await on.get(host))["SerialConsole"]["SSH"]["ServiceEnabled"] is True
+
+        await until(is_back)
         on.device.patch(host, {"SerialConsole": {"SSH": {"ServiceEnabled": False}}})
         async with screen(on, host) as shown:
             await shown.until("The console is disabled.")
