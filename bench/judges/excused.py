@@ -39,6 +39,12 @@ def _excuse(personas: str, judge: str, finding: str, reason: str) -> Excuse:
 
 EXCUSES: Sequence[Excuse] = (
     _excuse(
+        "gb300-tray",
+        "OCP*",
+        "Power*: Required Resource*",
+        "a tray on the rack's busbar has no supplies, and so neither Power nor PowerSubsystem",
+    ),
+    _excuse(
         "sys-hgx-b200",
         "service",
         "*Bios* *Attribute*",

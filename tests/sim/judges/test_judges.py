@@ -1,0 +1,72 @@
+"""A host and a coolant unit before judges that nobody here wrote; the whole matrix is a bench."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.judges.excused import EXCUSES, held_against
+from bench.judges.hall import served
+from bench.judges.judges import FITTING, Court, Finding, Verdict
+from bench.judges.table import document
+
+from iolaus.sim.personas import personas
+
+HOST, GEAR = "dl365-cpu", "cdu-row"
+pytestmark = [pytest.mark.shared, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def court(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
+    folder = tmp_path_factory.mktemp("judges")
+    with served([HOST, GEAR], folder) as dock:
+        yield Court(dock=dock, shared=shared.resolve(), folder=folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear(verdict: Verdict) -> bool:
+    left = held_against(verdict)
+    assert not left, "\n".join(f"{each.where}: {each.what}" for each in left)
+    return verdict.counts["PASS"] > 0
+
+
+@pytest.mark.parametrize("persona", [HOST, GEAR])
+def test_service_validator_finds_no_failure(court: Court, persona: str) -> None:
+    assert clear(court.service(persona))
+
+
+@pytest.mark.parametrize(
+    ("persona", "profile"),
+    [(persona, each) for persona in (HOST, GEAR) for each in FITTING[persona]],
+)
+def test_profile_is_met(court: Court, persona: str, profile: str) -> None:
+    assert clear(court.interop(persona, profile))
+
+
+def test_protocol_validator_finds_no_failure(court: Court) -> None:
+    assert clear(court.protocol(HOST))
+
+
+def test_use_cases_pass(court: Court) -> None:
+    """Last: it switches the host off and on."""
+    assert clear(court.uses(HOST))
+
+
+def test_every_persona_is_judged() -> None:
+    assert set(FITTING) == set(personas())
+
+
+def test_excuses_name_machines_and_give_reasons() -> None:
+    for excuse in EXCUSES:
+        assert len(excuse.reason) > 20
+        assert excuse.finding.strip("*"), "an excuse for everything is none"
+
+
+def test_table_tells_failures_from_what_passed() -> None:
+    findings = (Finding("PASS", "/a", ""), Finding("SKIP", "/b", "Skip"),
+                Finding("FAIL", "/c Name", "the property is | missing"))  # fmt: skip
+    text = document([Verdict(persona="one", judge="service", findings=findings)])
+    assert "| one | service | 1 | 0 | 1 | 0 | 1 |" in text
+    assert "- one, service: the property is / missing (1)" in text
