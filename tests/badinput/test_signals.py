@@ -118,6 +118,21 @@ def test_serve_ends_well(shell: Shell, tmp_path: Path, number: signal.Signals) -
         assert running.ended(number, wait_s=60).code == 0
 
 
+def test_impatience_changes_nothing(shell: Shell, tmp_path: Path) -> None:
+    port = free_port()
+    words = ("serve", "--state", tmp_path / "s", "--listen", f"127.0.0.1:{port}")
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    with shell.started(*words) as running:
+        running.until(listens)
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended(signal.SIGINT, wait_s=60).code == 0
+
+
 @pytest.mark.parametrize("number", STOPS)
 def test_up_that_is_still_starting_leaves_nothing(shell: Shell, number: signal.Signals) -> None:
     with shell.started("up", "--nodes", 20, "--listen", f"127.0.0.1:{free_port()}") as running:

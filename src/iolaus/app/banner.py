@@ -19,6 +19,7 @@ from iolaus.app.house import House
 from iolaus.model.asset import AssetKind, Reading
 from iolaus.model.condition import leak_verdict
 from iolaus.model.endpoint import Reach
+from iolaus.north.cli.render import say
 from iolaus.store.held import Held
 
 
@@ -32,6 +33,9 @@ class Banner:
     async def tell(self, started: Callable[[], bool]) -> None:
         """Progress to standard error, the banner to standard output once all were tried."""
         began = time.monotonic()
+        if not sys.stderr.isatty():
+            count = len(list(self._house.state.facts.all_held()))
+            say(f"reading {count} endpoints; http://{self._house.options.listen} answers meanwhile")
         while not started() or self._house.ready():
             await asyncio.sleep(0.25)
             self._progress(time.monotonic() - began)

@@ -23,6 +23,7 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -248,7 +249,12 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 class Server(uvicorn.Server):
     """Stops at SIGINT or SIGTERM and leaves the rest of closing to whoever opened the house:
-    the stock server raises the signal once more, which would cut that short."""
+    the stock server raises the signal once more, which would cut that short. A second signal
+    changes nothing, as closing takes a few seconds at most."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
