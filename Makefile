@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 ARGS ?=
 
-.PHONY: setup dev up test check soak bench lock clean
+.PHONY: setup dev ansible up test check soak bench lock clean
 
 setup: $(VENV)/.runtime
 dev: $(VENV)/.dev
@@ -21,6 +21,14 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml requirements.lock
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(UV) pip install -q --python $(BIN)/python -r requirements-dev.lock
+	@touch $@
+
+# Ansible is large and is one judge of the simulator only, so it has an environment of its own.
+ansible: $(VENV)/ansible/.done
+
+$(VENV)/ansible/.done: $(BIN)/python requirements-ansible.lock
+	@$(PY) -m venv $(VENV)/ansible
+	@$(UV) pip install -q --python $(VENV)/ansible/bin/python -r requirements-ansible.lock
 	@touch $@
 
 up: setup
@@ -46,6 +54,7 @@ bench: dev
 lock:
 	@uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes pyproject.toml -o requirements.lock
 	@uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	@uv pip compile -q --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes --group ansible -o requirements-ansible.lock
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
 """Ansible's Redfish modules drive update, power, boot and accounts of a simulated machine.
 
-The collection is large, so it is no dependency of ours: the test runs where `ansible-playbook`
-with community.general is found, in IOLAUS_ANSIBLE (a folder) or on the path.
+The collection is large, so it has an environment of its own (`make ansible`): the test runs where
+`ansible-playbook` with community.general is found, in IOLAUS_ANSIBLE (a folder) or on the path.
 """
 
 from __future__ import annotations
