@@ -45,13 +45,6 @@ EXCUSES: Sequence[Excuse] = (
         "a tray on the rack's busbar has no supplies, and so neither Power nor PowerSubsystem",
     ),
     _excuse(
-        "sys-hgx-b200",
-        "service",
-        "*Bios* *Attribute*",
-        "the maker's BIOS attribute names hold a hash sign, "
-        "which the schema forbids (quirk hash-attributes)",
-    ),
-    _excuse(
         "*",
         OCP_SERVER,
         "[PT][oh][we]*: Required Resource*",

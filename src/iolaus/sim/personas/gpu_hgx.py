@@ -165,10 +165,10 @@ def _parts(s: Sketch) -> None:
     s.collect(f"{SYSTEM}/SimpleStorage", "SimpleStorage", "Simple Storage Collection")
     compute.ethernet(s, SYSTEM, "1", oui=OUI, mbps=10000)
     compute.ethernet(s, SYSTEM, "2", oui=OUI, mbps=10000)
-    compute.bios(s, SYSTEM, {"HyperThreading#003B": "Enable", "VTd#0046": "Enable",
-                             "SNC#0064": "Disable", "ACSControl#0123": "Enable",
-                             "BootModeSelect#0132": "UEFI", "SR-IOVSupport#0061": "Enabled",
-                             "RestoreonACPowerLoss#0026": "Last State"})  # fmt: skip
+    compute.bios(s, SYSTEM, {"HyperThreading_003B": "Enable", "VTd_0046": "Enable",
+                             "SNC_0064": "Disable", "ACSControl_0123": "Enable",
+                             "BootModeSelect_0132": "UEFI", "SRIOVSupport_0061": "Enabled",
+                             "RestoreonACPowerLoss_0026": "Last State"})  # fmt: skip
     compute.secure_boot(s, SYSTEM, enabled=False)
     service.log_service(s, f"{SYSTEM}/LogServices", "Log1", [("OK", "System boot.")])
 
@@ -254,14 +254,13 @@ PERSONAS = (
         roots=ROOTS,
         flash=flash.SUPERMICRO,
         options=Options(session_limit=16, session_timeout_s=300, bmc_reset_s=10),
-        deviations=("Attributes: ", "does not match '^[A-Za-z][A-Za-z0-9_]"),
         quirks={
             "two-systems": "the GPUs stand on a second ComputerSystem, which is the same machine",
             "links-missing": "neither system nor chassis 1 links to the other",
             "placeholder-sku": "the system's SKU is 0123456789",
             "no-product": "ServiceRoot has no Product",
             "fixed-board-serial": "Oem holds a board serial with its mask left in it",
-            "hash-attributes": "BIOS attribute names hold a hash sign, which the schema forbids",
+            "numbered-attributes": "BIOS attribute names end in a number of the setup's own",
             "trailing-blank": "the supplies' firmware version ends in a blank",
             "version-in-a-sentence": "the BIOS version stands behind its date",
             "empty-simple-storage": "SimpleStorage is there and empty",

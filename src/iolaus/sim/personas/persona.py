@@ -60,8 +60,8 @@ class Persona:
     which part ("gpu.0", "node"); `leaks` names its leak detectors in the order of live values;
     `roots` are its roots of trust by the path of their ComponentIntegrity; `flash` says how its
     firmware is updated (None: as its tasks say, by name only);
-    `deviations` are fragments of the schema faults that its quirks mean; `near` are recorded
-    readings by number and `off` its hosts that were off, where it was recorded and not drawn."""
+    `near` are recorded readings by number and `off` its hosts that were off, where it was recorded
+    and not drawn."""
 
     name: str
     title: str
@@ -79,6 +79,5 @@ class Persona:
     roots: Mapping[str, Root] = field(default_factory=dict)
     flash: Flash | None = None
     options: Options = field(default_factory=Options)
-    deviations: tuple[str, ...] = ()
     near: Sequence[Near] = ()
     off: frozenset[int] = frozenset()
