@@ -41,8 +41,10 @@ check: dev
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.budgets
 
+# Thousands of tests share two cores with real sockets: what fails is tried once more and named in
+# the summary as RERUN. `make test ARGS=--reruns=0` tries nothing twice.
 test: check
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -r fER $(ARGS)
 
 soak: dev
 	@$(BIN)/pytest -m soak $(ARGS)

@@ -121,7 +121,8 @@ def _host_dead(given: Given) -> list[dict[str, Any]]:
     ]
     silent: dict[str, Any] = {"effect": "replace", "only": "Sensor"}
     silent["patch"] = [{"op": "replace", "path": "/Reading", "value": None}]
-    names = ("PowerWatts", "TemperatureCelsius", "EnergykWh", "FanSpeedsPercent")
+    names = ("PowerWatts", "TemperatureCelsius", "EnergyJoules", "EnergykWh", "FanSpeedsPercent",
+             "HumidityPercent", "PowerLoadPercent")  # fmt: skip
     numb = {"effect": "replace", "only": "EnvironmentMetrics", "merge": dict.fromkeys(names)}
     return [
         {**failed, "select": {"method": ["POST"], "path": "*/Systems/*/Actions/*"}},
