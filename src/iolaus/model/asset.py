@@ -120,7 +120,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One entry of the firmware inventory. `component` is its Redfish Id; `version` is trimmed."""
+    """One entry of the firmware inventory. `component` is its Redfish Id; `version` is trimmed.
+
+    `kind` is what it is the firmware of, in one word where that is certain ("bmc", "bios", "erot",
+    "cpld", "nic", "gpu", "psu" ...); `scheme` how its maker orders versions; `bank` is "" for what
+    runs, "backup" for the other bank, "staged" for what a reset activates."""
 
     component: str
     name: str
@@ -131,6 +135,9 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: str | None = None
     vendor: str | None = None
     related: tuple[str, ...] = ()
+    kind: str = ""
+    scheme: str = ""
+    bank: str = ""
 
 
 class PowerLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,12 +177,28 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One BIOS attribute: what is applied, and what is staged (None: nothing is)."""
+    """One BIOS attribute: what is applied, and what is staged (None: nothing is). `normal` is the
+    name that means the same on every make, and `words` its values there -> here."""
 
     asset: str
     name: str
     value: str | int | float | bool | None
     staged: str | int | float | bool | None = None
+    normal: str = ""
+    words: Mapping[str, str | int | float | bool] = {}
+
+
+class ManagerSetting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One setting of a management controller or of how its host boots, by a fixed name
+    ("ntp.servers", "services.ssh", "boot.order", "secureBoot.enabled" ...). A list is a tuple of
+    text. `value` None means not known, and `reason` says why; `staged` waits for a reset."""
+
+    name: str
+    value: str | int | float | bool | tuple[str, ...] | None
+    uri: str
+    staged: str | int | float | bool | tuple[str, ...] | None = None
+    reason: str = ""
+    asset: str | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,6 +263,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     power_limits: tuple[PowerLimit, ...] = ()
     capabilities: tuple[Capability, ...] = ()
     settings: tuple[Setting, ...] = ()
+    manager_settings: tuple[ManagerSetting, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     hot: tuple[str, ...] = ()
