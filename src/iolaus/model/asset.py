@@ -178,14 +178,14 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One BIOS attribute: what is applied, and what is staged (None: nothing is). `normal` is the
-    name that means the same on every make, and `words` its values there -> here."""
+    name that means the same on every make, and `words` pairs of its value there and here."""
 
     asset: str
     name: str
     value: str | int | float | bool | None
     staged: str | int | float | bool | None = None
     normal: str = ""
-    words: Mapping[str, str | int | float | bool] = {}
+    words: tuple[tuple[str, str | int | float | bool], ...] = ()
 
 
 class ManagerSetting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
