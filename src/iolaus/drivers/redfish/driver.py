@@ -28,6 +28,7 @@ from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
 from iolaus.drivers.redfish.logs import read_logs
+from iolaus.drivers.redfish.manager_settings import read_manager_settings, withheld
 from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
 from iolaus.drivers.redfish.settings import read_settings
@@ -122,7 +123,7 @@ def fingerprint(root: Payload) -> dict[str, str]:
 def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
     """All that one harvest says. Pure; the same harvest gives the same report."""
     hall = survey(harvest)
-    owner = hall.owned.owner
+    owner, not_ours = hall.owned.owner, withheld(harvest)
     parts = components(harvest, hall)
     named = {part.uri: part.name for part in parts}
     kinds = {group.key: group.kind for group in hall.groups}
@@ -142,6 +143,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
         power_limits=read_limits(harvest, owner, components=named),
         capabilities=able,
         settings=set_up.settings,
+        manager_settings=read_manager_settings(harvest, owner),
         certificates=proofs.certificates,
         deviations=(
             *harvest.deviations,
@@ -154,7 +156,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
         duration_s=harvest.duration_s,
         clock_skew_s=harvest.clock_skew_s,
         service_uuid=names.uuid(harvest.root.get("UUID")),
-        partial=harvest.gaps,
+        partial={uri: why for uri, why in harvest.gaps.items() if uri not in not_ours},
     )
 
 

@@ -1,14 +1,15 @@
 """The firmware and software inventory as the update service lists it, one entry per resource.
 
 Some controllers keep several entries for one part (the installed version, the one before, the one
-staged); all are told, with their state, and none is judged here. An entry belongs to the asset
-that its related item belongs to; where it names none, to the endpoint's own asset.
+staged); all are told, with their state and bank, and none is judged here. An entry belongs to the
+asset that its related item belongs to; where it names none, to the endpoint's own asset.
 """
 
 from __future__ import annotations
 
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
+from iolaus.drivers.redfish.firmware_kinds import classify
 from iolaus.drivers.redfish.harvest import Harvest, Ownership, links_in
 from iolaus.model.asset import Firmware
 
@@ -16,7 +17,7 @@ from iolaus.model.asset import Firmware
 def firmware(harvest: Harvest, owned: Ownership) -> tuple[Firmware, ...]:
     """Every SoftwareInventory entry, firmware first, in the order of their URIs."""
     found = harvest.of_type("SoftwareInventory")
-    return tuple(_entry(uri, payload, owned) for uri, payload in found)
+    return classify((_entry(uri, payload, owned) for uri, payload in found), harvest)
 
 
 def _entry(uri: str, payload: Payload, owned: Ownership) -> Firmware:

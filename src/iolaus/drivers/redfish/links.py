@@ -62,6 +62,8 @@ COLLECTIONS: Final = MappingProxyType(
         "CoolingLoops": "CoolingLoop",
         "ComputerSystems": "ComputerSystem",
         "Certificates": "Certificate",
+        "Accounts": "ManagerAccount",
+        "Subscriptions": "EventDestination",
     }
 )
 """Link name -> type of the collection's members."""
@@ -74,6 +76,7 @@ SINGLES: Final = MappingProxyType(
         "CompositionService": "CompositionService",
         "TelemetryService": "TelemetryService",
         "EventService": "EventService",
+        "AccountService": "AccountService",
         "Bios": "Bios",
         "SecureBoot": "SecureBoot",
         "Power": "Power",
@@ -111,6 +114,9 @@ ONLY_FROM: Final = MappingProxyType(
         "Controls": frozenset({"Chassis"}),
         "Certificates": frozenset({"ManagerNetworkProtocol"}),
         "SettingsObject": frozenset({"Bios"}),
+        "AccountService": frozenset({"ServiceRoot"}),
+        "Accounts": frozenset({"AccountService"}),
+        "Subscriptions": frozenset({"EventService"}),
         "Sensors": frozenset({"Chassis", "PowerDistribution", "CoolingUnit", "ServiceRoot"}),
     }
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from iolaus.drivers.redfish._text import clean, mapping
+from iolaus.drivers.redfish.bios_names import meaning_of
 from iolaus.drivers.redfish.harvest import Harvest, links_in
 from iolaus.model.asset import Deviation, Setting
 
@@ -64,11 +65,14 @@ def _of_bios(
             continue
         waits = staged.get(name)
         differs = waits is not None and _is_scalar(waits) and waits != value
+        meaning = meaning_of(name, value)
         yield Setting(
             asset=asset,
             name=name,
             value=_scalar(value),
             staged=_scalar(waits) if differs else None,
+            normal=meaning.normal if meaning else "",
+            words=meaning.words if meaning else (),
         )
 
 
