@@ -1,8 +1,9 @@
 """The state database: opened, brought up to date, and its failures put into words.
 
-SQLite in WAL mode by default, any SQLAlchemy URL otherwise. Every transaction begins and ends
+SQLite in WAL mode by default, PostgreSQL by its URL. Every transaction begins and ends
 explicitly (the stock driver would let schema changes escape it), so that a kill at any moment
-leaves either the state before or the state after. A file that cannot be used is never repaired,
+leaves either the state before or the state after; whoever reads first and then writes on what was
+read asks for an exclusive transaction. A file that cannot be used is never repaired,
 moved or emptied: it holds what the operator asked for.
 """
 
@@ -13,13 +14,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -27,7 +28,15 @@ from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 
 Connect = Callable[[], Any]
 MIGRATIONS = Path(__file__).parent / "migrations"
+T = TypeVar("T")
 _BUSY_S = 5.0
+_MIGRATING = 0x10_1A05
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 10_000,
+    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+}
+"""A process that was frozen with a row locked must not freeze the others."""
 
 
 class Database:
@@ -47,6 +56,7 @@ class Database:
                 code="StateUnusable",
                 next_step="give an SQLAlchemy URL whose driver is installed, or leave it out.",
             ) from error
+        self._exclusive = self.engine.execution_options(exclusive=True)
         self.name = self.url.database or self.url.render_as_string()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
@@ -67,15 +77,18 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
-    def write(self, work: Callable[[Connection], None]) -> None:
-        """`work` in one transaction: all of it or nothing."""
+    def write(self, work: Callable[[Connection], T], *, exclusive: bool = False) -> T:
+        """`work` in one transaction: all of it or nothing, on disk when this returns. `exclusive`:
+        nobody else writes between what it reads and what it writes (on PostgreSQL, `work` locks
+        the rows that it reads)."""
         try:
-            with self.engine.begin() as connection:
-                work(connection)
+            engine = self._exclusive if exclusive else self.engine
+            with engine.begin() as connection:
+                return work(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explain(error, "write state") from error
 
-    def read(self, work: Callable[[Connection], Any]) -> Any:
+    def read(self, work: Callable[[Connection], T]) -> T:
         try:
             with self.engine.connect() as connection:
                 return work(connection)
@@ -86,6 +99,8 @@ class Database:
         return explain(error, operation=operation, subject=self.name)
 
     def _migrate(self, connection: Connection) -> None:
+        if not self.is_sqlite:  # two that open a new database together make it once
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
         config = migrations_config()
         script = ScriptDirectory.from_config(config)
         current = MigrationContext.configure(connection).get_current_revision()
@@ -108,7 +123,10 @@ class Database:
 def _url_of(where: Path | str) -> URL:
     if isinstance(where, Path):
         return URL.create("sqlite", database=str(where))
-    return make_url(where)
+    url = make_url(where)
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
 
 
 def _options(url: URL, connect: Connect | None) -> dict[str, Any]:
@@ -116,7 +134,7 @@ def _options(url: URL, connect: Connect | None) -> dict[str, Any]:
         return {"creator": connect}
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_S, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+    return {"pool_pre_ping": True, "connect_args": _PATIENCE}
 
 
 def migrations_config() -> Config:
@@ -128,7 +146,8 @@ def migrations_config() -> Config:
 def explain(error: Exception, *, operation: str, subject: str) -> IolausError:
     """Our error for what a database or a file system said."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    name = getattr(origin, "sqlite_errorname", "") or _os_name(origin)
+    name = getattr(origin, "sqlite_errorname", "") or getattr(origin, "sqlstate", "")
+    name = name or _os_name(origin)
     for words, (kind, code, message, step) in _MEANINGS.items():
         if name.startswith(words):
             return kind(message, operation=operation, subject=subject, code=code, next_step=step)
@@ -190,6 +209,11 @@ _MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
     "EEXIST": _READ_ONLY,
     "SQLITE_BUSY": _LOCKED,
     "SQLITE_LOCKED": _LOCKED,
+    # SQLSTATE, PostgreSQL's appendix A
+    "53100": _FULL,
+    "25006": _READ_ONLY,
+    "42501": _READ_ONLY,
+    "55P03": _LOCKED,
 }
 
 
@@ -201,4 +225,5 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    exclusive = connection.get_execution_options().get("exclusive", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if exclusive else "BEGIN")

@@ -94,3 +94,59 @@ logs = Table(
     Column("doc", LargeBinary, nullable=False),
     Index(None, "endpoint", "number"),
 )
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("baseline", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("parent", String),
+    Column("made_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("heard", BigInteger, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""`state` and `heard` (the last intent answered) follow the journal, in its transaction."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("plan", String, primary_key=True),
+    Column("who", String, primary_key=True),
+    Column("groups", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("plan", String, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", String, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("plan", String, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("node", String),
+    Column("step", Text),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)

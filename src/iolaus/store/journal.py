@@ -1,0 +1,368 @@
+"""The journal of changes, and what belongs to it: plans, approvals and what operators asked.
+
+What is appended is on disk before it returns, and it is refused unless the lease under which it is
+written is in force; both are decided in one transaction. Nothing here goes through the queue of
+the picture, which may lose its last second. Whoever appends meanwhile waits for the transaction
+under way and then shares the next one, so that hundreds of nodes cost a few flushes a second.
+
+An append that fails may have been written (a connection cut during its commit): whoever appended
+must read the journal again and go on from what it says, as after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust, WeErred
+from iolaus.model.plan import Plan
+from iolaus.model.rollout import Entry, EntryKind
+from iolaus.store import schema
+from iolaus.store.database import Database
+from iolaus.store.lease import Elsewhere, Fenced, Lease, holds, insert_new
+from iolaus.store.packing import pack, unpack
+
+T = TypeVar("T")
+_PLAN = msgspec.msgpack.Decoder(Plan)
+_GROUPS = msgspec.json.Decoder(tuple[str, ...])
+_DOC = msgspec.msgpack.Decoder(dict[str, Any])
+
+
+class KeptPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan without what it says. `state` is a `RolloutState`, or empty: it was never applied."""
+
+    id: str
+    baseline: str
+    generation: int
+    parent: str | None
+    made_at: float
+    made_by: str
+    state: str
+
+
+class Approved(msgspec.Struct, frozen=True, kw_only=True):
+    """Who approved a plan, the groups in whose name, and when (seconds since 1970)."""
+
+    by: str
+    groups: tuple[str, ...]
+    at: float
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator asked of a plan: "apply", "pause", "resume", "abort" or "undo"."""
+
+    number: int
+    what: str
+    by: str
+    at: float
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that somebody must look at: the number of the last intent and of its approvals."""
+
+    plan: str
+    asked: int
+    approvals: int
+
+
+class StoredJournal:
+    """The port `act.ports.Journal` on a state database that is open. `here`: without a thread."""
+
+    def __init__(self, database: Database, *, clock: Clock, here: bool = False) -> None:
+        self._database, self._clock = database, clock
+        self._writer, self._reader = Elsewhere(here=here), Elsewhere(here=here)
+        self._waiting: list[_Wanted] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    # The journal
+
+    async def append(self, entries: Sequence[Entry], *, lease: Lease) -> tuple[Entry, ...]:
+        """All of them or none; as they were kept: their number and epoch are given here. Raises
+        `Fenced`, or `WeErred` when it is not known whether they were written."""
+        wanted = _Wanted(tuple(entries), lease, asyncio.get_running_loop().create_future())
+        self._waiting.append(wanted)
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all(), name="journal-writer")
+        return await asyncio.shield(wanted.kept)
+
+    async def entries(self, plan: str, after: int = 0) -> tuple[Entry, ...]:
+        """In their order, those with a number above `after`."""
+        return await self._read(lambda c: _entries(c, plan, after))
+
+    # Plans
+
+    async def put_plan(self, plan: Plan) -> None:
+        """Keep it; one that is kept already stays as it is."""
+        await self._write(lambda c: _put_plan(c, plan))
+
+    async def plan(self, id: str) -> Plan:  # noqa: A002
+        """Raises `OperatorMust` (code NoSuchPlan), or `WeErred` when it is not what was kept."""
+        return await self._read(lambda c: _plan(c, id))
+
+    async def plans(self) -> tuple[KeptPlan, ...]:
+        """All that are kept, newest first."""
+        return await self._read(_plans)
+
+    async def agenda(self) -> tuple[Due, ...]:
+        """The plans whose roll-out is not over and those of which something new was asked."""
+        return await self._read(_agenda)
+
+    # What people say
+
+    async def approve(self, plan: str, by: str, groups: Iterable[str], at: float) -> None:
+        """Once for each person: the last word counts."""
+        names = msgspec.json.encode(sorted(set(groups))).decode()
+        row = {"plan": plan, "who": by, "groups": names, "at": at}
+        await self._write(lambda c: _approve(c, row))
+
+    async def approvals(self, plan: str) -> tuple[Approved, ...]:
+        return await self._read(lambda c: _approvals(c, plan))
+
+    async def ask(self, plan: str, what: str, by: str, at: float) -> int:
+        """The intent's number: it is answered by the journal entry that names it."""
+        return await self._write(lambda c: _ask(c, plan, what, by, at))
+
+    async def intents(self, plan: str, after: int = 0) -> tuple[Intent, ...]:
+        return await self._read(lambda c: _intents(c, plan, after))
+
+    # Where it is done
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._reader.do(lambda: self._database.read(work))
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._writer.do(lambda: self._database.write(work, exclusive=True))
+
+    async def _commit_all(self) -> None:
+        await asyncio.sleep(0)  # whoever runs in this turn shares the transaction
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                kept = await self._write(lambda c, b=batch: _append(c, b, self._clock.now()))  # type: ignore[misc]
+            except BaseException as error:
+                for wanted in batch:
+                    wanted.fail(error)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            for wanted, entries in zip(batch, kept, strict=True):
+                wanted.keep(entries)
+
+
+class _Wanted:
+    def __init__(
+        self,
+        entries: tuple[Entry, ...],
+        lease: Lease,
+        kept: asyncio.Future[tuple[Entry, ...]],
+    ) -> None:
+        self.entries, self.lease, self.kept = entries, lease, kept
+
+    def keep(self, entries: tuple[Entry, ...] | None) -> None:
+        if entries is None:
+            self.fail(Fenced(self.lease, operation="append to the journal"))
+        elif not self.kept.done():
+            self.kept.set_result(entries)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.kept.done():
+            self.kept.set_exception(error)
+            self.kept.exception()  # whoever was to hear of it may be gone
+
+
+def _append(
+    connection: Connection, batch: Sequence[_Wanted], now: float
+) -> list[tuple[Entry, ...] | None]:
+    """For each what was kept, or None where its lease is not in force."""
+    leases = sorted({wanted.lease for wanted in batch}, key=lambda lease: lease.name)
+    in_force = {lease for lease in leases if holds(connection, lease, now=now)}
+    last: dict[str, int] = {}
+    kept = [_numbered(connection, w, last) if w.lease in in_force else None for w in batch]
+    entries = [entry for each in kept for entry in each or ()]
+    if entries:
+        connection.execute(insert(schema.journal), [_row(entry) for entry in entries])
+        _follow(connection, entries)
+    return kept
+
+
+def _numbered(connection: Connection, wanted: _Wanted, last: dict[str, int]) -> tuple[Entry, ...]:
+    numbered = []
+    for entry in wanted.entries:
+        if entry.plan not in last:
+            last[entry.plan] = _last(connection, schema.journal, entry.plan)
+        last[entry.plan] += 1
+        numbered.append(
+            msgspec.structs.replace(entry, number=last[entry.plan], epoch=wanted.lease.epoch)
+        )
+    return tuple(numbered)
+
+
+def _last(connection: Connection, table: Any, plan: str) -> int:
+    query = select(func.max(table.c.number)).where(table.c.plan == plan)
+    return connection.scalar(query) or 0
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(entry), "kind": entry.kind.value, "doc": _doc(entry.doc)}
+
+
+def _doc(doc: Mapping[str, Any]) -> bytes:
+    """What a device said may hold half a character or a number without end: it never costs the
+    entry, which says that something was done."""
+    try:
+        return pack(doc)
+    except (ValueError, TypeError):
+        return pack(_plain(doc))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        return value
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _follow(connection: Connection, entries: Iterable[Entry]) -> None:
+    """The plans' rows say what the journal says."""
+    changed: dict[str, dict[str, Any]] = defaultdict(dict)
+    for entry in entries:
+        if entry.kind is EntryKind.PLAN_STATE:
+            said = {"state": entry.doc.get("state"), "heard": entry.doc.get("intent")}
+            changed[entry.plan] |= {k: v for k, v in said.items() if v is not None}
+    for plan, values in changed.items():
+        if values:
+            mine = schema.plans.c.id == plan
+            connection.execute(update(schema.plans).where(mine).values(**values))
+
+
+def _entries(connection: Connection, plan: str, after: int) -> tuple[Entry, ...]:
+    table = schema.journal
+    query = select(table).where(table.c.plan == plan, table.c.number > after)
+    return tuple(map(_entry, connection.execute(query.order_by(table.c.number)).mappings()))
+
+
+def _entry(row: Any) -> Entry:
+    """An entry that cannot be read is an error: going on without it could repeat an effect."""
+    try:
+        doc, kind = unpack(row["doc"], _DOC), EntryKind(row["kind"])
+    except ValueError as error:
+        raise WeErred(
+            f"entry {row['number']} cannot be read: {error}",
+            operation="read the journal",
+            subject=row["plan"],
+            code="JournalDamaged",
+            next_step="put back a copy of the state database, or abort the plan there.",
+        ) from error
+    return Entry(**{**row, "doc": doc, "kind": kind})
+
+
+def _put_plan(connection: Connection, plan: Plan) -> None:
+    row = {
+        "id": plan.id,
+        "baseline": plan.baseline,
+        "generation": plan.generation,
+        "parent": plan.parent,
+        "made_at": plan.made_at,
+        "made_by": plan.made_by,
+        "state": "",
+        "heard": 0,
+        "doc": pack(plan),
+    }
+    insert_new(connection, schema.plans, [row])
+
+
+def _plan(connection: Connection, id_: str) -> Plan:
+    doc = connection.scalar(select(schema.plans.c.doc).where(schema.plans.c.id == id_))
+    if doc is None:
+        raise _no_such(id_)
+    try:
+        plan = unpack(doc, _PLAN)
+    except ValueError:
+        plan = None
+    if plan is None or plan.id != id_:
+        raise WeErred(
+            "what is kept is not the plan that was approved",
+            operation="read the plan",
+            subject=id_,
+            code="PlanDamaged",
+            next_step="make the plan anew; nothing was done by this one since.",
+        )
+    return plan
+
+
+def _no_such(id_: str) -> OperatorMust:
+    return OperatorMust(
+        "there is no such plan",
+        operation="read the plan",
+        subject=id_,
+        code="NoSuchPlan",
+        next_step="list the plans that are kept.",
+    )
+
+
+def _plans(connection: Connection) -> tuple[KeptPlan, ...]:
+    table = schema.plans
+    columns = [table.c[name] for name in KeptPlan.__struct_fields__]
+    rows = connection.execute(select(*columns).order_by(table.c.made_at.desc(), table.c.id))
+    return tuple(KeptPlan(**row) for row in rows.mappings())
+
+
+_OVER = ("done", "aborted", "undone", "")
+
+
+def _agenda(connection: Connection) -> tuple[Due, ...]:
+    plans, intents, approvals = schema.plans, schema.intents, schema.approvals
+    asked = select(func.max(intents.c.number)).where(intents.c.plan == plans.c.id)
+    said = select(func.count()).where(approvals.c.plan == plans.c.id)
+    last = func.coalesce(asked.scalar_subquery(), 0)
+    query = select(plans.c.id, last.label("asked"), said.scalar_subquery().label("approvals"))
+    due = plans.c.state.not_in(_OVER) | (last > plans.c.heard)
+    rows = connection.execute(query.where(due).order_by(plans.c.made_at, plans.c.id))
+    return tuple(Due(plan=row.id, asked=row.asked, approvals=row.approvals) for row in rows)
+
+
+def _approve(connection: Connection, row: dict[str, Any]) -> None:
+    table = schema.approvals
+    _must_exist(connection, row["plan"])
+    insert_new(connection, table, [row])
+    mine = (table.c.plan == row["plan"]) & (table.c.who == row["who"])
+    connection.execute(update(table).where(mine).values(groups=row["groups"], at=row["at"]))
+
+
+def _approvals(connection: Connection, plan: str) -> tuple[Approved, ...]:
+    table = schema.approvals
+    rows = connection.execute(select(table).where(table.c.plan == plan).order_by(table.c.at))
+    return tuple(Approved(by=r.who, groups=_GROUPS.decode(r.groups), at=r.at) for r in rows)
+
+
+def _ask(connection: Connection, plan: str, what: str, by: str, at: float) -> int:
+    _must_exist(connection, plan)
+    number = _last(connection, schema.intents, plan) + 1
+    row = {"plan": plan, "number": number, "what": what, "who": by, "at": at}
+    connection.execute(insert(schema.intents), row)
+    return number
+
+
+def _must_exist(connection: Connection, plan: str) -> None:
+    """And nobody else asks anything of it before this transaction ends."""
+    query = select(schema.plans.c.id).where(schema.plans.c.id == plan).with_for_update()
+    if connection.scalar(query) is None:
+        raise _no_such(plan)
+
+
+def _intents(connection: Connection, plan: str, after: int) -> tuple[Intent, ...]:
+    table = schema.intents
+    query = select(table).where(table.c.plan == plan, table.c.number > after)
+    rows = connection.execute(query.order_by(table.c.number))
+    return tuple(Intent(number=r.number, what=r.what, by=r.who, at=r.at) for r in rows)

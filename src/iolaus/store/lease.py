@@ -1,0 +1,135 @@
+"""Leases: one holder at a time, and whoever held it before is known by its epoch.
+
+A lease runs out by time, but time alone fences nobody: a process that slept through the end of its
+lease wakes believing that it holds it. So the epoch grows whenever the lease is taken anew, and
+every write that matters names the epoch under which it is made, in the transaction that checks it.
+A lease that was let go or ran out is taken anew even by its last holder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from iolaus.kernel.errors import WeErred
+from iolaus.store import schema
+from iolaus.store.database import Database
+
+T = TypeVar("T")
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """Held until `expires_at` (seconds since 1970) unless it is renewed."""
+
+    name: str
+    holder: str
+    epoch: int
+    expires_at: float
+
+
+class Fenced(WeErred):
+    """The lease under which something was to be written is another's, or nobody's, by now."""
+
+    def __init__(self, lease: Lease, *, operation: str) -> None:
+        super().__init__(
+            f"the lease (epoch {lease.epoch}) is no longer ours",
+            operation=operation,
+            subject=lease.name,
+            code="Fenced",
+            next_step="nothing: whoever holds the lease now goes on from the journal.",
+        )
+
+
+class Elsewhere:
+    """Where blocking work is done: in a worker thread, one at a time, so that the event loop
+    goes on. `here` does it in place, for virtual time, which must not pass meanwhile."""
+
+    def __init__(self, *, here: bool = False) -> None:
+        self._here, self._lock = here, asyncio.Lock()
+
+    async def do(self, work: Callable[[], T]) -> T:
+        if self._here:
+            return work()
+        async with self._lock:
+            return await asyncio.to_thread(work)
+
+
+class StoredLeases:
+    """The port `act.ports.Leases` on a state database that is open."""
+
+    def __init__(self, database: Database, *, here: bool = False) -> None:
+        self._database, self._elsewhere = database, Elsewhere(here=here)
+
+    async def acquire(self, name: str, holder: str, ttl_s: float, now: float) -> Lease | None:
+        """The lease, or None while another holds it."""
+        return await self._write(lambda c: _acquire(c, name, holder, ttl_s, now))
+
+    async def renew(self, lease: Lease, ttl_s: float, now: float) -> Lease | None:
+        """The same lease for longer, or None where it was lost or ran out."""
+        return await self._write(lambda c: _renew(c, lease, ttl_s, now))
+
+    async def release(self, lease: Lease) -> None:
+        """Let it go at once. What is not ours stays as it is."""
+        await self._write(lambda c: _release(c, lease))
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._elsewhere.do(lambda: self._database.write(work, exclusive=True))
+
+
+def holds(connection: Connection, lease: Lease, *, now: float) -> bool:
+    """Whether the lease is in force, and nobody else can take it before this transaction ends."""
+    row = _locked(connection, lease.name)
+    return _is(row, lease) and row.expires_at > now
+
+
+def _locked(connection: Connection, name: str) -> Any:
+    return connection.execute(
+        select(schema.leases).where(schema.leases.c.name == name).with_for_update()
+    ).one_or_none()
+
+
+def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert what is not there by its key; what is there stays as it is."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def _is(row: Any, lease: Lease) -> bool:
+    return row is not None and (row.holder, row.epoch) == (lease.holder, lease.epoch)
+
+
+def _acquire(
+    connection: Connection, name: str, holder: str, ttl_s: float, now: float
+) -> Lease | None:
+    nobodys = Lease(name=name, holder="", epoch=0, expires_at=0.0)
+    insert_new(connection, schema.leases, [msgspec.structs.asdict(nobodys)])
+    row = _locked(connection, name)
+    if row.expires_at > now and row.holder != holder:
+        return None
+    epoch = row.epoch if row.expires_at > now else row.epoch + 1
+    lease = Lease(name=name, holder=holder, epoch=epoch, expires_at=now + ttl_s)
+    _save(connection, lease)
+    return lease
+
+
+def _renew(connection: Connection, lease: Lease, ttl_s: float, now: float) -> Lease | None:
+    if not holds(connection, lease, now=now):
+        return None
+    longer = msgspec.structs.replace(lease, expires_at=now + ttl_s)
+    _save(connection, longer)
+    return longer
+
+
+def _release(connection: Connection, lease: Lease) -> None:
+    if _is(_locked(connection, lease.name), lease):
+        _save(connection, msgspec.structs.replace(lease, expires_at=0.0))
+
+
+def _save(connection: Connection, lease: Lease) -> None:
+    mine = schema.leases.c.name == lease.name
+    connection.execute(update(schema.leases).where(mine), msgspec.structs.asdict(lease))
