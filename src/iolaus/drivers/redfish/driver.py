@@ -23,7 +23,7 @@ from iolaus.drivers.redfish.components import components, counts, memory_gib, un
 from iolaus.drivers.redfish.crawl import FAILURES, ROOT_FRESH_S, Crawl
 from iolaus.drivers.redfish.events import events
 from iolaus.drivers.redfish.firmware import firmware
-from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
+from iolaus.drivers.redfish.harvest import ROOT, Harvest, Ownership, links_in
 from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
 from iolaus.drivers.redfish.limits import read_limits
@@ -124,6 +124,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
     """All that one harvest says. Pure; the same harvest gives the same report."""
     hall = survey(harvest)
     owner, not_ours = hall.owned.owner, withheld(harvest)
+    claimed = Ownership(hall.owned.claims).owner
     parts = components(harvest, hall)
     named = {part.uri: part.name for part in parts}
     kinds = {group.key: group.kind for group in hall.groups}
@@ -143,7 +144,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
         power_limits=read_limits(harvest, owner, components=named),
         capabilities=able,
         settings=set_up.settings,
-        manager_settings=read_manager_settings(harvest, owner),
+        manager_settings=read_manager_settings(harvest, claimed),
         certificates=proofs.certificates,
         deviations=(
             *harvest.deviations,

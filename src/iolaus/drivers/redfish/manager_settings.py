@@ -80,7 +80,8 @@ class Syslog(NamedTuple):
 def read_manager_settings(
     harvest: Harvest, owner: Callable[[str], str]
 ) -> tuple[ManagerSetting, ...]:
-    """All settings of all managers and hosts, by URI within each kind. Pure; never raises."""
+    """All settings of all managers and hosts, by URI within each kind. Pure; never raises.
+    `owner` gives "" for what no single asset claims: that is the endpoint's own (asset None)."""
     found = (
         *_networks(harvest),
         *_syslog(harvest),
