@@ -150,3 +150,10 @@ leases = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", Double, nullable=False),
 )
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)

@@ -9,6 +9,7 @@ cleaned up.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from platformdirs import user_state_path
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
+from iolaus.store.baselines import Baselines
 from iolaus.store.behind import Limits
-from iolaus.store.database import explain
+from iolaus.store.database import Database, explain
 from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
 from iolaus.store.logins import Logins
@@ -40,6 +42,7 @@ class State:
         self,
         *,
         directory: Path,
+        database: Database,
         facts: Facts,
         series: Series,
         secrets: Secrets,
@@ -47,7 +50,8 @@ class State:
         logins: Logins,
         unlock: Callable[[], None],
     ) -> None:
-        self.directory = directory
+        self.directory, self.database = directory, database
+        self.baselines = Baselines(database)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins = logins
         self._unlock = unlock
@@ -55,6 +59,8 @@ class State:
     async def start(self) -> None:
         """Load the picture and begin writing. Raises `OperatorMust` or `WeErred`."""
         await self.facts.start()
+        await asyncio.to_thread(self.database.open)
+        await self.baselines.load()
         await self.series.start()
 
     async def close(self) -> None:
@@ -63,6 +69,7 @@ class State:
             await self.facts.close()
             await self.series.close()
         finally:
+            self.database.close()
             self.sessions.close()
             self.logins.close()
             self._unlock()
@@ -90,6 +97,7 @@ def open_state(
         where = database or directory / "state.db"
         return State(
             directory=directory,
+            database=Database(where),
             facts=Facts(database=where, clock=clock, series=series, limits=limits),
             series=series,
             secrets=Secrets(directory / "secrets"),

@@ -1,0 +1,180 @@
+"""The drift of the whole hall, kept current: one fact changed re-judges one node.
+
+Changes only mark an endpoint as due; whoever asks first settles what is due, so that a burst of
+readings costs one judging. What silently grows old (an inventory past two periods) is due by time.
+Baselines that change make everything due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from iolaus.fleet.facts import NodeFacts, facts_of
+from iolaus.fleet.judge import Judge
+from iolaus.kernel.clock import Clock
+from iolaus.model.condition import STALE_AFTER_POLLS
+from iolaus.model.drift import Cause, Item, NodeDrift, Outcome
+from iolaus.store.baselines import Baselines
+from iolaus.store.facts import Facts
+
+BREATH: Final = 50
+SHOWN: Final = (Outcome.CONFLICT, Outcome.DRIFTED, Outcome.STAGED, Outcome.UNKNOWN,
+                Outcome.EXCUSED)  # fmt: skip
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's drift with what lists and selectors need of the node."""
+
+    drift: NodeDrift
+    endpoint: str
+    key: str
+    kind: str
+    labels: Mapping[str, str]
+    fields: Mapping[str, str | None]
+
+
+class Ledger:
+    """`slow_interval_s` is the period of the inventory."""
+
+    def __init__(
+        self, *, facts: Facts, baselines: Baselines, clock: Clock, slow_interval_s: float
+    ) -> None:
+        self._facts, self._baselines, self._clock = facts, baselines, clock
+        self.slow_interval_s = slow_interval_s
+        self._judge = Judge(())
+        self._by_endpoint: dict[str, tuple[Verdict, ...]] = {}
+        self._due: set[str] = set()
+        self._reach: dict[str, object] = {}
+        self._settling = asyncio.Lock()
+        self.revision = 0
+        facts.on_change(self._note)
+        baselines.on_change(self.judge_all)
+        self.judge_all()
+
+    def judge_all(self) -> None:
+        """The baselines are others now, or the start: every endpoint is due."""
+        self._judge = Judge(kept.baseline for kept in self._baselines.all().values())
+        self._due.update(held.target.address for held in self._facts.all_held())
+        self._due.update(self._by_endpoint)
+
+    async def settle(self) -> None:
+        """Judge what is due; others run in between."""
+        async with self._settling:
+            self._due.update(self._grown_old())
+            for number, address in enumerate(list(self._due)):
+                if number % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)
+                self._due.discard(address)
+                self._settle_one(address)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Of every node that a baseline selects, as last settled; in no order."""
+        for found in self._by_endpoint.values():
+            yield from found
+
+    def verdict_of(self, endpoint: str, key: str) -> Verdict | None:
+        found = self._by_endpoint.get(endpoint, ())
+        return next((each for each in found if each.key == key), None)
+
+    def node_facts(self, endpoint: str) -> tuple[NodeFacts, ...]:
+        """The assets of an endpoint as a judge sees them now."""
+        held = self._facts.held(endpoint)
+        if held is None:
+            return ()
+        now = self._clock.now()
+        return tuple(facts_of(held, now=now, slow_interval_s=self.slow_interval_s))
+
+    def selected(self, baseline: str) -> Iterator[NodeFacts]:
+        """Every node that a baseline selects, with its facts as they are now."""
+        for address, verdicts in sorted(self._by_endpoint.items()):
+            if any(baseline in each.drift.baselines for each in verdicts):
+                for facts in self.node_facts(address):
+                    if baseline in self._judge.baselines_for(facts):
+                        yield facts
+
+    def _settle_one(self, address: str) -> None:
+        now = self._clock.now()
+        found = tuple(
+            Verdict(
+                drift=drift,
+                endpoint=facts.endpoint,
+                key=facts.key,
+                kind=facts.kind,
+                labels=facts.labels,
+                fields=facts.fields,
+            )
+            for facts in self.node_facts(address)
+            if (drift := self._judge.judge(facts, now=now)) is not None
+        )
+        before = self._by_endpoint.get(address, ())
+        if _said(before) != _said(found):
+            self.revision += 1
+        if found:
+            self._by_endpoint[address] = found
+        else:
+            self._by_endpoint.pop(address, None)
+
+    def _grown_old(self) -> Iterator[str]:
+        oldest = self._clock.now() - STALE_AFTER_POLLS * self.slow_interval_s
+        for address, verdicts in self._by_endpoint.items():
+            for each in verdicts:
+                seen = each.drift.observed_at
+                if seen is not None and seen < oldest and each.drift.state != "unknown":
+                    yield address
+
+    def _note(self, topic: str, payload: object) -> None:
+        if not isinstance(payload, str):
+            return
+        if topic in ("facts.report", "facts.target"):
+            self._due.add(payload)
+        elif topic == "facts.status":
+            held = self._facts.held(payload)
+            reach = held.status.reach if held and held.status else None
+            if self._reach.get(payload, self) != reach:
+                self._reach[payload] = reach
+                self._due.add(payload)
+
+
+def causes(verdicts: Iterable[tuple[str, NodeDrift]]) -> tuple[Cause, ...]:
+    """(node name, its drift) grouped by cause: what a person must look at first comes first, the
+    causes with the most nodes before others."""
+    grouped: dict[tuple[str, ...], list[tuple[str, Item]]] = defaultdict(list)
+    for name, drift in verdicts:
+        for item in drift.items:
+            if item.outcome in SHOWN:
+                grouped[_kind_of(item)].append((name, item))
+    found = [_cause(members) for members in grouped.values()]
+    order = {outcome: number for number, outcome in enumerate(SHOWN)}
+    return tuple(
+        sorted(found, key=lambda c: (order[c.outcome], -len(c.nodes), c.subject, c.applied or ""))
+    )
+
+
+def _kind_of(item: Item) -> tuple[str, ...]:
+    """Unknown is grouped by its reason, everything else by what stands there."""
+    reason = item.reason if item.outcome in (Outcome.UNKNOWN, Outcome.CONFLICT) else ""
+    reason = "" if item.subject == "*" else reason
+    return (item.baseline, item.subject, item.outcome, item.desired, str(item.applied), reason)
+
+
+def _cause(members: list[tuple[str, Item]]) -> Cause:
+    item = members[0][1]
+    return Cause(
+        baseline=item.baseline,
+        subject=item.subject,
+        outcome=item.outcome,
+        desired=item.desired,
+        applied=item.applied,
+        reason=item.reason,
+        nodes=tuple(sorted({name for name, _ in members})),
+        parts=len(members),
+    )
+
+
+def _said(verdicts: Iterable[Verdict]) -> list[tuple[object, ...]]:
+    return [(v.drift.uid, v.drift.baselines, v.drift.items) for v in verdicts]
