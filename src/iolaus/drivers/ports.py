@@ -15,6 +15,7 @@ import msgspec
 
 from iolaus.model.asset import HotUpdate, LogEntry, Report
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.upload import Upload
 
 
 class Priority(IntEnum):
@@ -49,6 +50,29 @@ class Reads(Protocol):
     async def members(
         self, uri: str, *, on_gap: Callable[[str, str], None], fresh_s: float = 0.0
     ) -> Sequence[tuple[str, Payload]]: ...
+
+
+class Writes(Reads, Protocol):
+    """Reading and writing one device through its lane, at one priority.
+
+    A write is sent once and never repeated; what it may have changed is read afresh afterwards.
+    Raises as `get` does; after `DeviceSilent` nobody knows whether it took effect, so the caller
+    reads. `push` POSTs an image as it is read from disk, whatever its size.
+    """
+
+    async def write(
+        self,
+        method: str,
+        uri: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        if_match: str | None = None,
+        deadline_s: float | None = None,
+    ) -> Answer: ...
+
+    async def push(
+        self, uri: str, upload: Upload, *, deadline_s: float | None = None
+    ) -> Answer: ...
 
 
 class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from iolaus.drivers.lane import Lane, Lanes
-from iolaus.drivers.ports import DeviceEvent, Priority, Reads
+from iolaus.drivers.ports import DeviceEvent, Priority, Reads, Writes
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.drivers.redfish.events import events
 from iolaus.drivers.registry import find_driver
@@ -57,6 +57,11 @@ class LaneDevice:
 
     def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads:
         return self._lane.at(priority, timeout_s=timeout_s)
+
+    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes:
+        """Reading and writing through the lane. `deadline_s` bounds each request, its wait in the
+        queue too; an image without one may take what its size needs."""
+        return self._lane.writer(priority, deadline_s=deadline_s)
 
     def vitals(self) -> Vitals:
         stats = self._lane.stats()

@@ -11,6 +11,7 @@ from iolaus.drivers.lane import Lane, LaneRules
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.upload import Upload
 
 V1 = "/redfish/v1"
 
@@ -43,6 +44,7 @@ class FakeDevice:
         self.basic_until = 0.0
         self.stream_events: list[Any] = []
         self.timeouts: list[float] = []
+        self.pushed = b""
 
     # --- the port -----------------------------------------------------------------------------
 
@@ -112,6 +114,13 @@ class FakeDevice:
             elapsed_s=self.clock.monotonic() - began,
             etag=self.tags.get(uri),
         )
+
+    async def push(self, uri: str, upload: Upload, *, timeout_s: float) -> Answer:
+        answer = await self.request("POST", uri, timeout_s=timeout_s)
+        pour, self.pushed = upload.open(), b""
+        while piece := pour.read(4096):
+            self.pushed += piece
+        return answer
 
     async def stream(
         self, uri: str, *, last_event_id: str | None = None, timeout_s: float = 90.0

@@ -13,10 +13,12 @@ from iolaus.drivers.lane import GivenUp, HeldBack, LaneRules
 from iolaus.drivers.ports import Priority
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, WeErred
+from iolaus.wire.redfish.upload import raw
 
 SAFETY, CONTROL, LIFECYCLE, TELEMETRY, INVENTORY = Priority
 SYSTEM = f"{V1}/Systems/1"
 RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
+PUSH = f"{V1}/UpdateService/push"
 
 
 @pytest.fixture
@@ -25,6 +27,57 @@ def device() -> FakeDevice:
     device.state = {f"{V1}/Things/{i}": {"Id": str(i)} for i in range(100)}
     device.state[SYSTEM] = {"PowerState": "On"}
     return device
+
+
+# --- images ------------------------------------------------------------------------------------
+
+
+async def test_an_image_takes_one_slot_and_a_safety_write_goes_beside_it(
+    device: FakeDevice,
+) -> None:
+    lane = lane_of(device)
+    device.latency_s = lambda method, uri: 300.0 if uri == PUSH else 0.1
+    await lane.at(TELEMETRY).get(SYSTEM)
+    pushing = asyncio.create_task(lane.writer(CONTROL, deadline_s=600).push(PUSH, raw(b"image")))
+    await settle()
+    began = device.clock.monotonic()
+    await lane.write("POST", RESET, {}, priority=SAFETY)
+    await lane.at(TELEMETRY).get(f"{V1}/Things/1")
+    assert device.clock.monotonic() - began < 1.0
+    assert (await pushing).status == 200
+    assert device.pushed == b"image"
+    assert device.most_running == 2
+    await lane.close()
+
+
+async def test_how_long_an_image_takes_says_nothing_of_the_devices_pace(device: FakeDevice) -> None:
+    lane = lane_of(device, rules=LaneRules(max_in_flight=4))
+    await lane.at(TELEMETRY).get(SYSTEM)
+    before = lane.stats().latency_ms
+    device.latency_s = lambda method, uri: 100.0
+    await lane.push(PUSH, raw(b"image"))
+    assert (lane.stats().limit, lane.stats().latency_ms) == (4, before)
+    await lane.close()
+
+
+async def test_a_large_image_is_given_the_time_that_its_size_needs(device: FakeDevice) -> None:
+    lane = lane_of(device)
+    await lane.push(PUSH, raw(b"x" * (1 << 20)))
+    assert device.timeouts[-1] == 120.0 + 16.0
+    device.mute = True
+    with pytest.raises(DeviceSilent):
+        await lane.push(PUSH, raw(b"x"), deadline_s=5.0)
+    assert lane.stats().in_flight == 0
+    await lane.close()
+
+
+async def test_what_an_image_may_have_changed_is_read_afresh(device: FakeDevice) -> None:
+    lane = lane_of(device)
+    await lane.at(TELEMETRY).get(PUSH, fresh_s=60.0)
+    await lane.push(PUSH, raw(b"x"))
+    await lane.at(TELEMETRY).get(PUSH, fresh_s=60.0)
+    assert device.count("GET", PUSH) == 2
+    await lane.close()
 
 
 # --- order and number -------------------------------------------------------------------------

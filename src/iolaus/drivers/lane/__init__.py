@@ -11,7 +11,7 @@ waits or counts.
 from iolaus.drivers.lane.auth import AuthRules, HeldBack, LoginMemory
 from iolaus.drivers.lane.breaker import BreakerRules, BreakerState
 from iolaus.drivers.lane.cache import CacheRules
-from iolaus.drivers.lane.lane import Lane, LaneReads
+from iolaus.drivers.lane.lane import Lane, LaneReads, LaneWrites
 from iolaus.drivers.lane.lanes import Lanes, redfish_conversations
 from iolaus.drivers.lane.limit import LimitRules
 from iolaus.drivers.lane.rules import GivenUp, Heard, LaneRules, LaneStats
@@ -30,6 +30,7 @@ __all__ = [
     "LaneReads",
     "LaneRules",
     "LaneStats",
+    "LaneWrites",
     "Lanes",
     "LimitRules",
     "LoginMemory",

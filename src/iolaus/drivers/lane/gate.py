@@ -24,6 +24,7 @@ from iolaus.drivers.ports import Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.upload import Upload
 
 BUSY: Final = frozenset({429, 503})
 
@@ -145,6 +146,7 @@ class Gate:
         most_s: float | None = None,
         etag: str | None = None,
         if_match: str | None = None,
+        upload: Upload | None = None,
     ) -> Answer:
         """One request, in a slot that the caller holds."""
         session, conversation = self.session, self.session.conversation
@@ -154,6 +156,8 @@ class Gate:
             if most_s is not None:
                 timeout_s = most_s if deadline is None else min(most_s, timeout_s)
             self.requests += 1
+            if upload is not None:
+                return await conversation.push(uri, upload, timeout_s=timeout_s)
             return await conversation.request(
                 method, uri, body, etag=etag, if_match=if_match, timeout_s=timeout_s
             )
@@ -161,9 +165,12 @@ class Gate:
         now, forced = self._clock.monotonic(), priority is Priority.SAFETY
         if not self.breaker.admits(now=now, forced=forced):
             raise self._left_alone(method, uri, now)
-        return await self._learning(lambda: session.carry(key_of(uri), send))
+        return await self._learning(
+            lambda: session.carry(key_of(uri), send), tells_pace=upload is None
+        )
 
-    async def _learning(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _learning(self, ask: Callable[[], Awaitable[Answer]], *, tells_pace: bool) -> Answer:
+        """An image takes as long as its size; how long says nothing of the device's pace."""
         sent_at = self._clock.monotonic()
         try:
             answer = await ask()
@@ -186,9 +193,10 @@ class Gate:
             self.breaker.abandoned(now=self._clock.monotonic())
             raise
         self._was_heard()
-        self.limit.answered(
-            sent_at=sent_at, elapsed_s=answer.elapsed_s, now=self._clock.monotonic()
-        )
+        if tells_pace:
+            self.limit.answered(
+                sent_at=sent_at, elapsed_s=answer.elapsed_s, now=self._clock.monotonic()
+            )
         return answer
 
     def _fell_silent(self, silence: DeviceSilent) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -20,13 +20,14 @@ from iolaus.drivers.lane.auth import LoginMemory
 from iolaus.drivers.lane.cache import Cache, key_of, touches
 from iolaus.drivers.lane.gate import Gate
 from iolaus.drivers.lane.queue import Ticket
-from iolaus.drivers.lane.rules import Heard, LaneRules, LaneStats
+from iolaus.drivers.lane.rules import Heard, LaneRules, LaneStats, upload_s
 from iolaus.drivers.lane.session import AfterClose, Conversation, SharedSession, wait_at_most
 from iolaus.drivers.ports import Payload, Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, WeErred
 from iolaus.wire.redfish.expand import Expander, Verdicts
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.upload import Upload
 
 ROOT: Final = "/redfish/v1"
 GRACE_S: Final = 0.25
@@ -103,6 +104,10 @@ class Lane:
         `timeout_s` only from when it is sent (None: as long as its class may take)."""
         return LaneReads(self, priority, deadline_s, timeout_s)
 
+    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> LaneWrites:
+        """Reading and writing at a priority; `deadline_s` as in `at`."""
+        return LaneWrites(self, priority, deadline_s)
+
     async def read(
         self,
         uri: str,
@@ -143,6 +148,42 @@ class Lane:
         deadline_s: float | None = None,
     ) -> Answer:
         """Send once, whatever comes of it. What it may have changed is read afresh afterwards."""
+
+        def send(deadline: float | None) -> Awaitable[Answer]:
+            return self._gate.exchange(
+                method, uri, body, if_match=if_match, priority=priority, deadline=deadline
+            )
+
+        return await self._write(uri, send, priority=priority, deadline_s=deadline_s)
+
+    async def push(
+        self,
+        uri: str,
+        upload: Upload,
+        *,
+        priority: Priority = Priority.LIFECYCLE,
+        deadline_s: float | None = None,
+    ) -> Answer:
+        """Send an image once, as it is read from disk; it takes one slot and one connection for
+        as long as that lasts. Without a deadline it may take what its size needs on a slow
+        controller."""
+        most_s = upload_s(upload.size) if deadline_s is None else None
+
+        def send(deadline: float | None) -> Awaitable[Answer]:
+            return self._gate.exchange(
+                "POST", uri, priority=priority, deadline=deadline, most_s=most_s, upload=upload
+            )
+
+        return await self._write(uri, send, priority=priority, deadline_s=deadline_s)
+
+    async def _write(
+        self,
+        uri: str,
+        send: Callable[[float | None], Awaitable[Answer]],
+        *,
+        priority: Priority,
+        deadline_s: float | None,
+    ) -> Answer:
         self._require_open()
         deadline = None if deadline_s is None else self._clock.monotonic() + deadline_s
         ticket, sent, cut_off = self._gate.queue.ask(priority), False, True
@@ -150,9 +191,7 @@ class Lane:
             await self._gate.turn(ticket, deadline)
             self._overtake(key_of(uri))
             sent = True
-            answer = await self._gate.exchange(
-                method, uri, body, if_match=if_match, priority=priority, deadline=deadline
-            )
+            answer = await send(deadline)
             cut_off = False
             return answer
         finally:
@@ -350,7 +389,7 @@ class Lane:
 
 
 class LaneReads:
-    """`drivers.ports.Reads` at one priority, and the device's event stream."""
+    """`drivers.ports.Reads` at one priority, and the device's event stream; see `LaneWrites`."""
 
     __slots__ = ("_deadline_s", "_lane", "_priority", "_timeout_s")
 
@@ -386,6 +425,40 @@ class LaneReads:
     def events(self, uri: str, last_event_id: str | None = None) -> AsyncGenerator[Any, None]:
         """The device's event stream; see `Lane.events`."""
         return self._lane.events(uri, last_event_id)
+
+
+class LaneWrites(LaneReads):
+    """`drivers.ports.Writes` at one priority: reading and writing through one lane."""
+
+    __slots__ = ()
+
+    async def write(
+        self,
+        method: str,
+        uri: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        if_match: str | None = None,
+        deadline_s: float | None = None,
+    ) -> Answer:
+        """See `Lane.write`."""
+        return await self._lane.write(
+            method,
+            uri,
+            body,
+            priority=self._priority,
+            if_match=if_match,
+            deadline_s=self._deadline_s if deadline_s is None else deadline_s,
+        )
+
+    async def push(self, uri: str, upload: Upload, *, deadline_s: float | None = None) -> Answer:
+        """See `Lane.push`."""
+        return await self._lane.push(
+            uri,
+            upload,
+            priority=max(self._priority, Priority.LIFECYCLE),
+            deadline_s=self._deadline_s if deadline_s is None else deadline_s,
+        )
 
 
 def _later(one: float | None, other: float | None) -> float | None:

@@ -25,6 +25,9 @@ TIMEOUT_S: Final[Mapping[Priority, float]] = MappingProxyType(
     }
 )
 
+SLOWEST_UPLOAD: Final = 64 * 1024
+"""Bytes per second that even a slow controller takes."""
+
 Heard = Callable[[str, bool, str], None]
 """(address, silent, reason): the device was given up, or is back. Called once each way."""
 
@@ -65,3 +68,8 @@ class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     login_retry_s: float | None = None
     heard_at: float | None = None
+
+
+def upload_s(size: int) -> float:
+    """How long an image of so many bytes may take."""
+    return TIMEOUT_S[Priority.LIFECYCLE] + size / SLOWEST_UPLOAD

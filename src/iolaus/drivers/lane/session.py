@@ -21,6 +21,7 @@ from iolaus.drivers.lane.auth import AuthBackOff, HeldBack
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.upload import Upload
 
 MOST_DENIED: Final = 64
 DENIED_S: Final = 300.0
@@ -54,6 +55,8 @@ class Conversation(Protocol):
         if_match: str | None = None,
         timeout_s: float = 30.0,
     ) -> Answer: ...
+
+    async def push(self, uri: str, upload: Upload, *, timeout_s: float) -> Answer: ...
 
     async def login(self) -> None: ...
 

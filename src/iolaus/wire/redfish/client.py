@@ -30,6 +30,7 @@ from iolaus.wire.redfish.port import (
     SessionLedger,
     Transport,
 )
+from iolaus.wire.redfish.upload import Upload
 
 ROOT = "/redfish/v1/"
 MAX_BYTES = 32 * 1024 * 1024
@@ -107,6 +108,14 @@ class Redfish:
                 method, path, raw, _conditions(None, (spelling,)), timeout_s, max_bytes, auth
             )
         return self._answer(method, path, response)
+
+    async def push(self, uri: str, upload: Upload, *, timeout_s: float) -> Answer:
+        """POST an image, read from disk as it goes. Sent again only where the session had run
+        out, which the device says before it takes anything. Raises as `request` does, and
+        `OperatorMust` where the image cannot be read."""
+        path = resolve(self.address, uri)
+        response = await self._asked("POST", path, upload, {}, timeout_s, MAX_BYTES, True)
+        return self._answer("POST", path, response)
 
     async def get(
         self,
@@ -202,7 +211,7 @@ class Redfish:
         self,
         method: str,
         path: str,
-        raw: bytes | None,
+        raw: bytes | Upload | None,
         extra: Mapping[str, str],
         timeout_s: float,
         max_bytes: int,
@@ -216,16 +225,18 @@ class Redfish:
                 await self._let_in()
             session = self._session
             headers = {**_HEADERS, **extra, **(self._authorization() if authorised else {})}
+            upload = raw if isinstance(raw, Upload) else None
             if raw is not None:
-                headers["Content-Type"] = "application/json"
+                headers["Content-Type"] = upload.content_type if upload else "application/json"
             request = Request(
                 method=method,
                 url=self.address + path,
                 headers=headers,
-                body=raw,
+                body=raw if isinstance(raw, bytes) else None,
                 timeout_s=timeout_s,
                 max_bytes=max_bytes or MAX_BYTES,
                 stream=stream,
+                upload=upload,
             )
             response = await self._followed(request)
             if response.status != 401 or not session or attempt == 2 or not authorised:

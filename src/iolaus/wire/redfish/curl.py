@@ -26,6 +26,7 @@ from iolaus.wire.redfish.faults import silent
 from iolaus.wire.redfish.head import parse_head
 from iolaus.wire.redfish.port import Request, Response, Trust
 from iolaus.wire.redfish.trust import fingerprint_of
+from iolaus.wire.redfish.upload import Pour, Upload
 from iolaus.wire.redfish.verdict import PinMismatch, Unproven, read_error
 
 MAX_IDLE = 1_024
@@ -63,6 +64,8 @@ class Multi:
         except asyncio.CancelledError:
             self._require_open(request)
             raise
+        finally:
+            easy.put_down()
         response = easy.response()
         if request.method == "GET" and len(self._spare) < _SPARE:
             self._spare.append(easy)
@@ -122,6 +125,7 @@ class Easy:
         self._body: Body | None = None
         self._seen: tuple[int, dict[str, str]] | None = None
         self._sent = 0
+        self._pour: Pour | None = None
         self._head.seek(0)
         self._head.truncate()
         handle.setopt(pycurl.URL, request.url)
@@ -153,10 +157,25 @@ class Easy:
         if request.method == "HEAD":
             self.handle.setopt(pycurl.NOBODY, 1)
             return
+        if request.upload is not None:
+            self._pick_up(request.upload)
+            return
         if request.body is not None or request.method == "POST":
             self.handle.setopt(pycurl.POST, 1)
             self.handle.setopt(pycurl.POSTFIELDS, request.body or b"")
         self.handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+
+    def _pick_up(self, upload: Upload) -> None:
+        self._pour = upload.open()
+        self.handle.setopt(pycurl.POST, 1)
+        self.handle.setopt(pycurl.POSTFIELDSIZE_LARGE, upload.size)
+        self.handle.setopt(pycurl.READFUNCTION, self._give)
+        self.handle.setopt(pycurl.SEEKFUNCTION, self._seek)
+
+    def put_down(self) -> None:
+        """Close what is read from disk."""
+        if self._pour is not None:
+            self._pour.close()
 
     # --- called by libcurl, where an exception would be lost ----------------------------------
 
@@ -193,6 +212,19 @@ class Easy:
             self._fault = error
             return 0
         return len(data)
+
+    def _give(self, most: int) -> bytes | int:
+        try:
+            return self._pour.read(most) if self._pour else b""
+        except Exception as error:  # noqa: BLE001 - kept and raised by `fault_of`
+            self._fault = error
+            return int(pycurl.READFUNC_ABORT)
+
+    def _seek(self, offset: int, origin: int) -> int:
+        if self._pour is None or offset or origin:
+            return int(pycurl.SEEKFUNC_FAIL)
+        self._pour.rewind()
+        return int(pycurl.SEEKFUNC_OK)
 
     def _new_body(self) -> Body:
         headers, most = self.head()[1], self.request.max_bytes

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from iolaus.wire.redfish.upload import Upload
+
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """How a device's certificate is judged. Exactly one way holds, in this order: `fingerprint`
@@ -25,7 +27,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is absolute. `timeout_s` bounds the whole exchange, `max_bytes` the body.
+    """`url` is absolute. `timeout_s` bounds the whole exchange, `max_bytes` the answer's body.
+    An `upload` is sent instead of a `body`, as it is read from disk.
     With `stream` the body of a 200 is not read: the response's `chunks` yields it, and
     `timeout_s` bounds the wait for the head and then each silence between chunks."""
 
@@ -36,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 30.0
     max_bytes: int = 32 * 1024 * 1024
     stream: bool = False
+    upload: Upload | None = None
 
 
 class Response:
