@@ -78,7 +78,8 @@ def test_a_whole_baseline_is_read_and_is_valid_by_the_schema() -> None:
             "{name: Trays 2026}",
             (
                 "b.yaml:3:18: metadata.name: expected str matching regex "
-                "'^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$'. It is written lower case, digits, . and -."
+                "'^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$'. "
+                "It is written lower case, digits, . and -."
             ),
         ),
     ],

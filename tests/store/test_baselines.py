@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def database(tmp_path: Path) -> Database:
     return database
 
 
-async def put(baselines: Baselines, name: str = "base", **spec: object) -> int:
+async def put(baselines: Baselines, name: str = "base", **spec: Any) -> int:
     kept = await baselines.put(baseline(name, **spec), at=1.0, by="ana", source="b.yaml")
     return kept.generation
 

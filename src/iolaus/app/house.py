@@ -166,6 +166,7 @@ class House:
             slow_interval_s=periods.inventory_s,
             ready=self.ready,
             stats=self.stats,
+            baselines=self.state.baselines,
         )
 
     def application(self) -> Any:

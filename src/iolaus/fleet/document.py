@@ -55,7 +55,8 @@ class BadFile(OperatorMust):
     def lines(self) -> list[str]:
         """Each complaint as `file:line:column: message. Next step`."""
         return [
-            f"{self.source}:{c.line}:{c.column}: {c.message}. {c.next_step}"
+            f"{self.source}:{c.line}:{c.column}: {c.message}{'' if c.message[-1] in '.?!' else '.'}"
+            f" {c.next_step}"
             for c in self.complaints
         ]
 
@@ -68,19 +69,29 @@ class Document:
         self._marks: dict[Path, yaml.Mark] = {}
         self._keys: dict[Path, yaml.Mark] = {}
         self.complaints: list[Complaint] = []
+        self._meant: dict[Path, str] = {}
         self._count = 0
         self._walk(node, ())
 
     def wrong(self, path: Path, message: str, next_step: str, *, key: bool = False) -> Complaint:
         """A complaint at the value of `path` (or its key), or the nearest there is above it."""
         marks = self._keys if key else self._marks
-        at = path
+        at = path = self._written(path)
         while at and at not in marks:
             at, marks = at[:-1], self._marks
         mark = marks.get(at) or self._marks[()]
         where = say_path(path)
         text = f"{where}: {message}" if where else message
         return Complaint(mark.line + 1, mark.column + 1, text, next_step)
+
+    def mean(self, path: Path, written: str) -> None:
+        """From now on `path` is what stands under another name in the file."""
+        self._meant[path] = written
+
+    def _written(self, path: Path) -> Path:
+        """The path as the file spells it."""
+        spelled = [self._meant.get(path[: n + 1], step) for n, step in enumerate(path)]
+        return tuple(spelled)
 
     def _walk(self, node: yaml.Node, path: Path) -> None:
         self._count += 1
@@ -138,7 +149,10 @@ def parse_baseline(document: Document) -> Baseline:
                 complaints.append(_of_type(document, message, path))
                 break
             complaints.append(_of_key(document, unknown[1], path))
-            value = _without(value, (*path, unknown[1]), _nearest(unknown[1], path))
+            near = _nearest(unknown[1], path)
+            value = _without(value, (*path, unknown[1]), near)
+            if near:
+                document.mean((*path, near), unknown[1])
         else:
             if not complaints:
                 return found
@@ -265,7 +279,7 @@ def _without(value: Any, path: Path, instead: str) -> Any:
         if rest:
             return {k: _without(v, rest, instead) if k == step else v for k, v in value.items()}
         kept = {key: each for key, each in value.items() if key != step}
-        return {instead: value[step], **kept} if instead else kept
+        return {instead: value[step], **kept} if instead and step in value else kept
     if isinstance(value, list):
         rest = path[1:]
         return [_without(v, rest, instead) if i == path[0] else v for i, v in enumerate(value)]

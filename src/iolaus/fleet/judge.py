@@ -161,7 +161,7 @@ class _Compiled:
 
     def judge(self, facts: NodeFacts, *, now: float) -> tuple[int, list[Item]]:
         if facts.blind:
-            return 0, [self._item("*", Outcome.UNKNOWN, "as the baseline says", facts.blind)]
+            return 0, [self._item("*", Outcome.UNKNOWN, "", facts.blind)]
         found: list[Item] = []
         count = self._firmware(facts, found)
         count += self._bios(facts.settings, found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from iolaus.fleet.facts import NodeFacts, facts_of
 from iolaus.fleet.judge import Judge
 from iolaus.kernel.clock import Clock
 from iolaus.model.condition import STALE_AFTER_POLLS
+from iolaus.model.desired import Baseline
 from iolaus.model.drift import Cause, Item, NodeDrift, Outcome
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
@@ -96,6 +97,16 @@ class Ledger:
                 for facts in self.node_facts(address):
                     if baseline in self._judge.baselines_for(facts):
                         yield facts
+
+    async def as_if(self, baseline: Baseline) -> AsyncIterator[tuple[NodeFacts, NodeDrift]]:
+        """How nodes would depart from a baseline that is not kept."""
+        judge, now = Judge([baseline]), self._clock.now()
+        for number, held in enumerate(list(self._facts.all_held())):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            for facts in self.node_facts(held.target.address):
+                if (drift := judge.judge(facts, now=now)) is not None:
+                    yield facts, drift
 
     def _settle_one(self, address: str) -> None:
         now = self._clock.now()

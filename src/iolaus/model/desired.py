@@ -31,7 +31,14 @@ Scalar = str | int | float | bool
 Words = str | list[str]
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Wanted(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """Everything of a baseline: camel case outside, and nothing that we do not know."""
 
 
@@ -192,10 +199,10 @@ class RolloutWant(Wanted, frozen=True, kw_only=True):
     drain: DrainWant | None = None
     window: WindowWant | None = None
     waves: list[WaveWant] = []
-    limits: LimitsWant = LimitsWant()
+    limits: LimitsWant = msgspec.field(default_factory=LimitsWant)
     gates: list[GateWant] = []
     approvals: list[ApprovalWant] = []
-    on_failure: OnFailureWant = OnFailureWant()
+    on_failure: OnFailureWant = msgspec.field(default_factory=OnFailureWant)
 
 
 class Excused(Wanted, frozen=True, kw_only=True):
@@ -211,13 +218,13 @@ class Excused(Wanted, frozen=True, kw_only=True):
 
 class BaselineSpec(Wanted, frozen=True, kw_only=True):
     selector: NodeSelector
-    firmware: FirmwareWant = FirmwareWant()
-    bios: BiosWant = BiosWant()
-    bmc: BmcWant = BmcWant()
-    security: SecurityWant = SecurityWant()
+    firmware: FirmwareWant = msgspec.field(default_factory=FirmwareWant)
+    bios: BiosWant = msgspec.field(default_factory=BiosWant)
+    bmc: BmcWant = msgspec.field(default_factory=BmcWant)
+    security: SecurityWant = msgspec.field(default_factory=SecurityWant)
     exceptions: list[Excused] = []
     remediation: Literal["observe", "plan", "auto"] = "observe"
-    rollout: RolloutWant = RolloutWant()
+    rollout: RolloutWant = msgspec.field(default_factory=RolloutWant)
 
 
 class Metadata(Wanted, frozen=True, kw_only=True):

@@ -47,10 +47,14 @@ class Deed(StrEnum):
     READ = "read"
     DISCOVER = "discover"
     FORGET = "forget"
+    APPLY = "apply"
+    """Say what good looks like."""
 
 
 ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
-    role: frozenset(Deed) if role is Role.OPERATOR else frozenset({Deed.READ}) for role in Role
+    **dict.fromkeys(Role, frozenset({Deed.READ})),
+    Role.OPERATOR: frozenset(Deed),
+    Role.FIRMWARE_ADMIN: frozenset({Deed.READ, Deed.APPLY}),
 }
 
 

@@ -13,11 +13,15 @@ from typing import Protocol
 import msgspec
 
 from iolaus.bus.port import Bus
+from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
 from iolaus.north.auth import Auth
 from iolaus.north.fleet import Fleet
+from iolaus.north.kinds import Source
+from iolaus.north.shelves import Desired
 from iolaus.north.tasks import TaskBook
+from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
 
 
@@ -82,7 +86,7 @@ class KeepsSeries(Protocol):
 class Context:
     """`interval_s` is the poll of the hot set, `slow_interval_s` of the inventory. `ready` gives
     the reason why the hall is not discovered yet, or "". `stats` are own numbers for metrics
-    (name -> value), by the composition root's choice."""
+    (name -> value), by the composition root's choice. `baselines` default to none, in memory."""
 
     facts: Facts
     bus: Bus
@@ -96,8 +100,10 @@ class Context:
     slow_interval_s: float = 900.0
     ready: Callable[[], str] = lambda: ""
     stats: Callable[[], Mapping[str, float]] = dict
+    baselines: Baselines = field(default_factory=Baselines)
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)
+    desired: Desired = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -107,3 +113,14 @@ class Context:
             slow_interval_s=self.slow_interval_s,
         )
         self.tasks = TaskBook(self.clock)
+        ledger = Ledger(
+            facts=self.facts,
+            baselines=self.baselines,
+            clock=self.clock,
+            slow_interval_s=self.slow_interval_s,
+        )
+        self.desired = Desired(
+            baselines=self.baselines, ledger=ledger, fleet=self.fleet, clock=self.clock
+        )
+        self.fleet.shelves[Source.DRIFT] = self.desired.drift_items
+        self.fleet.shelves[Source.BASELINE] = self.desired.baseline_items

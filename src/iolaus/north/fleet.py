@@ -45,8 +45,11 @@ from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 KEEP_S: Final = 1.0
+ROOMS: Final = frozenset({Source.BASELINE, Source.DRIFT})
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]
+Shelf = Callable[[Selector], AsyncIterator["Item"]]
+"""The objects of a source that a room keeps, in the order of their keys, for a scope."""
 _SPACE: Final = uuid.UUID("6f2c1d0e-5b0a-5d57-9a57-1014a5000002")
 
 
@@ -127,6 +130,7 @@ class Fleet:
         self._order: list[str] = []
         self._claims: dict[str, dict[str, str]] | None = None
         self._seen_revision = -1
+        self.shelves: dict[Source, Shelf] = {}
         facts.on_change(self._note)
 
     def index(self) -> Mapping[str, tuple[str, str]]:
@@ -195,6 +199,11 @@ class Fleet:
                 if item.key > after:
                     yield item
             return
+        if kind.source in ROOMS:
+            async for item in self._shelf(kind, scope):
+                if item.key > after:
+                    yield item
+            return
         in_order = kind.source not in (Source.ASSET, Source.ENDPOINT)
         found: list[Item] = []
         async for picture in self.pictures(after=after if in_order else ()):
@@ -212,6 +221,8 @@ class Fleet:
         """By name; an endpoint also by address, a part by its id."""
         if kind.source in (Source.RACK, Source.HALL):
             return next((i for i in await self._places(kind, scope) if i.name == name), None)
+        if kind.source in ROOMS:
+            return await anext((i async for i in self._shelf(kind, scope) if i.name == name), None)
         for address in self._where(kind, name):
             picture = self.picture(address)
             for item in picture_items(kind, picture, scope) if picture else ():
@@ -226,6 +237,11 @@ class Fleet:
             for view in picture.assets
             if visible(view, scope)
         ]
+
+    async def _shelf(self, kind: Kind, scope: Selector) -> AsyncIterator[Item]:
+        if (shelf := self.shelves.get(kind.source)) is not None:
+            async for item in shelf(scope):
+                yield item
 
     def _where(self, kind: Kind, name: str) -> Iterable[str]:
         if kind.source is Source.ENDPOINT:

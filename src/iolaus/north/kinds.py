@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.views import (
     AssetView,
     ComponentView,
@@ -38,6 +39,8 @@ class Source(StrEnum):
     RACK = "rack"
     HALL = "hall"
     EVENT = "event"
+    BASELINE = "baseline"
+    DRIFT = "drift"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +116,15 @@ KINDS: Final = (
         view=EventView,
         short="ev",
     ),
+    Kind(
+        name="baseline",
+        plural="baselines",
+        object="Baseline",
+        source=Source.BASELINE,
+        view=BaselineView,
+        short="bl",
+    ),
+    Kind(name="drift", plural="drifts", object="Drift", source=Source.DRIFT, view=DriftView),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}
 NODE: Final = BY_NAME["node"]

@@ -19,6 +19,7 @@ from iolaus.north.cli import Commands, build_cli, run_cli
 from tests.north.conftest import make_context, serving
 
 GOLDEN = Path(__file__).parent / "golden"
+FILES = "tests/north/cli/files"
 COMMANDS = {
     "get-nodes": "get nodes",
     "get-nodes-wide": "get no -o wide",
@@ -47,6 +48,19 @@ COMMANDS = {
     "discover": "discover a silent",
     "discover-dry": "discover a b --dry-run",
     "forget-dry": "forget h1-r01-u04 --dry-run",
+    "diff-none": "diff",
+    "validate": f"validate {FILES}/hall.yaml",
+    "apply-dry": f"apply {FILES}/hall.yaml --dry-run",
+    "diff-file": f"diff -f {FILES}/hall.yaml",
+    "diff-file-wide": f"diff -f {FILES}/hall.yaml -o wide",
+    "diff-file-name": f"diff -f {FILES}/hall.yaml -o name",
+    "export-baseline": "export baseline h1-r01-u01",
+    "error-file": f"apply {FILES}/wrong.yaml",
+    "error-file-senseless": f"validate {FILES}/senseless.yaml",
+    "error-no-file": "validate nothing.yaml",
+    "error-apply-unconfirmed": f"apply {FILES}/hall.yaml",
+    "error-no-baseline": "diff --baseline nothing",
+    "error-no-folder": "sync nowhere",
     "error-no-node": "get node nobody",
     "error-no-kind": "get noodes",
     "error-selector": "get nodes -l rack=a,,b",
@@ -61,6 +75,8 @@ COMMANDS = {
     "help": "--help",
     "help-get": "get --help",
     "help-discover": "discover --help",
+    "help-apply": "apply --help",
+    "help-diff": "diff --help",
     "version": "--version",
 }
 

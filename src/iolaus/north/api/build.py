@@ -11,6 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
+from iolaus.north.api.baselines import baseline_routes
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.endpoints import endpoint_routes
 from iolaus.north.api.events import event_routes
@@ -47,6 +48,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *endpoint_routes(context),
             *event_routes(context),
             *history_routes(context),
+            *baseline_routes(context),
             *discovery_routes(context),
             *task_routes(context),
         ],

@@ -16,8 +16,8 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
+from iolaus.north.cli import desired, look
 from iolaus.north.cli import discover as finding
-from iolaus.north.cli import look
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
 
@@ -69,6 +69,8 @@ def build_cli(commands: Commands) -> typer.Typer:
         _add(app, name, getattr(commands, name))
     for name in ("get", "describe", "explain", "events", "watch", "top", "summary"):
         app.command(name)(getattr(look, name))
+    for name in ("apply", "diff", "validate", "sync", "remove"):
+        app.command(name)(getattr(desired, name))
     app.command("discover")(finding.discover)
     app.command("forget")(finding.forget)
     for name in ("inspect", "capture", "doctor"):
@@ -86,7 +88,8 @@ def _add(app: typer.Typer, name: str, function: Callable[..., Any] | None) -> No
 def _add_groups(app: typer.Typer, commands: Commands) -> None:
     """Commands of two words, each group only where this build has any of it."""
     sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
-    for word, members in (("sim", sim), ("demo", commands.demo), ("export", commands.export)):
+    export = {"baseline": desired.export_baseline, **commands.export}
+    for word, members in (("sim", sim), ("demo", commands.demo), ("export", export)):
         found = {name: each for name, each in members.items() if each is not None}
         group = typer.Typer(help=GROUPS[word], no_args_is_help=True, rich_markup_mode=None)
         group.callback()(_grouped)

@@ -56,6 +56,9 @@ class Client:
     def post(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
         return self._answer("POST", path, query, msgspec.json.encode(body))
 
+    def put(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
+        return self._answer("PUT", path, query, msgspec.json.encode(body))
+
     def delete(self, path: str, **query: str | int | None) -> dict[str, Any]:
         return self._answer("DELETE", path, query)
 

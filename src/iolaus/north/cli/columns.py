@@ -106,6 +106,18 @@ def _gpus(row: Flat) -> str:
     return UNKNOWN if number is None else str(number)
 
 
+def _baselines(row: Flat) -> str:
+    return text(",".join(row.get("baselines") or ()))
+
+
+def _departures(row: Flat) -> str:
+    """The subjects of what must be looked at, the first three by name."""
+    found = [each["subject"] for each in row.get("items") or () if each["outcome"] != "absent"]
+    found = list(dict.fromkeys(found))
+    more = f" +{len(found) - 3}" if len(found) > 3 else ""
+    return text(",".join(found[:3])) + more
+
+
 def _when(row: Flat) -> str:
     return short_age(row.get("age_s"))
 
@@ -267,6 +279,30 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         *_ASSET_TAIL,
     ),
     "dpu": (*_ASSET, POWER, _draw("dpu_power_w"), *_ASSET_TAIL),
+    "baseline": (
+        NAME,
+        column("GENERATION", "generation", right=True),
+        column("NODES", "selects", right=True),
+        column("IN_SYNC", "in_sync", right=True),
+        column("DRIFTED", "drifted", right=True),
+        column("STAGED", "staged", right=True),
+        column("UNKNOWN", "unknown", right=True),
+        column("EXCUSED", "excused", right=True),
+        column("REMEDIATION", "remediation", wide=True),
+        column("BY", "by", wide=True),
+        column("SOURCE", "source", wide=True),
+        AGE,
+    ),
+    "drift": (
+        NAME,
+        RACK,
+        column("KIND", "node_kind", wide=True),
+        column("STATE", "state"),
+        Column(title="BASELINE", cell=_baselines),
+        column("COMPARED", "compared", right=True),
+        Column(title="DEPARTURES", cell=_departures),
+        AGE,
+    ),
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }
 _DEVICE: Final = (*_ASSET, POWER, *_ASSET_TAIL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import yaml
+
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli.client import Client, Flat
 from iolaus.north.cli.columns import age, column, columns_of, short_age, text
@@ -13,16 +15,19 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
+    | {"items", "document"}
 )
 PARTS: Final = ("component", "leak")
 EVENTS: Final = 10
 
 
 def describe_text(client: Client, kind: Kind, row: Flat) -> str:
-    parts = [_head(row), _fields(row), _conditions(row), _firmware(row)]
+    parts = [_head(row), _fields(row), _conditions(row), _firmware(row), _departures(row)]
     if kind.source is Source.ASSET:
         parts += [_parts(client, BY_NAME[name], row["name"]) for name in PARTS]
         parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
+    elif kind.source is Source.BASELINE:
+        parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
     elif kind.source is Source.ENDPOINT:
         parts.append(_events(client, f"endpoint={row['address']}"))
     return "\n".join(part for part in parts if part)
@@ -65,6 +70,14 @@ def _firmware(row: Flat) -> str:
         return ""
     names = ("component", "version", "updateable", "state")
     return "Firmware:\n" + _indented(plain_table([column(n.upper(), n) for n in names], found))
+
+
+def _departures(row: Flat) -> str:
+    found = row.get("items")
+    if not isinstance(found, list) or not found:
+        return ""
+    names = ("subject", "outcome", "desired", "applied", "staged", "part", "reason")
+    return "Departures:\n" + _indented(plain_table([column(n.upper(), n) for n in names], found))
 
 
 def _parts(client: Client, kind: Kind, owner: str) -> str:

@@ -34,6 +34,12 @@ _STYLES: Final[Mapping[str, str]] = {
     "Critical": "bold red",
     "leak": "bold red",
     "unreachable": "bold red",
+    "in-sync": "green",
+    "drifted": "bold yellow",
+    "conflict": "bold red",
+    "staged": "yellow",
+    "excused": "cyan",
+    "unknown": "magenta",
     "Unknown": "magenta",
 }
 
