@@ -1,20 +1,27 @@
 """Capabilities as small protocols: a driver has one or it does not.
 
 What an endpoint can do is data, proved by reading (`Report.capabilities`), not assumed from its
-vendor. Drivers see a device only through `Reads`, which a lane provides: no driver opens a
-connection, keeps a session, retries or waits.
+vendor. Drivers see a device only through `Reads` and `Writes`, which a lane provides: no driver
+opens a connection, keeps a session, retries or waits.
+
+A write ends in a `Receipt` or an error, and a receipt proves only that the device took it: whether
+it came true is read afterwards, by whoever asked. "Already so" is success. All raise
+`DeviceSilent` (nobody knows whether it took effect), `DeviceRefused` (`code` from
+`wire.redfish.errors.Code`; `status` 0 where nothing was sent because the device does not offer
+it), `DeviceLied`, and `OperatorMust` for what was asked wrongly.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from iolaus.model.asset import HotUpdate, LogEntry, Report
 from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.task import Progress
 from iolaus.wire.redfish.upload import Upload
 
 
@@ -29,6 +36,7 @@ class Priority(IntEnum):
 
 
 Payload = dict[str, Any]
+SettingValue = str | int | float | bool | tuple[str, ...] | None
 Repair = Callable[[str, Payload], Payload]
 """A quirk: (uri, payload) -> repaired payload. Pure; the same object if nothing is wrong."""
 
@@ -125,4 +133,217 @@ class ReadsLogs(Protocol):
 class StreamsEvents(Protocol):
     def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
         """Events by SSE; ends when the stream does. `DeviceRefused` where none is offered."""
+        ...
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """That a device took a write. `at` is our receive time (seconds since 1970); `task` is the
+    Task to ask for (never its monitor), None where there is none; `message` is the device's own
+    word. `already_so`: it refused because that is how it is, or there was nothing to change."""
+
+    method: str
+    uri: str
+    status: int
+    at: float
+    task: str | None = None
+    etag: str | None = None
+    message: str = ""
+    already_so: bool = False
+
+
+@runtime_checkable
+class SetsPower(Protocol):
+    async def set_power(self, device: Writes, uri: str, reset: str) -> Receipt:
+        """`reset` is a Redfish ResetType ("On", "ForceOff", "GracefulShutdown", "ForceRestart",
+        "PowerCycle" ...) of the system, chassis, outlet or circuit at `uri`; "On" is also asked
+        as ForceOn where only that is offered, and never a milder word as a harsher one."""
+        ...
+
+
+@runtime_checkable
+class ResetsManager(Protocol):
+    async def reset_manager(self, device: Writes, uri: str, reset: str | None = None) -> Receipt:
+        """Restart the manager at `uri`: gracefully where that is offered (`reset` None)."""
+        ...
+
+
+How = Literal["simple", "push", "multipart"]
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """A firmware image. `uri` is where the device can fetch it, `path` where we can read it; at
+    least one is needed."""
+
+    name: str
+    path: str | None = None
+    uri: str | None = None
+
+
+@runtime_checkable
+class UpdatesFirmware(Protocol):
+    async def update(
+        self,
+        device: Writes,
+        image: Image,
+        targets: Sequence[str] = (),
+        *,
+        how: How | None = None,
+        apply_time: str | None = None,
+        force: bool | None = None,
+        oem: Payload | None = None,
+    ) -> Receipt:
+        """Hand over an image for the inventory entries or parts `targets` (none: whatever fits).
+        `how` None takes what the device offers: multipart, then push, then a URI. `apply_time`
+        is an OperationApplyTime ("Immediate", "OnReset", "OnStartUpdateRequest"), None the
+        device's habit; `oem` becomes OemParameters of a multipart push."""
+        ...
+
+    async def progress(self, device: Reads, receipt: Receipt) -> Progress:
+        """What the controller says of the update's task, once. `gone` where there is none any
+        more: that is no verdict, inventory decides."""
+        ...
+
+    async def activate(self, device: Writes) -> Receipt | None:
+        """Start what was handed over for `OnStartUpdateRequest`; None where the device offers no
+        such action and a reset activates."""
+        ...
+
+
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of settings: names that were taken, and names that were refused with what was
+    said of each. `waits` where they take effect at the next start."""
+
+    receipt: Receipt
+    accepted: tuple[str, ...]
+    refused: Mapping[str, str] = {}
+    waits: bool = True
+
+
+@runtime_checkable
+class WritesSettings(Protocol):
+    async def write_settings(
+        self,
+        device: Writes,
+        system: str,
+        attributes: Mapping[str, str | int | float | bool | None],
+        *,
+        apply_time: str | None = None,
+    ) -> Staged:
+        """Stage BIOS attributes of the host at `system`. Where all are refused `DeviceRefused`
+        is raised (`PropertiesRefused` names them)."""
+        ...
+
+    async def clear_pending(self, device: Writes, system: str) -> Receipt | None:
+        """Take back what is staged and not yet applied; None where nothing is."""
+        ...
+
+
+@runtime_checkable
+class SetsManager(Protocol):
+    async def set_manager(
+        self, device: Writes, name: str, value: SettingValue, *, uri: str
+    ) -> Receipt:
+        """Write one `ManagerSetting` by its name, at the URI where its fact stands."""
+        ...
+
+
+@runtime_checkable
+class SetsBoot(Protocol):
+    async def set_boot(
+        self,
+        device: Writes,
+        system: str,
+        *,
+        target: str | None = None,
+        enabled: str | None = None,
+        mode: str | None = None,
+        uefi_target: str | None = None,
+    ) -> Receipt:
+        """The boot override, in one write: BootSourceOverrideTarget ("Pxe", "Hdd", "None" ...),
+        -Enabled ("Once", "Continuous", "Disabled"), -Mode ("UEFI", "Legacy")."""
+        ...
+
+    async def set_boot_order(
+        self, device: Writes, system: str, order: Sequence[str]
+    ) -> Receipt: ...
+
+    async def set_secure_boot(self, device: Writes, system: str, *, enabled: bool) -> Receipt:
+        """Takes effect at the next start."""
+        ...
+
+    async def set_power_restore(self, device: Writes, system: str, policy: str) -> Receipt:
+        """PowerRestorePolicy: "AlwaysOn", "AlwaysOff" or "LastState"."""
+        ...
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as the controller shows it; what it does not say is None."""
+
+    uri: str
+    user: str
+    role: str | None = None
+    enabled: bool | None = None
+    locked: bool | None = None
+    must_change: bool | None = None
+
+
+@runtime_checkable
+class RotatesCredentials(Protocol):
+    """No error, receipt or log holds a password, whatever the device repeats. Nothing here logs
+    in, so nothing here can lock an account."""
+
+    async def accounts(self, device: Reads) -> tuple[Account, ...]: ...
+
+    async def set_password(self, device: Writes, account: str, new: str) -> Receipt:
+        """`OperatorMust` where `new` is shorter or longer than the service allows."""
+        ...
+
+    async def create_account(
+        self, device: Writes, user: str, password: str, *, role: str = "Administrator"
+    ) -> Receipt:
+        """A new, enabled account; in a free slot where the controller has slots. The receipt's
+        `uri` is the account."""
+        ...
+
+    async def delete_account(self, device: Writes, account: str) -> Receipt: ...
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a certificate is for (CertificateService.GenerateCSR). Controllers want every field
+    but the alternative names; `country` is two letters. `key` is a KeyPairAlgorithm and `curve`
+    a KeyCurveId (None: the device's habit)."""
+
+    common_name: str
+    organization: str
+    unit: str
+    city: str
+    state: str
+    country: str
+    alternative_names: tuple[str, ...] = ()
+    key: str | None = None
+    curve: str | None = None
+
+
+class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A CSR (PEM, PKCS#10) whose key never leaves the device. `collection` is where the
+    certificate belongs."""
+
+    pem: str
+    collection: str
+
+
+@runtime_checkable
+class RenewsCertificates(Protocol):
+    async def request_certificate(
+        self, device: Writes, collection: str, subject: Subject
+    ) -> SigningRequest:
+        """`DeviceLied` where no request comes back, or one that does not verify."""
+        ...
+
+    async def replace_certificate(self, device: Writes, uri: str, pem: str) -> Receipt:
+        """`uri` is the certificate to replace, or a collection to add one to. `pem` may be a
+        chain, the device's own first. What is served afterwards is the caller's to read."""
         ...

@@ -1,4 +1,4 @@
-"""The generic Redfish driver: what answers, what it is made of, how it fares.
+"""The generic Redfish driver: what answers, what it is made of, how it fares, what is asked of it.
 
 It knows the standard and no maker. An inventory is one crawl (the only part that waits for the
 device) and pure extractions from what it brought home; so whatever a controller says, or leaves
@@ -33,6 +33,7 @@ from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
 from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
+from iolaus.drivers.redfish.write import Writing
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
 
 UNIT_WORDS: Final = MappingProxyType(
@@ -49,7 +50,7 @@ UNIT_WORDS: Final = MappingProxyType(
 )
 
 
-class RedfishDriver:
+class RedfishDriver(Writing):
     """`repairs` are a vendor's, applied after the generic ones; `follow` are its extra links
     (path within a resource -> type of the collection's members)."""
 

@@ -29,12 +29,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from iolaus.drivers.ports import SettingValue
 from iolaus.drivers.redfish._text import clean, mapping, texts
 from iolaus.drivers.redfish.harvest import Harvest, links_in
 from iolaus.model.asset import ManagerSetting
 
 Payload = Mapping[str, Any]
-SettingValue = str | int | float | bool | tuple[str, ...] | None
 PROTOCOLS: Final = MappingProxyType(
     {
         "services.http": "HTTP",

@@ -118,7 +118,7 @@ _NEXT = {
     Code.BUSY: "ask again later",
     Code.TRANSIENT: "ask again when its current work is over",
 }
-_MAX_MESSAGES, _MAX_TEXT = 16, 400
+_MAX_MESSAGES, _MAX_TEXT, _MAX_PROPERTIES = 16, 400, 2_000
 
 
 def extended_info(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -144,6 +144,72 @@ def _message(message_id: Any, text: Any) -> tuple[str, str]:
     return word, " ".join(text.split())[:_MAX_TEXT] if isinstance(text, str) else ""
 
 
+class PropertiesRefused(DeviceRefused):
+    """Some properties of a write were refused: `properties` maps each to what is said of it.
+
+    A name is a JSON pointer without its leading slash ("NTP/ProtocolEnabled"); of a setting among
+    `Attributes` it is the attribute's own. `status` may be a 2xx: then the rest was taken.
+    """
+
+    properties: Mapping[str, str] = {}
+
+
+_OF_PROPERTIES = {
+    "PropertyUnknown": 0,
+    "PropertyNotWritable": 0,
+    "PropertyMissing": 0,
+    "PropertyNotUpdated": 0,
+    "PropertyDuplicate": 0,
+    "PropertyValueTypeError": 1,
+    "PropertyValueNotInList": 1,
+    "PropertyValueFormatError": 1,
+    "PropertyValueOutOfRange": 1,
+    "PropertyValueIncorrect": 0,
+    "PropertyValueError": 0,
+    "PropertyValueConflict": 0,
+    "PropertyValueExternalConflict": 0,
+    "PropertyValueResourceConflict": 0,
+}
+"""Base registry (DSP8011): message -> which of its arguments names the property."""
+_ANNOTATED = "@Message.ExtendedInfo"
+
+
+def refused_properties(body: Mapping[str, Any]) -> dict[str, str]:
+    """What an answer says against single properties, by name, however it is wrapped."""
+    error = body.get("error")
+    attributes = body.get("Attributes")
+    found: dict[str, str] = {}
+    for holder in (error if isinstance(error, dict) else {}, body):
+        for entry in _entries(holder.get(_ANNOTATED)):
+            found.update(_of_property(entry))
+    for holder in (body, attributes if isinstance(attributes, dict) else {}):
+        for key, value in list(holder.items())[:_MAX_PROPERTIES]:
+            name = key.removesuffix(_ANNOTATED) if isinstance(key, str) else ""
+            if name and name != key:
+                for entry in _entries(value):
+                    found.update(_of_property(entry, name))
+    return found
+
+
+def _entries(info: Any) -> list[dict[str, Any]]:
+    entries = info if isinstance(info, list) else [info]
+    return [entry for entry in entries[:_MAX_MESSAGES] if isinstance(entry, dict)]
+
+
+def _of_property(entry: Mapping[str, Any], name: str = "") -> dict[str, str]:
+    word, text = _message(entry.get("MessageId"), entry.get("Message"))
+    if word not in _OF_PROPERTIES:
+        return {}
+    related, args = entry.get("RelatedProperties"), entry.get("MessageArgs")
+    if not name and isinstance(related, list) and related and isinstance(related[0], str):
+        name = related[0]
+    at = _OF_PROPERTIES[word]
+    if not name and isinstance(args, list) and len(args) > at and isinstance(args[at], str):
+        name = args[at]
+    name = _printable(name.lstrip("#").strip("/").removeprefix("Attributes/"))[:128]
+    return {name: _printable(text) or word} if name else {}
+
+
 def classify(status: int, messages: Iterable[tuple[str, str]]) -> Code:
     """The one code for a status of 400 or more and the messages that came with it."""
     pairs = tuple(messages)
@@ -166,11 +232,16 @@ def refusal(
     status: int, headers: Mapping[str, str], raw: bytes, *, operation: str, subject: str, now: float
 ) -> DeviceRefused:
     """The error for an answer of 400 and more. Never raises, whatever the body is."""
-    messages = extended_info(_object_or_nothing(raw))
+    body = _object_or_nothing(raw)
+    messages, properties = extended_info(body), refused_properties(body)
     code = classify(status, messages)
     said = next((text for word, text in messages if text and word != "GeneralError"), "")
-    return DeviceRefused(
-        f"HTTP {status} {code}" + (f": {_printable(said)}" if said else ""),
+    kind = PropertiesRefused if properties else DeviceRefused
+    named = [name for name in properties if name not in said]
+    refused = kind(
+        f"HTTP {status} {code}"
+        + (f": {_printable(said)}" if said else "")
+        + (f" (also refused: {', '.join(named[:8])})" if named else ""),
         operation=operation,
         subject=subject,
         code=code,
@@ -178,6 +249,9 @@ def refusal(
         status=status,
         retry_after_s=retry_after_s(headers.get("retry-after"), now=now),
     )
+    if isinstance(refused, PropertiesRefused):
+        refused.properties = properties
+    return refused
 
 
 def is_transient(error: IolausError) -> bool:

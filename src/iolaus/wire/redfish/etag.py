@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _PLAUSIBLE = re.compile(r"[\x21\x23-\x7e\x80-\xff ]{1,512}")
+ANY = "*"
+"""Matches whatever is there (RFC 9110 section 13.1.1): for devices whose own tags never match."""
 _EMPTY = frozenset({"", '""', 'W/""', "null", "None"})
 
 
@@ -31,6 +33,8 @@ def usable(tag: str) -> bool:
 
 def for_if_match(tag: str) -> tuple[str, ...]:
     """Spellings of a tag for `If-Match`: as given, strong and quoted, without `-gzip`."""
+    if tag.strip() == ANY:
+        return (ANY,)
     opaque = tag.strip().removeprefix("W/").strip('"')
     plain = re.sub(r"[-;](?:gzip|br|deflate)$", "", opaque)
     wanted = (tag.strip(), f'"{opaque}"', f'"{plain}"', f'W/"{plain}"')
