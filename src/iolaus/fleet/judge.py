@@ -31,7 +31,7 @@ from iolaus.model.drift import Item, NodeDrift, Outcome
 from iolaus.model.select import MISSING, Lookup, Selector, parse_selector
 from iolaus.model.version import Verdict, parse_constraint, satisfies
 
-SMALL: Final = 4096
+MEMORY: Final = 50_000
 Wanted = Mapping[str, Any]
 
 
@@ -149,8 +149,11 @@ class _Compiled:
         self._selects = compile_selector(spec.selector)
         self._subjects = subjects(spec)
         self._constraints = [parse_constraint(s.want.version) for s in self._subjects]
+        self._meant: dict[tuple[str | None, ...], tuple[int, ...]] = {}
+        self._verdicts: dict[tuple[int, str, str], Verdict] = {}
         self.bios_raw = dict(spec.bios.raw)
         self.bios_normal = dict(spec.bios.normalized)
+        self._bios_names = self.bios_raw.keys() | self.bios_normal.keys()
         self.manager = bmc_wants(spec.bmc)
         if spec.security.secure_boot is not None:
             self.manager["secureBoot.enabled"] = spec.security.secure_boot == "required"
@@ -178,17 +181,51 @@ class _Compiled:
     # --- firmware -----------------------------------------------------------------------------
 
     def _firmware(self, facts: NodeFacts, found: list[Item]) -> int:
-        count = 0
-        for subject, constraint in zip(self._subjects, self._constraints, strict=True):
-            entries = [e for e in facts.firmware if component_matches(subject.want, e, facts)]
-            count += max(1, len(entries))
-            if not entries:
-                found.append(self._no_such(subject, facts))
-            for entry in entries:
-                item = self._version(subject, entry, constraint)
-                if item is not None:
-                    found.append(_with_staged(item, subject, entry, facts))
+        if not self._subjects:
+            return 0
+        count, seen = 0, [False] * len(self._subjects)
+        vendor, model = facts.fields.get("vendor"), facts.fields.get("model")
+        meant = self._meant
+        for entry in facts.firmware:
+            key = (entry.component, entry.name, entry.kind, entry.vendor, entry.bank, vendor, model)
+            numbers = meant.get(key)
+            if numbers is None:
+                numbers = meant[key] = self._matching(entry, facts)
+            for number in numbers:
+                count += 1
+                seen[number] = True
+                if self._verdict(number, entry) is not Verdict.YES:
+                    item = self._departure(number, entry)
+                    found.append(_with_staged(item, self._subjects[number], entry, facts))
+        if not all(seen):
+            absent = [s for s, there in zip(self._subjects, seen, strict=True) if not there]
+            found += [self._no_such(subject, facts) for subject in absent]
+            count += len(absent)
         return count
+
+    def _matching(self, entry: Firmware, facts: NodeFacts) -> tuple[int, ...]:
+        """The numbers of the wanted components that mean this entry. Nodes of one make have the
+        same entries, so this is worked out once for each and remembered."""
+        if len(self._meant) > MEMORY:
+            self._meant.clear()
+        return tuple(
+            number
+            for number, subject in enumerate(self._subjects)
+            if component_matches(subject.want, entry, facts)
+        )
+
+    def _verdict(self, number: int, entry: Firmware) -> Verdict:
+        if entry.version is None:
+            return Verdict.UNKNOWN
+        key = (number, entry.version, entry.scheme)
+        found = self._verdicts.get(key)
+        if found is None:
+            if len(self._verdicts) > MEMORY:
+                self._verdicts.clear()
+            scheme = self._subjects[number].want.scheme or entry.scheme
+            found = satisfies(entry.version, self._constraints[number], scheme=scheme)
+            self._verdicts[key] = found
+        return found
 
     def _no_such(self, subject: Subject, facts: NodeFacts) -> Item:
         unread = next((u for u in facts.partial if "FirmwareInventory" in u), None)
@@ -198,18 +235,13 @@ class _Compiled:
             return self._item(subject.name, Outcome.UNKNOWN, want, why)
         return self._item(subject.name, Outcome.ABSENT, want, "no such component here")
 
-    def _version(self, subject: Subject, entry: Firmware, constraint: Any) -> Item | None:
-        scheme = subject.want.scheme or entry.scheme
-        reason, outcome = "", Outcome.DRIFTED
+    def _departure(self, number: int, entry: Firmware) -> Item:
+        subject, reason, outcome = self._subjects[number], "", Outcome.DRIFTED
         if entry.version is None:
             outcome, reason = Outcome.UNKNOWN, "the device does not say its version"
-        else:
-            verdict = satisfies(entry.version, constraint, scheme=scheme)
-            if verdict is Verdict.YES:
-                return None
-            if verdict is Verdict.UNKNOWN:
-                outcome = Outcome.UNKNOWN
-                reason = "its version cannot be ordered; name its scheme in the baseline"
+        elif self._verdict(number, entry) is Verdict.UNKNOWN:
+            outcome = Outcome.UNKNOWN
+            reason = "its version cannot be ordered; name its scheme in the baseline"
         return Item(
             subject=subject.name,
             outcome=outcome,
@@ -227,8 +259,7 @@ class _Compiled:
         raw, normal = self.bios_raw, self.bios_normal
         if not raw and not normal:
             return 0
-        seen = 0
-        missing = raw.keys() | normal.keys()
+        seen, there = 0, set[str]()
         for setting in settings:
             name = setting.name
             if name in raw:
@@ -239,11 +270,13 @@ class _Compiled:
             else:
                 continue
             seen += 1
-            missing -= {name}
-            if setting.staged is None and _equal(setting.value, want):
+            there.add(name)
+            value = setting.value
+            if setting.staged is None and type(value) is type(want) and value == want:
                 continue
             found += self._setting("bios", name, want, setting)
-        for name in sorted(missing):
+        missing = () if len(there) == len(self._bios_names) else sorted(self._bios_names - there)
+        for name in missing:
             desired = say({**normal, **raw}[name])
             why = "this make has no such name" if name in normal else "it shows no such attribute"
             found.append(self._item(f"bios/{name}", Outcome.UNKNOWN, desired, why))

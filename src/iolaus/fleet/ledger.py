@@ -52,6 +52,7 @@ class Ledger:
         self._due: set[str] = set()
         self._reach: dict[str, object] = {}
         self._settling = asyncio.Lock()
+        self._next_old = 0.0
         self.revision = 0
         facts.on_change(self._note)
         baselines.on_change(self.judge_all)
@@ -127,16 +128,28 @@ class Ledger:
             self.revision += 1
         if found:
             self._by_endpoint[address] = found
+            keeps_s = STALE_AFTER_POLLS * self.slow_interval_s
+            seen = min((v.drift.observed_at or now) for v in found)
+            self._next_old = min(self._next_old, seen + keeps_s)
         else:
             self._by_endpoint.pop(address, None)
 
     def _grown_old(self) -> Iterator[str]:
-        oldest = self._clock.now() - STALE_AFTER_POLLS * self.slow_interval_s
+        """Addresses of nodes that nobody read for two periods; looked for only when there may be
+        one: what is read later grows old later."""
+        now, keeps_s = self._clock.now(), STALE_AFTER_POLLS * self.slow_interval_s
+        if now < self._next_old:
+            return
+        self._next_old = now + keeps_s
         for address, verdicts in self._by_endpoint.items():
             for each in verdicts:
                 seen = each.drift.observed_at
-                if seen is not None and seen < oldest and each.drift.state != "unknown":
+                if seen is None or each.drift.state == "unknown":
+                    continue
+                if seen + keeps_s < now:
                     yield address
+                else:
+                    self._next_old = min(self._next_old, seen + keeps_s)
 
     def _note(self, topic: str, payload: object) -> None:
         if not isinstance(payload, str):
