@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from iolaus.fleet.gate import Verdict
 from iolaus.fleet.hook import first_line, run_argv, run_hook
@@ -136,3 +137,16 @@ def _runs(pid: int) -> bool:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def test_it_is_the_same_on_the_loop_that_serves() -> None:
+    async def ask() -> tuple[Verdict, Verdict, float]:
+        code = "import sys; sys.exit(0 if sys.stdin.read() == '{\"a\":1}' else 3)"
+        whole = await run_hook("g", python(code), {"a": 1}, timeout_s=20)
+        began = time.monotonic()
+        sleeps = await run_hook("g", ["/bin/sh", "-c", "sleep 60 & sleep 60"], {}, timeout_s=0.3)
+        return whole.verdict, sleeps.verdict, time.monotonic() - began
+
+    read, slept, took_s = uvloop.run(ask())
+    assert (read, slept) == (Verdict.PASSED, Verdict.UNKNOWN)
+    assert took_s < 20

@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -124,10 +124,9 @@ async def _start(
 
 
 def _feed(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
-    pipe = transport.get_pipe_transport(0)
-    if isinstance(pipe, asyncio.WriteTransport):
-        pipe.write(stdin)
-        pipe.close()
+    pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))  # uvloop's is no subclass
+    pipe.write(stdin)
+    pipe.close()
 
 
 async def _bury(transport: asyncio.SubprocessTransport, listener: _Listener) -> None:

@@ -31,7 +31,7 @@ from iolaus.model.desired import Duration, Name
 
 ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _UNKNOWN: Final = re.compile(r"(?:unknown field `|Invalid value ')([^`']+)")
-NodeBy = Annotated[str, msgspec.Meta(pattern=r"^(hostname|short-hostname|name|label:.{1,253})$")]
+NodeBy = Annotated[str, msgspec.Meta(pattern=r"^(hostname|short-hostname|name|label:.{1,253})\Z")]
 Filled = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -84,8 +84,8 @@ class SlurmrestdSettings(_Spoken, frozen=True, kw_only=True, tag="slurmrestd"):
 
     node: NodeBy = "short-hostname"
     token_file: Filled
-    user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._@-]{0,64}$")] = ""
-    version: Annotated[str, msgspec.Meta(pattern=r"^v0\.0\.[0-9]{2,3}$")] = slurmrestd.VERSION
+    user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._@-]{0,64}\Z")] = ""
+    version: Annotated[str, msgspec.Meta(pattern=r"^v0\.0\.[0-9]{2,3}\Z")] = slurmrestd.VERSION
 
 
 class WebhookSettings(_Spoken, frozen=True, kw_only=True, tag="webhook"):

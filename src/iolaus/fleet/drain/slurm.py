@@ -39,7 +39,7 @@ SWITCHING: Final = frozenset(
     {"REBOOT_ISSUED", "REBOOT_REQUESTED", "REBOOT", "POWERING_UP", "POWERING_DOWN"}
 )
 FREE: Final = frozenset({"IDLE", "DOWN"})
-PERMISSION: Final = "let our user be a Slurm operator (docs/drains.md), or renew its token"
+PERMISSION: Final = "let our user be a Slurm administrator (docs/drains.md), or renew its token"
 BY_HAND: Final = 'drain the node by hand or clear its reason (scontrol update reason="")'
 _SUFFIX: Final = "*~#!%$@^-+"
 _SPELT: Final = {"DRAINED": ("IDLE", DRAIN), "DRAINING": ("ALLOCATED", DRAIN)}
