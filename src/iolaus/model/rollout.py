@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,6 +50,17 @@ class NodeState(StrEnum):
     @property
     def bad(self) -> bool:
         return self in (NodeState.FAILED, NodeState.LOST, NodeState.ROLLED_BACK)
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read afresh: whether all that was expected is so. `seen` has a value for every
+    subject that could be read; `detail` says what is different or unknown, in words for a person.
+    `answered`: the device said something."""
+
+    verdict: Literal["met", "unmet", "unknown"]
+    seen: Mapping[str, Any] = {}
+    detail: str = ""
+    answered: bool = True
 
 
 class EntryKind(StrEnum):
@@ -97,6 +108,8 @@ class NodeProgress(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
     reason: str = ""
+    unwound: bool = False
+    """A roll back was begun once; none is begun again by itself."""
 
 
 class WaveProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +130,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     waves: tuple[WaveProgress, ...] = ()
     budgets: Mapping[str, int] = {}
     """How much of each budget was used ("bricks", "reset-manager", "ac-cycle" ...)."""
+    approved: Mapping[str, tuple[str, ...]] = {}
+    """Who approved it, and the groups in whose name."""
     since: float = 0.0
     last: int = 0
     """The number of the last entry; 0 when there is none."""

@@ -64,11 +64,10 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that somebody must look at: the number of the last intent and of its approvals."""
+    """A plan that somebody must look at, and the number of the last intent (0: none)."""
 
     plan: str
     asked: int
-    approvals: int
 
 
 class StoredJournal:
@@ -98,7 +97,8 @@ class StoredJournal:
     # Plans
 
     async def put_plan(self, plan: Plan) -> None:
-        """Keep it; one that is kept already stays as it is."""
+        """Keep it; one that is kept already stays as it is. Raises `WeErred` for a plan that
+        would be another when it is read again (a whole number where a float belongs)."""
         await self._write(lambda c: _put_plan(c, plan))
 
     async def plan(self, id: str) -> Plan:  # noqa: A002
@@ -268,8 +268,10 @@ def _entry(row: Any) -> Entry:
 
 
 def _put_plan(connection: Connection, plan: Plan) -> None:
+    doc, id_ = pack(plan), plan.id
+    _checked(doc, id_)
     row = {
-        "id": plan.id,
+        "id": id_,
         "baseline": plan.baseline,
         "generation": plan.generation,
         "parent": plan.parent,
@@ -277,7 +279,7 @@ def _put_plan(connection: Connection, plan: Plan) -> None:
         "made_by": plan.made_by,
         "state": "",
         "heard": 0,
-        "doc": pack(plan),
+        "doc": doc,
     }
     insert_new(connection, schema.plans, [row])
 
@@ -286,17 +288,21 @@ def _plan(connection: Connection, id_: str) -> Plan:
     doc = connection.scalar(select(schema.plans.c.doc).where(schema.plans.c.id == id_))
     if doc is None:
         raise _no_such(id_)
+    return _checked(doc, id_)
+
+
+def _checked(doc: bytes, id_: str) -> Plan:
     try:
         plan = unpack(doc, _PLAN)
     except ValueError:
         plan = None
     if plan is None or plan.id != id_:
         raise WeErred(
-            "what is kept is not the plan that was approved",
+            "what is kept is not the plan that was made",
             operation="read the plan",
             subject=id_,
             code="PlanDamaged",
-            next_step="make the plan anew; nothing was done by this one since.",
+            next_step="make the plan anew; nothing is done by this one.",
         )
     return plan
 
@@ -322,14 +328,13 @@ _OVER = ("done", "aborted", "undone", "")
 
 
 def _agenda(connection: Connection) -> tuple[Due, ...]:
-    plans, intents, approvals = schema.plans, schema.intents, schema.approvals
+    plans, intents = schema.plans, schema.intents
     asked = select(func.max(intents.c.number)).where(intents.c.plan == plans.c.id)
-    said = select(func.count()).where(approvals.c.plan == plans.c.id)
     last = func.coalesce(asked.scalar_subquery(), 0)
-    query = select(plans.c.id, last.label("asked"), said.scalar_subquery().label("approvals"))
     due = plans.c.state.not_in(_OVER) | (last > plans.c.heard)
-    rows = connection.execute(query.where(due).order_by(plans.c.made_at, plans.c.id))
-    return tuple(Due(plan=row.id, asked=row.asked, approvals=row.approvals) for row in rows)
+    query = select(plans.c.id, last.label("asked")).where(due)
+    rows = connection.execute(query.order_by(plans.c.made_at, plans.c.id))
+    return tuple(Due(plan=row.id, asked=row.asked) for row in rows)
 
 
 def _approve(connection: Connection, row: dict[str, Any]) -> None:

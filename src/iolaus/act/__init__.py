@@ -1,0 +1,1 @@
+"""Change: plans carried out step by step, journalled before anything is done."""

@@ -1,0 +1,141 @@
+"""The conductor of all roll-outs: one in all the processes that share a database acts.
+
+It asks for the lease, and while it has it a `Term` does everything; a term that ends for whatever
+reason - the lease is another's, the database is away, the disk is full - leaves nothing running
+and nothing in memory, and the next begins from the journal. So losing the lease, a crash and the
+first start are one and the same path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from iolaus.act.book import OnChange
+from iolaus.act.ports import Fenced, Hands, Journal, Lease, Leases
+from iolaus.act.standing import Standing
+from iolaus.act.term import Decide, Parts, Rules, Term, Unwind, World
+from iolaus.act.unwind import unwind
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
+from iolaus.model.rollout import Entry, Progress
+
+log = structlog.get_logger(__name__)
+LEASE: Final = "act"
+
+
+class Conductor:
+    """`holder` is unique to this process. `decide` is asked for every roll-out that waits, runs
+    or is paused, and `unwind` for one that is aborted or undone; both are pure. `world` says what
+    is seen of the hall. `on_change` hears what was journalled, after it was."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        leases: Leases,
+        hands: Hands,
+        clock: Clock,
+        decide: Decide,
+        world: World,
+        holder: str,
+        rules: Rules | None = None,
+        unwind: Unwind = unwind,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self._parts = Parts(
+            journal=journal,
+            leases=leases,
+            hands=hands,
+            clock=clock,
+            decide=decide,
+            world=world,
+            rules=rules or Rules(),
+            unwind=unwind,
+            on_change=self._heard,
+            on_good=lambda: self._note(None),
+        )
+        self._on_change = on_change or _nobody
+        self._clock, self._rules, self._holder = clock, self._parts.rules, holder
+        self._changed = asyncio.Event()
+        self._term: Term | None = None
+        self.trouble: IolausError | None = None
+        """Why nothing is done, when that is so and not only because another process acts."""
+
+    @property
+    def acting(self) -> bool:
+        """This process holds the lease."""
+        return self._term is not None
+
+    def wake(self) -> None:
+        """Something was asked, approved or seen: look now and not only when it is time."""
+        self._changed.set()
+
+    def progress(self, plan: str) -> Progress | None:
+        """Of a roll-out that is not over, while this process acts."""
+        book = self._term.books.get(plan) if self._term else None
+        return book.progress() if book else None
+
+    def holds(self, plan: str) -> Mapping[str, str]:
+        """Why nodes wait, by uid ("": all), as of the last decision."""
+        book = self._term.books.get(plan) if self._term else None
+        return book.holds if book else {}
+
+    async def run(self) -> None:
+        """Does not return; cancelled, it leaves nothing running and lets the lease go."""
+        while True:
+            try:
+                await self._serve()
+            except IolausError as error:
+                self._note(error)
+            await self._clock.sleep(self._rules.retry_s)
+
+    async def _serve(self) -> None:
+        """One term, if the lease can be had."""
+        rules, asked_at = self._rules, self._clock.monotonic()
+        leases = self._parts.leases
+        lease = await leases.acquire(LEASE, self._holder, rules.ttl_s, self._clock.now())
+        if lease is None:
+            self._note(None)
+            return
+        standing = Standing(
+            lease,
+            clock=self._clock,
+            asked_at=asked_at,
+            ttl_s=rules.ttl_s,
+            margin_s=rules.margin_s,
+        )
+        self._term = Term(self._parts, standing, self._changed)
+        try:
+            await self._term.run()
+        finally:
+            self._term = None
+            await self._let_go(standing.lease)
+
+    async def _let_go(self, lease: Lease) -> None:
+        """What cannot be let go runs out by itself."""
+        with suppress(IolausError):
+            await self._parts.leases.release(lease)
+
+    def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
+        self._note(None)
+        self._on_change(plan, entries)
+
+    def _note(self, error: IolausError | None) -> None:
+        """One line when acting stops, one when it goes on."""
+        if isinstance(error, Fenced):
+            log.warning("lease_lost", error=str(error))
+            return
+        if error is not None and self.trouble is None:
+            log.error("changes_stopped", error=str(error), next_step=error.next_step)
+        elif error is None and self.trouble is not None:
+            log.info("changes_go_on")
+        self.trouble = error
+
+
+def _nobody(plan: str, entries: tuple[Entry, ...]) -> None:
+    """Nobody listens."""
