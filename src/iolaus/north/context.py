@@ -16,6 +16,9 @@ from iolaus.bus.port import Bus
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
+from iolaus.model.plan import Plan
+from iolaus.model.rollout import Progress
+from iolaus.model.select import Selector
 from iolaus.north.auth import Auth
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
@@ -64,6 +67,47 @@ class Discovers(Protocol):
     async def run(self, order: DiscoveryOrder, on_found: Callable[[Found], None]) -> None: ...
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan and how it fares. `progress` is None until it is applied; `text` is what a person
+    reviews; `holds` says per node uid (or "" for all) why it waits now; `approvals` are (who,
+    groups, when)."""
+
+    plan: Plan
+    text: str = ""
+    progress: Progress | None = None
+    holds: Mapping[str, str] = {}
+    approvals: tuple[tuple[str, tuple[str, ...], float], ...] = ()
+
+
+class Rolls(Protocol):
+    """Makes plans and lets them run. Every method raises `OperatorMust` for a plan that is not
+    there, `PolicyRefused` for what may not be done now, each with the next step."""
+
+    async def make_plan(self, baseline: str, *, selector: Selector, by: str, keep: bool) -> Plan:
+        """What would be done to bring the nodes that the baseline (and the selector) selects to
+        it. `keep` False: only looked at."""
+        ...
+
+    async def all(self) -> Sequence[Standing]:
+        """Every plan that is kept, newest first."""
+        ...
+
+    async def standing(self, plan: str) -> Standing: ...
+
+    async def approve(self, plan: str, *, by: str, groups: Sequence[str]) -> None:
+        """Nobody approves what they made."""
+        ...
+
+    async def apply(self, plan: str, *, by: str) -> None:
+        """Let it run. `PolicyRefused` (code WorldMoved) when the world is not what was planned
+        for: `message` says what changed; (code NeedsApproval) when approvals are missing."""
+        ...
+
+    async def ask(self, plan: str, what: str, *, by: str) -> None:
+        """`what` is "pause", "resume", "abort" or "undo"."""
+        ...
+
+
 class Sample(Protocol):
     """One point of a series: seconds since 1970, and the value in the sensor's unit."""
 
@@ -101,6 +145,7 @@ class Context:
     ready: Callable[[], str] = lambda: ""
     stats: Callable[[], Mapping[str, float]] = dict
     baselines: Baselines = field(default_factory=Baselines)
+    rolls: Rolls | None = None
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)
     desired: Desired = field(init=False)
