@@ -8,7 +8,7 @@ repairs of payloads and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +32,7 @@ from iolaus.drivers.redfish.manager_settings import read_manager_settings, withh
 from iolaus.drivers.redfish.repairs import GENERIC, apply
 from iolaus.drivers.redfish.sensors import read_readings
 from iolaus.drivers.redfish.settings import read_settings
+from iolaus.drivers.redfish.spots import Spots, Spotter
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.drivers.redfish.write import Writing
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
@@ -78,6 +79,12 @@ class RedfishDriver(Writing):
 
     async def inventory(self, device: Reads) -> Report:
         return report(await self.harvest(device), driver=self.name)
+
+    async def spots(
+        self, device: Reads, last: Report, asset: Asset, subjects: Iterable[str]
+    ) -> Spots:
+        """A few values of one asset, read afresh (`drivers.redfish.spots`)."""
+        return await Spotter(device, last, asset, mend=self.repair).read(subjects)
 
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power, health, temperatures and leaks of the last report's assets, read afresh."""

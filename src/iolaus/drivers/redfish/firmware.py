@@ -7,6 +7,8 @@ asset that its related item belongs to; where it names none, to the endpoint's o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from iolaus.drivers.ports import Payload
 from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish.firmware_kinds import classify
@@ -16,11 +18,18 @@ from iolaus.model.asset import Firmware
 
 def firmware(harvest: Harvest, owned: Ownership) -> tuple[Firmware, ...]:
     """Every SoftwareInventory entry, firmware first, in the order of their URIs."""
+    return read_firmware(harvest, lambda related: _owner(related, owned))
+
+
+def read_firmware(
+    harvest: Harvest, owner: Callable[[tuple[str, ...]], str]
+) -> tuple[Firmware, ...]:
+    """Likewise; `owner` gives the asset of an entry by the URIs that it is related to."""
     found = harvest.of_type("SoftwareInventory")
-    return classify((_entry(uri, payload, owned) for uri, payload in found), harvest)
+    return classify((_entry(uri, payload, owner) for uri, payload in found), harvest)
 
 
-def _entry(uri: str, payload: Payload, owned: Ownership) -> Firmware:
+def _entry(uri: str, payload: Payload, owner: Callable[[tuple[str, ...]], str]) -> Firmware:
     status = payload.get("Status")
     updateable = payload.get("Updateable")
     related = tuple(links_in(payload.get("RelatedItem")))
@@ -29,7 +38,7 @@ def _entry(uri: str, payload: Payload, owned: Ownership) -> Firmware:
         component=component,
         name=names.text(payload.get("Name")) or component,
         version=names.version(payload.get("Version")),
-        asset=_owner(related, owned),
+        asset=owner(related),
         uri=uri,
         updateable=updateable if isinstance(updateable, bool) else None,
         state=names.text(status.get("State")) if isinstance(status, dict) else None,
