@@ -61,14 +61,9 @@ async def test_no_shell_reads_the_arguments() -> None:
 
 async def test_too_long_is_stopped_with_its_children(tmp_path: Path) -> None:
     told = tmp_path / "pids"
-    code = (
-        "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        f"with open({str(told)!r}, 'w') as f: f.write(f'{{os.getpid()}} {{child.pid}}')\n"
-        "time.sleep(60)"
-    )
     began = time.monotonic()
-    judgement = await run_hook("g", python(code), {}, timeout_s=1.5)
+    shell = ["/bin/sh", "-c", f"sleep 60 & echo $$ $! > {told}; sleep 60"]
+    judgement = await run_hook("g", shell, {}, timeout_s=1.5)
     assert judgement.verdict is Verdict.UNKNOWN
     assert "1.5 s" in judgement.sentence
     assert time.monotonic() - began < 20
@@ -77,13 +72,9 @@ async def test_too_long_is_stopped_with_its_children(tmp_path: Path) -> None:
 
 async def test_a_child_left_behind_does_not_keep_us_waiting(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    code = (
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        f"with open({str(told)!r}, 'w') as f: f.write(str(child.pid))\n"
-    )
+    shell = ["/bin/sh", "-c", f"sleep 60 & echo $! > {told}"]
     with pytest.raises(DeviceSilent):
-        await run_argv(python(code), operation="ask", timeout_s=1.5)
+        await run_argv(shell, operation="ask", timeout_s=1.5)
     assert not await still_there([int(told.read_text())])
 
 

@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iolaus.fleet.drain.kubernetes_objects import Node, Pod, PodList, has_cause, note_of, read_mark
-from iolaus.fleet.drain.peer import MAX_ANSWER, MAX_WISH_S, Answer, Peer, check_url, read_secret
+from iolaus.fleet.drain.peer import (
+    MAX_ANSWER,
+    MAX_AT_ONCE,
+    MAX_WISH_S,
+    Answer,
+    Peer,
+    check_url,
+    read_secret,
+)
 from iolaus.fleet.drain.webhook import Said
 from iolaus.kernel.errors import (
     DeviceLied,
@@ -112,6 +120,23 @@ async def test_an_answer_that_drips_ends_in_time() -> None:
     async with served(app(answer)) as url:
         error = await fails(url, DeviceSilent, timeout_s=0.3)
     assert "0.3 s" in error.message
+
+
+async def test_many_questions_take_their_turns() -> None:
+    now = most = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return web.json_response({"state": "drained"})
+
+    async with served(app(answer)) as url, asked(url) as ask:
+        answers = await asyncio.gather(*(ask() for _ in range(100)))
+    assert {each.status for each in answers} == {200}
+    assert 1 < most <= MAX_AT_ONCE
 
 
 async def test_an_answer_that_nobody_unpacks() -> None:

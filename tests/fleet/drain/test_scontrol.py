@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iolaus.fleet.drain.port import Drained, DrainPhase, Drains, DrainTarget
+from iolaus.fleet.drain.scontrol import MAX_AT_ONCE
 from iolaus.fleet.drain.settings import ScontrolSettings, open_drains
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError, OperatorMust
@@ -183,9 +185,9 @@ async def test_hostile_commands(
     tmp_path: Path, target: DrainTarget, body: str, kind: type[IolausError]
 ) -> None:
     cluster = install(tmp_path, node(NODE))
-    drains = opened(cluster, timeout="1s")
-    drained = await drains.begin(target, reason=WHY)
+    drained = await opened(cluster).begin(target, reason=WHY)
     program(tmp_path / "scontrol", body)
+    drains = opened(cluster, timeout="1s" if "sleep" in body else "30s")
     with pytest.raises(kind):
         await drains.state(target, drained)
 
@@ -207,3 +209,20 @@ async def test_a_command_that_is_not_there(tmp_path: Path, target: DrainTarget) 
     with pytest.raises(OperatorMust) as caught:
         await open_drains(settings, name="slurm").begin(target, reason=WHY)
     assert caught.value.code == "CommandNotFound"
+
+
+async def test_many_nodes_take_their_turns(tmp_path: Path) -> None:
+    names = [f"gpu-{index}" for index in range(20)]
+    here = tmp_path / "now"
+    here.mkdir()
+    body = f"touch {here}/$$; ls {here} | wc -l >> {tmp_path}/seen; sleep 0.05; rm {here}/$$\n"
+    body += "printf 'NodeName=%s\\n State=IDLE+DRAIN\\n' $3"
+    program(tmp_path / "scontrol", body)
+    settings = ScontrolSettings(scontrol=str(tmp_path / "scontrol"), squeue="")
+    drains = open_drains(settings, name="slurm", clock=JumpClock())
+    targets = [DrainTarget(uid=name, name=name, hostname=name) for name in names]
+    receipts = await asyncio.gather(*(drains.begin(each, reason=WHY) for each in targets))
+    assert [receipt.node for receipt in receipts] == names
+    assert all(receipt.did == () for receipt in receipts), "drained already, by somebody"
+    most = max(int(line) for line in (tmp_path / "seen").read_text().split())
+    assert 1 < most <= MAX_AT_ONCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iolaus.fleet.drain.kubernetes import KubernetesDrains
+from iolaus.fleet.drain.kubernetes_objects import MARK, read_mark
 from iolaus.fleet.drain.manual import ManualDrains, ManualMark, ManualWord
 from iolaus.fleet.drain.port import Drained, DrainPhase, Drains, DrainTarget, name_there
 from iolaus.fleet.drain.settings import ManualSettings, open_drains, read_drains
@@ -37,6 +39,25 @@ def test_each_opens_what_it_names() -> None:
     kinds = [type(each) for each in opened.values()]
     assert kinds == [SlurmDrains, SlurmDrains, KubernetesDrains, WebhookDrains, ManualDrains]
     assert [each.name for each in opened.values()] == list(found)
+
+
+def test_the_page_shows_settings_that_are_so() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "drains.md").read_text(encoding="utf-8")
+    example, role = (block.split("```")[0] for block in page.split("```yaml")[1:])
+    assert set(read_drains(yaml.safe_load(example), source="page")) == {
+        "slurm",
+        "rest",
+        "k8s",
+        "ours",
+        "people",
+    }
+    assert [rule["resources"] for rule in yaml.safe_load(role)["rules"]] == [
+        ["nodes"],
+        ["pods"],
+        ["pods/eviction"],
+    ]
+    (mark,) = [line for line in page.splitlines() if line.strip().startswith(MARK)]
+    assert read_mark(next(iter(yaml.safe_load(mark).values()))) is not None
 
 
 @pytest.mark.parametrize(

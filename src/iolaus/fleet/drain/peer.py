@@ -30,6 +30,7 @@ from iolaus.kernel.errors import (
 MAX_ANSWER: Final = 16 * 1024 * 1024
 MAX_SECRET: Final = 64 * 1024
 MAX_WISH_S: Final = 300.0
+MAX_AT_ONCE: Final = 16
 T = TypeVar("T")
 
 
@@ -129,6 +130,7 @@ class Peer:
         self.base, self._headers, self._permission = base, headers, permission
         self._ca_file, self._timeout_s = ca_file, timeout_s
         self._client: httpx.AsyncClient | None = None
+        self._turns = asyncio.Semaphore(MAX_AT_ONCE)  # whoever waits for a turn is not late yet
 
     async def aclose(self) -> None:
         client, self._client = self._client, None
@@ -157,7 +159,8 @@ class Peer:
             content=body,
             headers={**self._headers(), **(headers or {}), "Accept-Encoding": "identity"},
         )
-        answer = await self._answer(client, request, operation, subject)
+        async with self._turns:
+            answer = await self._answer(client, request, operation, subject)
         if answer.status not in accept:
             raise self.refusal(answer)
         return answer
@@ -190,7 +193,7 @@ class Peer:
                 verify=self._trust(),
                 timeout=self._timeout_s,
                 trust_env=False,
-                limits=httpx.Limits(max_connections=16, max_keepalive_connections=4),
+                limits=httpx.Limits(max_connections=MAX_AT_ONCE, max_keepalive_connections=4),
             )
         return self._client
 

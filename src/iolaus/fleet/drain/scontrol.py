@@ -6,6 +6,7 @@ the plugin, print for people, and that is read too.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
 
@@ -16,6 +17,7 @@ from iolaus.fleet.hook import Ran, first_line, run_argv
 from iolaus.kernel.errors import DeviceLied, DeviceRefused
 
 MAX_OUTPUT: Final = 4 * 1024 * 1024
+MAX_AT_ONCE: Final = 8
 _JOB: Final = re.compile(r"[0-9][0-9_+,%.\[\]-]{0,63}")
 STATES: Final = "RUNNING,SUSPENDED,COMPLETING,CONFIGURING"
 
@@ -34,7 +36,7 @@ class Scontrol:
     ) -> None:
         self._scontrol, self._squeue, self._timeout_s = scontrol, squeue, timeout_s
         self._env = {"SLURM_CONF": conf} if conf else {}
-        self._json = True
+        self._json, self._turns = True, asyncio.Semaphore(MAX_AT_ONCE)
 
     async def aclose(self) -> None:
         return
@@ -90,13 +92,14 @@ class Scontrol:
             raise _failed(ran, "drain" if state == "DRAIN" else "undrain", name)
 
     async def _run(self, *argv: str, about: str) -> Ran:
-        return await run_argv(
-            argv,
-            operation=f"drain {about} with",
-            timeout_s=self._timeout_s,
-            max_bytes=MAX_OUTPUT,
-            env=self._env,
-        )
+        async with self._turns:
+            return await run_argv(
+                argv,
+                operation=f"drain {about} with",
+                timeout_s=self._timeout_s,
+                max_bytes=MAX_OUTPUT,
+                env=self._env,
+            )
 
 
 def _of_json(output: bytes, name: str) -> SlurmNode | None:
