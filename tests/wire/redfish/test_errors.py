@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, OperatorMust
-from iolaus.wire.redfish.errors import Code, classify, is_transient, refusal, retry_after_s
+from iolaus.wire.redfish.errors import (
+    Code,
+    PropertiesRefused,
+    classify,
+    is_transient,
+    refusal,
+    refused_properties,
+    retry_after_s,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +128,75 @@ def test_any_retry_after_is_seconds_or_nothing(text: str) -> None:
 def test_silence_passes_and_a_persons_fault_does_not() -> None:
     assert is_transient(DeviceSilent("m", operation="o", subject="s"))
     assert not is_transient(OperatorMust("m", operation="o", subject="s"))
+
+
+# --- single properties ----------------------------------------------------------------------------
+
+
+def message(word: str, *args: str, related: str = "", text: str = "") -> dict[str, object]:
+    found: dict[str, object] = {"MessageId": f"Base.1.8.{word}", "MessageArgs": list(args)}
+    return found | {"Message": text} | ({"RelatedProperties": [related]} if related else {})
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"error": {"@Message.ExtendedInfo": [message("PropertyUnknown", "Colour")]}}, ["Colour"]),
+        ({"@Message.ExtendedInfo": [message("PropertyValueNotInList", "red", "Mode")]}, ["Mode"]),
+        ({"@Message.ExtendedInfo": message("PropertyNotWritable", "A", related="#/B/C")}, ["B/C"]),
+        (
+            {
+                "@Message.ExtendedInfo": [
+                    message("PropertyUnknown", related="/Attributes/A"),
+                    message("PropertyUnknown", related="#/Attributes/B"),
+                    message("Success"),
+                ]
+            },
+            ["A", "B"],
+        ),
+        ({"Mode@Message.ExtendedInfo": [message("PropertyValueTypeError", "1", "Mode")]}, ["Mode"]),
+        ({"Attributes": {"A@Message.ExtendedInfo": [message("PropertyNotUpdated")]}}, ["A"]),
+        ({"@Message.ExtendedInfo": [message("Success", related="#/A")]}, []),
+        ({"@Message.ExtendedInfo": [message("PropertyUnknown")]}, []),
+        ({"A": 1}, []),
+    ],
+)
+def test_refused_properties_are_known_by_name(body: dict[str, object], names: list[str]) -> None:
+    assert list(refused_properties(body)) == names
+
+
+def test_a_refusal_names_every_property() -> None:
+    info = [
+        message("PropertyUnknown", "Colour", text="Colour is not known"),
+        message("PropertyNotWritable", related="#/Shape"),
+    ]
+    raw = json.dumps({"error": {"@Message.ExtendedInfo": info}}).encode()
+    error = refusal(400, {}, raw, operation="PATCH", subject="x", now=0.0)
+    assert isinstance(error, PropertiesRefused)
+    assert error.properties == {"Colour": "Colour is not known", "Shape": "PropertyNotWritable"}
+    assert error.message == "HTTP 400 BadRequest: Colour is not known (also refused: Shape)"
+
+
+_WORDS = (
+    *("error", "@Message.ExtendedInfo", "A@Message.ExtendedInfo", "Attributes"),
+    *("MessageId", "MessageArgs", "Message", "RelatedProperties"),
+)
+_SAID = st.recursive(
+    st.none()
+    | st.integers()
+    | st.text(max_size=9)
+    | st.sampled_from(["PropertyUnknown", "X.PropertyValueTypeError"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(_WORDS) | st.text(max_size=3), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_WORDS), _SAID))
+def test_whatever_is_said_of_properties_nothing_raises(body: dict[str, object]) -> None:
+    for name, why in refused_properties(body).items():
+        assert name
+        assert name.isprintable()
+        assert why.isprintable()

@@ -44,3 +44,7 @@ def test_any_tag_makes_safe_headers(tag: str) -> None:
         spelling.encode("latin-1")
     if usable(tag):
         assert for_if_match(tag)[0] == tag.strip()
+
+
+def test_any_is_sent_as_it_is() -> None:
+    assert for_if_match(" * ") == ("*",)
