@@ -175,11 +175,12 @@ How = Literal["simple", "push", "multipart"]
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """A firmware image. `uri` is where the device can fetch it, `path` where we can read it; at
-    least one is needed."""
+    least one is needed. With a `sha256` (hex) the file is checked before it is sent."""
 
     name: str
     path: str | None = None
     uri: str | None = None
+    sha256: str | None = None
 
 
 @runtime_checkable

@@ -139,6 +139,25 @@ async def test_settings_are_written_where_the_device_stages_them(
     assert staged.waits == (written != BIOS)
 
 
+async def test_the_next_start_is_asked_for_by_name_where_that_can_be_chosen() -> None:
+    settings = {"SettingsObject": link(PENDING), "SupportedApplyTimes": ["Immediate", "OnReset"]}
+    device = machine(PENDING, **{"@Redfish.Settings": settings})
+    await RedfishDriver().write_settings(device, HOST, {"A": "Off"})
+    body = device.written[-1][2]
+    assert body is not None
+    assert body["@Redfish.SettingsApplyTime"]["ApplyTime"] == "OnReset"
+
+
+async def test_a_settings_resource_that_is_not_there_yet_is_written_all_the_same() -> None:
+    device = machine(**{"@Redfish.Settings": {"SettingsObject": link(PENDING)}})
+    device.etag = lambda _: {"etag": '"bios"'}
+    device.answers["PATCH", PENDING] = (202, {}, {})
+    staged = await RedfishDriver().write_settings(device, HOST, {"A": "Off"})
+    assert device.written == [("PATCH", PENDING, {"Attributes": {"A": "Off"}}, None)]
+    assert staged.waits
+    assert await RedfishDriver().clear_pending(device, HOST) is None
+
+
 async def test_what_is_pending_is_cleared_by_the_makers_action() -> None:
     device = machine(PENDING)
     target = f"{PENDING}/Actions/Oem/Maker.ClearPending"

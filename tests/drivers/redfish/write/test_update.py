@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,17 @@ async def test_a_receipt_without_a_task_is_gone_from_the_beginning(tmp_path: Pat
         receipt = await at.driver.update(at.writer, image, apply_time="OnReset")
         assert receipt.task is None
         assert (await at.driver.progress(at.writer, receipt)).state is State.GONE
+
+
+async def test_a_session_that_ran_out_is_renewed_and_the_image_sent_whole(tmp_path: Path) -> None:
+    async with on(TRAY) as at:
+        image = image_of(tmp_path, example(TRAY, {BMC: "GB200Nvl-25.10-1"}))
+        await at.inventory()
+        push = at.driver.update(at.writer, image, apply_time="OnReset")
+        task = asyncio.create_task(push)
+        await at.comes(UPDATE, lambda _: True)
+        at.device.gate.drop_all()
+        assert (await at.ended(await task)).state is State.SUCCEEDED
 
 
 # --- odd answers --------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from iolaus.drivers.ports import Receipt, Staged, Writes
 from iolaus.drivers.redfish._text import mapping, texts
 from iolaus.drivers.redfish.harvest import links_in
@@ -31,6 +33,7 @@ from iolaus.wire.redfish.port import Answer
 Value = str | int | float | bool | None
 SETTINGS: Final = "@Redfish.Settings"
 APPLY_TIME: Final = "@Redfish.SettingsApplyTime"
+NEXT_START: Final = "OnReset"
 USUAL: Final = ("Settings", "SD")
 """Where older controllers stage without a link."""
 CLEAR: Final = "clearpending"
@@ -102,7 +105,7 @@ async def find(device: Writes, system: str) -> Place:
         raise not_offered(device, system, "BIOS settings", method="PATCH")
     applied = await device.get(bios)
     for uri in links_in(mapping(applied.body.get(SETTINGS)).get("SettingsObject")):
-        return Place(applied, applied if uri == bios else await device.get(uri))
+        return Place(applied, applied if uri == bios else await _staging(device, applied, uri))
     for name in USUAL:
         try:
             return Place(applied, await device.get(f"{bios}/{name}"))
@@ -112,9 +115,21 @@ async def find(device: Writes, system: str) -> Place:
     return Place(applied, applied)
 
 
+async def _staging(device: Writes, applied: Answer, uri: str) -> Answer:
+    """The settings resource; some devices have none until something is staged."""
+    try:
+        return await device.get(uri)
+    except DeviceRefused as refused:
+        if refused.status not in GONE:
+            raise
+        return msgspec.structs.replace(applied, uri=uri, body={}, headers={}, etag=None)
+
+
 def _apply_time(device: Writes, place: Place, wish: str | None) -> dict[str, Any]:
-    """The annotation that chooses when, only where the device says that it may be chosen."""
+    """The annotation that chooses when, only where the device says that it may be chosen. There
+    the next start is asked for by name: some only keep what is staged until told when."""
     known = texts(mapping(place.applied.body.get(SETTINGS)).get("SupportedApplyTimes"))
+    wish = NEXT_START if wish is None and NEXT_START in known else wish
     if wish is None:
         return {}
     if wish not in known:

@@ -9,6 +9,8 @@ URI (some controllers forget a task when its monitor was looked at), it may vani
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -80,6 +82,8 @@ async def update(
         why = ways[chosen] if chosen else "; ".join(ways.values())
         raise not_offered(device, service.uri, f"way for this image: {why}")
     _check_time(device, service, wish)
+    if chosen != "simple":
+        await _check_file(device, service, image)
     if chosen == "multipart":
         return await _multipart(device, service, image, wish)
     if chosen == "push":
@@ -116,6 +120,34 @@ def _check_time(device: Reads, service: Answer, wish: Wish) -> None:
         subject=device.address,
         code="ApplyTimeNotOffered",
         next_step="choose one of these, or leave it to the device",
+    )
+
+
+async def _check_file(device: Reads, service: Answer, image: Image) -> None:
+    """That the file is the one that was meant, and that the device has room for it."""
+    path, most = Path(image.path or ""), service.body.get("MaxImageSizeBytes")
+    size = raw(path).size
+    if isinstance(most, int) and 0 < most < size:
+        raise _bad_image(
+            device, image, f"{size} bytes, and the device takes {most}", code="ImageTooLarge"
+        )
+    found = await asyncio.to_thread(_sha256, path) if image.sha256 else None
+    if image.sha256 and found != image.sha256.lower():
+        raise _bad_image(device, image, "its SHA-256 is another", code="ImageChanged")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bad_image(device: Reads, image: Image, why: str, *, code: str) -> OperatorMust:
+    return OperatorMust(
+        f"{image.name}: {why}",
+        operation="update",
+        subject=device.address,
+        code=code,
+        next_step="nothing was sent; give the image that was planned for this device",
     )
 
 
