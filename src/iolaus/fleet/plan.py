@@ -1,0 +1,285 @@
+"""Plans: from what is wanted, what is read and where it stands, to every step that will be taken.
+
+Pure and deterministic: the same world gives the same plan, to the digest, whoever makes it and
+when. What could only wait for ever is found here and not at night: a unit that no limit lets go, a
+node whose work is longer than the window, a supply without which redundancy is lost. Such nodes
+are blocked, and the plan says by what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.gate import parse_gate
+from iolaus.fleet.images import Image
+from iolaus.fleet.limits import Hall, Room, limits_of, short_of, units_of
+from iolaus.fleet.numbers import GATE_NAMES
+from iolaus.fleet.steps import steps_of
+from iolaus.fleet.topology import NEEDED_LABEL, SUPPLIES, PowerGroup, Topology
+from iolaus.fleet.waves import waves_of
+from iolaus.fleet.window import parse_duration, parse_window
+from iolaus.fleet.work import Halt, Wants, Work
+from iolaus.model.asset import AssetKind
+from iolaus.model.desired import Kept, RolloutWant
+from iolaus.model.drift import NodeDrift
+from iolaus.model.plan import (
+    Approval,
+    DrainRule,
+    Fate,
+    GateRule,
+    Limits,
+    NodePlan,
+    OnFailure,
+    Plan,
+    Step,
+    Verb,
+    WindowRule,
+)
+
+Judged = tuple[NodeFacts, NodeDrift]
+Durations = Mapping[tuple[str, str], float]
+"""(verb, word of the component or "") -> seconds, as observed."""
+DRAINED_KINDS: Final = frozenset({AssetKind.NODE.value, AssetKind.DPU.value})
+"""What a scheduler knows."""
+USUAL_S: Final[Mapping[Verb, float]] = {
+    Verb.DRAIN: 600.0,
+    Verb.UNDRAIN: 10.0,
+    Verb.UPDATE: 600.0,
+    Verb.ACTIVATE: 120.0,
+    Verb.RESET: 420.0,
+    Verb.RESET_MANAGER: 240.0,
+    Verb.SET_BIOS: 20.0,
+    Verb.SET_MANAGER: 10.0,
+    Verb.WAIT_HEALTHY: 30.0,
+}
+"""What a step takes where nothing was observed yet."""
+_NEEDS: Final[Mapping[Verb, tuple[str, ...]]] = {
+    Verb.UPDATE: ("update.simple", "update.multipart", "update.push"),
+    Verb.ACTIVATE: ("update.start",),
+    Verb.RESET: ("power.reset",),
+    Verb.RESET_MANAGER: ("manager.reset",),
+    Verb.SET_BIOS: ("bios", "bios.staged"),
+}
+"""Capabilities, any of which shows that the verb can be done."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is made from besides the nodes themselves."""
+
+    topology: Topology = Topology()
+    images: Mapping[str, Image] = {}
+    durations: Durations = {}
+    gate_names: Collection[str] = GATE_NAMES
+
+
+def make_plan(
+    kept: Kept,
+    judged: Iterable[Judged],
+    around: Surroundings,
+    *,
+    now: float,
+    made_by: str = "",
+    parent: str | None = None,
+) -> Plan:
+    """The plan that brings the nodes which `kept` selects to it. `judged` are all of them, each
+    with its facts and what judging them gave.
+
+    Raises `OperatorMust` for a baseline that cannot be planned: components in a circle, a gate or
+    a window that does not read.
+    """
+    rollout = kept.baseline.spec.rollout
+    every = sorted(judged, key=lambda pair: (pair[0].name, pair[0].uid))
+    limits = limits_of(rollout.limits, selected=len(every))
+    drain, window = _drain_of(rollout), _window_of(rollout)
+    wants = Wants(kept, around.images)
+    planner = _Planner(wants, around, limits=limits, drain=drain, window=window)
+    nodes = [planner.node(facts, drift) for facts, drift in every]
+    nodes = _only_what_can_go(nodes, limits, around.topology)
+    models = {f.uid: f"{f.fields.get('vendor')} {f.fields.get('model')}" for f, _ in every}
+    units = units_of((n for n in nodes if n.fate is Fate.UPDATE), limits.atomic)
+    return Plan(
+        baseline=kept.baseline.name,
+        generation=kept.generation,
+        nodes=tuple(nodes),
+        waves=waves_of(rollout.waves, units, models=models, limits=limits),
+        limits=limits,
+        gates=_gates_of(rollout, around.gate_names),
+        approvals=tuple(Approval(group=a.group, count=a.count) for a in rollout.approvals),
+        window=window,
+        drain=drain,
+        on_failure=OnFailure(node=rollout.on_failure.node, wave=rollout.on_failure.wave),
+        parent=parent,
+        made_at=now,
+        made_by=made_by,
+    )
+
+
+class _Planner:
+    """One node at a time."""
+
+    def __init__(
+        self,
+        wants: Wants,
+        around: Surroundings,
+        *,
+        limits: Limits,
+        drain: DrainRule | None,
+        window: WindowRule | None,
+    ) -> None:
+        self._wants, self._around, self._limits = wants, around, limits
+        self._drain, self._window = drain, window
+
+    def node(self, facts: NodeFacts, drift: NodeDrift) -> NodePlan:
+        work = self._wants.work_of(facts, drift)
+        if isinstance(work, Halt):
+            return self._still(facts, work)
+        if why := self._unfed(facts, work):
+            return self._still(facts, Halt(Fate.BLOCKED, why))
+        drain = self._drain if facts.kind in DRAINED_KINDS else None
+        steps = steps_of(facts, work, drain)
+        estimate_s = sum(self._takes(step) for step in steps)
+        if why := _unable(facts, steps) or self._too_long(estimate_s):
+            return self._still(facts, Halt(Fate.BLOCKED, why))
+        return NodePlan(
+            uid=facts.uid,
+            name=facts.name,
+            endpoint=facts.endpoint,
+            fate=Fate.UPDATE,
+            facts=facts.digest(),
+            reason="; ".join(work.aside),
+            steps=steps,
+            domains=self._around.topology.domains.get(facts.uid, ()),
+            drains=drain is not None,
+            estimate_s=estimate_s,
+        )
+
+    def _still(self, facts: NodeFacts, halt: Halt) -> NodePlan:
+        return NodePlan(
+            uid=facts.uid,
+            name=facts.name,
+            endpoint=facts.endpoint,
+            fate=halt.fate,
+            facts=facts.digest(),
+            reason=halt.reason,
+            domains=self._around.topology.domains.get(facts.uid, ()),
+        )
+
+    def _takes(self, step: Step) -> float:
+        verb, durations = step.action.verb, self._around.durations
+        for word in (_word_of(step), ""):
+            if (seconds := durations.get((verb.value, word))) is not None:
+                return seconds
+        return USUAL_S[verb]
+
+    def _too_long(self, estimate_s: float) -> str:
+        if self._window is None or estimate_s <= self._window.duration_s:
+            return ""
+        return (
+            f"it takes {estimate_s / 60:.0f} min, and the window is open for "
+            f"{self._window.duration_s / 60:.0f} min"
+        )
+
+    def _unfed(self, facts: NodeFacts, work: Work) -> str:
+        """Why power would be less redundant than it must be while it is worked on."""
+        keep = self._limits.keep_power_redundancy
+        if keep is None:
+            return ""
+        if facts.kind in SUPPLIES:
+            groups = self._around.topology.groups_of(facts.uid)
+            if not groups:
+                return "what it feeds is not known, and so what is left without it"
+            told = (short_of(group, group.name, keep, {facts.uid}) for group in groups)
+            return next((why for why in told if why), "")
+        supplies = {p for f in work.flashes if f.entries[0].kind == "psu" for p in f.parts}
+        if not supplies:
+            return ""
+        own = _own_supplies(facts)
+        return short_of(own, facts.name, keep, set(own.supplies[:1]))
+
+
+def _own_supplies(facts: NodeFacts) -> PowerGroup:
+    """The supplies in a node; they are flashed one after the other."""
+    text = facts.labels.get(NEEDED_LABEL, "")
+    return PowerGroup(
+        name=facts.name,
+        supplies=tuple(e.component for e in facts.firmware if e.kind == "psu" and not e.bank),
+        needed=int(text) if text.isascii() and text.isdigit() and len(text) < 5 else None,
+    )
+
+
+def _word_of(step: Step) -> str:
+    """The component's class: what is observed of one is expected of all that are alike."""
+    return str(step.action.arguments.get("kind", ""))
+
+
+def _unable(facts: NodeFacts, steps: Iterable[Step]) -> str:
+    """What is needed and not shown, or why a restart would do nothing."""
+    for verb in dict.fromkeys(step.action.verb for step in steps):
+        needed = _NEEDS.get(verb, ())
+        if needed and facts.capabilities.isdisjoint(needed):
+            return f"it shows no {' or '.join(needed)}, which {verb.value} needs"
+        if verb is Verb.RESET and facts.fields.get("power_state") == "Off":
+            return "its host is off, and what has to be done ends with a restart"
+    return ""
+
+
+# --- units that can never go ------------------------------------------------------------------
+
+
+def _only_what_can_go(
+    nodes: Sequence[NodePlan], limits: Limits, topology: Topology
+) -> list[NodePlan]:
+    """Blocks every unit that is not whole, and every one that no room is enough for."""
+    hall = Hall({node.uid: node.domains for node in nodes})
+    blocked: dict[str, str] = {}
+    for unit in units_of(nodes, limits.atomic):
+        going = [node for node in unit if node.fate is Fate.UPDATE]
+        if not going:
+            continue
+        stays = [n for n in unit if n.fate in (Fate.BLOCKED, Fate.NO_IMAGE)]
+        room = Room(limits, hall, power=topology.power)
+        why = _not_whole(stays[0], limits) if stays else ""
+        why = why or room.refuses([node.uid for node in going])
+        blocked |= {node.uid: why for node in going if why}
+    return [_blocked(node, blocked[node.uid]) if node.uid in blocked else node for node in nodes]
+
+
+def _not_whole(stays: NodePlan, limits: Limits) -> str:
+    domain = next(d for d in stays.domains if d.kind in limits.atomic)
+    return f"{domain.kind} {domain.name} goes whole or not at all, and {stays.name} cannot go"
+
+
+def _blocked(node: NodePlan, why: str) -> NodePlan:
+    return msgspec.structs.replace(
+        node, fate=Fate.BLOCKED, reason=why, steps=(), drains=False, estimate_s=None
+    )
+
+
+# --- rules of the roll-out --------------------------------------------------------------------
+
+
+def _drain_of(rollout: RolloutWant) -> DrainRule | None:
+    want = rollout.drain
+    if want is None:
+        return None
+    timeout_s = parse_duration(want.timeout)
+    return DrainRule(adapter=want.adapter, timeout_s=timeout_s, on_timeout=want.on_timeout)
+
+
+def _window_of(rollout: RolloutWant) -> WindowRule | None:
+    want = rollout.window
+    return parse_window(cron=want.cron, duration=want.duration, tz=want.tz) if want else None
+
+
+def _gates_of(rollout: RolloutWant, names: Collection[str]) -> tuple[GateRule, ...]:
+    """Expressions are read once here, so that a typing error stops a person and not a roll-out."""
+    for gate in rollout.gates:
+        if gate.expr:
+            parse_gate(gate.name, gate.expr, names=names)
+    return tuple(
+        GateRule(name=g.name, expr=g.expr, command=tuple(g.command)) for g in rollout.gates
+    )

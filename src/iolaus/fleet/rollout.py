@@ -1,0 +1,217 @@
+"""What to do next in a roll-out: decided purely, from what is known, as often as anybody likes.
+
+Nothing is remembered between two decisions but what the journal says, so a decision may be lost,
+repeated or made by another process, and nothing changes. The rules, the first that applies:
+
+- Nothing before the approvals are complete.
+- What failed goes back; what was done and turned bad before its wave passed goes back, too, within
+  the limits and the window, because it is in service again.
+- A failure that is new since the roll-out last began to run stops it as the plan says; more lost
+  nodes than allowed stop it in any case. Who resumes it has answered for what was seen before.
+- Paused, nothing begins. Else the present wave goes on, soaks, and lets the next one begin.
+
+An atomic domain of which one node goes back goes back whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from iolaus.fleet.limits import Room
+from iolaus.fleet.soak import soak, turned_at, turned_bad
+from iolaus.fleet.starting import WAKE_S, begin, shut
+from iolaus.fleet.view import BUSY, View
+from iolaus.fleet.world import World
+from iolaus.model.plan import Approval, Plan
+from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState, WaveProgress
+
+IDLE_S: Final = 3600.0
+_SPOILT: Final = frozenset({NodeState.FAILED, NodeState.ROLLING_BACK, NodeState.ROLLED_BACK})
+_STOPS: Final = {"pause": RolloutState.PAUSED, "abort": RolloutState.ABORTING}
+
+
+def decide(plan: Plan, progress: Progress, world: World, now: float) -> Decision:
+    """What to start, to roll back, to skip and to mark now. Pure; never raises for any world.
+    `now` is in seconds since 1970."""
+    view = View(plan, progress, world, now)
+    state = progress.state
+    if state is RolloutState.WAITING:
+        return _approval(view)
+    if state is RolloutState.ABORTING:
+        return _abort(view)
+    if state not in (RolloutState.RUNNING, RolloutState.PAUSED):
+        return Decision(wake_s=IDLE_S)
+    back = _back(view)
+    decision = _stop(view) if state is RolloutState.RUNNING else None
+    if decision is None:
+        decision = _paused(view) if state is RolloutState.PAUSED else _go_on(view)
+    return _with(decision, back)
+
+
+def missing_approvals(plan: Plan, progress: Progress) -> tuple[str, ...]:
+    """What is still needed, as "1 more of hw-oncall". Nobody counts who made the plan."""
+    found = ((a, a.count - _given(plan, progress, a)) for a in plan.approvals)
+    return tuple(f"{left} more of {a.group}" for a, left in found if left > 0)
+
+
+def _given(plan: Plan, progress: Progress, approval: Approval) -> int:
+    return sum(
+        1
+        for by, groups in progress.approved.items()
+        if by != plan.made_by and approval.group in groups
+    )
+
+
+def _approval(view: View) -> Decision:
+    missing = missing_approvals(view.plan, view.progress)
+    if missing:
+        return Decision(holds={"": f"approvals: {', '.join(missing)}"}, wake_s=IDLE_S)
+    return Decision(state=RolloutState.RUNNING, wake_s=0.0)
+
+
+def _abort(view: View) -> Decision:
+    """What was begun goes back, at once and all together: it is away already."""
+    back = view.plan.on_failure.node == "rollback"
+    failed = view.by_state[NodeState.FAILED] if back else []
+    begun = [*view.by_state[NodeState.RUNNING], *(n for n in failed if not n.unwound)]
+    going = tuple(node.uid for node in begun)
+    if going or view.busy:
+        return Decision(roll_back=going, reason=view.progress.reason)
+    return Decision(state=RolloutState.ABORTED, reason=view.progress.reason or _told(view))
+
+
+def _paused(view: View) -> Decision:
+    return Decision(holds={"": f"paused: {view.progress.reason or 'by a person'}"})
+
+
+def _with(decision: Decision, back: tuple[tuple[str, ...], dict[str, str]]) -> Decision:
+    uids, holds = back
+    if not uids and not holds:
+        return decision
+    return Decision(
+        start=decision.start,
+        roll_back=uids,
+        skip=decision.skip,
+        waves=decision.waves,
+        state=decision.state,
+        reason=decision.reason,
+        holds={**decision.holds, **holds},
+        wake_s=min(decision.wake_s, WAKE_S),
+    )
+
+
+# --- going back -------------------------------------------------------------------------------
+
+
+def _back(view: View) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Who goes back now, and why others that should do not yet. Pure."""
+    if view.plan.on_failure.node != "rollback":
+        return (), {}
+    failed = [n.uid for n in view.by_state[NodeState.FAILED] if not n.unwound]
+    going, holds = sorted(failed, key=view.name), dict[str, str]()
+    units = list(_spoilt(view))
+    if not units:
+        return tuple(going), holds
+    room = Room(view.plan.limits, view.sheet.hall, away=view.away, power=view.world.power)
+    for unit in units:
+        absent = any(view.world.of(uid).here is not True for uid in unit)
+        why = "it does not answer" if absent else shut(view) or room.refuses(unit)
+        if why:
+            holds |= dict.fromkeys(unit, f"to be rolled back, but {why}")
+        else:
+            going += unit
+            room.take(unit)
+    return tuple(going), holds
+
+
+def _spoilt(view: View) -> Iterator[tuple[str, ...]]:
+    """Of waves that have not passed: units of which one turned bad or went back, each with those
+    of its nodes that are done."""
+    for number, wave in enumerate(view.plan.waves):
+        if view.wave(number).state in ("passed", "waiting"):
+            continue
+        for unit in view.sheet.units(wave):
+            done = tuple(u for u in unit if _is_done(view, u))
+            spoilt = done and any(view.state(u) in _SPOILT or turned_bad(view, u) for u in unit)
+            if spoilt:
+                yield done
+
+
+def _is_done(view: View, uid: str) -> bool:
+    node = view.node(uid)
+    return node.state is NodeState.DONE and not node.unwound
+
+
+# --- stopping ---------------------------------------------------------------------------------
+
+
+def _stop(view: View) -> Decision | None:
+    lost = view.by_state[NodeState.LOST]
+    allowed = view.plan.limits.bricks
+    wave = view.plan.on_failure.wave
+    if len(lost) > allowed and any(_is_new(view, n.ended_at) for n in lost):
+        names = view.names([n.uid for n in lost])
+        text = f"{len(lost)} nodes do not answer since they were changed, and {allowed} may be "
+        text += f"lost: {names}. Go and see to them; then resume, or abort."
+        return Decision(state=_STOPS.get(wave, RolloutState.PAUSED), reason=text)
+    failures = dict(_failures(view)) if wave in _STOPS else {}
+    if not failures:
+        return None
+    return Decision(state=_STOPS[wave], reason=_say_failures(view, failures))
+
+
+def _failures(view: View) -> Iterator[tuple[str, str]]:
+    """Those that are new since it last began to run."""
+    for node in (*view.by_state[NodeState.FAILED], *view.by_state[NodeState.LOST]):
+        if _is_new(view, node.ended_at):
+            yield node.uid, node.reason or node.state.value
+    for number, wave in enumerate(view.plan.waves):
+        if view.wave(number).state not in ("passed", "waiting"):
+            for uid in wave.nodes:
+                bad = turned_bad(view, uid)
+                if bad and turned_at(view, uid) >= view.progress.since:
+                    yield uid, bad
+
+
+def _is_new(view: View, at: float | None) -> bool:
+    return at is None or at >= view.progress.since
+
+
+def _say_failures(view: View, failures: dict[str, str]) -> str:
+    uid, why = next(iter(failures.items()))
+    text = f"{view.name(uid)}: {why.rstrip('.')}"
+    if len(failures) > 1:
+        text += f"; and {len(failures) - 1} more ({view.names(list(failures)[1:])})"
+    return f"{text}. See to it; then resume, or abort."
+
+
+# --- going on ---------------------------------------------------------------------------------
+
+
+def _go_on(view: View) -> Decision:
+    number = view.present
+    if number is None:
+        return _finish(view)
+    wave = view.plan.waves[number]
+    states = Counter(view.state(uid) for uid in wave.nodes)
+    if states[NodeState.WAITING]:
+        return begin(view, number)
+    if busy := sum(states[state] for state in BUSY):
+        return Decision(holds={"": f"wave {wave.name}: {busy} nodes are worked on"})
+    if view.wave(number).state == "waiting":
+        mark = WaveProgress(name=wave.name, state="began", since=view.now)
+        return Decision(waves=(mark,), wake_s=0.0)
+    return soak(view, number)
+
+
+def _finish(view: View) -> Decision:
+    if view.busy:
+        return Decision(holds={"": f"{len(view.busy)} nodes are worked on"})
+    return Decision(state=RolloutState.DONE, reason=_told(view), wake_s=IDLE_S)
+
+
+def _told(view: View) -> str:
+    states = Counter(view.state(uid).value for uid in view.sheet.going)
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

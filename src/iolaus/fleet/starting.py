@@ -1,0 +1,153 @@
+"""Which nodes of the present wave may begin now, and why each of the others waits.
+
+Units are looked at in the order of the wave; each is taken if it is whole, seen, within the window
+to its end, and if there is room for it beside everybody who is away for whatever reason. A node
+that is away when its turn comes is waited for, and in the end left for another plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from iolaus.fleet.limits import Room, say_domain
+from iolaus.fleet.view import View
+from iolaus.model.rollout import Decision, NodeState, WaveProgress
+
+AWAY_PATIENCE_S: Final = 1800.0
+"""For so long a wave waits for nodes that are away when nothing else of it is left to do."""
+WAKE_S: Final = 30.0
+
+
+def begin(view: View, number: int) -> Decision:
+    """For a wave of which some nodes wait."""
+    choice = _Choice(view, number)
+    mark = _begun(view, number) if view.closes_at is not None else ()
+    return Decision(
+        start=tuple(choice.start),
+        skip=choice.skipped(),
+        holds=choice.holds,
+        waves=mark,
+        wake_s=choice.wake_s,
+    )
+
+
+def shut(view: View) -> str:
+    """Why nothing may begin outside the window; empty: it is open, or there is none."""
+    if view.closes_at is not None or view.plan.window is None:
+        return ""
+    return f"the window opens {say_time(view.opens_at, view.plan.window.tz)}"
+
+
+def say_time(at: float | None, tz: str) -> str:
+    if at is None:
+        return "never"
+    return datetime.fromtimestamp(at, ZoneInfo(tz)).strftime("%a %d %b %Y %H:%M %Z")
+
+
+def _begun(view: View, number: int) -> tuple[WaveProgress, ...]:
+    wave = view.wave(number)
+    if wave.state != "waiting":
+        return ()
+    return (WaveProgress(name=wave.name, state="began", since=view.now),)
+
+
+class _Choice:
+    """Goes once over the units of a wave."""
+
+    def __init__(self, view: View, number: int) -> None:
+        self._view, self._wave = view, view.plan.waves[number]
+        self._began = view.wave(number).since
+        self.start: list[str] = []
+        self.holds: dict[str, str] = {}
+        self._lost: dict[str, str] = {}
+        self.wake_s = WAKE_S
+        self._stuck = ""
+        self._room = Room(view.plan.limits, view.sheet.hall, away=view.away, power=view.world.power)
+        self._working = sum(1 for uid in self._wave.nodes if uid in view.busy)
+        waiting = [uid for uid in self._wave.nodes if view.state(uid) is NodeState.WAITING]
+        if why := shut(view):
+            self.holds = dict.fromkeys(waiting, why)
+            self.wake_s = max(0.0, (view.opens_at or view.now + WAKE_S) - view.now)
+        else:
+            for unit in view.sheet.units(self._wave):
+                self._look_at(unit)
+
+    def _look_at(self, unit: tuple[str, ...]) -> None:
+        members = [uid for uid in unit if self._view.state(uid) is NodeState.WAITING]
+        if not members:
+            return
+        if gone := self._gone(members):
+            self._lost |= gone
+            self.holds |= gone
+        elif why := self._stuck or self._barred(members) or self._crowded(members):
+            self.holds |= dict.fromkeys(members, why)
+        else:
+            self.start += members
+            self._working += len(members)
+            self._room.take(members)
+
+    def _gone(self, members: Sequence[str]) -> dict[str, str]:
+        """Why a unit cannot begin for want of one of its own."""
+        found = {uid: why for uid in members if (why := self._absence(uid))}
+        if not found:
+            return {}
+        first = self._view.name(next(iter(found)))
+        return {uid: found.get(uid) or f"it goes together with {first}" for uid in members}
+
+    def _absence(self, uid: str) -> str:
+        standing = self._view.world.of(uid)
+        if standing.here is None:
+            return f"whether it is there is not known: {standing.why or 'nothing is known of it'}"
+        if not standing.here:
+            return f"it is away: {standing.why or 'it does not answer'}"
+        return f"it is out of service: {standing.out}" if standing.out else ""
+
+    def _barred(self, members: Iterable[str]) -> str:
+        view = self._view
+        for uid in members:
+            for domain in view.sheet.nodes[uid].domains if view.world.domains else ():
+                if why := view.world.domains.get(domain):
+                    return f"{say_domain(domain)} is away: {why}"
+            if view.sheet.undrained(uid):
+                return f"{view.name(uid)} is to be drained, and its steps do not begin with that"
+            if why := self._late(uid):
+                return why
+        return ""
+
+    def _late(self, uid: str) -> str:
+        """Why it would not be over before the window is."""
+        view, closes = self._view, self._view.closes_at
+        if view.plan.window is None or closes is None:
+            return ""
+        takes_s = view.sheet.nodes[uid].estimate_s
+        if takes_s is not None and view.now + takes_s <= closes:
+            return ""
+        self.wake_s = min(self.wake_s, max(0.0, closes - view.now))
+        takes = "nobody knows how long" if takes_s is None else f"{takes_s / 60:.0f} min"
+        return f"it takes {takes}, and the window closes in {(closes - view.now) / 60:.0f} min"
+
+    def _crowded(self, members: Sequence[str]) -> str:
+        """Once nothing at all fits, nothing behind it does."""
+        batch = self._wave.batch
+        self._stuck = self._stuck or self._room.full()
+        if batch is not None and self._working and self._working + len(members) > batch:
+            why = f"{self._working} nodes are worked on, and {batch} may be in this wave"
+            self._stuck = self._stuck or (why if self._working >= batch else "")
+            return self._stuck or why
+        return self._stuck or self._room.refuses(members)
+
+    def skipped(self) -> dict[str, str]:
+        """Who was waited for long enough: when nobody else of the wave is left, those who are
+        away stay for another plan."""
+        view = self._view
+        waits_for_others = len(self._lost) < len(self.holds)
+        if not self._lost or self.start or self._working or waits_for_others:
+            return {}
+        since = [view.world.of(uid).since or 0.0 for uid in self._lost]
+        begun = view.now if self._began is None else self._began
+        left_s = max([begun, view.progress.since, *since]) + AWAY_PATIENCE_S - view.now
+        self.wake_s = min(self.wake_s, max(0.0, left_s))
+        return dict(self._lost) if left_s <= 0 else {}

@@ -1,0 +1,121 @@
+"""A plan, its progress and the world, seen together at one time: what a decision asks about.
+
+What a plan says is worked out once (it never changes); what has changed is worked out anew for each
+decision, in one pass over the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Final
+
+from iolaus.fleet.limits import Hall, units_of
+from iolaus.fleet.window import closes_at, next_open
+from iolaus.fleet.world import World
+from iolaus.model.plan import Fate, NodePlan, Plan, Verb, Wave
+from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
+
+BUSY: Final = frozenset({NodeState.RUNNING, NodeState.ROLLING_BACK})
+LEFT: Final = frozenset({NodeState.FAILED, NodeState.LOST})
+
+
+class Sheet:
+    """What never changes of a plan, ready to be looked up."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.nodes: Mapping[str, NodePlan] = {node.uid: node for node in plan.nodes}
+        self.hall = Hall({node.uid: node.domains for node in plan.nodes})
+        going = [node for node in plan.nodes if node.fate is Fate.UPDATE]
+        self.going = frozenset(node.uid for node in going)
+        units = [tuple(n.uid for n in unit) for unit in units_of(going, plan.limits.atomic)]
+        self.unit_of = {uid: unit for unit in units for uid in unit}
+
+    def units(self, wave: Wave) -> Iterable[tuple[str, ...]]:
+        """The units of a wave in its order; all of a unit, wherever its nodes stand."""
+        return dict.fromkeys(self.unit_of[uid] for uid in wave.nodes if uid in self.unit_of)
+
+    def undrained(self, uid: str) -> bool:
+        """It is to be drained and its steps do not begin with that."""
+        node = self.nodes[uid]
+        return node.drains and (not node.steps or node.steps[0].action.verb is not Verb.DRAIN)
+
+
+class _Same:
+    """A plan by identity: to hash one by its content takes longer than to decide."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __hash__(self) -> int:
+        return id(self.plan)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.plan is self.plan
+
+
+@lru_cache(maxsize=8)
+def _sheet(same: _Same) -> Sheet:
+    return Sheet(same.plan)
+
+
+class View:
+    """Everything that one decision looks at."""
+
+    def __init__(self, plan: Plan, progress: Progress, world: World, now: float) -> None:
+        self.plan, self.progress, self.world, self.now = plan, progress, world, now
+        self.sheet = _sheet(_Same(plan))
+        self.by_state: dict[NodeState, list[NodeProgress]] = {state: [] for state in NodeState}
+        for node in progress.nodes.values():
+            self.by_state[node.state].append(node)
+        self.busy = {node.uid for state in BUSY for node in self.by_state[state]}
+
+    def node(self, uid: str) -> NodeProgress:
+        return self.progress.nodes.get(uid) or NodeProgress(uid=uid)
+
+    def state(self, uid: str) -> NodeState:
+        return self.node(uid).state
+
+    def name(self, uid: str) -> str:
+        return self.sheet.nodes[uid].name
+
+    def names(self, uids: Sequence[str], most: int = 3) -> str:
+        told = ", ".join(self.name(uid) for uid in uids[:most])
+        return f"{told} and {len(uids) - most} more" if len(uids) > most else told
+
+    @cached_property
+    def away(self) -> set[str]:
+        """Everybody who is not in service for whatever reason, and every supply that is not."""
+        nodes = self.world.nodes
+        supplies = {uid for group in self.world.power.values() for uid in group.supplies}
+        seen = {uid for uid, each in nodes.items() if each.here is True and not each.out}
+        found = (self.sheet.nodes.keys() | supplies) - seen
+        left = (n for state in LEFT for n in self.by_state[state])
+        return found | self.busy | {n.uid for n in left if not self._is_back(n)}
+
+    def _is_back(self, node: NodeProgress) -> bool:
+        """A node that failed or was lost has been seen in service since."""
+        standing = self.world.of(node.uid)
+        return standing.in_service and standing.at > (node.ended_at or 0.0)
+
+    def wave(self, number: int) -> WaveProgress:
+        name = self.plan.waves[number].name
+        found = (each for each in self.progress.waves if each.name == name)
+        return next(found, WaveProgress(name=name))
+
+    @cached_property
+    def present(self) -> int | None:
+        """The first wave that has not passed; None: all have."""
+        numbers = range(len(self.plan.waves))
+        return next((n for n in numbers if self.wave(n).state != "passed"), None)
+
+    @cached_property
+    def closes_at(self) -> float | None:
+        """When what is open now closes: never (infinity) without a window, None: it is shut."""
+        window = self.plan.window
+        return float("inf") if window is None else closes_at(window, self.now)
+
+    @cached_property
+    def opens_at(self) -> float | None:
+        return None if self.plan.window is None else next_open(self.plan.window, self.now)
