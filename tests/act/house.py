@@ -132,14 +132,16 @@ class Process:
         """As the journal says it."""
         return fold(plan, await self.journal.entries(plan.id))
 
-    async def until(self, plan: Plan, *states: str, for_s: float = 48 * HOUR) -> Progress:
+    async def until(
+        self, plan: Plan, *states: str, for_s: float = 48 * HOUR, every_s: float = 5.0
+    ) -> Progress:
         """Wait for one of these states of the roll-out (by default: until it is over)."""
         due = self.clock.monotonic() + for_s
         while self.clock.monotonic() < due and not self.cut.hit.is_set():
             kept = {each.id: each.state for each in await self.journal.plans()}
             if kept[plan.id] in (states or ("done", "aborted", "undone")):
                 return await self.progress(plan)
-            await self.clock.sleep(5.0)
+            await self.clock.sleep(every_s)
         return await self.progress(plan)
 
     async def run(self, plan: Plan, *states: str, for_s: float = 48 * HOUR) -> Progress:

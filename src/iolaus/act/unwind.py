@@ -15,14 +15,15 @@ from iolaus.act.fold import BRICKS
 from iolaus.model.plan import Domain, Plan, Wave
 from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
 
-_AWAY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK, NodeState.FAILED, NodeState.LOST)
+_BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
+_AWAY: Final = (*_BUSY, NodeState.FAILED, NodeState.LOST)
 
 
 def unwind(plan: Plan, progress: Progress, now: float) -> Decision:  # noqa: ARG001
     """For a roll-out that is aborting or undoing."""
     aborting = progress.state is RolloutState.ABORTING
     begun = _begun(plan, progress)
-    busy = any(not n.state.over for n in progress.nodes.values())
+    busy = any(node.state in _BUSY for node in progress.nodes.values())
     if aborting:
         state = None if begun or busy else RolloutState.ABORTED
         return Decision(roll_back=begun, state=state, reason=progress.reason)
@@ -51,7 +52,7 @@ def _left(plan: Plan, progress: Progress) -> tuple[str, ...]:
         uids = [uid for uid in reversed(wave.nodes) if _is_done(progress, uid)]
         if uids:
             return tuple(uids)
-        if any(not progress.nodes[uid].state.over for uid in _known(wave, progress)):
+        if any(progress.nodes[uid].state in _BUSY for uid in _known(wave, progress)):
             return ()
     return ()
 
@@ -69,7 +70,7 @@ def _next(plan: Plan, progress: Progress, left: tuple[str, ...]) -> Iterable[str
     """As many as the limits allow besides those that are away."""
     domains = {node.uid: node.domains for node in plan.nodes}
     away = [node.uid for node in progress.nodes.values() if node.state in _AWAY]
-    busy = sum(1 for node in progress.nodes.values() if not node.state.over)
+    busy = sum(node.state in _BUSY for node in progress.nodes.values())
     batch = next((wave.batch for wave in plan.waves if left and left[0] in wave.nodes), None)
     most, limits = plan.limits.max_unavailable, plan.limits.per_domain
     taken: Counter[Domain] = Counter(each for uid in away for each in domains[uid])

@@ -1,0 +1,177 @@
+"""The small parts: what an error means, budgets, standing, waiting, looking, unwinding."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from iolaus.act.budget import Budgets
+from iolaus.act.faults import BY_STATUS, Fault, fault_of
+from iolaus.act.fold import Account
+from iolaus.act.looking import Looking, Pace
+from iolaus.act.ports import Fenced, Lease
+from iolaus.act.standing import Standing
+from iolaus.act.unwind import unwind
+from iolaus.act.waiting import doze, within
+from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import (
+    DeviceLied,
+    DeviceRefused,
+    DeviceSilent,
+    OperatorMust,
+    PolicyRefused,
+    WeErred,
+)
+from iolaus.model.rollout import RolloutState
+from tests.act.hall import BMC, Hall, Mood, is_, node_of, plan_of, steps
+
+LEASE = Lease(name="act", holder="me", epoch=3, expires_at=30.0)
+
+
+def refused(status: int, retry_after_s: float | None = None) -> DeviceRefused:
+    return DeviceRefused(
+        "no", operation="reset", subject="n1", status=status, retry_after_s=retry_after_s
+    )
+
+
+def test_what_an_error_means() -> None:
+    for status, fault in BY_STATUS.items():
+        assert fault_of(refused(status)) is fault
+    for status in (0, 401, 403, 405, 410, 413, 422, 501):
+        assert fault_of(refused(status)) is Fault.FINAL
+    assert fault_of(refused(405, 10.0)) is Fault.PASSING
+    assert fault_of(refused(500, 10.0)) is Fault.UNKNOWN
+    for unknown in (DeviceSilent, DeviceLied):
+        assert fault_of(unknown("x", operation="reset", subject="n1")) is Fault.UNKNOWN
+    assert fault_of(TimeoutError()) is Fault.UNKNOWN
+    for ours in (OperatorMust, PolicyRefused, WeErred):
+        assert fault_of(ours("x", operation="reset", subject="n1")) is Fault.FINAL
+
+
+def test_what_may_lock_an_account_is_never_tried_twice() -> None:
+    assert {401, 403}.isdisjoint(BY_STATUS)
+
+
+def test_budgets_are_shared_and_what_has_none_is_not_allowed() -> None:
+    budgets = Budgets({"ac-cycle": 2})
+    budgets.count({"ac-cycle": 1, "bricks": 5})
+    assert budgets.draw("")
+    assert budgets.draw("ac-cycle")
+    assert not budgets.draw("ac-cycle")
+    assert not budgets.draw("reset-manager")
+    assert "ac-cycle" in budgets.told("ac-cycle")
+    budgets.forget({"ac-cycle": 2})
+    assert budgets.draw("ac-cycle")
+
+
+def test_a_lease_is_acted_on_up_to_its_margin() -> None:
+    clock = JumpClock()
+    standing = Standing(LEASE, clock=clock, asked_at=0.0, ttl_s=30.0, margin_s=5.0)
+    clock.advance(24.9)
+    standing.check()
+    clock.advance(0.2)
+    with pytest.raises(Fenced):
+        standing.check()
+    standing.renewed(LEASE, asked_at=clock.monotonic())
+    standing.check()
+    assert standing.left_s == pytest.approx(25.0)
+
+
+async def test_dozing_ends_at_a_change_or_in_time() -> None:
+    clock, changed = JumpClock(), asyncio.Event()
+    await doze(clock, 100.0, changed)
+    assert clock.monotonic() == 100.0
+    changed.set()
+    await doze(clock, 100.0, changed)
+    assert clock.monotonic() == 100.0
+
+
+async def test_what_takes_too_long_is_cut_and_what_does_not_is_left() -> None:
+    clock = JumpClock()
+    async with within(clock, 10.0):
+        await clock.sleep(9.0)
+    with pytest.raises(TimeoutError):
+        async with within(clock, 10.0):
+            await clock.sleep(11.0)
+    await clock.sleep(100.0)
+    assert clock.monotonic() == pytest.approx(119.0)
+
+
+async def test_being_cancelled_is_no_lateness() -> None:
+    clock = JumpClock()
+
+    async def wait() -> None:
+        async with within(clock, 1000.0):
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_in_what_took_too_long_stays_that_error() -> None:
+    clock = JumpClock()
+
+    async def clumsy() -> None:
+        async with within(clock, 1.0):
+            try:
+                await clock.sleep(5.0)
+            except asyncio.CancelledError:
+                raise KeyError("while it was cut") from None
+
+    with pytest.raises(KeyError):
+        await clumsy()
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0
+
+
+def looking(hall: Hall, mood: Mood) -> Looking:
+    hall.add("n1", mood)
+    node = node_of("n1", steps("n1"))
+    return Looking(node, hands=hall.hands(), clock=hall.clock, pace=Pace())
+
+
+async def test_a_look_that_fails_is_unknown(hall: Hall, clock: JumpClock) -> None:
+    step = steps("n1")[1]
+    silent = looking(hall, Mood(silent_look=1.0))
+    sight = await silent.look(step, step.after, {})
+    assert (sight.verdict, sight.answered) == ("unknown", False)
+    slow = looking(hall, Mood(latency_s=1000.0))
+    sight = await slow.look(step, step.after, {})
+    assert (sight.verdict, sight.answered) == ("unknown", False)
+    assert clock.monotonic() < 200.0
+
+
+async def test_settling_takes_its_time_and_no_more(hall: Hall, clock: JumpClock) -> None:
+    step = steps("n1")[1]
+    good = looking(hall, Mood(latency_s=1.0))
+    watched = await good.settle(step, step.after, baseline={}, for_s=300.0)
+    assert (watched.settled, watched.sight.verdict) == (False, "unmet")
+    assert 300.0 <= clock.monotonic() <= 303.0
+    so = await good.settle(step, (is_(BMC, "1"),), baseline={}, for_s=0.0)
+    assert so.settled
+
+
+async def test_one_unanswered_look_at_the_end_is_not_silence(hall: Hall) -> None:
+    step = steps("n1")[1]
+    flaky = looking(hall, Mood(silent_look=1.0, sulks=1))
+    watched = await flaky.settle(step, step.after, baseline={}, for_s=0.0)
+    assert (watched.settled, watched.silent) == (False, False)
+    dead = looking(hall, Mood(silent_look=1.0))
+    watched = await dead.settle(step, step.after, baseline={}, for_s=0.0)
+    assert (watched.settled, watched.silent) == (False, True)
+
+
+def test_unwinding_nothing_is_over_at_once() -> None:
+    account = Account(plan_of(3))
+    for state, end in (
+        (RolloutState.ABORTING, RolloutState.ABORTED),
+        (RolloutState.UNDOING, RolloutState.UNDONE),
+    ):
+        account.state = state
+        decision = unwind(plan_of(3), account.progress(), 0.0)
+        assert (decision.state, decision.roll_back) == (end, ())
