@@ -49,21 +49,35 @@ class Deed(StrEnum):
     FORGET = "forget"
     APPLY = "apply"
     """Say what good looks like."""
+    PLAN = "plan"
+    APPROVE = "approve"
+    ROLL = "roll"
+    """Let a plan run, go on, or be undone."""
+    STOP = "stop"
+    """Pause or abort a roll-out: whoever may look after the hall may stop it."""
 
 
 ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     **dict.fromkeys(Role, frozenset({Deed.READ})),
     Role.OPERATOR: frozenset(Deed),
-    Role.FIRMWARE_ADMIN: frozenset({Deed.READ, Deed.APPLY}),
+    Role.FIRMWARE_ADMIN: frozenset({Deed.READ, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP}),
+    Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE}),
+    Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
+    Role.FACILITY: frozenset({Deed.READ, Deed.STOP}),
 }
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `scope` is what exists for them."""
+    """Who asks. `scope` is what exists for them; `groups` those that they belong to (empty:
+    the role alone decides, and they may speak for any)."""
 
     name: str
     role: Role
     scope: Selector = EVERYTHING
+    groups: tuple[str, ...] = ()
+
+    def speaks_for(self, group: str) -> bool:
+        return not self.groups or group in self.groups
 
     def must(self, deed: Deed) -> None:
         """Raises `PolicyRefused` unless the role allows it."""
@@ -87,6 +101,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str
     scope: str = ""
     expires_at: float | None = None
+    groups: tuple[str, ...] = ()
 
 
 class Tokens(Protocol):
@@ -149,7 +164,12 @@ class TokenList:
 
 
 def new_token(
-    role: Role, *, name: str, scope: str = "", expires_at: float | None = None
+    role: Role,
+    *,
+    name: str,
+    scope: str = "",
+    expires_at: float | None = None,
+    groups: Sequence[str] = (),
 ) -> tuple[str, Token]:
     """A token's text, shown once, and what is kept of it. Raises `OperatorMust` for a bad scope."""
     parse_selector(scope)
@@ -161,6 +181,7 @@ def new_token(
         name=name,
         scope=scope,
         expires_at=expires_at,
+        groups=tuple(groups),
     )
     return f"{PREFIX}_{ident}_{secret}", token
 
@@ -190,7 +211,12 @@ class Auth:
             raise _refused("TokenInvalid", "the token is not known here")
         if known.expires_at is not None and now > known.expires_at:
             raise _refused("TokenExpired", "the token has expired")
-        return Principal(name=known.name, role=known.role, scope=parse_selector(known.scope))
+        return Principal(
+            name=known.name,
+            role=known.role,
+            scope=parse_selector(known.scope),
+            groups=known.groups,
+        )
 
 
 def bearer(authorization: str | None) -> str | None:

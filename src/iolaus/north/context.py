@@ -22,6 +22,7 @@ from iolaus.model.select import Selector
 from iolaus.north.auth import Auth
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
+from iolaus.north.rolls import PlanShelf
 from iolaus.north.shelves import Desired
 from iolaus.north.tasks import TaskBook
 from iolaus.store.baselines import Baselines
@@ -146,9 +147,11 @@ class Context:
     stats: Callable[[], Mapping[str, float]] = dict
     baselines: Baselines = field(default_factory=Baselines)
     rolls: Rolls | None = None
+    ledger: Ledger | None = None
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)
     desired: Desired = field(init=False)
+    plans: PlanShelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -158,14 +161,19 @@ class Context:
             slow_interval_s=self.slow_interval_s,
         )
         self.tasks = TaskBook(self.clock)
-        ledger = Ledger(
+        self.ledger = self.ledger or Ledger(
             facts=self.facts,
             baselines=self.baselines,
             clock=self.clock,
             slow_interval_s=self.slow_interval_s,
         )
         self.desired = Desired(
-            baselines=self.baselines, ledger=ledger, fleet=self.fleet, clock=self.clock
+            baselines=self.baselines, ledger=self.ledger, fleet=self.fleet, clock=self.clock
         )
         self.fleet.shelves[Source.DRIFT] = self.desired.drift_items
         self.fleet.shelves[Source.BASELINE] = self.desired.baseline_items
+        self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
+        self.fleet.shelves[Source.PLAN] = self.plans.plan_items
+        self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items
+        self.fleet.singles[Source.PLAN] = self.plans.plan
+        self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

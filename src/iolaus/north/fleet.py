@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -45,11 +45,13 @@ from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 KEEP_S: Final = 1.0
-ROOMS: Final = frozenset({Source.BASELINE, Source.DRIFT})
+ROOMS: Final = frozenset({Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT})
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]
 Shelf = Callable[[Selector], AsyncIterator["Item"]]
 """The objects of a source that a room keeps, in the order of their keys, for a scope."""
+Single = Callable[[str, Selector], Awaitable["Item | None"]]
+"""One of them by name, with what a list leaves out."""
 _SPACE: Final = uuid.UUID("6f2c1d0e-5b0a-5d57-9a57-1014a5000002")
 
 
@@ -131,6 +133,7 @@ class Fleet:
         self._claims: dict[str, dict[str, str]] | None = None
         self._seen_revision = -1
         self.shelves: dict[Source, Shelf] = {}
+        self.singles: dict[Source, Single] = {}
         facts.on_change(self._note)
 
     def index(self) -> Mapping[str, tuple[str, str]]:
@@ -221,6 +224,8 @@ class Fleet:
         """By name; an endpoint also by address, a part by its id."""
         if kind.source in (Source.RACK, Source.HALL):
             return next((i for i in await self._places(kind, scope) if i.name == name), None)
+        if (single := self.singles.get(kind.source)) is not None:
+            return await single(name, scope)
         if kind.source in ROOMS:
             return await anext((i async for i in self._shelf(kind, scope) if i.name == name), None)
         for address in self._where(kind, name):

@@ -13,6 +13,7 @@ import msgspec
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.desired import BaselineView, DriftView
+from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
     AssetView,
     ComponentView,
@@ -41,6 +42,8 @@ class Source(StrEnum):
     EVENT = "event"
     BASELINE = "baseline"
     DRIFT = "drift"
+    PLAN = "plan"
+    ROLLOUT = "rollout"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +128,15 @@ KINDS: Final = (
         short="bl",
     ),
     Kind(name="drift", plural="drifts", object="Drift", source=Source.DRIFT, view=DriftView),
+    Kind(name="plan", plural="plans", object="Plan", source=Source.PLAN, view=PlanView),
+    Kind(
+        name="rollout",
+        plural="rollouts",
+        object="Rollout",
+        source=Source.ROLLOUT,
+        view=RolloutView,
+        short="ro",
+    ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}
 NODE: Final = BY_NAME["node"]

@@ -36,6 +36,7 @@ _BY_CODE: Final[Mapping[str, int]] = {
     "HostRefused": 421,
     "NotFound": 404,
     "Changed": 412,
+    "WorldMoved": 409,
     "IdempotencyKeyReused": 422,
     "NotReady": 503,
     "NotOffered": 501,

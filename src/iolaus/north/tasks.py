@@ -7,7 +7,6 @@ in memory: what they did is in the store, and a task that ended with the process
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,8 +18,9 @@ import msgspec
 import structlog
 
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.kernel.errors import IolausError
 from iolaus.north.dto.make import when
+from iolaus.north.keys import Keys
 
 KEEP: Final = 500
 MAX_RESULTS: Final = 20_000
@@ -78,7 +78,7 @@ class TaskBook:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._keys: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
+        self._keys = Keys()
         self._running: set[asyncio.Task[None]] = set()
 
     def get(self, name: str) -> Task | None:
@@ -89,18 +89,8 @@ class TaskBook:
 
     def repeated(self, *, key: str | None, by: str, body: bytes) -> Task | None:
         """What this Idempotency-Key began; `OperatorMust` if it asked for another thing."""
-        known = self._keys.get((by, key)) if key else None
-        if known is None:
-            return None
-        if known[1] != _digest(body):
-            raise OperatorMust(
-                "this Idempotency-Key was used for another request",
-                operation="start",
-                subject=str(key),
-                code="IdempotencyKeyReused",
-                next_step="send a new key with a new request.",
-            )
-        return self._tasks.get(known[0])
+        name = self._keys.repeated(key=key, by=by, body=body)
+        return self._tasks.get(name) if name else None
 
     def start(self, work: Work, *, what: str, by: str, key: str | None, body: bytes) -> Task:
         """Begin `work` in the background; it reports each result through its argument."""
@@ -109,10 +99,7 @@ class TaskBook:
         self._tasks[task.name] = task
         while len(self._tasks) > KEEP:
             self._tasks.popitem(last=False)
-        if key:
-            self._keys[(by, key)] = (task.name, _digest(body))
-            while len(self._keys) > KEEP:
-                self._keys.popitem(last=False)
+        self._keys.note(task.name, key=key, by=by, body=body)
         running = asyncio.get_running_loop().create_task(self._run(task, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -157,7 +144,3 @@ def outcome(counts: Mapping[str, int]) -> State:
     if not bad:
         return State.SUCCEEDED
     return State.PARTIAL if good else State.FAILED
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()

@@ -14,6 +14,7 @@ from iolaus.kernel.clock import JumpClock
 from iolaus.north.api import openapi_document
 from iolaus.north.kinds import KINDS
 from tests.north.conftest import make_context, serving
+from tests.north.rolling import Rolling
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 REFRESH = "python -m tests.north.api.test_openapi"
@@ -59,7 +60,9 @@ def test_no_request_makes_the_server_fail() -> None:
         excluded = [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")]
         case.validate_response(response, excluded_checks=excluded)
 
-    with serving(make_context(JumpClock())) as url:
+    context = make_context(JumpClock())
+    context.rolls = Rolling(context)
+    with serving(context) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
         for found in schema.get_all_operations():
             operation: Any = found.ok()  # type: ignore[union-attr]

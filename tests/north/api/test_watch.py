@@ -10,14 +10,16 @@ import msgspec
 import pytest
 
 from iolaus.model.endpoint import Event
+from iolaus.model.select import EVERYTHING
 from iolaus.north.api import watch as watching
 from iolaus.north.api.events import _watch as watch_events
 from iolaus.north.api.lists import Query
 from iolaus.north.api.watch import watch
 from iolaus.north.auth import Principal, Role
 from iolaus.north.context import Context
-from iolaus.north.kinds import NODE
+from iolaus.north.kinds import BY_NAME, NODE
 from tests.north import hall
+from tests.north.rolling import Rolling
 
 QUERY = Query(principal=Principal(name="t", role=Role.VIEWER))
 
@@ -73,6 +75,27 @@ async def test_who_holds_the_newest_gets_only_what_follows(context: Context) -> 
     context.facts.remove_target(hall.address(3))
     assert await names(stream, 1) == [("DELETED", "h1-r01-u04")]
     await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_rollout_is_told_although_no_fact_changed(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_EVERY_S", 60.0)
+    rolls = context.rolls = Rolling(context)
+    name = (await rolls.make_plan("base", selector=EVERYTHING, by="ana", keep=True)).id
+    held = str(context.facts.revision)
+    plans = watch(context, BY_NAME["plan"], QUERY, have=held)
+    rollouts = watch(context, BY_NAME["rollout"], QUERY, have=held)
+    assert await names(plans, 1) == [("ADDED", name)]
+    assert await anext(rollouts) == watching.HEARTBEAT
+    await rolls.apply(name, by="ana")
+    assert await names(plans, 1) == [("MODIFIED", name)]
+    word, rollout = await told(rollouts)
+    assert (word, rollout["status"]["state"]) == ("ADDED", "running")
+    rolls.move(name)
+    assert (await told(rollouts))[1]["status"]["wave"] == "canary"
+    for stream in (plans, rollouts):
+        await stream.aclose()  # type: ignore[attr-defined]
 
 
 async def test_events_as_they_happen(context: Context) -> None:

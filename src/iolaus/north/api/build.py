@@ -18,7 +18,9 @@ from iolaus.north.api.events import event_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
+from iolaus.north.api.plans import plan_routes
 from iolaus.north.api.resources import SSE, resource_routes
+from iolaus.north.api.rollouts import rollout_routes
 from iolaus.north.api.scrape import metrics_route
 from iolaus.north.api.tasks import task_routes
 from iolaus.north.context import Context
@@ -49,6 +51,8 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *event_routes(context),
             *history_routes(context),
             *baseline_routes(context),
+            *plan_routes(context),
+            *rollout_routes(context),
             *discovery_routes(context),
             *task_routes(context),
         ],

@@ -19,20 +19,22 @@ from iolaus.north.api.lists import Query, one_object
 from iolaus.north.context import Context
 from iolaus.north.dto.views import View
 from iolaus.north.fleet import Item
-from iolaus.north.kinds import Kind
+from iolaus.north.kinds import Kind, Source
 
 LOOK_EVERY_S: Final = 2.0
 GATHER_S: Final = 0.25
 HEARTBEAT: Final = b": heartbeat\n\n"
 _MOVING: Final = frozenset({"age_s", "conditions"})
+ELSEWHERE: Final = frozenset({Source.PLAN, Source.ROLLOUT})
+"""What changes while the revision of the facts does not."""
 Print = tuple[object, ...]
 
 
 async def watch(context: Context, kind: Kind, query: Query, *, have: str) -> AsyncIterator[bytes]:
     """SSE bytes: ADDED, MODIFIED, DELETED with `{type, object}`; comments as heartbeats."""
     sent: dict[str, tuple[Print, Item]] = {}
-    silent = have == str(context.facts.revision)
-    async for _ in wakes(context.bus, "facts"):
+    silent = have == str(context.facts.revision) and kind.source not in ELSEWHERE
+    async for _ in wakes(context.bus, "facts", "rollouts"):
         said = False
         now: dict[str, tuple[Print, Item]] = {}
         async for item in context.fleet.items(

@@ -22,6 +22,8 @@ from iolaus.kernel.errors import (
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
+WORLD_MOVED: Final = "WorldMoved"
+"""409 as a device's wrong identity is, but nothing is wrong with anybody: a new plan is needed."""
 Flat = dict[str, Any]
 
 
@@ -145,6 +147,8 @@ def error_of(response: httpx.Response, *, operation: str, subject: str) -> Iolau
     except IolausError:
         problem = {}
     kind = _KINDS.get(response.status_code, OperatorMust if response.status_code < 500 else WeErred)
+    if problem.get("code") == WORLD_MOVED:
+        kind = PolicyRefused
     return kind(
         str(problem.get("detail") or f"the server answered {response.status_code}"),
         operation=str(problem.get("operation") or operation),
