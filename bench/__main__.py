@@ -13,6 +13,7 @@ SHORT = {
     "ui": [],
     "twin": ["physics"],
     "judges": ["dl365-cpu"],
+    "act": ["--seconds", "2"],
     "judge": ["2000", "200"],
 }
 

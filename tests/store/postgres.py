@@ -1,7 +1,7 @@
 """A PostgreSQL server of the tests' own: in a temporary directory, on a free port of 127.0.0.1.
 
-It will not run as root, so it then runs as nobody. Flushing is off: it is never the machine that
-fails in these tests, only processes and connections.
+It will not run as root, so it then runs as nobody. Flushing is off unless `durable` is asked for:
+it is never the machine that fails in these tests, only processes and connections.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def binaries() -> Path | None:
 class Postgres:
     """A server that can be stopped and started again; `database()` makes an empty database."""
 
-    def __init__(self, programs: Path, directory: Path) -> None:
+    def __init__(self, programs: Path, directory: Path, *, durable: bool) -> None:
         self._programs, self._data = programs, directory / "data"
         self._log = directory / "log"
         with socket.socket() as free:
@@ -44,7 +44,8 @@ class Postgres:
         with (self._data / "postgresql.conf").open("a") as settings:
             settings.write(
                 f"port={self.port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories=''\n"
-                "fsync=off\nfull_page_writes=off\nmax_connections=200\nlog_min_messages=fatal\n"
+                "max_connections=200\nlog_min_messages=fatal\n"
+                + ("" if durable else "fsync=off\nfull_page_writes=off\n")
             )
 
     def start(self) -> None:
@@ -93,7 +94,7 @@ class Postgres:
 
 
 @contextmanager
-def serving() -> Iterator[Postgres]:
+def serving(*, durable: bool = False) -> Iterator[Postgres]:
     """A running server; skips the test where PostgreSQL is not installed."""
     programs = binaries()
     if programs is None:
@@ -102,7 +103,7 @@ def serving() -> Iterator[Postgres]:
         directory = Path(name)
         if os.getuid() == 0:
             shutil.chown(directory, "nobody", "nogroup")
-        server = Postgres(programs, directory)
+        server = Postgres(programs, directory, durable=durable)
         server.start()
         try:
             yield server
