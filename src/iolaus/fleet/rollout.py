@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from iolaus.fleet.limits import Room
-from iolaus.fleet.soak import soak, turned_at, turned_bad
+from iolaus.fleet.soak import again, soak, turned_at, turned_bad
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import BUSY, View
 from iolaus.fleet.world import World
@@ -44,6 +44,7 @@ def decide(plan: Plan, progress: Progress, world: World, now: float) -> Decision
     if state not in (RolloutState.RUNNING, RolloutState.PAUSED):
         return Decision(wake_s=IDLE_S)
     back = _back(view)
+    view.leaving = frozenset(back[0])
     decision = _stop(view) if state is RolloutState.RUNNING else None
     if decision is None:
         decision = _paused(view) if state is RolloutState.PAUSED else _go_on(view)
@@ -83,7 +84,8 @@ def _abort(view: View) -> Decision:
 
 
 def _paused(view: View) -> Decision:
-    return Decision(holds={"": f"paused: {view.progress.reason or 'by a person'}"})
+    told = f"paused: {view.progress.reason or 'by a person'}"
+    return Decision(holds={"": told}, wake_s=WAKE_S)
 
 
 def _with(decision: Decision, back: tuple[tuple[str, ...], dict[str, str]]) -> Decision:
@@ -199,7 +201,8 @@ def _go_on(view: View) -> Decision:
     if states[NodeState.WAITING]:
         return begin(view, number)
     if busy := sum(states[state] for state in BUSY):
-        return Decision(holds={"": f"wave {wave.name}: {busy} nodes are worked on"})
+        text = f"wave {wave.name}: {busy} nodes are worked on"
+        return Decision(waves=again(view, number), holds={"": text})
     if view.wave(number).state == "waiting":
         mark = WaveProgress(name=wave.name, state="began", since=view.now)
         return Decision(waves=(mark,), wake_s=0.0)

@@ -1,8 +1,9 @@
 """The soak of a wave: whether its nodes stay well, and whether the gates hold all the while.
 
 What is not known has not passed. A soak in which something could not be told begins again when it
-can, so that a wave that passed was seen to be good from the beginning of its soak to the end; and
-what cannot be told for as long as the soak is long is a matter for a person.
+can, and so does one in which the roll-out was paused: a wave that passed was seen to be good from
+the beginning of its soak to the end. What cannot be told for as long as the soak is long is a
+matter for a person.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def soak(view: View, number: int) -> Decision:
     for verdict in (Verdict.FAILED, Verdict.UNKNOWN):
         if found := next((each for each in judged if each.verdict is verdict), None):
             failed = verdict is Verdict.FAILED
-            return _failed(view, progress, found) if failed else _unclear(view, number, found)
+            return _failed(view, number, found) if failed else _unclear(view, number, found)
     if progress.state != "soaking":
         return _mark(view, wave, "soaking" if wave.soak_s > 0 else "passed")
-    left_s = wave.soak_s - (view.now - (progress.since or 0.0))
+    left_s = wave.soak_s - (view.now - max(progress.since or 0.0, view.progress.since))
     if left_s <= 0:
         return _mark(view, wave, "passed")
     text = f"wave {wave.name} soaks for {max(1, round(left_s / 60))} more min"
@@ -64,19 +65,21 @@ def _mark(view: View, wave: Wave, state: str) -> Decision:
     return Decision(waves=(WaveProgress(name=wave.name, state=state, since=view.now),), wake_s=0.0)
 
 
-def _again(view: View, progress: WaveProgress) -> tuple[WaveProgress, ...]:
-    """A soak that was not good all through begins again."""
+def again(view: View, number: int) -> tuple[WaveProgress, ...]:
+    """The mark by which a soak that was not good all through begins again; none outside one."""
+    progress = view.wave(number)
     if progress.state != "soaking":
         return ()
     return (WaveProgress(name=progress.name, state="began", since=view.now),)
 
 
-def _failed(view: View, progress: WaveProgress, found: Judgement) -> Decision:
-    reason = f"gate {found.gate} of wave {progress.name}: {found.sentence} Mend it, then resume"
+def _failed(view: View, number: int, found: Judgement) -> Decision:
+    name = view.plan.waves[number].name
+    reason = f"gate {found.gate} of wave {name}: {found.sentence} Mend it, then resume"
     return Decision(
         state=RolloutState.PAUSED,
         reason=f"{reason}; or abort.",
-        waves=_again(view, progress),
+        waves=again(view, number),
         holds={"": found.sentence},
     )
 
@@ -84,7 +87,7 @@ def _failed(view: View, progress: WaveProgress, found: Judgement) -> Decision:
 def _unclear(view: View, number: int, found: Judgement) -> Decision:
     wave, progress = view.plan.waves[number], view.wave(number)
     if progress.state == "soaking":
-        return Decision(waves=_again(view, progress), holds={"": found.sentence})
+        return Decision(waves=again(view, number), holds={"": found.sentence})
     ended = (view.node(uid).ended_at or 0.0 for uid in wave.nodes)
     since = max([progress.since or 0.0, view.progress.since, *ended])
     left_s = max(wave.soak_s, PATIENCE_S) - (view.now - since)

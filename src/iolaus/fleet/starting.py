@@ -65,7 +65,9 @@ class _Choice:
         self._lost: dict[str, str] = {}
         self.wake_s = WAKE_S
         self._stuck = ""
-        self._room = Room(view.plan.limits, view.sheet.hall, away=view.away, power=view.world.power)
+        self._room = Room(
+            view.plan.limits, view.sheet.hall, away=view.away | view.leaving, power=view.world.power
+        )
         self._working = sum(1 for uid in self._wave.nodes if uid in view.busy)
         waiting = [uid for uid in self._wave.nodes if view.state(uid) is NodeState.WAITING]
         if why := shut(view):

@@ -69,6 +69,8 @@ class View:
         self.by_state: dict[NodeState, list[NodeProgress]] = {state: [] for state in NodeState}
         for node in progress.nodes.values():
             self.by_state[node.state].append(node)
+        self.leaving: frozenset[str] = frozenset()
+        """Who goes back by this very decision."""
         self.busy = {node.uid for state in BUSY for node in self.by_state[state]}
 
     def node(self, uid: str) -> NodeProgress:
