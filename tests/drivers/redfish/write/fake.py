@@ -83,7 +83,8 @@ class FakeWriter(FakeDevice):
             self.tree[uri] = merged(self.tree[uri], body or {})
         elif method == "DELETE" and uri in self.tree:
             del self.tree[uri]
-        elif method == "POST" and "Members" in self.tree.get(uri, {}):
+            self._delist(uri)
+        elif method == "POST" and isinstance(self.tree.get(uri, {}).get("Members"), list):
             return self._make(uri, body or {})
         elif uri not in self.tree:
             raise refused(404, uri)
@@ -97,12 +98,12 @@ class FakeWriter(FakeDevice):
         self.tree[place] = {**self.tree[place], "Members": [*members, {"@odata.id": uri}]}
         return _answer(uri, 201, {}, {"location": uri})
 
-    async def members(self, uri: str, **more: Any) -> Any:
-        """What was deleted is listed no more."""
-        body = self.tree[uri]
-        kept = [link for link in body["Members"] if link["@odata.id"] in self.tree]
-        self.tree[uri] = {**body, "Members": kept}
-        return await super().members(uri, **more)
+    def _delist(self, uri: str) -> None:
+        place = uri.rpartition("/")[0]
+        held = self.tree.get(place, {})
+        if isinstance(held.get("Members"), list):
+            kept = [each for each in held["Members"] if each != {"@odata.id": uri}]
+            self.tree[place] = {**held, "Members": kept}
 
 
 def merged(held: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

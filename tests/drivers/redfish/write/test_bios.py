@@ -171,6 +171,28 @@ async def test_what_is_pending_is_cleared_by_the_makers_action() -> None:
     assert device.written == [("POST", target, {}, None)]
 
 
+async def test_a_wish_for_the_applied_value_clears_what_is_pending_first() -> None:
+    """Such a write is dropped while another value is staged; what else waits keeps waiting."""
+    device = machine(PENDING)
+    target = f"{PENDING}/Actions/Oem/Maker.ClearPending"
+    device.tree[PENDING] |= {
+        "Attributes": {"A": "Off", "B": 2},
+        "Actions": {"Oem": {"#Maker.ClearPending": {"target": target}}},
+    }
+    device.tree[target] = {}
+    staged = await RedfishDriver().write_settings(device, HOST, {"A": "On"})
+    assert staged.accepted == ("A",)
+    assert [(each[1], each[2]) for each in device.written] == [
+        (target, {}),
+        (PENDING, {"Attributes": {"B": 2}}),
+    ]
+    device.written.clear()
+    device.tree[PENDING]["Attributes"] = {"A": "Off"}
+    staged = await RedfishDriver().write_settings(device, HOST, {"A": "On"})
+    assert (staged.accepted, staged.receipt.uri) == (("A",), target)
+    assert len(device.written) == 1
+
+
 async def test_or_by_deleting_it() -> None:
     device = machine(PENDING)
     device.tree[PENDING]["Attributes"] = {"A": "Off"}

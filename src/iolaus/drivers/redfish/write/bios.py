@@ -18,7 +18,7 @@ import msgspec
 from iolaus.drivers.ports import Receipt, Staged, Writes
 from iolaus.drivers.redfish._text import mapping, texts
 from iolaus.drivers.redfish.harvest import links_in
-from iolaus.drivers.redfish.write.actions import act, offers
+from iolaus.drivers.redfish.write.actions import Offer, act, offers
 from iolaus.drivers.redfish.write.exchange import (
     not_offered,
     partly_refused,
@@ -68,7 +68,11 @@ async def write_settings(
     place = await find(device, system)
     if not attributes:
         raise _nothing(device, system)
-    body: dict[str, Any] = {"Attributes": dict(attributes)}
+    wanted, cleared = await _unstaged(device, place, attributes)
+    if cleared and not wanted:
+        return Staged(receipt=cleared, accepted=tuple(attributes), waits=place.waits)
+    place = await find(device, system) if cleared else place
+    body: dict[str, Any] = {"Attributes": wanted}
     body |= _apply_time(device, place, apply_time)
     answer, receipt = await patch_some(device, place.staged.uri, body, seen=place.staged)
     told = refused_properties(answer.body) if answer else {}
@@ -79,6 +83,29 @@ async def write_settings(
     return Staged(receipt=receipt, accepted=accepted, refused=refused, waits=place.waits)
 
 
+async def _unstaged(
+    device: Writes, place: Place, wish: Mapping[str, Value]
+) -> tuple[dict[str, Value], Receipt | None]:
+    """What is to be written, after what is pending was cleared where that is needed.
+
+    A wish for the applied value while another is staged would be dropped. Where the device can
+    clear what is pending it does, and what else was pending is written again with the wish.
+    """
+    applied, pending = mapping(place.applied.body.get("Attributes")), place.pending()
+    offer = (
+        _clearing(place) if any(applied.get(n) == wish[n] for n in wish if n in pending) else None
+    )
+    if offer is None:
+        return dict(wish), None
+    cleared = await act(device, offer, {})
+    coming = {**pending, **wish}
+    return {name: value for name, value in coming.items() if applied.get(name) != value}, cleared
+
+
+def _clearing(place: Place) -> Offer | None:
+    return next((o for o in offers(place.staged) if o.name.lower().endswith(CLEAR)), None)
+
+
 async def clear_pending(device: Writes, system: str) -> Receipt | None:
     """By the action for it where there is one (its maker's, named ...ClearPending); else by
     deleting what is staged where that is allowed; else by staging what is applied."""
@@ -86,9 +113,8 @@ async def clear_pending(device: Writes, system: str) -> Receipt | None:
     pending = place.pending()
     if not pending:
         return None
-    for offer in offers(place.staged):
-        if offer.name.lower().endswith(CLEAR):
-            return await act(device, offer, {})
+    if offer := _clearing(place):
+        return await act(device, offer, {})
     uri = place.staged.uri
     if "DELETE" in place.staged.headers.get("allow", "").upper():
         return receipt_of("DELETE", uri, await device.write("DELETE", uri))
