@@ -23,6 +23,8 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from iolaus.act.looking import Pace
+from iolaus.act.term import Rules
 from iolaus.app.house import House, HouseOptions, make_server, open_house
 from iolaus.drivers.lane import BreakerRules, Lane, LaneRules
 from iolaus.drivers.lane.cache import CacheRules
@@ -47,6 +49,10 @@ PERIODS = Periods(
 LANES = LaneRules(
     breaker=BreakerRules(pause_s=0.1, pause_max_s=0.3), cache=CacheRules(hold_off_s=1.0)
 )
+ROLLOUTS = Rules(
+    settle_s=0.05, poll_s=0.3, retry_s=0.3, pace=Pace(look_s=0.2, slowest_s=0.5, agree_s=0.1,
+    refused_s=0.3, refused_slowest_s=1.0, grace_s=10.0),
+)  # fmt: skip
 STREAMS = StreamRules(retry_s=0.1, retry_max_s=0.4, settle_s=0.05, refused_s=0.5)
 SUBSCRIPTIONS = SubscriptionRules(audit_s=0.5, refused_s=0.5, test_s=1.0)
 UNKNOWN = 0xFFFF
@@ -314,6 +320,7 @@ async def housed(
             lanes=lanes,
             streams=STREAMS,
             subscriptions=SUBSCRIPTIONS,
+            rollouts=ROLLOUTS,
         )
         house = await stack.enter_async_context(open_house(options))
         house.state.secrets.put("hall", user="root", password=password)

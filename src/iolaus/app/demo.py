@@ -27,6 +27,7 @@ from iolaus.app.banner import Banner
 from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
 from iolaus.app.oracle import written_down
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.model.endpoint import Mode
 from iolaus.observe.targets import load_hosts
 from iolaus.store.state import make_private
 
@@ -80,7 +81,8 @@ def take_on(house: House, hosts: Path, password: str) -> None:
     """Make the simulated hall's endpoints targets, pinned, with the hall's account."""
     house.state.secrets.put("simulated-hall", user="root", password=password)
     for target in load_hosts(hosts):
-        house.state.facts.put_target(msgspec.structs.replace(target, credential="simulated-hall"))
+        managed = msgspec.structs.replace(target, credential="simulated-hall", mode=Mode.MANAGED)
+        house.state.facts.put_target(managed)
 
 
 @asynccontextmanager

@@ -30,11 +30,14 @@ import msgspec
 import uvicorn
 
 from iolaus import __version__
+from iolaus.act.term import Rules
 from iolaus.app.discovering import Discoverer
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
+from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
+from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
@@ -83,6 +86,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     lanes: LaneRules = LaneRules()
     streams: StreamRules = StreamRules()
     subscriptions: SubscriptionRules = SubscriptionRules()
+    rollouts: Rules = Rules()
     database: str | None = None
 
 
@@ -127,6 +131,24 @@ class House:
             begin=self.collector.begin,
         )
 
+        periods = options.periods
+        self.ledger = Ledger(
+            facts=state.facts,
+            baselines=state.baselines,
+            clock=clock,
+            slow_interval_s=periods.inventory_s,
+        )
+        self.rolling = Rolling(
+            state=state,
+            bus=self.bus,
+            clock=clock,
+            ledger=self.ledger,
+            open_device=self.devices.open,
+            read_again=lambda address: self.wake(Key(address, Job.INVENTORY), 0.0),
+            hot_s=periods.hot_s,
+            rules=options.rollouts,
+        )
+
     def wake(self, key: Key, after_s: float) -> None:
         self.loops[key.job].wake(key, after_s=after_s)
 
@@ -167,6 +189,8 @@ class House:
             ready=self.ready,
             stats=self.stats,
             baselines=self.state.baselines,
+            rolls=self.rolling,
+            ledger=self.ledger,
         )
 
     def application(self) -> Any:
@@ -230,6 +254,8 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         state.facts.on_change(house.bus.publish)
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
         tasks.append(asyncio.create_task(keep_pace(house.loops, PACE)))
+        tasks.append(asyncio.create_task(house.rolling.conductor.run()))
+        stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house
 

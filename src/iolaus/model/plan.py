@@ -51,11 +51,12 @@ class Op(StrEnum):
 
 class Expect(msgspec.Struct, frozen=True, kw_only=True):
     """One condition on one subject, e.g. ("firmware/BMC", SATISFIES, "25.08-9"). Unknown is
-    neither met nor unmet."""
+    neither met nor unmet. `scheme` is how versions of it are ordered, where that was named."""
 
     subject: str
     op: Op
     value: Json = None
+    scheme: str = ""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,7 +38,8 @@ MANAGER_BOOT: Final = "manager/count-or-time"
 
 
 class Spots(msgspec.Struct, frozen=True, kw_only=True):
-    """`values` has what could be read, `reasons` says of every other subject why not."""
+    """`values` has what could be read, `reasons` says of every other subject why not. A start's
+    value is None where the device keeps no time of it."""
 
     values: Mapping[str, Any]
     reasons: Mapping[str, str]
@@ -108,20 +109,20 @@ class Spotter:
             self._values[subject] = value.value
 
     def _marker(self, subject: str, payload: Payload) -> None:
-        """The time of the last start, where the device keeps one."""
+        """The time of the last start; None where the device keeps none."""
         progress = mapping(payload.get("BootProgress"))
         for told in (payload.get("LastResetTime"), progress.get("LastStateTime")):
             if marker := names.text(told):
                 self._values[subject] = marker
                 return
-        self._reasons[subject] = "the device keeps no time of its last start"
+        self._values[subject] = None
 
     async def _manager_boot(self) -> None:
         for uri in await self._managers():
             payload = await self._get(uri)
             self._marker(MANAGER_BOOT, payload or {})
             return
-        self._reasons[MANAGER_BOOT] = "no manager is named"
+        self._values[MANAGER_BOOT] = None
 
     async def _managers(self) -> list[str]:
         primary = self._resources.get(self._primary, {})

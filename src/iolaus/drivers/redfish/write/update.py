@@ -91,6 +91,11 @@ async def update(
     return await _simple(device, service, image, wish)
 
 
+async def apply_times(device: Reads) -> tuple[str, ...]:
+    """The apply times that the device lets one choose; none: it has its habit."""
+    return tuple(_times(await service_of(device, "UpdateService")))
+
+
 def _ways(service: Answer, image: Image, wish: Wish) -> Iterator[tuple[str, str]]:
     """Each way, best first, with what stands against it ("" where nothing does)."""
     here = "" if image.path else "the image has no path"

@@ -68,6 +68,9 @@ class Writing:
             oem=oem,
         )
 
+    async def apply_times(self, device: Reads) -> tuple[str, ...]:
+        return await update.apply_times(device)
+
     async def progress(self, device: Reads, receipt: Receipt) -> Progress:
         return await update.progress(device, receipt)
 

@@ -1,0 +1,356 @@
+"""Roll-outs, put together: the planner and its rules from `fleet`, execution from `act`, the
+journal from `store`, and what people ask of them from `north`.
+
+Beside the state database two things are kept in the state directory by the operator's own hand:
+`images/` holds firmware, `drains.yaml` says who runs work on the nodes (docs/drains.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import yaml
+
+from iolaus.act.conduct import Conductor
+from iolaus.act.fold import Account
+from iolaus.act.term import Rules
+from iolaus.bus.local import LocalBus
+from iolaus.fleet.changed import what_changed
+from iolaus.fleet.drain.port import Drains
+from iolaus.fleet.drain.settings import DrainSettings, open_drains, read_drains
+from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.folder import ImageFolder
+from iolaus.fleet.gate import Judgement
+from iolaus.fleet.hands import Device, FleetHands
+from iolaus.fleet.hook import run_hook
+from iolaus.fleet.ledger import Ledger
+from iolaus.fleet.plan import Judged, Surroundings, make_plan
+from iolaus.fleet.plan_text import plan_text
+from iolaus.fleet.rollout import decide, missing_approvals
+from iolaus.fleet.seen import Observer
+from iolaus.fleet.topology import Topology, topology_of
+from iolaus.fleet.world import World
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.model.endpoint import Target
+from iolaus.model.plan import GateRule, Plan
+from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
+from iolaus.model.select import Selector
+from iolaus.north.context import Standing
+from iolaus.store.baselines import Baselines
+from iolaus.store.facts import Facts
+from iolaus.store.journal import KeptPlan, StoredJournal
+from iolaus.store.lease import StoredLeases
+from iolaus.store.state import State
+
+log = structlog.get_logger(__name__)
+TOPIC: Final = "rollouts"
+HOOK_EVERY_S: Final = 30.0
+TOPOLOGY_S: Final = 60.0
+
+
+class Rolling:
+    """`north`'s port `Rolls`, and the conductor behind it. `ledger` says how nodes depart, and
+    `read_again(address)` asks for an inventory of what was changed."""
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        bus: LocalBus,
+        clock: Clock,
+        ledger: Ledger,
+        open_device: Callable[[Target], Device],
+        read_again: Callable[[str], None],
+        hot_s: float,
+        rules: Rules | None = None,
+    ) -> None:
+        self._facts: Facts = state.facts
+        self._baselines: Baselines = state.baselines
+        self._bus, self._clock, self._ledger = bus, clock, ledger
+        self._read_again = read_again
+        self.images = ImageFolder(state.directory / "images")
+        self._settings_file = state.directory / "drains.yaml"
+        self._drains: dict[str, Drains] = {}
+        self.journal = StoredJournal(state.database, clock=clock)
+        self._observer = Observer(
+            facts=state.facts,
+            clock=clock,
+            interval_s=hot_s,
+            slow_interval_s=ledger.slow_interval_s,
+        )
+        self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
+        self._plans: dict[str, Plan] = {}
+        self.conductor = Conductor(
+            journal=self.journal,
+            leases=StoredLeases(state.database),
+            hands=FleetHands(
+                facts=state.facts,
+                open_device=open_device,
+                drains=self._drains_called,
+                images=self.images,
+                begun=self._begun,
+            ),
+            clock=clock,
+            decide=self._decide,
+            world=self._world,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            rules=rules,
+            on_change=self._heard,
+        )
+
+    async def close(self) -> None:
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        for drains in self._drains.values():
+            await drains.aclose()
+
+    # --- what people ask ----------------------------------------------------------------------
+
+    async def make_plan(self, baseline: str, *, selector: Selector, by: str, keep: bool) -> Plan:
+        """What would bring the nodes that the baseline and the selector select to it."""
+        kept = self._baselines.get(baseline)
+        if kept is None:
+            raise OperatorMust(
+                "there is no baseline of this name",
+                operation="plan",
+                subject=f"baseline/{baseline}",
+                code="NotFound",
+                next_step="list them with: iolaus get baselines",
+            )
+        judged = await self._judged(baseline, selector)
+        around = Surroundings(topology=self._seen_topology(), images=await self.images.images())
+        plan = await asyncio.to_thread(
+            make_plan, kept, judged, around, now=self._clock.now(), made_by=by
+        )
+        if keep:
+            await self.journal.put_plan(plan)
+            self._plans[plan.id] = plan
+            self._bus.publish(TOPIC, plan.id)
+        return plan
+
+    async def all(self) -> Sequence[Standing]:
+        """Every plan that is kept, newest first, without its text."""
+        return [await self._standing(kept, text=False) for kept in await self.journal.plans()]
+
+    async def standing(self, plan: str) -> Standing:
+        for kept in await self.journal.plans():
+            if kept.id == plan:
+                return await self._standing(kept, text=True)
+        return await self._standing_of(await self.journal.plan(plan), applied=False, text=True)
+
+    async def approve(self, plan: str, *, by: str, groups: Sequence[str]) -> None:
+        """In the name of groups. Nobody approves what they made."""
+        found = await self.journal.plan(plan)
+        wanted = {each.group for each in found.approvals}
+        if by == found.made_by:
+            raise PolicyRefused(
+                "nobody approves what they made",
+                operation="approve",
+                subject=f"plan/{plan}",
+                code="OwnPlan",
+                next_step="let somebody else look at it and approve it.",
+            )
+        if unknown := set(groups) - wanted:
+            raise OperatorMust(
+                f"this plan needs no approval of {', '.join(sorted(unknown))}",
+                operation="approve",
+                subject=f"plan/{plan}",
+                code="NoSuchApproval",
+                next_step=f"it needs: {', '.join(sorted(wanted)) or 'none at all'}.",
+            )
+        await self.journal.approve(plan, by, tuple(groups) or tuple(wanted), self._clock.now())
+        self.conductor.wake()
+        self._bus.publish(TOPIC, plan)
+
+    async def apply(self, plan: str, *, by: str) -> None:
+        """Let it run, if the world is the one that it was made for."""
+        found = await self.journal.plan(plan)
+        standing = await self.standing(plan)
+        if standing.progress is not None:
+            raise PolicyRefused(
+                f"it was applied before and is {standing.progress.state.value}",
+                operation="apply",
+                subject=f"plan/{plan}",
+                code="AlreadyApplied",
+                next_step=f"look at it with: iolaus describe rollout/{plan}",
+            )
+        if missing := missing_approvals(found, _approved(standing)):
+            raise PolicyRefused(
+                f"it still needs {', '.join(missing)}",
+                operation="apply",
+                subject=f"plan/{plan}",
+                code="NeedsApproval",
+                next_step=f"let them approve it with: iolaus approve plan/{plan}",
+            )
+        await self._must_be_as_planned(found)
+        await self.ask(plan, "apply", by=by)
+
+    async def ask(self, plan: str, what: str, *, by: str) -> None:
+        """A word for the conductor, kept until it is answered."""
+        await self.journal.plan(plan)
+        await self.journal.ask(plan, what, by, self._clock.now())
+        self.conductor.wake()
+        self._bus.publish(TOPIC, plan)
+
+    async def _must_be_as_planned(self, plan: Plan) -> None:
+        """Raises `PolicyRefused` (WorldMoved) that says what changed."""
+        await self._ledger.settle()
+        planned = {node.uid for node in plan.nodes}
+        now = [facts for facts in self._ledger.selected(plan.baseline) if facts.uid in planned]
+        kept = self._baselines.get(plan.baseline)
+        changed = what_changed(plan, now, kept=kept)
+        if kept is None:
+            changed = [f"baseline/{plan.baseline} is gone", *changed]
+        if changed:
+            more = f" (and {len(changed) - 3} more)" if len(changed) > 3 else ""
+            raise PolicyRefused(
+                "; ".join(changed[:3]) + more,
+                operation="apply",
+                subject=f"plan/{plan.id}",
+                code="WorldMoved",
+                next_step=f"make a new plan with: iolaus plan {plan.baseline}",
+            )
+
+    # --- what stands --------------------------------------------------------------------------
+
+    async def _standing(self, kept: KeptPlan, *, text: bool) -> Standing:
+        plan = self._plans.get(kept.id) or await self.journal.plan(kept.id)
+        self._plans[kept.id] = plan
+        return await self._standing_of(plan, applied=bool(kept.state), text=text)
+
+    async def _standing_of(self, plan: Plan, *, applied: bool, text: bool) -> Standing:
+        progress = None
+        if applied:
+            progress = self.conductor.progress(plan.id) or await self._folded(plan)
+        said = await self.journal.approvals(plan.id)
+        return Standing(
+            plan=plan,
+            text=plan_text(plan) if text else "",
+            progress=progress,
+            holds=self.conductor.holds(plan.id),
+            approvals=tuple((each.by, each.groups, each.at) for each in said),
+        )
+
+    async def _folded(self, plan: Plan) -> Progress:
+        return Account(plan, await self.journal.entries(plan.id)).progress()
+
+    async def _judged(self, baseline: str, selector: Selector) -> list[Judged]:
+        await self._ledger.settle()
+        found: list[Judged] = []
+        for facts in self._ledger.selected(baseline):
+            verdict = self._ledger.verdict_of(facts.endpoint, facts.key)
+            if verdict is None or not (
+                not selector or selector.matches(facts.name, facts.lookup())
+            ):
+                continue
+            found.append((facts, verdict.drift))
+        return found
+
+    def _every(self) -> list[NodeFacts]:
+        return [
+            facts
+            for held in self._facts.all_held()
+            for facts in self._ledger.node_facts(held.target.address)
+        ]
+
+    # --- what the conductor is given ----------------------------------------------------------
+
+    def _decide(self, plan: Plan, progress: Progress, world: object, now: float) -> Decision:
+        assert isinstance(world, World)
+        return decide(plan, progress, world, now)
+
+    def _world(self, plan: Plan) -> World:
+        hooks = {gate.name: self._hook(plan, gate) for gate in plan.gates if gate.command}
+        known = {name: said for name, said in hooks.items() if said is not None}
+        return self._observer.world(plan, topology=self._seen_topology(), hooks=known)
+
+    def _seen_topology(self) -> Topology:
+        at, known = self._topology
+        now = self._clock.monotonic()
+        if now - at >= TOPOLOGY_S:
+            known = topology_of(self._every())
+            self._topology = (now, known)
+        return known
+
+    def _hook(self, plan: Plan, gate: GateRule) -> Judgement | None:
+        """What the command said last; asked again in the background when that is old."""
+        key, now = (plan.id, gate.name), self._clock.monotonic()
+        at, said = self._hooks.get(key, (-HOOK_EVERY_S, None))
+        if now - at >= HOOK_EVERY_S:
+            self._hooks[key] = (now, said)
+            task = asyncio.create_task(self._ask_hook(key, gate))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return said
+
+    async def _ask_hook(self, key: tuple[str, str], gate: GateRule) -> None:
+        document = {"plan": key[0], "gate": gate.name, "values": dict(self._observer.values())}
+        said = await run_hook(gate.name, gate.command, document, timeout_s=gate.timeout_s)
+        self._hooks[key] = (self._clock.monotonic(), said)
+        self.conductor.wake()
+
+    def _drains_called(self, name: str) -> Drains:
+        if name not in self._drains:
+            settings = read_settings(self._settings_file)
+            if name not in settings:
+                raise OperatorMust(
+                    f"no drains are called {name!r}",
+                    operation="drain",
+                    subject=str(self._settings_file.name),
+                    code="NoSuchDrains",
+                    next_step=f"describe them in {self._settings_file} (docs/drains.md).",
+                )
+            self._drains[name] = open_drains(settings[name], name=name, clock=self._clock)
+        return self._drains[name]
+
+    async def _begun(self, uid: str) -> Mapping[str, Any] | None:
+        """The last receipt of a drain of this node, from the journals of what is not over."""
+        for due in await self.journal.agenda():
+            for entry in reversed(await self.journal.entries(due.plan)):
+                receipt = entry.doc.get("receipt", {})
+                if entry.kind is EntryKind.SENT and entry.node == uid and "drained" in receipt:
+                    drained: Mapping[str, Any] = receipt["drained"]
+                    return drained
+        return None
+
+    def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
+        """What was done to a node is read by the next inventory, and that is due now."""
+        for entry in entries:
+            if entry.kind is not EntryKind.NODE_STATE or not NodeState(entry.doc["state"]).over:
+                continue
+            if (found := self._facts.find_asset(entry.node or "")) is not None:
+                self._read_again(found[0].target.address)
+        self._bus.publish(TOPIC, plan)
+
+
+def read_settings(path: Path) -> dict[str, DrainSettings]:
+    """The drains of a file; none where there is no file. Raises `OperatorMust`."""
+    if not path.is_file():
+        return {}
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OperatorMust(
+            f"it cannot be read: {error}",
+            operation="read",
+            subject=str(path),
+            code="DrainSettingsInvalid",
+            next_step="correct it; docs/drains.md shows how it is written.",
+        ) from None
+    return read_drains(told, source=str(path))
+
+
+def _approved(standing: Standing) -> Progress:
+    """Approvals as a progress has them, before there is one."""
+    approved = {by: groups for by, groups, _ in standing.approvals}
+    return Progress(plan=standing.plan.id, state=RolloutState.WAITING, approved=approved)

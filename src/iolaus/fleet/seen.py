@@ -1,0 +1,189 @@
+"""What a roll-out sees of the hall, taken from the picture in one step: `World`.
+
+A node is here when its controller answers and its host is on; it is well when it is as healthy as
+the plan saw it before anything was done. The numbers for gates are of the whole hall. What is
+stale or silent is unknown, and unknown is never good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from iolaus.fleet.gate import Judgement
+from iolaus.fleet.topology import Topology
+from iolaus.fleet.world import Standing, World
+from iolaus.kernel.clock import Clock
+from iolaus.model.asset import Asset, AssetKind
+from iolaus.model.condition import Sight, blindness, effective
+from iolaus.model.endpoint import Reach
+from iolaus.model.fact import Health, PowerState, reason_of, value_of
+from iolaus.model.plan import Expect, NodePlan, Op, Plan, Verb
+from iolaus.store.facts import Facts
+from iolaus.store.held import Held
+
+POWERED: Final = frozenset({AssetKind.NODE, AssetKind.DPU, AssetKind.SWITCH})
+KEEP_S: Final = 2.0
+_CRITICAL: Final = "Critical"
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Since when something is as it is."""
+
+    state: bool | None
+    since: float
+
+
+class Observer:
+    """Sees the hall for roll-outs. `interval_s` is the period of the hot set."""
+
+    def __init__(
+        self, *, facts: Facts, clock: Clock, interval_s: float, slow_interval_s: float
+    ) -> None:
+        self._facts, self._clock = facts, clock
+        self._interval_s, self._slow_s = interval_s, slow_interval_s
+        self._here: dict[str, Turn] = {}
+        self._well: dict[str, Turn] = {}
+        self._values: tuple[float, Mapping[str, float | None]] = (-KEEP_S, {})
+
+    def world(
+        self, plan: Plan, *, topology: Topology, hooks: Mapping[str, Judgement] | None = None
+    ) -> World:
+        """The hall as this plan must see it now."""
+        supplies = [uid for group in topology.power.values() for uid in group.supplies]
+        nodes = {node.uid: self._standing(node.uid, node) for node in plan.nodes}
+        nodes |= {uid: self._standing(uid, None) for uid in supplies if uid not in nodes}
+        return World(
+            nodes=nodes, power=topology.power, values=self.values(), hooks=dict(hooks or {})
+        )
+
+    def values(self) -> Mapping[str, float | None]:
+        """Numbers of the whole hall for gates."""
+        at, known = self._values
+        now = self._clock.monotonic()
+        if now - at >= KEEP_S:
+            known = self._count()
+            self._values = (now, known)
+        return known
+
+    def _standing(self, uid: str, node: NodePlan | None) -> Standing:
+        now = self._clock.now()
+        found = self._facts.find_asset(uid)
+        if found is None:
+            return Standing(at=now, here=None, well=None, why="it is not known any more")
+        held, asset = found
+        sight = self._sight(held, now)
+        here, why_away = _here(asset, sight)
+        well, why_ill = _well(asset, sight, node)
+        return Standing(
+            at=now,
+            here=here,
+            since=self._since(self._here, uid, here, now),
+            well=well,
+            unwell_since=None if well else self._since(self._well, uid, well, now),
+            why=why_away or why_ill,
+        )
+
+    def _sight(self, held: Held, now: float) -> Sight:
+        return Sight(
+            now=now,
+            interval_s=self._interval_s,
+            slow_interval_s=self._slow_s,
+            status=held.status,
+            report=held.report,
+            hot=frozenset(held.report.hot if held.report else ()),
+        )
+
+    def _since(self, turns: dict[str, Turn], uid: str, state: bool | None, now: float) -> float:
+        turn = turns.get(uid)
+        if turn is None or turn.state is not state:
+            turn = turns[uid] = Turn(state, now)
+        return turn.since
+
+    def _count(self) -> dict[str, float | None]:
+        now = self._clock.now()
+        critical = warnings = unhealthy = unreachable = leaks = 0
+        power: float | None = 0.0
+        inlets: list[float] = []
+        coolant: list[float] = []
+        for held in self._facts.all_held():
+            if held.status is None or held.status.reach is not Reach.REACHABLE:
+                unreachable += 1
+            sight = self._sight(held, now)
+            for asset in held.assets.values():
+                health = value_of(effective(asset.health, sight))
+                critical += health is Health.CRITICAL
+                warnings += health is Health.WARNING
+                unhealthy += health is not Health.OK
+                if asset.kind is AssetKind.NODE:
+                    power = _plus(power, asset.readings.get("node_power_w"))
+                inlets += _known(asset.readings.get("inlet_temperature_c"))
+                coolant += _known(asset.readings.get("coolant_supply_temperature_c"))
+            leaks += sum(r.role == "leak" and r.status == _CRITICAL for r in held.readings.values())
+        return {
+            "critical_alarms": float(critical),
+            "alarms": float(critical + warnings),
+            "unhealthy": float(unhealthy),
+            "unreachable": float(unreachable),
+            "leaks": float(leaks),
+            "power_w": power,
+            "inlet_c_max": max(inlets, default=None),
+            "coolant_c_max": max(coolant, default=None),
+        }
+
+
+def _here(asset: Asset, sight: Sight) -> tuple[bool | None, str]:
+    status = sight.status
+    if status is not None and status.reach is not Reach.REACHABLE:
+        return False, blindness(sight)
+    if why := blindness(sight):
+        return None, why
+    if asset.kind not in POWERED:
+        return True, ""
+    fact = effective(asset.power_state, sight)
+    state = value_of(fact)
+    if state is None:
+        return (True, "") if _never_said(asset) else (None, f"power state: {reason_of(fact)}")
+    return state is PowerState.ON, "" if state is PowerState.ON else f"its power is {state.value}"
+
+
+def _never_said(asset: Asset) -> bool:
+    """A kind of device that has no power state of its own."""
+    return reason_of(asset.power_state) == "not reported"
+
+
+def _well(asset: Asset, sight: Sight, node: NodePlan | None) -> tuple[bool | None, str]:
+    fact = effective(asset.health, sight)
+    health = value_of(fact)
+    if health is None:
+        return (True, "") if _asks(node) is None and node else (None, f"health: {reason_of(fact)}")
+    wanted = _asks(node)
+    if wanted is None or health is Health.OK:
+        return True, ""
+    fine = health is not Health.CRITICAL if wanted.op is Op.IS_NOT else False
+    return fine, "" if fine else f"its health is {health.value}"
+
+
+def _asks(node: NodePlan | None) -> Expect | None:
+    """What the plan expects of the node's health at the end: as it was before."""
+    steps: Iterable[Expect] = ()
+    if node is not None:
+        steps = (
+            each
+            for step in node.steps
+            if step.action.verb is Verb.WAIT_HEALTHY
+            for each in step.after
+            if each.subject == "health"
+        )
+    return next(iter(steps), None)
+
+
+def _plus(sum_: float | None, value: float | None) -> float | None:
+    """Unknown once one is: a sum that leaves one out would be too small."""
+    return None if sum_ is None or value is None else sum_ + value
+
+
+def _known(value: float | None) -> list[float]:
+    return [] if value is None else [value]
