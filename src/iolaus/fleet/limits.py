@@ -88,7 +88,7 @@ class Room:
         """Why no unit at all fits; empty: one may."""
         most, gone = self.limits.max_unavailable, self._gone
         if most is not None and gone >= most:
-            return f"{gone} nodes are away, and {most} may be"
+            return f"{_are(gone)} away, and {most} may be"
         return ""
 
     def refuses(self, unit: Collection[str]) -> str:
@@ -102,8 +102,8 @@ class Room:
         if most is None or not more or gone + len(more) <= most:
             return ""
         if len(more) == 1:
-            return f"{gone} nodes are away, and {most} may be"
-        return f"{gone} nodes are away, {len(more)} must go together, and {most} may be"
+            return f"{_are(gone)} away, and {most} may be"
+        return f"{_are(gone)} away, {len(more)} must go together, and {most} may be"
 
     def _domain(self, more: Iterable[str]) -> str:
         wanted: Counter[Domain] = Counter(
@@ -112,7 +112,7 @@ class Room:
         for domain, count in wanted.items():
             most, gone = self.limits.per_domain[domain.kind], self._taken[domain]
             if gone + count > most:
-                return f"{say_domain(domain)}: {gone} nodes are away, and {most} may be"
+                return f"{say_domain(domain)}: {_are(gone)} away, and {most} may be"
         return ""
 
     def _darkness(self, more: Collection[str]) -> str:
@@ -125,8 +125,9 @@ class Room:
         new = [d for d, n in wanted.items() if self._taken[d] + n == self._hall.sizes[d]]
         if not new or len(self._dark) + len(new) <= most:
             return ""
+        dark = len(self._dark)
         return (
-            f"it would be the last of rack {new[0].name}: {len(self._dark)} racks are dark, "
+            f"it would be the last of rack {new[0].name}: {_are(dark, 'rack')} dark, "
             f"and {most} may be"
         )
 
@@ -160,6 +161,10 @@ def short_of(group: PowerGroup | None, name: str, keep: str, gone: Collection[st
         f"power of {name}: {left} of {of} supplies would be left, {group.needed} carry the load, "
         f"and {keep} must be kept"
     )
+
+
+def _are(number: int, word: str = "node") -> str:
+    return f"1 {word} is" if number == 1 else f"{number} {word}s are"
 
 
 def units_of(nodes: Iterable[NodePlan], atomic: Collection[str]) -> list[tuple[NodePlan, ...]]:

@@ -21,14 +21,23 @@ from iolaus.model.rollout import Decision, NodeState, RolloutState, WaveProgress
 
 PATIENCE_S: Final = 600.0
 """What cannot be told is waited for so long at least, however short the soak."""
+SETTLE_S: Final = 60.0
 
 
 def turned_bad(view: View, uid: str) -> str:
     """Why a node that is done is worse than before it was begun; empty: it is not, or nothing was
-    seen of it since."""
+    seen of it since. What was so already while it was worked on counts when it is still so a
+    while after: what is seen may lag behind."""
     node, standing = view.node(uid), view.world.of(uid)
-    if node.state is not NodeState.DONE or standing.at <= (node.ended_at or 0.0):
+    ended = node.ended_at or 0.0
+    if node.state is not NodeState.DONE or standing.at <= ended:
         return ""
+    settled = turned_at(view, uid) > ended or standing.at >= ended + SETTLE_S
+    return _worse(view, uid) if settled else ""
+
+
+def _worse(view: View, uid: str) -> str:
+    node, standing = view.node(uid), view.world.of(uid)
     if standing.here is False:
         return f"it is away: {standing.why or 'it does not answer'}"
     before = standing.unwell_since is not None and standing.unwell_since <= (node.started_at or 0)
@@ -120,6 +129,8 @@ def _unseen(view: View, uid: str) -> str:
         return "it waits to be rolled back" if goes_back and standing.here is True else ""
     if standing.at <= (node.ended_at or 0.0):
         return "it was not seen since it was done"
+    if worse := _worse(view, uid):
+        return f"{worse}; it may not have settled yet"
     if standing.here is None or standing.well is None:
         return standing.why or "whether it is well is not known"
     return ""

@@ -136,7 +136,7 @@ class _Choice:
         batch = self._wave.batch
         self._stuck = self._stuck or self._room.full()
         if batch is not None and self._working and self._working + len(members) > batch:
-            why = f"{self._working} nodes are worked on, and {batch} may be in this wave"
+            why = f"{self._working} worked on, and {batch} may be in this wave"
             self._stuck = self._stuck or (why if self._working >= batch else "")
             return self._stuck or why
         return self._stuck or self._room.refuses(members)

@@ -227,9 +227,15 @@ def _reset_host(group: Sequence[Flash], more: tuple[Expect, ...]) -> Draft:
 
 
 def _versions(flash: Flash) -> tuple[Expect, ...]:
+    wanted = flash.want
     return tuple(
-        Expect(subject=f"firmware/{part}", op=Op.SATISFIES, value=flash.want.version)
-        for part in flash.parts
+        Expect(
+            subject=f"firmware/{entry.component}",
+            op=Op.SATISFIES,
+            value=wanted.version,
+            scheme=wanted.scheme or entry.scheme,
+        )
+        for entry in flash.entries
     )
 
 
