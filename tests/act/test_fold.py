@@ -19,7 +19,8 @@ from iolaus.act.term import Rules
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import WeErred
 from iolaus.model.plan import Fate, OnFailure, Plan
-from iolaus.model.rollout import Entry, EntryKind, NodeState, Progress, RolloutState
+from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
+from tests.act.deciding import decide
 from tests.act.hall import BMC, BOOTS, DRAINED, Hall, Mood, plan_of
 from tests.act.house import Cut, Process
 
@@ -159,6 +160,10 @@ MOODS = st.builds(
 )
 
 
+def decide_seldom(plan: Plan, progress: Progress, world: object, now: float) -> Decision:
+    return msgspec.structs.replace(decide(plan, progress, world, now), wake_s=120.0)
+
+
 SELDOM = Rules(ttl_s=600.0, poll_s=120.0, retry_s=60.0, pace=Pace(grace_s=30.0))
 
 
@@ -171,7 +176,7 @@ async def live(
         hall.add(node.uid, mood)
     heard: list[Entry] = []
     for turn, at in enumerate([*deaths, 0]):
-        process = Process(where, hall, cut=Cut(at), rules=SELDOM)
+        process = Process(where, hall, cut=Cut(at), rules=SELDOM, decide=decide_seldom)
         if turn == 0:
             await process.apply(plan)
         process.start()
@@ -186,7 +191,7 @@ async def live(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     moods=st.lists(MOODS, min_size=4, max_size=4),
     deaths=st.lists(st.integers(1, 40), max_size=4),
@@ -220,6 +225,57 @@ def test_whatever_happens_the_journal_tells_the_truth(
             assert (device.facts[BMC], device.facts[DRAINED]) == ("1", False)
     lost = Counter(node.state for node in progress.nodes.values())[NodeState.LOST]
     assert progress.budgets.get("bricks", 0) == lost
+
+
+WORDS = st.lists(
+    st.tuples(st.floats(0.0, 400.0), st.sampled_from(["pause", "resume", "abort", "undo"])),
+    max_size=5,
+)
+
+
+async def steered(
+    plan: Plan, moods: list[Mood], words: list[tuple[float, str]], seed: int, where: Path
+) -> tuple[Hall, Progress, tuple[Entry, ...]]:
+    """What people say in between, and at last one says to end it, and to take all of it back."""
+    hall = Hall(JumpClock(), seed=seed)
+    for node, mood in zip(plan.nodes, moods, strict=True):
+        hall.add(node.uid, mood)
+    process = Process(where, hall, rules=SELDOM, decide=decide_seldom)
+    await process.apply(plan)
+    process.start()
+    for after_s, word in words:
+        await hall.clock.sleep(after_s)
+        await process.ask(plan, word)
+    await hall.clock.sleep(300.0)
+    await process.ask(plan, "abort")
+    await process.until(plan, "done", "aborted", "undone", every_s=60.0)
+    await process.ask(plan, "undo")
+    await hall.clock.sleep(7200.0)
+    progress = await process.until(plan, "aborted", "undone", every_s=60.0)
+    await process.stop()
+    return hall, progress, await process.journal.entries(plan.id)
+
+
+@pytest.mark.slow
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(moods=st.lists(MOODS, min_size=4, max_size=4), words=WORDS, seed=st.integers(0, 10_000))
+def test_whatever_people_say_everything_that_began_comes_to_an_end(
+    moods: list[Mood], words: list[tuple[float, str]], seed: int
+) -> None:
+    plan = plan_of(4, at_once=4, bricks=9)
+    with tempfile.TemporaryDirectory() as name:
+        run = steered(plan, moods, words, seed, Path(name) / "state.db")
+        hall, progress, entries = asyncio.run(run)
+    assert progress.state in (RolloutState.ABORTED, RolloutState.UNDONE)
+    assert hall.doubled() == []
+    assert_announced(hall, entries)
+    for uid, node in progress.nodes.items():
+        device = hall.devices[uid]
+        device.settle(1e12)
+        assert node.state is NodeState.WAITING or node.state.over
+        assert node.state is not NodeState.DONE or progress.state is RolloutState.ABORTED
+        if node.state in (NodeState.ROLLED_BACK, NodeState.WAITING):
+            assert (device.facts[BMC], device.facts[DRAINED]) == ("1", False)
 
 
 def assert_announced(hall: Hall, entries: tuple[Entry, ...]) -> None:

@@ -143,7 +143,7 @@ async def test_a_look_that_fails_is_unknown(hall: Hall, clock: JumpClock) -> Non
     slow = looking(hall, Mood(latency_s=1000.0))
     sight = await slow.look(step, step.after, {})
     assert (sight.verdict, sight.answered) == ("unknown", False)
-    assert clock.monotonic() < 200.0
+    assert clock.monotonic() < 400.0
 
 
 async def test_settling_takes_its_time_and_no_more(hall: Hall, clock: JumpClock) -> None:

@@ -9,6 +9,7 @@ first start are one and the same path.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -29,8 +30,8 @@ LEASE: Final = "act"
 
 
 class Conductor:
-    """`holder` is unique to this process. `decide` is asked for every roll-out that waits, runs
-    or is paused, and `unwind` for one that is aborted or undone; both are pure. `world` says what
+    """`holder` is the process's name for people. `decide` is asked for every roll-out that waits,
+    runs or is paused, `unwind` for one that is aborted or undone; both are pure. `world` says what
     is seen of the hall. `on_change` hears what was journalled, after it was."""
 
     def __init__(
@@ -60,7 +61,8 @@ class Conductor:
             on_good=lambda: self._note(None),
         )
         self._on_change = on_change or _nobody
-        self._clock, self._rules, self._holder = clock, self._parts.rules, holder
+        self._clock, self._rules = clock, self._parts.rules
+        self._holder = f"{holder}:{secrets.token_hex(4)}"  # two lives may share host and pid
         self._changed = asyncio.Event()
         self._term: Term | None = None
         self.trouble: IolausError | None = None
@@ -123,7 +125,10 @@ class Conductor:
 
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
         self._note(None)
-        self._on_change(plan, entries)
+        try:
+            self._on_change(plan, entries)
+        except Exception:  # supervised: whoever watches cannot fail a node
+            log.exception("watcher_erred", plan=plan)
 
     def _note(self, error: IolausError | None) -> None:
         """One line when acting stops, one when it goes on."""

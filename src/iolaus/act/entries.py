@@ -103,8 +103,18 @@ def entry(
     step: str | None = None,
 ) -> Entry:
     """Its number and epoch are given when it is kept."""
-    doc: dict[str, Any] = msgspec.to_builtins(said)
+    doc = _as_kept(said)
     return Entry(plan=plan, number=0, kind=kind, at=at, epoch=0, node=node, step=step, doc=doc)
+
+
+def _as_kept(said: Said) -> dict[str, Any]:
+    """As it will be read again: lists for tuples. What cannot be kept as it is (half a character
+    from a device) the journal makes good when it writes."""
+    try:
+        kept: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(said))
+    except (ValueError, OverflowError):
+        kept = msgspec.to_builtins(said)
+    return kept
 
 
 def said_in(each: Entry) -> Said:

@@ -31,7 +31,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     slowest_s: float = 30.0
     growth: float = 1.5
     agree_s: float = 3.0
-    longest_look_s: float = 120.0
+    longest_look_s: float = 300.0
     grace_s: float = 60.0
     refused_s: float = 5.0
     refused_slowest_s: float = 60.0

@@ -41,7 +41,8 @@ class Hands(Protocol):
         baseline: Mapping[str, Json],
     ) -> Sight:
         """A fresh read. `baseline` is what was seen before the step began (for `Op.CHANGED`); it
-        is empty when that is what is to be found out, and then only `seen` counts."""
+        is empty when that is what is to be found out, and then only `seen` counts. What is seen
+        is kept as JSON and handed in again: lists, never tuples."""
         ...
 
     async def do(

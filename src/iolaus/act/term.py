@@ -9,7 +9,7 @@ does not take an entry or the lease is lost the term ends with everything in it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 Decide = Callable[[Plan, Progress, object, float], Decision]
 World = Callable[[Plan], object]
 Unwind = Callable[[Plan, Progress, float], Decision]
+_AT_A_TIME: Final = 2000
 _UNWINDING: Final = (RolloutState.ABORTING, RolloutState.UNDOING)
 
 
@@ -159,7 +160,7 @@ class Term:
 
     async def _open(self, id_: str) -> Book:
         plan = await self._parts.journal.plan(id_)
-        account = Account(plan, await self._parts.journal.entries(id_))
+        account = await _account(plan, await self._parts.journal.entries(id_))
         book = Book(
             plan,
             account,
@@ -243,6 +244,16 @@ class Term:
             reason = f"we erred ({type(error).__name__}): the log says where"
             said = NodeSaid(state=NodeState.FAILED, reason=reason)
             await book.write(book.entry(EntryKind.NODE_STATE, said, node=uid))
+
+
+async def _account(plan: Plan, entries: Sequence[Entry]) -> Account:
+    """Without keeping everybody else waiting: a long roll-out has a hundred thousand entries."""
+    account = Account(plan)
+    for first in range(0, len(entries), _AT_A_TIME):
+        for each in entries[first : first + _AT_A_TIME]:
+            account.add(each)
+        await asyncio.sleep(0)
+    return account
 
 
 def _is_due(book: Book, uid: str) -> bool:

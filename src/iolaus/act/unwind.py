@@ -15,6 +15,7 @@ from iolaus.act.fold import BRICKS
 from iolaus.model.plan import Domain, Plan, Wave
 from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
 
+_WAKE_S: Final = 30.0
 _BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
 _AWAY: Final = (*_BUSY, NodeState.FAILED, NodeState.LOST)
 
@@ -26,14 +27,14 @@ def unwind(plan: Plan, progress: Progress, now: float) -> Decision:  # noqa: ARG
     busy = any(node.state in _BUSY for node in progress.nodes.values())
     if aborting:
         state = None if begun or busy else RolloutState.ABORTED
-        return Decision(roll_back=begun, state=state, reason=progress.reason)
+        return Decision(roll_back=begun, state=state, reason=progress.reason, wake_s=_WAKE_S)
     if progress.budgets.get(BRICKS, 0) > plan.limits.bricks:
         text = "more nodes were lost than may be: nothing more is undone"
-        return Decision(roll_back=begun, holds={"": text})
+        return Decision(roll_back=begun, holds={"": text}, wake_s=_WAKE_S)
     left = _left(plan, progress)
     if not left and not busy:
         return Decision(state=RolloutState.UNDONE, reason=_told(progress))
-    return Decision(roll_back=(*begun, *_next(plan, progress, left)))
+    return Decision(roll_back=(*begun, *_next(plan, progress, left)), wake_s=_WAKE_S)
 
 
 def _begun(plan: Plan, progress: Progress) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ _MIGRATING = 0x10_1A05
 _PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 10_000,
-    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+    " -c synchronous_commit=on",
 }
 """A process that was frozen with a row locked must not freeze the others."""
 
