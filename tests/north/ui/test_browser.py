@@ -129,7 +129,7 @@ def test_table_twin_has_the_values_of_the_map(opened: Tab) -> None:
         choose(opened, metric.name)
         shown[metric.title] = {name: cell["text"] for name, cell in cells(opened).items()}
     opened.page.get_by_role("link", name="As a table").click()
-    opened.page.wait_for_url("**/ui/table?sort=age")
+    opened.page.wait_for_url(f"**/ui/table?sort={list(METRICS)[-1]}")
     head = opened.page.locator("thead th").all_inner_texts()
     head = [word.removesuffix("↓").strip() for word in head]
     rows = opened.ask(ROWS)

@@ -20,7 +20,7 @@ from iolaus.north.ui.measures import ABSENT, METRICS, TOP, UNKNOWN
 from iolaus.north.ui.scopes import Maps
 from iolaus.store.facts import Facts
 from tests.north import hall
-from tests.north.ui import scene
+from tests.north.ui import scene, wanting
 from tests.north.ui.serving import make_context
 
 
@@ -263,3 +263,63 @@ def shown(hall_map: HallMap, metric: str, name: str) -> str:
 
 def kilowatts(watts: float) -> str:
     return f"{watts / 1000:.2f} kW" if watts >= 999.5 else f"{watts:.0f} W"
+
+
+async def drift_of(context: Context, hall_map: HallMap) -> dict[str, str]:
+    """Name -> what the map says of its drift, once everything is judged."""
+    await context.desired.ledger.settle()
+    names = [cell.name for cell in hall_map.cells()]
+    return dict(zip(names, hall_map.texts("drift"), strict=True))
+
+
+async def test_drift_is_what_the_ledger_says(context: Context, clock: JumpClock) -> None:
+    hall_map = map_of(context)
+    assert set((await drift_of(context, hall_map)).values()) == {"no baseline"}
+    wanting.set_snc(context.facts, clock)
+    await wanting.want(context, *wanting.ALL)
+    clock.advance(1.0)
+    found = await drift_of(context, hall_map)
+    judged = [state for state in found.values() if state != "no baseline"]
+    assert wanting.counted(judged) == wanting.COUNTS
+    assert (found["h1-a01-u02"], found["h1-a02-u06"]) == ("excused", "staged")
+    assert (found["h1-a03-u02"], found["h1-a03-u04"]) == ("conflict", "no baseline")
+
+
+async def test_drift_follows_a_baseline_without_any_new_fact(context: Context) -> None:
+    hall_map = map_of(context)
+    await wanting.want(context, wanting.baseline("b", "h1-a02-*,kind=node", bmc="25.09-1"))
+    assert (await drift_of(context, hall_map))["h1-a02-u02"] == "drifted"
+    await wanting.want(context, wanting.baseline("b", "h1-a02-*,kind=node", bmc="25.08-9"))
+    assert (await drift_of(context, hall_map))["h1-a02-u02"] == "in-sync"
+    await context.baselines.remove("b")
+    assert (await drift_of(context, hall_map))["h1-a02-u02"] == "no baseline"
+
+
+async def test_what_is_in_sync_is_unknown_when_it_is_old_or_silent(
+    context: Context, clock: JumpClock
+) -> None:
+    hall_map = map_of(context)
+    await wanting.want(context, wanting.baseline("b", "hall=h1,kind=node", bmc="25.08-9"))
+    found = await drift_of(context, hall_map)
+    assert found["h1-a01-u24"] == "unknown"
+    assert found["h1-a02-u02"] == "in-sync"
+    clock.advance(2 * context.slow_interval_s + 5.0)
+    assert shown(hall_map, "drift", "h1-a02-u02") == "unknown"
+    assert shown(hall_map, "drift", "h1-a01-sw1") == "no baseline"
+
+
+async def test_a_map_settles_once_a_second_at_most(context: Context, clock: JumpClock) -> None:
+    maps = Maps(context)
+    await maps.settle()
+    await wanting.want(context, wanting.baseline("b", "h1-a02-*,kind=node", bmc="25.09-1"))
+    await maps.settle()
+    assert maps.of(EVERYTHING).texts("drift").count("drifted") == 18
+    report = scene.report(20, at=clock.now(), parts=False)
+    clock.advance(0.5)
+    context.facts.record_report(report)
+    await maps.settle()
+    assert maps.of(EVERYTHING).texts("drift").count("drifted") == 18
+    clock.advance(1.0)
+    await maps.settle()
+    clock.advance(1.0)
+    assert maps.of(EVERYTHING).texts("drift").count("drifted") == 17

@@ -59,7 +59,7 @@ def test_unknown_and_not_measured_are_no_numbers() -> None:
         assert codes[:2] == [UNKNOWN, ABSENT]
         assert codes[2] <= TOP
         texts = [write(metric, Scale(0, 1), code) for code in (UNKNOWN, ABSENT)]
-        assert texts == ["unknown", "not measured"]
+        assert texts == ["unknown", metric.absent]
 
 
 def test_scale_stays_while_it_fits() -> None:

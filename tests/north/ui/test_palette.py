@@ -16,6 +16,7 @@ import pytest
 from iolaus.north import ui
 
 STATIC = Path(ui.__file__).parent / "static"
+INKS = ("ink", "dim", "accent", "ok", "warning", "critical", "unknown", "staged", "excused")
 SEEN_BY = {
     "everyone": np.eye(3),
     "protanopia": np.array(
@@ -99,7 +100,7 @@ def test_text_can_be_read_in_both_schemes() -> None:
         dict(re.findall(r"--([\w-]+): (#\w{6})", part)) for part in css.split("@media")[:2]
     )
     for scheme in (light, {**light, **dark}):
-        for ink in ("ink", "dim", "accent", "ok", "warning", "critical", "unknown"):
+        for ink in INKS:
             for ground in ("bg", "panel"):
                 one, other = (
                     float(np.dot([0.2126, 0.7152, 0.0722], linear(scheme[n])))

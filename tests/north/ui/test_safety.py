@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -25,6 +26,7 @@ from iolaus.model.asset import (
     Place,
     Reading,
     Report,
+    Setting,
 )
 from iolaus.model.endpoint import EndpointStatus, Event, Reach
 from iolaus.north.auth import Auth, Role, TokenList, new_token
@@ -32,7 +34,7 @@ from iolaus.north.context import Context
 from iolaus.north.guard import CSP
 from iolaus.store.facts import Facts
 from tests.north.hall import SYSTEM
-from tests.north.ui import scene
+from tests.north.ui import scene, wanting
 from tests.north.ui.conftest import client_of
 from tests.north.ui.document import Document
 from tests.north.ui.serving import make_context
@@ -47,8 +49,18 @@ PATHS = (
     "/ui/racks/h1-a01?part=1",
     "/ui/assets/h1-a02-u06",
     "/ui/assets/h1-a02-u06?part=1",
+    "/ui/drift",
+    "/ui/drift?part=1",
+    "/ui/drift?selector=%22%3E%3Cscript%3E&baseline=%3Cb%3E&outcome=%27&cause=%3Ci%3E",
+    "/ui/baselines",
+    "/ui/baselines?part=1",
 )
-MISSING = ("/ui/assets/%3Cscript%3E", "/ui/racks/%3Cimg%20src=x%3E", "/ui/racks/none?part=1")
+MISSING = (
+    "/ui/baselines/%3Cscript%3E",
+    "/ui/assets/%3Cscript%3E",
+    "/ui/racks/%3Cimg%20src=x%3E",
+    "/ui/racks/none?part=1",
+)
 BARBS = (
     "<script>alert(1)</script>",
     "javascript:alert(1)",
@@ -195,6 +207,41 @@ async def test_no_string_of_a_device_changes_what_a_page_is_made_of(text: str) -
     assert all(hostile[path] for path in "01234")
 
 
+async def drift_shapes_of(text: str) -> list[Any]:
+    """The pages of a node that calls itself `text`, runs `text` and should run a script."""
+    clock = JumpClock()
+    facts = Facts(clock=clock)
+    report, _, status = tainted(text, at=clock.now())
+    setting = Setting(asset=SYSTEM, name="Snc", value=text, staged=f"{text}2")
+    facts.put_target(msgspec.structs.replace(scene.target(0), name=text))
+    facts.record_report(msgspec.structs.replace(report, settings=(setting,)))
+    facts.record_status(status)
+    context = make_context(facts, clock)
+    wanted = {"match": {"component": "*"}, "version": f"1 {BARBS[0]}", "scheme": "exact"}
+    raw = {"Snc": "On", text: "<b>"}
+    spec: dict[str, Any] = {"firmware": {"components": [wanted]}, "bios": {"raw": raw}}
+    await wanting.want(context, wanting.baseline("b", "kind=node", **spec), by=text)
+    found = []
+    async with client_of(context) as web:
+        (name,) = context.fleet.index()
+        paths = ("/ui/drift", "/ui/baselines", "/ui/baselines/b", f"/ui/assets/{quote(name, '')}")
+        for path in paths:
+            answer = await web.get(path)
+            assert answer.status_code in (200, 404), path
+            check(Document(answer.text), path)
+            found.append(Document(answer.text).shape if answer.status_code == 200 else [])
+    return found
+
+
+@settings(max_examples=12)
+@given(TEXT)
+async def test_no_string_of_a_device_changes_what_drift_is_made_of(text: str) -> None:
+    plain, hostile = await drift_shapes_of("plain"), await drift_shapes_of(text)
+    assert all(plain)
+    assert all(hostile[:3])
+    assert [shape for shape in hostile if shape] == plain[: len([s for s in hostile if s])]
+
+
 @settings(max_examples=15)
 @given(st.one_of(TEXT, st.text(max_size=40)))
 async def test_no_question_breaks_a_page(text: str) -> None:
@@ -203,10 +250,14 @@ async def test_no_question_breaks_a_page(text: str) -> None:
         for path, query in (
             ("/ui/table", {"selector": text, "sort": text, "page": text}),
             ("/ui/history", {"asset": text, "role": text}),
+            (
+                "/ui/drift",
+                dict.fromkeys(("baseline", "outcome", "selector", "cause", "page"), text),
+            ),
         ):
             answer = await web.get(path, params=query)
             assert answer.status_code in (200, 404)
-            if path == "/ui/table":
+            if path != "/ui/history":
                 check(Document(answer.text), path)
 
 

@@ -96,7 +96,14 @@ def layout_of(cells: Sequence[Cell], *, version: int) -> bytes:
             type="layout",
             version=version,
             metrics=tuple(
-                {"name": m.name, "title": m.title, "unit": m.unit, "words": m.words, "most": m.most}
+                {
+                    "name": m.name,
+                    "title": m.title,
+                    "unit": m.unit,
+                    "words": m.words,
+                    "most": m.most,
+                    "absent": m.absent,
+                }
                 for m in METRICS.values()
             ),
             names=tuple(cell.name for cell in cells),

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from iolaus.fleet.ledger import Verdict
 from iolaus.kernel.clock import Clock
 from iolaus.model.asset import Report
 from iolaus.model.condition import Sight, blindness
@@ -34,7 +35,7 @@ from iolaus.north.ui.measures import (
     scale_of,
     write,
 )
-from iolaus.north.ui.sightings import Seen, by_role, sighting
+from iolaus.north.ui.sightings import Seen, by_role, departure, sighting
 from iolaus.store.held import Held
 
 SWING_S: Final = 300.0
@@ -59,6 +60,14 @@ class Names(Protocol):
 
     def shape(self) -> object:
         """Something equal as long as no name changes but at endpoints whose facts do."""
+
+
+class Verdicts(Protocol):
+    """How assets depart from their baselines, as last settled; another revision, other verdicts."""
+
+    revision: int
+
+    def verdict_of(self, endpoint: str, key: str) -> Verdict | None: ...
 
 
 class Frame(NamedTuple):
@@ -103,7 +112,7 @@ class Column:
 
 class HallMap:
     """One for all browsers that see the same. `interval_s` is how often the hot set is polled,
-    `slow_interval_s` the inventory."""
+    `slow_interval_s` the inventory; without `verdicts` nothing has a baseline."""
 
     def __init__(
         self,
@@ -113,8 +122,10 @@ class HallMap:
         clock: Clock,
         interval_s: float,
         slow_interval_s: float = 900.0,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self._facts, self._names, self._clock = facts, names, clock
+        self._verdicts, self._judged = verdicts, -1
         self._interval_s, self._slow_s = interval_s, slow_interval_s
         self._plots: dict[str, Plot] = {}
         self._cells: list[Cell] = []
@@ -153,6 +164,8 @@ class HallMap:
     def show(self, metric: str, *, max_age_s: float = 0.9) -> Shown:
         """The values of a metric, worked out at most every `max_age_s`."""
         self._look()
+        if metric == "drift":
+            self._judge()
         now = self._clock.now()
         cached = self._shown.get(metric)
         if cached and 0 <= now - cached[0] < max_age_s:
@@ -166,6 +179,15 @@ class HallMap:
         shown = self.show(metric)
         codes = shown.codes if indexes is None else shown.codes[list(indexes)]
         return [write(METRICS[metric], shown.scale, code) for code in codes.tolist()]
+
+    def _judge(self) -> None:
+        """Verdicts may be others though no fact changed: another baseline, or the day it ends."""
+        if self._verdicts is None or self._verdicts.revision == self._judged:
+            return
+        self._judged = self._verdicts.revision
+        self._shown.pop("drift", None)
+        if (column := self._columns.get("drift")) is not None:
+            column.dirty.update(self._where)
 
     def _note(self, topic: str, payload: Any) -> None:
         if topic.startswith("facts.") and isinstance(payload, str):
@@ -294,6 +316,10 @@ class HallMap:
     def _seen(self, metric: Metric, cell: Cell, held: Held, sight: Sight) -> Seen:
         if cell.key not in held.assets:
             return Seen(NOT_KNOWN)
+        if metric.name == "drift":
+            verdicts = self._verdicts
+            verdict = verdicts.verdict_of(cell.address, cell.key) if verdicts else None
+            return departure(verdict, held, sight)
         if metric.name != "swing":
             return sighting(metric, cell, held, sight)
         power = by_role(metric.roles, cell, held, sight)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,7 +38,8 @@ def socket_route(context: Context, maps: Maps) -> ControllerRouterHandler:
         await socket.accept()
         principal: Principal = socket.scope["state"]["principal"]
         metric = str(socket.query_params.get("metric", "health"))
-        viewer = Viewer(socket, maps.of(principal.scope), metric, clock=context.clock)
+        hall_map = maps.of(principal.scope)
+        viewer = Viewer(socket, hall_map, metric, clock=context.clock, settle=maps.settle)
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await viewer.serve()
 
@@ -54,9 +56,15 @@ class Viewer:
     """One browser: what it looks at, and what it has been told already."""
 
     def __init__(
-        self, socket: WebSocket[Any, Any, Any], hall_map: HallMap, metric: str, *, clock: Clock
+        self,
+        socket: WebSocket[Any, Any, Any],
+        hall_map: HallMap,
+        metric: str,
+        *,
+        clock: Clock,
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
-        self._socket, self._map, self._clock = socket, hall_map, clock
+        self._socket, self._map, self._clock, self._settle = socket, hall_map, clock, settle
         self._metric = metric if metric in METRICS else "health"
         self._version, self._scale, self._data, self._sent_at = -1, b"", b"", 0.0
 
@@ -75,6 +83,8 @@ class Viewer:
             listening.cancel()
 
     async def _send(self) -> None:
+        if self._metric == "drift":
+            await self._settle()
         version, layout = self._map.layout()
         if version != self._version:
             self._version, self._scale, self._data = version, b"", b""

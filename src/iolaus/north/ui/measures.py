@@ -2,10 +2,10 @@
 
 A cell's number travels as its share of a scale; what a person reads, in the browser or in the
 table twin, is written from that same number by the same rule (`static/measures.js` is this file
-in the browser's language), so a map and its twin cannot differ. Three things are not numbers and
-have codes of their own: not known, and not measured here at all (a switch has no inlet sensor),
-which is no fault. A scale is rounded out to steps, so that colours seldom change their meaning,
-and it covers every value: nothing is clipped but an age, which says so.
+in the browser's language), so a map and its twin cannot differ. Two things are not numbers and
+have codes of their own: not known, and not measured here at all (a switch has no inlet sensor, a
+node no baseline), which is no fault. A scale is rounded out to steps, so that colours seldom
+change their meaning, and it covers every value: nothing is clipped but an age, which says so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Codes: TypeAlias = npt.NDArray[np.uint16]
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """`words` makes it categorical, best first; else it is a number in `unit` over at least
     `low`..`high`. `roles` are the readings that give it, the first one held wins. Above `most`,
-    if given, all values look alike."""
+    if given, all values look alike. `absent` says what it is called where it does not apply."""
 
     name: str
     title: str
@@ -41,6 +41,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     high: float = 1.0
     most: float | None = None
     roles: tuple[str, ...] = ()
+    absent: str = "not measured"
 
 
 METRICS: Final = {
@@ -70,6 +71,12 @@ METRICS: Final = {
         ),
         Metric(name="leak", title="Leak", words=("Dry", "Leak")),
         Metric(name="age", title="Age", unit="s", high=60, most=600),
+        Metric(
+            name="drift",
+            title="Drift",
+            words=("in-sync", "excused", "staged", "drifted", "conflict"),
+            absent="no baseline",
+        ),
     )
 }
 
@@ -113,7 +120,7 @@ def write(metric: Metric, scale: Scale, code: int) -> str:
     if code == UNKNOWN:
         return "unknown"
     if code == ABSENT:
-        return "not measured"
+        return metric.absent
     if metric.words:
         return metric.words[code]
     value = scale.low + (code / TOP) * (scale.high - scale.low)

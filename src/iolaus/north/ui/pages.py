@@ -10,27 +10,25 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.select import EVERYTHING, Selector, parse_selector
-from iolaus.north.auth import SIGN_IN, SIGN_OUT
+from iolaus.north.auth import SIGN_IN
 from iolaus.north.context import Context
 from iolaus.north.dto.views import AssetView
 from iolaus.north.fleet import Picture, visible
 from iolaus.north.ui.cells import Cell, natural, unit_of
+from iolaus.north.ui.departures import node_departures
 from iolaus.north.ui.elevation import elevation
 from iolaus.north.ui.hallmap import HallMap
 from iolaus.north.ui.measures import METRICS, TOP, UNKNOWN
+from iolaus.north.ui.paper import Paper
 from iolaus.north.ui.scopes import Maps
 from iolaus.north.ui.summary import Chip, rack_row, rack_rows, summary_chips
-from iolaus.north.ui.words import FILTERS, watts
+from iolaus.north.ui.words import OUTCOMES, watts
 
-PAGES: Final = (("/", "Hall"), ("/ui/racks", "Racks"), ("/ui/table", "Table"))
 ROWS_A_PAGE: Final = 200
 CHARTED: Final = (
     ("node_power", "Power"),
@@ -46,6 +44,7 @@ TONES: Final = {
     "Leak": "critical",
     "unknown": "unknown",
     "not measured": "absent",
+    **OUTCOMES,
 }
 
 
@@ -60,26 +59,19 @@ class Value(NamedTuple):
 class Pages:
     """Each method renders one page (or, with `part`, the piece that refreshes itself) as HTML."""
 
-    def __init__(self, context: Context, maps: Maps) -> None:
-        self._context, self._maps = context, maps
+    def __init__(self, context: Context, maps: Maps, paper: Paper) -> None:
+        self._context, self._maps, self._paper = context, maps, paper
         self._chips: dict[Selector, tuple[float, list[Chip]]] = {}
-        self._env = Environment(
-            loader=PackageLoader("iolaus.north.ui"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._env.filters.update(FILTERS)
 
-    def hall(self, scope: Selector) -> str:
-        return self._render("hall.html", "Hall", "/", chips=self._summary(scope))
+    async def hall(self, scope: Selector) -> str:
+        return self._paper.page("hall.html", "Hall", "/", chips=await self._summary(scope))
 
-    def summary(self, scope: Selector) -> str:
-        return self._part("summary.html", chips=self._summary(scope))
+    async def summary(self, scope: Selector) -> str:
+        return self._paper.part("summary.html", chips=await self._summary(scope))
 
     async def table(self, scope: Selector, *, selector: str, sort: str, page: int) -> str:
         """Everything on the map with every metric of it; `sort` names one, its worst first."""
+        await self._maps.settle()
         hall_map, problem = self._maps.of(scope), ""
         order = list(range(len(hall_map.cells())))
         try:
@@ -94,7 +86,7 @@ class Pages:
         page = min(max(1, page), pages)
         shown = order[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
         asked = {"selector": selector} if selector else {}
-        return self._render(
+        return self._paper.page(
             "table.html",
             "Table",
             "/ui/table",
@@ -112,7 +104,7 @@ class Pages:
         )
 
     def racks(self, scope: Selector) -> str:
-        return self._render(
+        return self._paper.page(
             "racks.html", "Racks", "/ui/racks", rows=rack_rows(self._maps.of(scope))
         )
 
@@ -135,12 +127,13 @@ class Pages:
             "here_path": f"/ui/racks/{quote(name, safe='')}",
         }
         if part:
-            return self._part("rack_body.html", **values)
+            return self._paper.part("rack_body.html", **values)
         command = _command("nodes", f"rack={name}")
-        return self._render("rack.html", f"Rack {name}", "/ui/racks", command=command, **values)
+        return self._paper.page("rack.html", f"Rack {name}", "/ui/racks", command=command, **values)
 
-    def asset(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
+    async def asset(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """None where nothing has that name."""
+        await self._maps.settle()
         place = self._context.fleet.index().get(name)
         picture = self._context.fleet.picture(place[0]) if place else None
         seen = picture.assets if picture else ()
@@ -156,20 +149,21 @@ class Pages:
                 (v for v in picture.sensors if v.node == name), key=lambda v: _badness(v.status)
             ),
             "firmware": [v for v in picture.firmware if v.node == name],
+            "departures": node_departures(self._context, name, scope=scope),
             "events": self._events(picture, name),
             "charts": self._charts(picture, name),
             "here_path": f"/ui/assets/{quote(name, safe='')}",
         }
         if part:
-            return self._part("asset_body.html", **values)
-        return self._render("asset.html", name, "", **values)
+            return self._paper.part("asset_body.html", **values)
+        return self._paper.page("asset.html", name, "", **values)
 
     def missing(self, what: str) -> str:
-        return self._render("missing.html", "Not found", "", what=what)
+        return self._paper.page("missing.html", "Not found", "", what=what)
 
     def sign_in(self, *, onward: str, problem: str = "") -> str:
         """`onward` is where to go then; `problem` is why the last try was refused."""
-        return self._render("signin.html", "Sign in", SIGN_IN, onward=onward, problem=problem)
+        return self._paper.page("signin.html", "Sign in", SIGN_IN, onward=onward, problem=problem)
 
     async def _chosen(self, scope: Selector, selector: str, hall_map: HallMap) -> list[int] | None:
         """The cells that a selector means; None for all. Raises `OperatorMust`."""
@@ -214,33 +208,14 @@ class Pages:
             if role in roles
         ]
 
-    def _summary(self, scope: Selector) -> list[Chip]:
+    async def _summary(self, scope: Selector) -> list[Chip]:
         """The same for every browser within a second."""
         now, kept = self._context.clock.now(), self._chips.get(scope)
         if kept is None or not 0 <= now - kept[0] < 1.0:
+            await self._maps.settle()
             chips = summary_chips(self._context, self._maps.of(scope), scope)
             self._chips[scope] = kept = (now, chips)
         return kept[1]
-
-    def _now(self) -> str:
-        return f"{datetime.fromtimestamp(self._context.clock.now(), UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-    def _part(self, template: str, **values: Any) -> str:
-        """A piece of a page, and the time for the page's head."""
-        body = self._env.get_template(template).render(values)
-        return body + self._env.get_template("now.html").render(now=self._now(), swapped=True)
-
-    def _render(self, template: str, title: str, here: str, **values: Any) -> str:
-        inside = here != SIGN_IN
-        page = {
-            "title": title,
-            "here": here,
-            "pages": PAGES if inside else (),
-            "sign_out": SIGN_OUT if inside and not self._context.auth.demo else "",
-            "now": self._now(),
-            "swapped": False,
-        }
-        return self._env.get_template(template).render(page | values)
 
 
 def _column(hall_map: HallMap, metric: str, shown: Sequence[int]) -> list[Value]:

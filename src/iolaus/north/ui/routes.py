@@ -18,8 +18,10 @@ from litestar.types import ControllerRouterHandler
 from iolaus.model.select import Selector
 from iolaus.north.auth import Principal
 from iolaus.north.context import Context
+from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
+from iolaus.north.ui.paper import Paper
 from iolaus.north.ui.scopes import Maps, visible_names
 from iolaus.north.ui.signin import sign_in_routes
 
@@ -43,9 +45,11 @@ def page(html: str | None, pages: Pages, what: str = "") -> Response[str]:
 def routes(context: Context) -> Sequence[ControllerRouterHandler]:
     """All page handlers, to be mounted at the root of the server."""
     maps = Maps(context)
-    pages = Pages(context, maps)
+    paper = Paper(context.clock, leaves=not context.auth.demo)
+    pages = Pages(context, maps, paper)
     return [
         *_pages(pages),
+        *_drift(DriftPages(context, maps, paper), pages),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),
@@ -63,21 +67,20 @@ def scope_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Selector:
 def _pages(pages: Pages) -> list[ControllerRouterHandler]:
     @get("/", include_in_schema=False)
     async def hall(request: Request[Any, Any, Any]) -> Response[str]:
-        return page(pages.hall(scope_of(request)), pages)
+        return page(await pages.hall(scope_of(request)), pages)
 
     @get("/ui/summary", include_in_schema=False)
     async def summary(request: Request[Any, Any, Any]) -> Response[str]:
-        return page(pages.summary(scope_of(request)), pages)
+        return page(await pages.summary(scope_of(request)), pages)
 
     @get("/ui/table", include_in_schema=False)
     async def table(request: Request[Any, Any, Any]) -> Response[str]:
         query = request.query_params
-        number = query.get("page", "1")
         html = await pages.table(
             scope_of(request),
             selector=query.get("selector", ""),
             sort=query.get("sort", ""),
-            page=int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1,
+            page=number_of(query.get("page", "1")),
         )
         return page(html, pages)
 
@@ -93,9 +96,42 @@ def _pages(pages: Pages) -> list[ControllerRouterHandler]:
     @get("/ui/assets/{name:str}", include_in_schema=False)
     async def asset(name: Name, request: Request[Any, Any, Any]) -> Response[str]:
         part = "part" in request.query_params
-        return page(pages.asset(scope_of(request), name, part=part), pages, what=name)
+        html = await pages.asset(scope_of(request), name, part=part)
+        return page(html, pages, what=name)
 
     return [hall, summary, table, racks, rack, asset]
+
+
+def _drift(drift: DriftPages, pages: Pages) -> list[ControllerRouterHandler]:
+    @get("/ui/drift", include_in_schema=False)
+    async def by_cause(request: Request[Any, Any, Any]) -> Response[str]:
+        query = request.query_params
+        asked = Asked(
+            baseline=query.get("baseline", ""),
+            outcome=query.get("outcome", ""),
+            selector=query.get("selector", ""),
+            cause=query.get("cause", ""),
+            page=number_of(query.get("page", "1")),
+        )
+        return page(await drift.drift(scope_of(request), asked, part="part" in query), pages)
+
+    @get("/ui/baselines", include_in_schema=False)
+    async def baselines(request: Request[Any, Any, Any]) -> Response[str]:
+        part = "part" in request.query_params
+        return page(await drift.baselines(scope_of(request), part=part), pages)
+
+    @get("/ui/baselines/{name:str}", include_in_schema=False)
+    async def baseline(name: Name, request: Request[Any, Any, Any]) -> Response[str]:
+        part = "part" in request.query_params
+        html = await drift.baseline(scope_of(request), name, part=part)
+        return page(html, pages, what=name)
+
+    return [by_cause, baselines, baseline]
+
+
+def number_of(text: str) -> int:
+    """The number of a page; the first for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
 def _history(context: Context) -> ControllerRouterHandler:

@@ -16,6 +16,7 @@ from iolaus.north.fleet import Picture, visible
 from iolaus.north.ui.hallmap import HallMap
 
 RECHECK_S: Final = 10.0
+SETTLE_S: Final = 0.9
 
 
 def visible_names(picture: Picture, scope: Selector) -> set[str]:
@@ -66,11 +67,12 @@ def _same(before: object, after: object) -> bool:
 
 
 class Maps:
-    """The maps by scope."""
+    """The maps by scope. What they say of drift is as old as the last `settle`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._maps: dict[Selector, HallMap] = {}
+        self._settled: tuple[float, int] | None = None
 
     def of(self, scope: Selector) -> HallMap:
         if scope not in self._maps:
@@ -80,5 +82,16 @@ class Maps:
                 clock=self._context.clock,
                 interval_s=self._context.interval_s,
                 slow_interval_s=self._context.slow_interval_s,
+                verdicts=self._context.desired.ledger,
             )
         return self._maps[scope]
+
+    async def settle(self) -> None:
+        """Judge what is due, once a second at most, and not at all where nothing is wanted."""
+        ledger, baselines = self._context.desired.ledger, self._context.baselines
+        now, revision, kept = self._context.clock.now(), baselines.revision, self._settled
+        if kept and kept[1] == revision and 0 < now - kept[0] < SETTLE_S:
+            return
+        if baselines.all() or next(ledger.verdicts(), None) is not None:
+            await ledger.settle()
+        self._settled = (self._context.clock.now(), revision)

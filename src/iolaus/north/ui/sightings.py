@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from iolaus.fleet.ledger import Verdict
 from iolaus.model.asset import Reading
 from iolaus.model.condition import STALE_AFTER_POLLS, Sight, last_seen, leak_verdict
 from iolaus.model.fact import Known, Unknown
@@ -32,8 +33,8 @@ class Seen(NamedTuple):
 
 
 def sighting(metric: Metric, cell: Cell, held: Held, sight: Sight) -> Seen:
-    """What `metric` shows of a cell. Not for "swing", which needs a past, nor for the age of a
-    value as such: "age" gives the time of the last sight."""
+    """What `metric` shows of a cell. Not for "swing", which needs a past, "drift", which needs a
+    verdict, nor for the age of a value as such: "age" gives the time of the last sight."""
     if metric.name == "health":
         return _health(cell, held, sight)
     if metric.name == "state":
@@ -45,6 +46,16 @@ def sighting(metric: Metric, cell: Cell, held: Held, sight: Sight) -> Seen:
         seen = last_seen(asset)
         return Seen(seen, seen + _polls(sight.asset_interval_s(asset)), fades=False)
     return by_role(metric.roles, cell, held, sight)
+
+
+def departure(verdict: Verdict | None, held: Held, sight: Sight) -> Seen:
+    """How it departs from its baselines; not measured where none selects it. It is believed for
+    as long as the inventory that was compared."""
+    if verdict is None or held.report is None:
+        return Seen(NOT_MEASURED)
+    words, state = METRICS["drift"].words, verdict.drift.state
+    value = words.index(state) if state in words else NOT_KNOWN
+    return Seen(value, held.report.observed_at + _polls(sight.slow_interval_s))
 
 
 def by_role(roles: tuple[str, ...], cell: Cell, held: Held, sight: Sight) -> Seen:

@@ -17,7 +17,7 @@ from iolaus.north.context import Context
 from iolaus.north.fleet import visible
 from iolaus.north.ui.cells import Cell, natural
 from iolaus.north.ui.hallmap import HallMap
-from iolaus.north.ui.measures import METRICS, UNKNOWN, Numbers
+from iolaus.north.ui.measures import ABSENT, METRICS, UNKNOWN, Numbers
 from iolaus.north.ui.words import age, kw
 
 Chip = tuple[str, str, str]
@@ -63,6 +63,7 @@ def summary_chips(context: Context, hall_map: HallMap, scope: Selector) -> list[
         ("Makes", str(_makes(context, hall_map)), ""),
         ("Nodes", f"{len(nodes):,}", ""),
         *_health(hall_map, list(range(len(cells)))),
+        _drift(hall_map),
         ("Power", power, ""),
         ("Leaks", str(wet), "critical" if wet else ""),
         ("Oldest value", _oldest(hall_map), ""),
@@ -129,6 +130,19 @@ def _health(hall_map: HallMap, members: Sequence[int]) -> list[Chip]:
         for word, tone in TONES.items()
         if health[word] or word == "OK"
     ]
+
+
+def _drift(hall_map: HallMap) -> Chip:
+    """How many depart, of those that have a baseline; what is unknown is counted beside them."""
+    codes = hall_map.show("drift").codes
+    known, words = codes[codes < ABSENT], METRICS["drift"].words
+    unknown = int((codes == UNKNOWN).sum())
+    if not len(known) + unknown:
+        return ("Drifted", "no baseline", "")
+    away = int((known >= words.index("drifted")).sum())
+    tone = "critical" if (known == words.index("conflict")).any() else "warning" if away else ""
+    more = f" ({unknown:,} unknown)" if unknown else ""
+    return ("Drifted", f"{away:,} of {len(known) + unknown:,}{more}", tone)
 
 
 def _oldest(hall_map: HallMap) -> str:

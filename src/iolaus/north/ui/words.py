@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -79,6 +80,27 @@ def leak(conditions: Iterable[ConditionView]) -> Markup | str:
     return Markup('<span class="word {}">{}</span>').format(tone, word)
 
 
+OUTCOMES: Final = {
+    "in-sync": "ok",
+    "drifted": "warning",
+    "conflict": "critical",
+    "staged": "staged",
+    "excused": "excused",
+    "unknown": "unknown",
+    "absent": "absent",
+    "no baseline": "absent",
+}
+"""Each outcome of comparing, and its tone."""
+
+
+def outcome(word: str) -> Markup:
+    return Markup('<span class="word {}">{}</span>').format(OUTCOMES.get(word, "unknown"), word)
+
+
+def moment(at: datetime | None) -> str:
+    return "never" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 FILTERS: Final = {
     "age": age,
     "kw": kw,
@@ -89,4 +111,6 @@ FILTERS: Final = {
     "unit": unit,
     "leak": leak,
     "spoken": spoken,
+    "outcome": outcome,
+    "moment": moment,
 }

@@ -74,7 +74,7 @@ function picker() {
   $("empty").hidden = state.layout.names.length > 0;
   if (!$("metrics").children.length) $("metrics").append(...state.layout.metrics.map((m, i) => {
     const b = document.createElement("button");
-    Object.assign(b, { type: "button", textContent: m.title, title: `key ${i + 1} on the map`, onclick: () => choose(m.name) });
+    Object.assign(b, { type: "button", textContent: m.title, title: i < 10 ? `key ${(i + 1) % 10} on the map` : "", onclick: () => choose(m.name) });
     b.dataset.metric = m.name;
     return b;
   }));
@@ -106,7 +106,7 @@ function legend() {
   else swatch((c, w) => { const t = ramp(); for (let x = 0; x < w; x++) { const p = t[Math.round((x / (w - 1)) * 255)]; c.fillStyle = `rgb(${p & 255} ${(p >> 8) & 255} ${(p >> 16) & 255})`; c.fillRect(x, 0, 1, 14); } }, bound(m, state.scale.low), (m.most === state.scale.high ? "over " : "") + bound(m, state.scale.high), 140);
   swatch(hatch(GREY), "", "unknown");
   if (!m.words.length) swatch(hatch("#1fa187"), "", "stale");
-  swatch(flat(dark.matches ? NOTHING.dark : NOTHING.light), "", "not measured");
+  swatch(flat(dark.matches ? NOTHING.dark : NOTHING.light), "", m.absent);
   $("legend").replaceChildren(...items);
 }
 
@@ -137,7 +137,7 @@ function worst() {
     if (value.data !== said) value.data = said;
   });
   const more = m.words.length && bad > order.length ? `${bad} in all; ` : "";
-  $("counts").textContent = `${more}${n} on the map, ${unknown} unknown${absent ? `, ${absent} not measured` : ""}`;
+  $("counts").textContent = `${more}${n} on the map, ${unknown} unknown${absent ? `, ${absent} ${m.absent}` : ""}`;
 }
 
 const page = (i) => `/ui/assets/${encodeURIComponent(state.layout.names[i])}`;
@@ -188,7 +188,7 @@ over.addEventListener("keydown", (event) => {
   if (!state.layout || event.ctrlKey || event.metaKey || event.altKey) return;
   if (moves[event.key]) { step(...moves[event.key]); event.preventDefault(); }
   else if (event.key === "Enter" && state.chosen >= 0) location.href = page(state.chosen);
-  else if (/^[1-9]$/.test(event.key) && state.layout.metrics[event.key - 1]) choose(state.layout.metrics[event.key - 1].name);
+  else if (/^[0-9]$/.test(event.key) && state.layout.metrics[(+event.key + 9) % 10]) choose(state.layout.metrics[(+event.key + 9) % 10].name);
   else if (event.key === "t") location.href = $("table-link").href;
 });
 const spot = (event) => { const r = over.getBoundingClientRect(); return view.at(event.clientX - r.left, event.clientY - r.top); };

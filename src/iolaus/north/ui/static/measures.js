@@ -5,7 +5,7 @@ const span = (s) => (s >= 120 ? `${(s / 60).toFixed(0)} min` : `${s.toFixed(0)} 
 
 export function write(metric, scale, code) {
   if (code === UNKNOWN) return "unknown";
-  if (code === ABSENT) return "not measured";
+  if (code === ABSENT) return metric.absent;
   if (metric.words.length) return metric.words[code];
   return number(metric, scale.low + (code / TOP) * (scale.high - scale.low));
 }

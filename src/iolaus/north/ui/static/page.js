@@ -25,6 +25,10 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   const marked = getSelection(), piece = event.detail.elt;
   if (document.hidden || (!marked.isCollapsed && piece.contains(marked.anchorNode))) event.preventDefault();
 });
+// What was opened stays open when its piece refreshes.
+let open = [];
+document.body.addEventListener("htmx:beforeSwap", (event) => { open = [...event.detail.target.querySelectorAll("details[open][id]")].map((each) => each.id); });
+document.body.addEventListener("htmx:afterSwap", () => { for (const id of open) { const each = document.getElementById(id); if (each) each.open = true; } });
 const hasMap = document.getElementById("map") !== null;
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.body.addEventListener(name, () => { if (!hasMap) lost(true); });
 document.body.addEventListener("htmx:afterOnLoad", () => { if (!hasMap) lost(false); });

@@ -3,10 +3,11 @@ export const WORDS = {
   health: ["#009e73", "#f0b400", "#c8361b"],
   state: ["#009e73", "#3d5a80", "#f0b400"],
   leak: ["#56a8dd", "#c8361b"],
+  drift: ["#009e73", "#a06be0", "#2b5f9e", "#f0b400", "#c8361b"],
 };
 export const GREY = "#a9afb6";
 export const HATCH = "#39424d";
-export const NOTHING = { light: "#dfe4ea", dark: "#2a3643" }; // measures no such thing
+export const NOTHING = { light: "#dfe4ea", dark: "#2a3643" }; // measures no such thing, or has no baseline
 const RAMP = ["#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
