@@ -42,6 +42,7 @@ STEPS: Final = (
     (Verb.RESET_MANAGER, "Restart the controller"),
     (Verb.WAIT_HEALTHY, "Wait until it is healthy"),
 )
+CHANGE: Final = {"from": "25.08-9", "version": "25.09-1", "components": ["BMC"]}
 LEFT: Final = {1: (Fate.NO_OP, ""), 2: (Fate.BLOCKED, "its endpoint does not answer")}
 """Nodes by number that a plan leaves alone, and why."""
 HELD: Final = "2 of rack h1-r01 may be away together"
@@ -49,7 +50,11 @@ HELD: Final = "2 of rack h1-r01 may be away together"
 
 def steps(name: str) -> tuple[Step, ...]:
     return tuple(
-        Step(id=f"{name}/{number:02}-{verb}", action=Action(verb=verb), text=text)
+        Step(
+            id=f"{name}/{number:02}-{verb}",
+            action=Action(verb=verb, arguments=CHANGE if verb is Verb.UPDATE else {}),
+            text=text,
+        )
         for number, (verb, text) in enumerate(STEPS, 1)
     )
 
@@ -196,8 +201,11 @@ class Rolling:
         progress = standing.progress
         if progress is None or progress.state is RolloutState.WAITING:
             return
+        running = [n for n in progress.nodes.values() if n.state is NodeState.RUNNING]
         if progress.state is RolloutState.RUNNING:
             self._roll(name, standing.plan, progress)
+        elif progress.state is RolloutState.PAUSED and running:
+            self._work(name, standing.plan, progress, running)
         elif progress.state in (RolloutState.ABORTING, RolloutState.UNDOING):
             self._unwind(name, progress)
 

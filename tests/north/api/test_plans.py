@@ -104,6 +104,7 @@ async def test_looking_keeps_nothing_and_a_key_makes_one_plan(
         looked = await api.post(PLANS, json=ORDER, params={"dryRun": "All"})
         assert looked.status_code == 200
         assert len(looked.json()["status"]["nodes"]) == 4
+        assert "h1-r01-u01" in looked.json()["status"]["text"]
         assert len((await api.get(PLANS)).json()["items"]) == 1
         key = {"Idempotency-Key": "k1"}
         twice = [await api.post(PLANS, json=ORDER, headers=key) for _ in range(2)]

@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from iolaus.fleet.plan_text import plan_text
 from iolaus.kernel.errors import OperatorMust, PolicyRefused, WeErred
 from iolaus.model.plan import Plan
 from iolaus.model.select import EVERYTHING, parse_selector
@@ -93,7 +94,9 @@ def _make(context: Context) -> HTTPRouteHandler:
         if kept is None:
             plan = await _planned(context, rolls, data.spec, principal, keep=dry_run is None)
             if dry_run is not None:
-                looked = context.plans.plan_item(Standing(plan=plan), whole=True)
+                looked = context.plans.plan_item(
+                    Standing(plan=plan, text=plan_text(plan)), whole=True
+                )
                 return Response(one_object(context, PLAN, looked), status_code=200)
             kept = context.plans.sheet(plan).name
             keys.note(kept, key=key, by=principal.name, body=body)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.render import Output
 from iolaus.north.kinds import KINDS, Kind, find_kind
@@ -36,6 +37,22 @@ UrlOption = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="The server [default: IOLAUS_URL or local]."),
 ]
+YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+def confirm(question: str, operation: str, *, yes: bool, subject: str) -> None:
+    """Raises `PolicyRefused` without a yes: from the option or from a person at a terminal."""
+    if yes or (sys.stdin.isatty() and typer.confirm(question, err=True)):
+        return
+    raise PolicyRefused(
+        "it was not confirmed",
+        operation=operation,
+        subject=subject,
+        code="NotConfirmed",
+        next_step="add --yes if you mean it, or --dry-run to see what it would do."
+        if operation != "undo"
+        else "add --yes if you mean it.",
+    )
 
 
 def read_kind(word: str, names: Sequence[str] | None) -> tuple[Kind, list[str]]:

@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli import desired, look
+from iolaus.north.cli import desired, look, plans
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
@@ -51,6 +51,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "sim": "Simulated management controllers, for trying and testing.",
     "demo": "Faults of the simulated hall of a running `iolaus up`.",
     "export": "What was discovered, as files.",
+    "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
 }
 
 
@@ -71,6 +72,8 @@ def build_cli(commands: Commands) -> typer.Typer:
         app.command(name)(getattr(look, name))
     for name in ("apply", "diff", "validate", "sync", "remove"):
         app.command(name)(getattr(desired, name))
+    app.command("plan")(plans.plan)
+    app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)
     app.command("forget")(finding.forget)
     for name in ("inspect", "capture", "doctor"):
@@ -89,7 +92,13 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     """Commands of two words, each group only where this build has any of it."""
     sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
     export = {"baseline": desired.export_baseline, **commands.export}
-    for word, members in (("sim", sim), ("demo", commands.demo), ("export", export)):
+    groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
+        "rollout": plans.ROLLOUT_COMMANDS,
+        "sim": sim,
+        "demo": commands.demo,
+        "export": export,
+    }
+    for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}
         group = typer.Typer(help=GROUPS[word], no_args_is_help=True, rich_markup_mode=None)
         group.callback()(_grouped)

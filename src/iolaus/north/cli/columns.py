@@ -118,6 +118,29 @@ def _departures(row: Flat) -> str:
     return text(",".join(found[:3])) + more
 
 
+_AWAY: Final = ("running", "rolling-back")
+_BAD: Final = ("rolled-back", "failed", "lost")
+
+
+def _counted(row: Flat, *states: str) -> str:
+    return str(sum(row["counts"].get(state, 0) for state in states))
+
+
+def _blocked(row: Flat) -> str:
+    """By something, or by the want of an image."""
+    return str(sum(row["fates"].get(fate, 0) for fate in ("blocked", "no-image")))
+
+
+def _approvals(row: Flat) -> str:
+    given = sum(min(len(each["by"]), each["needed"]) for each in row["approvals"])
+    needed = sum(each["needed"] for each in row["approvals"])
+    return f"{given} of {needed}" if needed else "none needed"
+
+
+def _budgets(row: Flat) -> str:
+    return text(",".join(f"{name}={count}" for name, count in row["budgets"].items()))
+
+
 def _when(row: Flat) -> str:
     return short_age(row.get("age_s"))
 
@@ -302,6 +325,35 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("COMPARED", "compared", right=True),
         Column(title="DEPARTURES", cell=_departures),
         AGE,
+    ),
+    "plan": (
+        NAME,
+        column("STATE", "state"),
+        column("BASELINE", "baseline"),
+        column("GENERATION", "generation", right=True, wide=True),
+        column("UPDATE", "fates.update", right=True),
+        column("NO_OP", "fates.no-op", right=True),
+        Column(title="BLOCKED", cell=_blocked, right=True),
+        Column(title="WAVES", cell=lambda row: str(len(row["waves"])), right=True),
+        Column(title="APPROVALS", cell=_approvals),
+        column("BY", "by"),
+        column("PARENT", "parent", wide=True),
+        AGE,
+    ),
+    "rollout": (
+        NAME,
+        column("STATE", "state"),
+        column("BASELINE", "baseline"),
+        column("WAVE", "wave"),
+        Column(
+            title="DONE", cell=lambda row: f"{_counted(row, 'done')}/{row['total']}", right=True
+        ),
+        Column(title="RUNNING", cell=lambda row: _counted(row, *_AWAY), right=True),
+        Column(title="BAD", cell=lambda row: _counted(row, *_BAD), right=True),
+        Column(title="BUDGETS", cell=_budgets, wide=True),
+        column("BY", "by", wide=True),
+        AGE,
+        column("REASON", "reason"),
     ),
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }

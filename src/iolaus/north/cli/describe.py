@@ -8,20 +8,25 @@ from typing import Any, Final
 import yaml
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli.client import Client, Flat
+from iolaus.north.cli.ask import path_of
+from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.columns import age, column, columns_of, short_age, text
 from iolaus.north.cli.render import plain_table
+from iolaus.north.cli.rolls_text import plan_text, rollout_text
 from iolaus.north.kinds import BY_NAME, Kind, Source
 
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
-    | {"items", "document"}
+    | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
+    | {"approvals", "radius"}
 )
 PARTS: Final = ("component", "leak")
 EVENTS: Final = 10
 
 
 def describe_text(client: Client, kind: Kind, row: Flat) -> str:
+    if kind.source in (Source.PLAN, Source.ROLLOUT):
+        return _of_rolls(client, kind, row)
     parts = [_head(row), _fields(row), _conditions(row), _firmware(row), _departures(row)]
     if kind.source is Source.ASSET:
         parts += [_parts(client, BY_NAME[name], row["name"]) for name in PARTS]
@@ -31,6 +36,14 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
     elif kind.source is Source.ENDPOINT:
         parts.append(_events(client, f"endpoint={row['address']}"))
     return "\n".join(part for part in parts if part)
+
+
+def _of_rolls(client: Client, kind: Kind, row: Flat) -> str:
+    """From the single object: what a list gives is short."""
+    whole = row if row["nodes"] else flat(client.get(path_of(kind, row["id"])))
+    shown = {name: value for name, value in whole.items() if name != "labels" or value}
+    body = plan_text(whole) if kind.source is Source.PLAN else rollout_text(whole)
+    return f"{_head(whole)}\n{_fields(shown)}\n{body}"
 
 
 def _head(row: Flat) -> str:

@@ -18,12 +18,13 @@ import yaml
 
 from iolaus.fleet.check import read_baselines
 from iolaus.fleet.document import BadFile
-from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline
 from iolaus.model.hosts import fold
-from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption
+from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.client import Client
 from iolaus.north.cli.columns import Column, column, text
+from iolaus.north.cli.plans import PREFIX, WaitOption, apply_plans
 from iolaus.north.cli.render import (
     Output,
     err_console,
@@ -42,7 +43,6 @@ Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="YAML or JSON; - is standard input.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would change.")]
-YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 class Read(NamedTuple):
@@ -62,18 +62,30 @@ def validate(files: Files) -> None:
 
 
 def apply(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...|plan/ID", help="YAML or JSON, - is standard input; a plan."
+        ),
+    ],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    wait: WaitOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Apply baselines: say what good looks like. Nothing on any node changes by this.
+    """Say what good looks like, or let a plan run.
 
-    Example: iolaus apply gb300.yaml --dry-run
+    Baselines are compared with and change nothing on any node; a plan does.
+
+    Examples: iolaus apply gb300.yaml --dry-run; iolaus apply plan/3f9ac0d1e2b4 --wait
     """
+    words = [str(each) for each in files]
+    if any(word.startswith(PREFIX) for word in words):
+        apply_plans(words, dry_run=dry_run, yes=yes, wait=wait, url=url)
+        return
     found = read_all(files)
     if not dry_run:
-        confirm(f"apply {_names(found)}?", "apply", yes=yes)
+        confirm(f"apply {_names(found)}?", "apply", yes=yes, subject="baselines")
     with Client(url) as client:
         for each in found:
             say(_put(client, each, dry_run=dry_run))
@@ -91,7 +103,7 @@ def remove(
     """
     name = name.removeprefix("baseline/").removeprefix("bl/")
     if not dry_run:
-        confirm(f"remove baseline/{name}?", "remove", yes=yes)
+        confirm(f"remove baseline/{name}?", "remove", yes=yes, subject="baselines")
     with Client(url) as client:
         client.delete(_path(name), dryRun="All" if dry_run else None)
     say(f"{'would remove' if dry_run else 'removed'} baseline/{name}")
@@ -135,7 +147,7 @@ def sync(
     if not found:
         raise _nothing(folder)
     if not dry_run:
-        confirm(f"apply {_names(found)}?", "sync", yes=yes)
+        confirm(f"apply {_names(found)}?", "sync", yes=yes, subject="baselines")
     with Client(url) as client:
         for each in found:
             say(_put(client, each, dry_run=dry_run))
@@ -199,19 +211,6 @@ def read_all(files: Iterable[Path]) -> list[Read]:
             next_step="give one of them another name.",
         )
     return found
-
-
-def confirm(question: str, operation: str, *, yes: bool) -> None:
-    """Raises `PolicyRefused` without a yes: from the option or from a person at a terminal."""
-    if yes or (sys.stdin.isatty() and typer.confirm(question, err=True)):
-        return
-    raise PolicyRefused(
-        "it was not confirmed",
-        operation=operation,
-        subject="baselines",
-        code="NotConfirmed",
-        next_step="add --yes if you mean it, or --dry-run to see what it would do.",
-    )
 
 
 def print_causes(found: dict[str, Any], output: Output) -> None:

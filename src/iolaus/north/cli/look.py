@@ -34,7 +34,7 @@ from iolaus.north.cli.render import (
     say,
     write,
 )
-from iolaus.north.kinds import BY_NAME, Kind, find_kind
+from iolaus.north.kinds import BY_NAME, Kind, Source, find_kind
 
 EVENT = BY_NAME["event"]
 WatchOption = Annotated[bool, typer.Option("-w", "--watch", help="Stay and print changes.")]
@@ -248,4 +248,6 @@ def summary(output: OutputOption = Output.TABLE, url: UrlOption = None) -> None:
 def _nothing(kind: Kind, selector: str | None) -> str:
     if selector:
         return f"no {kind.plural} match {selector}"
+    if kind.source in (Source.PLAN, Source.ROLLOUT):
+        return f"no {kind.plural} yet; make a plan with: iolaus plan BASELINE"
     return f"no {kind.plural} yet; find some with: iolaus discover 10.0.0.0/24"

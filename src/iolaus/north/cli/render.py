@@ -25,7 +25,7 @@ from iolaus.north.cli.columns import Column, columns_of, text
 from iolaus.north.kinds import Kind
 
 GAP: Final = "   "
-_STYLES: Final[Mapping[str, str]] = {
+STYLES: Final[Mapping[str, str]] = {
     "OK": "green",
     "dry": "green",
     "reachable": "green",
@@ -40,6 +40,13 @@ _STYLES: Final[Mapping[str, str]] = {
     "staged": "yellow",
     "excused": "cyan",
     "unknown": "magenta",
+    "done": "green",
+    "running": "cyan",
+    "paused": "bold yellow",
+    "aborting": "bold yellow",
+    "undoing": "bold yellow",
+    "aborted": "yellow",
+    "undone": "yellow",
     "Unknown": "magenta",
 }
 
@@ -142,7 +149,7 @@ def _plain_line(columns: Sequence[Column], line: Sequence[str], widths: Sequence
 
 
 def styled(cell: str, row: Mapping[str, Any]) -> Text:
-    style = _STYLES.get(cell, "")
+    style = STYLES.get(cell, "")
     return Text(cell, style=f"dim {style}".strip() if row.get("stale") else style)
 
 
