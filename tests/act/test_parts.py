@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iolaus.act.budget import Budgets
 from iolaus.act.faults import BY_STATUS, Fault, fault_of
@@ -23,7 +27,8 @@ from iolaus.kernel.errors import (
     PolicyRefused,
     WeErred,
 )
-from iolaus.model.rollout import RolloutState
+from iolaus.model.plan import Domain, Limits, Plan
+from iolaus.model.rollout import NodeState, RolloutState
 from tests.act.hall import BMC, Hall, Mood, is_, node_of, plan_of, steps
 
 LEASE = Lease(name="act", holder="me", epoch=3, expires_at=30.0)
@@ -175,3 +180,83 @@ def test_unwinding_nothing_is_over_at_once() -> None:
         account.state = state
         decision = unwind(plan_of(3), account.progress(), 0.0)
         assert (decision.state, decision.roll_back) == (end, ())
+
+
+NODES = 12
+
+
+@given(
+    at_once=st.none() | st.integers(1, 6),
+    racks=st.none() | st.integers(1, 3),
+    in_rack=st.none() | st.integers(1, 4),
+    atomic=st.booleans(),
+    batch=st.none() | st.integers(2, 5),
+    bad=st.sets(st.integers(0, NODES - 1), max_size=3),
+)
+def test_an_undo_holds_the_limits_and_comes_to_its_end(
+    at_once: int | None,
+    racks: int | None,
+    in_rack: int | None,
+    atomic: bool,
+    batch: int | None,
+    bad: set[int],
+) -> None:
+    """Each round some go and all of them come back; who was lost before stays away."""
+    per_domain = {"rack": in_rack} if in_rack else {}
+    limits = Limits(
+        max_unavailable=at_once,
+        max_dark_racks=racks,
+        per_domain=per_domain,
+        atomic=("nvlink",) if atomic else (),
+        bricks=3,
+    )
+    plan, account = in_racks(limits, batch), Account(in_racks(limits, batch))
+    account.state = RolloutState.UNDOING
+    for number, uid in enumerate(account.nodes):
+        set_state(account, uid, NodeState.LOST if number in bad else NodeState.DONE)
+    while (going := unwind(plan, account.progress(), 0.0)).roll_back:
+        for uid in going.roll_back:
+            set_state(account, uid, NodeState.ROLLING_BACK)
+        assert_within(plan, account, atomic=atomic)
+        for uid in going.roll_back:
+            set_state(account, uid, NodeState.ROLLED_BACK)
+    left = [node for node in account.nodes.values() if node.state is NodeState.DONE]
+    if not bad and (not atomic or min(at_once or 9, in_rack or 9) >= 2):
+        assert not left
+        assert going.state is RolloutState.UNDONE
+
+
+def in_racks(limits: Limits, batch: int | None) -> Plan:
+    """Three racks of four, pairs in one NVLink domain, two waves."""
+    plan = plan_of(NODES)
+    domains = [
+        (Domain(kind="rack", name=f"r{n // 4}"), Domain(kind="nvlink", name=f"v{n // 2}"))
+        for n in range(NODES)
+    ]
+    nodes = tuple(
+        msgspec.structs.replace(node, domains=found)
+        for node, found in zip(plan.nodes, domains, strict=True)
+    )
+    waves = tuple(msgspec.structs.replace(wave, batch=batch) for wave in plan.waves)
+    return msgspec.structs.replace(plan, nodes=nodes, waves=waves, limits=limits)
+
+
+def set_state(account: Account, uid: str, state: NodeState) -> None:
+    account.nodes[uid] = msgspec.structs.replace(account.nodes[uid], state=state)
+
+
+def assert_within(plan: Plan, account: Account, *, atomic: bool) -> None:
+    limits, nodes = plan.limits, {node.uid: node for node in plan.nodes}
+    away = [
+        n.uid for n in account.nodes.values() if n.state in (NodeState.ROLLING_BACK, NodeState.LOST)
+    ]
+    moving = {n.uid for n in account.nodes.values() if n.state is NodeState.ROLLING_BACK}
+    count = Counter(domain for uid in away for domain in nodes[uid].domains)
+    assert limits.max_unavailable is None or len(away) <= limits.max_unavailable
+    assert all(n <= limits.per_domain.get(d.kind, n) for d, n in count.items())
+    dark = sum(d.kind == "rack" and n == 4 for d, n in count.items())
+    assert limits.max_dark_racks is None or dark <= limits.max_dark_racks
+    if atomic:
+        for uid in moving:
+            pair = [u for u, n in nodes.items() if n.domains[1] == nodes[uid].domains[1]]
+            assert all(account.nodes[u].state is not NodeState.DONE for u in pair)

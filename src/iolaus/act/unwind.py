@@ -8,7 +8,7 @@ order and within the limits of the plan; it stops of itself when more nodes are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from iolaus.act.fold import BRICKS
@@ -32,9 +32,12 @@ def unwind(plan: Plan, progress: Progress, now: float) -> Decision:  # noqa: ARG
         text = "more nodes were lost than may be: nothing more is undone"
         return Decision(roll_back=begun, holds={"": text}, wake_s=_WAKE_S)
     left = _left(plan, progress)
-    if not left and not busy:
+    if not (left or busy or begun):
         return Decision(state=RolloutState.UNDONE, reason=_told(progress))
-    return Decision(roll_back=(*begun, *_next(plan, progress, left)), wake_s=_WAKE_S)
+    going = (*begun, *_next(plan, progress, left))
+    stuck = left and not going and not busy
+    holds = {"": "too many are away: the limits leave no room"} if stuck else {}
+    return Decision(roll_back=going, holds=holds, wake_s=_WAKE_S)
 
 
 def _begun(plan: Plan, progress: Progress) -> tuple[str, ...]:
@@ -67,23 +70,57 @@ def _is_done(progress: Progress, uid: str) -> bool:
     return node is not None and node.state is NodeState.DONE and not node.unwound
 
 
-def _next(plan: Plan, progress: Progress, left: tuple[str, ...]) -> Iterable[str]:
-    """As many as the limits allow besides those that are away."""
-    domains = {node.uid: node.domains for node in plan.nodes}
-    away = [node.uid for node in progress.nodes.values() if node.state in _AWAY]
+def _next(plan: Plan, progress: Progress, left: tuple[str, ...]) -> Iterator[str]:
+    """As many as the limits allow besides those that are away; atomic domains go whole."""
+    away = _Away(plan, (n.uid for n in progress.nodes.values() if n.state in _AWAY))
     busy = sum(node.state in _BUSY for node in progress.nodes.values())
     batch = next((wave.batch for wave in plan.waves if left and left[0] in wave.nodes), None)
-    most, limits = plan.limits.max_unavailable, plan.limits.per_domain
-    taken: Counter[Domain] = Counter(each for uid in away for each in domains[uid])
-    count = len(away)
-    for uid in left:
-        full = any(taken[d] >= limits[d.kind] for d in domains[uid] if d.kind in limits)
-        if (most is not None and count >= most) or (batch is not None and busy >= batch):
+    for unit in _units(left, away.domains, plan.limits.atomic):
+        if batch is not None and busy and busy + len(unit) > batch:
             return
-        if not full:
-            taken.update(domains[uid])
-            count, busy = count + 1, busy + 1
-            yield uid
+        if away.has_room_for(unit):
+            away.take(unit)
+            busy += len(unit)
+            yield from unit
+
+
+class _Away:
+    """Who is away, against the plan's limits. A rack is dark when all nodes are away that the
+    plan knows of it: nobody here knows of others."""
+
+    def __init__(self, plan: Plan, uids: Iterable[str]) -> None:
+        self.domains = {node.uid: node.domains for node in plan.nodes}
+        self._limits = plan.limits
+        self._sizes = Counter(each for found in self.domains.values() for each in found)
+        self._taken: Counter[Domain] = Counter()
+        self._count = 0
+        self.take(uids)
+
+    def take(self, unit: Iterable[str]) -> None:
+        for uid in unit:
+            self._taken.update(self.domains[uid])
+            self._count += 1
+
+    def has_room_for(self, unit: Sequence[str]) -> bool:
+        limits, count = self._limits, self._count + len(unit)
+        if limits.max_unavailable is not None and count > limits.max_unavailable:
+            return False
+        taken = self._taken + Counter(each for uid in unit for each in self.domains[uid])
+        if any(n > limits.per_domain.get(domain.kind, n) for domain, n in taken.items()):
+            return False
+        dark = sum(d.kind == "rack" and n >= self._sizes[d] for d, n in taken.items())
+        most = limits.max_dark_racks
+        return most is None or dark <= most or not self._count
+
+
+def _units(
+    left: Iterable[str], domains: Mapping[str, Iterable[Domain]], atomic: Collection[str]
+) -> Iterable[Sequence[str]]:
+    found: dict[object, list[str]] = {}
+    for uid in left:
+        whole = next((each for each in domains[uid] if each.kind in atomic), None)
+        found.setdefault(whole or uid, []).append(uid)
+    return found.values()
 
 
 def _told(progress: Progress) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from iolaus.kernel.clock import Clock
 
@@ -20,29 +19,33 @@ async def doze(clock: Clock, seconds: float, changed: asyncio.Event) -> None:
         change.cancel()
 
 
-@asynccontextmanager
-async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
+def within(clock: Clock, seconds: float) -> AbstractAsyncContextManager[None]:
     """Cancel what is inside after `seconds` by the clock and raise `TimeoutError`."""
-    task, late, over = asyncio.current_task(), False, False
-    assert task is not None
+    return _Within(clock, seconds)
 
-    def expire(timer: asyncio.Future[None]) -> None:
-        nonlocal late
-        if not timer.cancelled() and not over:
-            late = True
-            task.cancel()
 
-    timer = asyncio.ensure_future(clock.sleep(seconds))
-    timer.add_done_callback(expire)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if late and task.uncancel() == 0:
-            late = False
-            raise TimeoutError(f"it took longer than {seconds:g} s") from None
-        raise
-    finally:
-        over = True
-        timer.cancel()
-        if late and task.cancelling():
-            task.uncancel()
+class _Within:
+    """A class, not a generator: every look of every node passes here."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds, self._late = clock, seconds, False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._timer = asyncio.ensure_future(self._clock.sleep(self._seconds))
+        self._timer.add_done_callback(self._expire)
+
+    def _expire(self, timer: asyncio.Future[None]) -> None:
+        if not timer.cancelled():
+            self._late = True
+            self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        self._timer.remove_done_callback(self._expire)
+        self._timer.cancel()
+        if self._late and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise TimeoutError(f"it took longer than {self._seconds:g} s") from None

@@ -55,7 +55,8 @@ class Database:
                 operation="open state",
                 subject="--db",
                 code="StateUnusable",
-                next_step="give an SQLAlchemy URL whose driver is installed, or leave it out.",
+                next_step="give a URL like postgresql://user@host/name (and install the driver: "
+                "pip install 'iolaus[postgres]'), or leave it out.",
             ) from error
         self._exclusive = self.engine.execution_options(exclusive=True)
         self.name = self.url.database or self.url.render_as_string()

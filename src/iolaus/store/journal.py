@@ -88,7 +88,7 @@ class StoredJournal:
         self._waiting.append(wanted)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all(), name="journal-writer")
-        return await asyncio.shield(wanted.kept)
+        return await wanted.kept
 
     async def entries(self, plan: str, after: int = 0) -> tuple[Entry, ...]:
         """In their order, those with a number above `after`."""
