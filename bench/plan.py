@@ -23,7 +23,8 @@ from iolaus.fleet.topology import topology_of
 from iolaus.fleet.world import Standing, World
 from iolaus.model.asset import Firmware, ManagerSetting, Setting
 from iolaus.model.desired import Baseline, Kept
-from iolaus.model.rollout import Progress, RolloutState
+from iolaus.model.plan import Plan
+from iolaus.model.rollout import NodeProgress, NodeState, Progress, RolloutState, WaveProgress
 
 T = TypeVar("T")
 NOW = 1_700_000_000.0
@@ -87,6 +88,35 @@ def node(number: int) -> NodeFacts:
     )
 
 
+def under_way(plan: Plan) -> Progress:
+    """The canaries are over, half of the rest is done, and three hundred are worked on."""
+    canary, rest = plan.waves[0], plan.waves[1]
+    done, busy = len(rest.nodes) // 2, 300
+    states = [NodeState.DONE] * done + [NodeState.RUNNING] * busy
+    nodes = dict(zip(rest.nodes, states, strict=False)) | dict.fromkeys(
+        canary.nodes, NodeState.DONE
+    )
+    return Progress(
+        plan="p",
+        state=RolloutState.RUNNING,
+        nodes={
+            each.uid: NodeProgress(
+                uid=each.uid,
+                state=nodes.get(each.uid, NodeState.WAITING),
+                started_at=NOW - 900.0,
+                ended_at=NOW - 60.0,
+            )
+            for each in plan.nodes
+            if each.steps
+        },
+        waves=(
+            WaveProgress(name=canary.name, state="passed", since=NOW - 7200.0),
+            WaveProgress(name=rest.name, state="began", since=NOW - 3600.0),
+        ),
+        since=NOW - 9000.0,
+    )
+
+
 def timed(what: str, work: Callable[[], T]) -> T:
     begun = time.perf_counter()
     found = work()
@@ -123,6 +153,8 @@ def main(nodes: int) -> None:
     progress = Progress(plan="p", state=RolloutState.RUNNING)
     timed("first decision", lambda: decide(plan, progress, world, NOW))
     timed("each further decision", lambda: decide(plan, progress, world, NOW))
+    half = under_way(plan)
+    timed("a decision in mid-roll-out", lambda: decide(plan, half, world, NOW))
 
 
 if __name__ == "__main__":

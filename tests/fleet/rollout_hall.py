@@ -114,15 +114,22 @@ class Hall:
             since=gone,
             well=sick is None,
             unwell_since=sick,
+            drained=self._keeps_drained(uid),
             why="no answer" if gone is not None else "too hot" if sick is not None else "",
         )
+
+    def _keeps_drained(self, uid: str) -> bool:
+        """It failed, was not put back, and nobody has given it back by hand yet."""
+        left = self.nodes[uid].state in (NodeState.FAILED, NodeState.LOST)
+        return left and self.plan.drain is not None and not self.calm
 
     def away(self) -> set[str]:
         """As the limits mean it: whoever is not known to be in service, and whoever is worked
         on."""
         unheard = {uid for uid in self.nodes if self._unheard(uid)}
         busy = {uid for uid, node in self.nodes.items() if node.state in BUSY}
-        return {*self.gone, *unheard, *busy}
+        drained = {uid for uid in self.nodes if self._keeps_drained(uid)}
+        return {*self.gone, *unheard, *busy, *drained}
 
     # --- a turn -------------------------------------------------------------------------------
 
@@ -335,8 +342,9 @@ class Hall:
         if wave.soak_s:
             since = self.waves[wave.name].since
             assert since is not None
-            assert self.now - since >= wave.soak_s
-            assert not self.plan.gates or self.gate_bad_at <= max(since, self.since)
+            good_since = max(since, self.since)
+            assert self.now - good_since >= wave.soak_s
+            assert not self.plan.gates or self.gate_bad_at <= good_since
 
 
 def told(hall: Hall) -> dict[str, Any]:

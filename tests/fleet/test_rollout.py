@@ -304,6 +304,17 @@ def test_a_lost_node_is_away_until_it_is_seen_again() -> None:
     assert Run(plan, states=states, waves=waves).started() == ["r01-u02"]
 
 
+@pytest.mark.parametrize(("drained", "started"), [(None, 0), (True, 0), (False, 1)])
+def test_a_failed_node_that_was_not_given_back_is_away(drained: bool | None, started: int) -> None:
+    plan = plan_of(1, 2, waves=[{"name": "all"}], limits={"maxUnavailable": 1},
+                   drain={"adapter": "slurm"},
+                   onFailure={"node": "leave", "wave": "continue"})  # fmt: skip
+    seen = {"r01-u01": Standing(at=NOW, drained=drained)}
+    states = {"r01-u01": NodeState.FAILED}
+    run = Run(plan, states=states, waves={"all": ("began", 900.0)}, seen=seen)
+    assert len(run.started()) == started
+
+
 def test_aborting_takes_back_what_was_begun_and_ends() -> None:
     plan = plan_of(waves=[{"name": "all"}])
     states = {"r01-u01": NodeState.RUNNING, "r01-u02": NodeState.DONE}

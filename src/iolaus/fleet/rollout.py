@@ -16,11 +16,11 @@ An atomic domain of which one node goes back goes back whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from iolaus.fleet.limits import Room
-from iolaus.fleet.soak import again, soak, turned_at, turned_bad
+from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import BUSY, View
 from iolaus.fleet.world import World
@@ -43,9 +43,10 @@ def decide(plan: Plan, progress: Progress, world: World, now: float) -> Decision
         return _abort(view)
     if state not in (RolloutState.RUNNING, RolloutState.PAUSED):
         return Decision(wake_s=IDLE_S)
-    back = _back(view)
+    bad = all_turned_bad(view)
+    back = _back(view, bad)
     view.leaving = frozenset(back[0])
-    decision = _stop(view) if state is RolloutState.RUNNING else None
+    decision = _stop(view, bad) if state is RolloutState.RUNNING else None
     if decision is None:
         decision = _paused(view) if state is RolloutState.PAUSED else _go_on(view)
     return _with(decision, back)
@@ -107,13 +108,13 @@ def _with(decision: Decision, back: tuple[tuple[str, ...], dict[str, str]]) -> D
 # --- going back -------------------------------------------------------------------------------
 
 
-def _back(view: View) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Who goes back now, and why others that should do not yet. Pure."""
+def _back(view: View, bad: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Who goes back now, and why others that should do not yet. `bad` turned so and is done."""
     if view.plan.on_failure.node != "rollback":
         return (), {}
     failed = [n.uid for n in view.by_state[NodeState.FAILED] if not n.unwound]
     going, holds = sorted(failed, key=view.name), dict[str, str]()
-    units = list(_spoilt(view))
+    units = list(_spoilt(view, bad))
     if not units:
         return tuple(going), holds
     room = Room(view.plan.limits, view.sheet.hall, away=view.away, power=view.world.power)
@@ -128,17 +129,15 @@ def _back(view: View) -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(going), holds
 
 
-def _spoilt(view: View) -> Iterator[tuple[str, ...]]:
-    """Of waves that have not passed: units of which one turned bad or went back, each with those
-    of its nodes that are done."""
-    for number, wave in enumerate(view.plan.waves):
-        if view.wave(number).state in ("passed", "waiting"):
-            continue
-        for unit in view.sheet.units(wave):
-            done = tuple(u for u in unit if _is_done(view, u))
-            spoilt = done and any(view.state(u) in _SPOILT or turned_bad(view, u) for u in unit)
-            if spoilt:
-                yield done
+def _spoilt(view: View, bad: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Of waves that have begun and not passed: units of which one turned bad or went back, each
+    with those of its nodes that are done."""
+    spoilt = {*bad, *(node.uid for state in _SPOILT for node in view.by_state[state])}
+    mine = {u: n for u in spoilt if (n := view.sheet.wave_of.get(u)) in view.soaking}
+    units = {view.sheet.unit_of[uid] for uid in mine}
+    for unit in sorted(units, key=lambda unit: view.name(unit[0])):
+        if done := tuple(uid for uid in unit if _is_done(view, uid)):
+            yield done
 
 
 def _is_done(view: View, uid: str) -> bool:
@@ -149,7 +148,7 @@ def _is_done(view: View, uid: str) -> bool:
 # --- stopping ---------------------------------------------------------------------------------
 
 
-def _stop(view: View) -> Decision | None:
+def _stop(view: View, bad: Mapping[str, str]) -> Decision | None:
     lost = view.by_state[NodeState.LOST]
     allowed = view.plan.limits.bricks
     wave = view.plan.on_failure.wave
@@ -158,23 +157,20 @@ def _stop(view: View) -> Decision | None:
         text = f"{len(lost)} nodes do not answer since they were changed, and {allowed} may be "
         text += f"lost: {names}. Go and see to them; then resume, or abort."
         return Decision(state=_STOPS.get(wave, RolloutState.PAUSED), reason=text)
-    failures = dict(_failures(view)) if wave in _STOPS else {}
+    failures = dict(_failures(view, bad)) if wave in _STOPS else {}
     if not failures:
         return None
     return Decision(state=_STOPS[wave], reason=_say_failures(view, failures))
 
 
-def _failures(view: View) -> Iterator[tuple[str, str]]:
+def _failures(view: View, bad: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Those that are new since it last began to run."""
     for node in (*view.by_state[NodeState.FAILED], *view.by_state[NodeState.LOST]):
         if _is_new(view, node.ended_at):
             yield node.uid, node.reason or node.state.value
-    for number, wave in enumerate(view.plan.waves):
-        if view.wave(number).state not in ("passed", "waiting"):
-            for uid in wave.nodes:
-                bad = turned_bad(view, uid)
-                if bad and turned_at(view, uid) >= view.progress.since:
-                    yield uid, bad
+    for uid, why in bad.items():
+        if turned_at(view, uid) >= view.progress.since:
+            yield uid, why
 
 
 def _is_new(view: View, at: float | None) -> bool:

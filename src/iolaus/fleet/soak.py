@@ -24,6 +24,18 @@ PATIENCE_S: Final = 600.0
 SETTLE_S: Final = 60.0
 
 
+def all_turned_bad(view: View) -> dict[str, str]:
+    """Those of waves that have begun and not passed, each with why."""
+    fine = {uid for uid, each in view.world.nodes.items() if each.here is True and each.well}
+    return {
+        node.uid: why
+        for node in view.by_state[NodeState.DONE]
+        if node.uid not in fine
+        and view.sheet.wave_of.get(node.uid) in view.soaking
+        and (why := turned_bad(view, node.uid))
+    }
+
+
 def turned_bad(view: View, uid: str) -> str:
     """Why a node that is done is worse than before it was begun; empty: it is not, or nothing was
     seen of it since. What was so already while it was worked on counts when it is still so a

@@ -30,6 +30,7 @@ class Sheet:
         going = [node for node in plan.nodes if node.fate is Fate.UPDATE]
         self.going = frozenset(node.uid for node in going)
         units = [tuple(n.uid for n in unit) for unit in units_of(going, plan.limits.atomic)]
+        self.wave_of = {uid: n for n, wave in enumerate(plan.waves) for uid in wave.nodes}
         self.unit_of = {uid: unit for unit in units for uid in unit}
 
     def units(self, wave: Wave) -> Iterable[tuple[str, ...]]:
@@ -91,20 +92,28 @@ class View:
         """Everybody who is not in service for whatever reason, and every supply that is not."""
         nodes = self.world.nodes
         supplies = {uid for group in self.world.power.values() for uid in group.supplies}
-        seen = {uid for uid, each in nodes.items() if each.here is True and not each.out}
+        seen = {uid for uid, each in nodes.items() if each.in_service}
         found = (self.sheet.nodes.keys() | supplies) - seen
         left = (n for state in LEFT for n in self.by_state[state])
         return found | self.busy | {n.uid for n in left if not self._is_back(n)}
 
     def _is_back(self, node: NodeProgress) -> bool:
-        """A node that failed or was lost has been seen in service since."""
-        standing = self.world.of(node.uid)
-        return standing.in_service and standing.at > (node.ended_at or 0.0)
+        """A node that failed or was lost was seen in service since. One that we drained and did
+        not give back is not, unless the drains themselves say so."""
+        standing, planned = self.world.of(node.uid), self.sheet.nodes.get(node.uid)
+        given_back = standing.drained is False or not (planned and planned.drains)
+        return standing.in_service and standing.at > (node.ended_at or 0.0) and given_back
 
     def wave(self, number: int) -> WaveProgress:
         name = self.plan.waves[number].name
         found = (each for each in self.progress.waves if each.name == name)
         return next(found, WaveProgress(name=name))
+
+    @cached_property
+    def soaking(self) -> frozenset[int]:
+        """The waves that have begun and not passed."""
+        numbers = range(len(self.plan.waves))
+        return frozenset(n for n in numbers if self.wave(n).state in ("began", "soaking"))
 
     @cached_property
     def present(self) -> int | None:

@@ -104,6 +104,7 @@ class Wants:
         spec = kept.baseline.spec
         self.name, self.spec, self._images = kept.baseline.name, spec, images
         self._subjects = subjects(spec)
+        self._names = [each.name for each in self._subjects]
         self._order = order_of(self._subjects, baseline=self.name)
         self._manager = _manager_wants(spec)
         self._picked: dict[tuple[Any, ...], Picked | Halt] = {}
@@ -135,10 +136,13 @@ class Wants:
         found: list[Flash] = []
         for number in self._order:
             subject = self._subjects[number]
+            name = self._names[number]
             due = [
                 (item, by_part[item.part])
                 for item in items
-                if item.outcome in _MENDED and self._is_of(item, subject, by_part, facts)
+                if item.subject == name
+                and item.outcome in _MENDED
+                and _is_of(item, subject, by_part, facts)
             ]
             if not due:
                 continue
@@ -150,13 +154,6 @@ class Wants:
                     return flash
                 _add(found, flash)
         return tuple(found)
-
-    def _is_of(
-        self, item: Item, subject: Subject, by_part: Mapping[str, Firmware], facts: NodeFacts
-    ) -> bool:
-        if item.subject != subject.name or item.desired != subject.want.version:
-            return False
-        return item.part in by_part and component_matches(subject.want, by_part[item.part], facts)
 
     def _waits(self, subject: Subject, items: Iterable[Item]) -> str:
         """By what it is held: something it comes after that will not be at its version."""
@@ -225,6 +222,13 @@ class Wants:
         for setting in facts.manager if due else ():
             if item := due.pop(setting.name, None):
                 yield _change(setting, self._manager[setting.name], item)
+
+
+def _is_of(item: Item, subject: Subject, by_part: Mapping[str, Firmware], facts: NodeFacts) -> bool:
+    """Several wants may have one word, each for another make."""
+    if item.desired != subject.want.version or item.part not in by_part:
+        return False
+    return component_matches(subject.want, by_part[item.part], facts)
 
 
 def _manager_wants(spec: BaselineSpec) -> dict[str, Any]:

@@ -20,7 +20,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One asset as it was last seen, `at` seconds since 1970.
 
     `here`: it answers and its host is on; None: not known. `since` is when that became so.
-    `out` is why it is out of service although it is here (somebody's maintenance or drain).
+    `out` is why it must be left alone although it is here (somebody's maintenance). `drained`:
+    no work is given to it, by whomever; None: nobody asked.
     `well`: its health and telemetry are as they should be; `unwell_since` when they turned.
     `why` says what is wrong, in words for a person.
     """
@@ -29,6 +30,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     here: bool | None = True
     since: float | None = None
     out: str = ""
+    drained: bool | None = None
     well: bool | None = True
     unwell_since: float | None = None
     why: str = ""
@@ -36,7 +38,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def in_service(self) -> bool:
-        return self.here is True and not self.out
+        return self.here is True and not self.out and self.drained is not True
 
 
 UNSEEN: Final = Standing(at=0.0, here=None, well=None, why="nothing is known of it")
