@@ -87,11 +87,12 @@ class Process:
         budgets: Mapping[str, int] | None = None,
         connect: Any = None,
         rules: Rules | None = None,
+        journal: type[CutJournal] = CutJournal,
     ) -> None:
         self.database = Database(where, connect=connect)
         self.database.open()
         self.hall, self.clock, self.cut = hall, hall.clock, cut or Cut()
-        self.journal = CutJournal(self.database, self.cut, clock=self.clock)
+        self.journal = journal(self.database, self.cut, clock=self.clock)
         self.leases = CutLeases(self.database, self.cut)
         self.hands = hall.hands(self.cut.point)
         self.entries: list[Entry] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from iolaus.act.answers import ANSWERS, WORDS, answer
-from iolaus.act.ports import Intent
+from iolaus.act.ports import Intent, Lease
 from iolaus.act.term import Rules
 from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import WeErred
 from iolaus.model.plan import Approval, Domain, Limits, OnFailure, Plan
-from iolaus.model.rollout import Decision, EntryKind, NodeState, Progress, RolloutState
+from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
 from tests.act.deciding import decide
 from tests.act.hall import BMC, Hall, Mood, node_of, plan_of, steps
-from tests.act.house import Process
+from tests.act.house import CutJournal, Process
 from tests.store.postgres import Postgres
 from tests.store.test_behind import Quota
 
@@ -360,6 +363,34 @@ async def test_a_connection_closed_under_it_costs_nothing(database: Path, hall: 
     await process.stop()
     assert states(progress) == {NodeState.DONE: 20}
     assert hall.doubled() == []
+
+
+class Flaky(CutJournal):
+    """Fails now and then: half of the time nothing was written, else all of it was."""
+
+    chance = random.Random(11)
+
+    async def append(self, entries: Sequence[Entry], *, lease: Lease) -> tuple[Entry, ...]:
+        luck = self.chance.random()
+        lost = WeErred("the connection was cut", operation="write state", subject="state")
+        if luck < 0.02:
+            raise lost
+        kept = await super().append(entries, lease=lease)
+        if luck > 0.98:
+            raise lost
+        return kept
+
+
+async def test_an_append_that_failed_may_have_been_written(database: Path, hall: Hall) -> None:
+    plan, process = made(hall, 20), Process(database, hall, journal=Flaky)
+    await process.apply(plan)
+    process.start()
+    progress = await process.until(plan)
+    await process.stop()
+    assert states(progress) == {NodeState.DONE: 20}
+    assert hall.doubled() == []
+    assert {device.effects["reset"] for device in hall.devices.values()} == {1}
+    assert process.hands.dos >= 80
 
 
 # Two on one database

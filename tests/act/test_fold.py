@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -82,6 +83,31 @@ def test_every_kind_has_its_document() -> None:
         with pytest.raises(WeErred) as caught:
             said_in(damaged)
         assert caught.value.code == "JournalDamaged", type_
+
+
+@given(
+    kind=st.sampled_from(list(EntryKind)),
+    doc=st.dictionaries(
+        st.sampled_from(["state", "attempt", "outcome", "seen", "name", "budget", "reason"]),
+        st.none()
+        | st.integers(-2, 2)
+        | st.text(max_size=4)
+        | st.dictionaries(st.text(), st.none()),
+    ),
+)
+def test_a_damaged_document_is_an_error_of_ours_and_changes_nothing(
+    kind: EntryKind, doc: dict[str, Any]
+) -> None:
+    account = Account(PLAN, [STEP_ENTRIES[Event.BEGUN]])
+    before = account.progress(), account.passed(STEP, Way.FORTH)
+    damaged = Entry(
+        plan=PLAN.id, number=1, kind=kind, at=0.0, epoch=1, node=NODE, step=STEP, doc=doc
+    )
+    try:
+        account.add(damaged)
+    except WeErred as error:
+        assert error.code == "JournalDamaged"
+        assert (account.progress(), account.passed(STEP, Way.FORTH)) == before
 
 
 def test_the_baseline_is_what_was_seen_first() -> None:

@@ -18,7 +18,7 @@ from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.model.plan import Action, Fate, NodePlan, Plan, Step, Verb, Wave
 from iolaus.model.rollout import Entry, EntryKind
 from iolaus.store.database import Database
-from iolaus.store.journal import StoredJournal, _doc
+from iolaus.store.journal import StoredJournal, _checked, _doc, _entry
 from iolaus.store.lease import Fenced, Lease, StoredLeases
 from iolaus.store.packing import unpack
 from tests.store.postgres import Postgres
@@ -257,6 +257,19 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+@given(doc=st.binary(max_size=60) | st.binary(max_size=60).map(lambda raw: b"p" + raw))
+def test_damaged_bytes_are_an_error_of_ours(doc: bytes) -> None:
+    row = {"plan": "p", "number": 1, "at": 1.0, "epoch": 1, "node": None, "step": None}
+    try:
+        assert isinstance(_entry({**row, "kind": "done", "doc": doc}).doc, dict)
+    except WeErred as error:
+        assert error.code == "JournalDamaged"
+    try:
+        _checked(doc, "p")
+    except WeErred as error:
+        assert error.code == "PlanDamaged"
 
 
 @given(doc=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
