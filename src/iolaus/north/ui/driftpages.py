@@ -2,8 +2,9 @@
 
 What departs is grouped by why, since a thousand nodes that depart for one reason are one thing to
 do. The lists are those of the API and the command line, and the head counts nodes as they do. A
-list is made once for everybody who asks the same, and again when some verdict is another. An empty
-page says which of the reasons for emptiness it is: nothing wanted, nothing selected, nothing amiss.
+list is made once for everybody who asks the same, and again when some verdict is another, but not
+before four times as long as that took: a large hall has more to do. An empty page says which kind
+of nothing it is: nothing wanted, nothing selected, nothing amiss.
 """
 
 from __future__ import annotations
@@ -72,9 +73,11 @@ class Chip(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A list of causes, and for which verdicts and names it was made."""
+    """A list of causes, and for which verdicts and names it was made; it is good for `rest_s`
+    even when there are others."""
 
     at: float
+    rest_s: float
     revision: int
     names: object
     causes: CauseList
@@ -173,14 +176,17 @@ class DriftPages:
         key = (scope, asked.selector, asked.baseline)
         now, names = self._context.clock.now(), self._context.fleet.index()
         revision, kept = self._context.desired.ledger.revision, self._lists.get(key)
-        is_same = kept and kept.revision == revision and kept.names is names
-        if kept and is_same and 0 <= now - kept.at < KEEP_S:
-            return kept.causes
+        if kept is not None:
+            is_same = kept.revision == revision and kept.names is names
+            if 0 <= now - kept.at < (KEEP_S if is_same else kept.rest_s):
+                return kept.causes
         selectors = (parse_selector(asked.selector),) if asked.selector else ()
+        began = self._context.clock.monotonic()
         causes = await self._context.desired.causes(scope, selectors, asked.baseline)
+        rest_s = 4 * (self._context.clock.monotonic() - began)
         if key not in self._lists and len(self._lists) >= KEPT_LISTS:
             self._lists.pop(next(iter(self._lists)))
-        self._lists[key] = Kept(now, revision, names, causes)
+        self._lists[key] = Kept(now, rest_s, revision, names, causes)
         return causes
 
     def _chips(self, found: CauseList, asked: Asked, scope: Selector) -> list[Chip]:
