@@ -439,3 +439,39 @@ def test_atomic_domains_are_never_split(racks: int, units: int, most: int) -> No
         domains = {name[:2] for name in nodes}
         assert len(nodes) == len(domains) * units
         assert batch is None or batch >= units
+
+
+def test_a_node_is_planned_alone_as_it_is_among_others() -> None:
+    """What is alike is worked out once; nothing that matters may be taken for alike."""
+    flat = bios(EgmMode="Enabled")
+    variants: list[dict[str, Any]] = [
+        {},
+        {"fields": {"health": "Warning"}},
+        {"fields": {"power_state": "Off"}},
+        {"fields": {"vendor": "Bolt"}},
+        {"capabilities": ABLE - {"update.multipart"}},
+        {"managed": False},
+        {"kind": "switch"},
+        {"firmware": parts(bmc="1.6", bios="2.3")},
+        {"firmware": tuple(changed_kind(e) for e in parts(bmc="1.7", bios="2.3"))},
+        {"settings": bios(EgmMode=("Enabled", "Disabled"))},
+        {"settings": bios(EgmMode="Other")},
+        {"manager": settings({"ntp.servers": ("8.8.8.8",), "ntp.enabled": True})},
+    ]
+    given_all = {"firmware": parts(bmc="1.7", bios="2.3"), "settings": flat}
+    hall = [tray(f"n{n:02}", **{**given_all, **more}) for n, more in enumerate(variants)]
+    hall += [tray(f"m{n:02}", **{**given_all, **more}) for n, more in enumerate(variants)]
+    base = base_of(
+        **components(want("bmc", "1.8"), want("bios", "2.4")),
+        bios={"raw": {"EgmMode": "Disabled"}},
+        bmc={"ntp": ["10.0.0.1"]},
+        rollout={"drain": {"adapter": "slurm"}},
+    )
+    images = OLD, NEW, image("bios-2.4.bin", bios="2.4"), image("rot.bin", erot="1")
+    together = {node.name: node for node in planned(hall, base, *images).nodes}
+    for each in hall:
+        assert only(planned([each], base, *images)) == together[each.name]
+
+
+def changed_kind(entry: Any) -> Any:
+    return msgspec.structs.replace(entry, updateable=False)

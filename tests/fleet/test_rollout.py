@@ -289,8 +289,8 @@ def test_more_lost_nodes_than_bricks_allow_stop_even_what_would_go_on() -> None:
     two = Run(plan, states=lost, waves={"all": ("began", 900.0)}).decide()
     assert two.state is RolloutState.PAUSED
     assert two.reason == (
-        "2 nodes do not answer since they were changed, and 1 may be lost: r01-u01, r01-u02. "
-        "Go and see to them; then resume, or abort."
+        "2 nodes do not answer since the change, and 1 may be lost: r01-u01, r01-u02. "
+        "Go and see to that; then resume, or abort."
     )
 
 
@@ -434,6 +434,15 @@ def test_a_node_that_was_not_seen_well_since_it_was_done_does_not_soak(
     decision = soaking(seen={"r01-u01": standing}).decide()
     assert [w.state for w in decision.waves] == ["began"]
     assert decision.state is None
+
+
+def test_a_soak_in_which_a_node_goes_back_begins_again() -> None:
+    plan = plan_of(1, 3, waves=[{"name": "all", "soak": "1h"}], onFailure={"wave": "continue"})
+    states = {"r01-u01": NodeState.DONE, "r01-u02": NodeState.ROLLING_BACK,
+              "r01-u03": NodeState.DONE}  # fmt: skip
+    run = Run(plan, states=states, waves={"all": ("soaking", 3500.0)})
+    assert [(w.state, w.since) for w in run.decide().waves] == [("began", NOW)]
+    assert run.hold() == "wave all: 1 node is worked on"
 
 
 def test_an_atomic_domain_goes_back_whole() -> None:

@@ -88,7 +88,7 @@ class Room:
         """Why no unit at all fits; empty: one may."""
         most, gone = self.limits.max_unavailable, self._gone
         if most is not None and gone >= most:
-            return f"{_are(gone)} away, and {most} may be"
+            return f"{are(gone)} away, and {most} may be"
         return ""
 
     def refuses(self, unit: Collection[str]) -> str:
@@ -102,8 +102,8 @@ class Room:
         if most is None or not more or gone + len(more) <= most:
             return ""
         if len(more) == 1:
-            return f"{_are(gone)} away, and {most} may be"
-        return f"{_are(gone)} away, {len(more)} must go together, and {most} may be"
+            return f"{are(gone)} away, and {most} may be"
+        return f"{are(gone)} away, {len(more)} must go together, and {most} may be"
 
     def _domain(self, more: Iterable[str]) -> str:
         wanted: Counter[Domain] = Counter(
@@ -112,7 +112,7 @@ class Room:
         for domain, count in wanted.items():
             most, gone = self.limits.per_domain[domain.kind], self._taken[domain]
             if gone + count > most:
-                return f"{say_domain(domain)}: {_are(gone)} away, and {most} may be"
+                return f"{say_domain(domain)}: {are(gone)} away, and {most} may be"
         return ""
 
     def _darkness(self, more: Collection[str]) -> str:
@@ -127,7 +127,7 @@ class Room:
             return ""
         dark = len(self._dark)
         return (
-            f"it would be the last of rack {new[0].name}: {_are(dark, 'rack')} dark, "
+            f"it would be the last of rack {new[0].name}: {are(dark, 'rack')} dark, "
             f"and {most} may be"
         )
 
@@ -163,7 +163,8 @@ def short_of(group: PowerGroup | None, name: str, keep: str, gone: Collection[st
     )
 
 
-def _are(number: int, word: str = "node") -> str:
+def are(number: int, word: str = "node") -> str:
+    """1 node is, 2 nodes are."""
     return f"1 {word} is" if number == 1 else f"{number} {word}s are"
 
 

@@ -9,7 +9,7 @@ are blocked, and the plan says by what.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,8 @@ from iolaus.fleet.gate import parse_gate
 from iolaus.fleet.images import Image
 from iolaus.fleet.limits import Hall, Room, limits_of, short_of, units_of
 from iolaus.fleet.numbers import GATE_NAMES
-from iolaus.fleet.steps import steps_of
+from iolaus.fleet.step import Draft
+from iolaus.fleet.steps import drafts_of, numbered
 from iolaus.fleet.topology import NEEDED_LABEL, SUPPLIES, PowerGroup, Topology
 from iolaus.fleet.waves import waves_of
 from iolaus.fleet.window import parse_duration, parse_window
@@ -118,8 +119,17 @@ def make_plan(
     )
 
 
+class _Course(NamedTuple):
+    """What is done at all nodes that are alike."""
+
+    work: Work
+    drafts: tuple[Draft, ...]
+    estimate_s: float
+    drains: bool
+
+
 class _Planner:
-    """One node at a time."""
+    """One node at a time; what is alike is worked out once."""
 
     def __init__(
         self,
@@ -132,17 +142,16 @@ class _Planner:
     ) -> None:
         self._wants, self._around, self._limits = wants, around, limits
         self._drain, self._window = drain, window
+        self._known: dict[tuple[Any, ...], _Course | Halt] = {}
 
     def node(self, facts: NodeFacts, drift: NodeDrift) -> NodePlan:
-        work = self._wants.work_of(facts, drift)
-        if isinstance(work, Halt):
-            return self._still(facts, work)
-        if why := self._unfed(facts, work):
-            return self._still(facts, Halt(Fate.BLOCKED, why))
-        drain = self._drain if facts.kind in DRAINED_KINDS else None
-        steps = steps_of(facts, work, drain)
-        estimate_s = sum(self._takes(step) for step in steps)
-        if why := _unable(facts, steps) or self._too_long(estimate_s):
+        alike = _alike(facts, drift)
+        course = self._known.get(alike)
+        if course is None:
+            course = self._known[alike] = self._course(facts, drift)
+        if isinstance(course, Halt):
+            return self._still(facts, course)
+        if why := self._unfed(facts, course.work):
             return self._still(facts, Halt(Fate.BLOCKED, why))
         return NodePlan(
             uid=facts.uid,
@@ -150,12 +159,23 @@ class _Planner:
             endpoint=facts.endpoint,
             fate=Fate.UPDATE,
             facts=facts.digest(),
-            reason="; ".join(work.aside),
-            steps=steps,
+            reason="; ".join(course.work.aside),
+            steps=numbered(facts.name, course.drafts),
             domains=self._around.topology.domains.get(facts.uid, ()),
-            drains=drain is not None,
-            estimate_s=estimate_s,
+            drains=course.drains,
+            estimate_s=course.estimate_s,
         )
+
+    def _course(self, facts: NodeFacts, drift: NodeDrift) -> _Course | Halt:
+        work = self._wants.work_of(facts, drift)
+        if isinstance(work, Halt):
+            return work
+        drain = self._drain if facts.kind in DRAINED_KINDS else None
+        drafts = drafts_of(facts, work, drain)
+        estimate_s = sum(self._takes(draft.step) for draft in drafts)
+        if why := _unable(facts, drafts) or self._too_long(estimate_s):
+            return Halt(Fate.BLOCKED, why)
+        return _Course(work, drafts, estimate_s, drain is not None)
 
     def _still(self, facts: NodeFacts, halt: Halt) -> NodePlan:
         return NodePlan(
@@ -201,6 +221,21 @@ class _Planner:
         return short_of(own, facts.name, keep, set(own.supplies[:1]))
 
 
+def _alike(facts: NodeFacts, drift: NodeDrift) -> tuple[Any, ...]:
+    """All that a course depends on: two nodes of which this is equal go through the same steps."""
+    parts = {item.part for item in drift.items}
+    return (
+        drift.items,
+        facts.kind,
+        facts.managed,
+        facts.capabilities,
+        *(facts.fields.get(name) for name in ("vendor", "model", "health", "power_state")),
+        facts.firmware,
+        tuple(each for each in facts.settings if each.name in parts),
+        tuple(each for each in facts.manager if each.name in parts),
+    )
+
+
 def _own_supplies(facts: NodeFacts) -> PowerGroup:
     """The supplies in a node; they are flashed one after the other."""
     text = facts.labels.get(NEEDED_LABEL, "")
@@ -216,9 +251,9 @@ def _word_of(step: Step) -> str:
     return str(step.action.arguments.get("kind", ""))
 
 
-def _unable(facts: NodeFacts, steps: Iterable[Step]) -> str:
+def _unable(facts: NodeFacts, drafts: Iterable[Draft]) -> str:
     """What is needed and not shown, or why a restart would do nothing."""
-    for verb in dict.fromkeys(step.action.verb for step in steps):
+    for verb in dict.fromkeys(draft.step.action.verb for draft in drafts):
         needed = _NEEDS.get(verb, ())
         if needed and facts.capabilities.isdisjoint(needed):
             return f"it shows no {' or '.join(needed)}, which {verb.value} needs"

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from iolaus.fleet.limits import Room
+from iolaus.fleet.limits import Room, are
 from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import BUSY, View
@@ -154,8 +154,9 @@ def _stop(view: View, bad: Mapping[str, str]) -> Decision | None:
     wave = view.plan.on_failure.wave
     if len(lost) > allowed and any(_is_new(view, n.ended_at) for n in lost):
         names = view.names([n.uid for n in lost])
-        text = f"{len(lost)} nodes do not answer since they were changed, and {allowed} may be "
-        text += f"lost: {names}. Go and see to them; then resume, or abort."
+        many = "1 node does" if len(lost) == 1 else f"{len(lost)} nodes do"
+        text = f"{many} not answer since the change, and {allowed} may be lost: {names}. "
+        text += "Go and see to that; then resume, or abort."
         return Decision(state=_STOPS.get(wave, RolloutState.PAUSED), reason=text)
     failures = dict(_failures(view, bad)) if wave in _STOPS else {}
     if not failures:
@@ -197,7 +198,7 @@ def _go_on(view: View) -> Decision:
     if states[NodeState.WAITING]:
         return begin(view, number)
     if busy := sum(states[state] for state in BUSY):
-        text = f"wave {wave.name}: {busy} nodes are worked on"
+        text = f"wave {wave.name}: {are(busy)} worked on"
         return Decision(waves=again(view, number), holds={"": text})
     if view.wave(number).state == "waiting":
         mark = WaveProgress(name=wave.name, state="began", since=view.now)
@@ -207,7 +208,7 @@ def _go_on(view: View) -> Decision:
 
 def _finish(view: View) -> Decision:
     if view.busy:
-        return Decision(holds={"": f"{len(view.busy)} nodes are worked on"})
+        return Decision(holds={"": f"{are(len(view.busy))} worked on"})
     return Decision(state=RolloutState.DONE, reason=_told(view), wake_s=IDLE_S)
 
 

@@ -6,6 +6,8 @@ settings of the manager, healthy again, give back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from iolaus.fleet.facts import NodeFacts
@@ -16,18 +18,22 @@ from iolaus.fleet.work import Work
 from iolaus.model.plan import Action, DrainRule, Expect, Op, Step, Verb
 
 
-def steps_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Step, ...]:
-    """All steps of one node, with ids that are unique in a plan ("NODE/01-update-bmc"). `drain`
-    None: it is not drained."""
-    drafts = [
+def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Draft, ...]:
+    """All steps of one node, without their ids; the same for nodes that are alike. `drain` None:
+    it is not drained."""
+    return (
         *([_drain(drain)] if drain else []),
         *firmware_drafts(work, drains=drain is not None),
         *settings_drafts(work),
         _healthy(facts),
         *([_undrain(drain)] if drain else []),
-    ]
+    )
+
+
+def numbered(name: str, drafts: Iterable[Draft]) -> tuple[Step, ...]:
+    """The steps of a node, with ids that are unique in a plan ("NODE/01-update-bmc")."""
     return tuple(
-        msgspec.structs.replace(draft.step, id=f"{facts.name}/{number:02}-{draft.word}")
+        msgspec.structs.replace(draft.step, id=f"{name}/{number:02}-{draft.word}")
         for number, draft in enumerate(drafts, start=1)
     )
 
