@@ -70,6 +70,10 @@ PACE: Mapping[Job, Bounds] = {
 """Who yields first when there is more to do than can be done; the rest is small or waits."""
 
 
+BUDGETS: Mapping[str, int] = {"reset": 20, "reset-manager": 10, "ac-cycle": 3}
+"""How often, in all roll-outs that run, a step may be helped by force before a person must look."""
+
+
 class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`demo` lets loopback in without a token. `receiver_url` is where devices can push events
     to (it ends in /redfish-events); None subscribes nowhere. `tls` are the PEM files of our own
@@ -86,7 +90,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     lanes: LaneRules = LaneRules()
     streams: StreamRules = StreamRules()
     subscriptions: SubscriptionRules = SubscriptionRules()
-    rollouts: Rules = Rules()
+    rollouts: Rules = Rules(budgets=BUDGETS)
     database: str | None = None
 
 

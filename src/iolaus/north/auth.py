@@ -47,6 +47,8 @@ class Deed(StrEnum):
     READ = "read"
     DISCOVER = "discover"
     FORGET = "forget"
+    MANAGE = "manage"
+    """Say that an endpoint may be changed."""
     APPLY = "apply"
     """Say what good looks like."""
     PLAN = "plan"

@@ -74,6 +74,13 @@ async def test_a_part_whose_id_is_another_now_is_found_by_what_it_is() -> None:
     assert found.values == {"firmware/bmc": "1.3"}
 
 
+async def test_a_part_that_was_renamed_before_it_was_last_read_is_found_by_its_kind() -> None:
+    tree = trees.server()
+    found = await spots(tree, tree, "firmware/FW_BMC_0", "firmware/FW_NIC_7")
+    assert found.values == {"firmware/FW_BMC_0": "1.2"}
+    assert "for certain" in found.reasons["firmware/FW_NIC_7"]
+
+
 async def test_what_two_parts_may_be_is_unknown() -> None:
     before, now = trees.server(), trees.server()
     entry = now.pop(f"{FIRMWARE}/bmc")

@@ -154,3 +154,17 @@ async def test_roles_and_scopes(guarded: tuple[Context, dict[str, dict[str, str]
         assert causes["counts"] == {"drifted": 1}
         out = await api.get("/api/v1/drifts/h1-r01-u02/export", headers=headers["cy"])
         assert out.status_code == 404
+
+
+async def test_an_endpoint_is_managed_when_somebody_says_so(api: httpx.AsyncClient) -> None:
+    url = "/api/v1/endpoints/h1-r01-u01"
+    assert (await api.get(url)).json()["status"]["mode"] == "read-only"
+    dry = await api.patch(url, json={"spec": {"mode": "managed"}}, params={"dryRun": "All"})
+    assert dry.json()["status"]["mode"] == "read-only"
+    done = await api.patch(url, json={"spec": {"mode": "managed"}})
+    assert done.json()["status"]["mode"] == "managed"
+    assert (await api.get(url)).json()["spec"]["mode"] == "managed"
+    wrong = await api.patch(url, json={"spec": {"mode": "mine"}})
+    assert wrong.status_code == 400
+    nobody = await api.patch("/api/v1/endpoints/nobody", json={"spec": {"mode": "managed"}})
+    assert nobody.status_code == 404

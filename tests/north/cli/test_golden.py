@@ -77,6 +77,10 @@ COMMANDS = {
     "help-discover": "discover --help",
     "help-apply": "apply --help",
     "help-diff": "diff --help",
+    "help-manage": "manage --help",
+    "manage-dry": "manage -l h1-r01-u[01-02] --dry-run",
+    "error-manage-nothing": "manage",
+    "error-manage-unconfirmed": "manage h1-r01-u01",
     "version": "--version",
 }
 

@@ -24,6 +24,7 @@ from iolaus.drivers.redfish import names
 from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.assets import Group
 from iolaus.drivers.redfish.firmware import read_firmware
+from iolaus.drivers.redfish.firmware_kinds import classify
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal
 from iolaus.drivers.redfish.manager_settings import read_manager_settings
 from iolaus.drivers.redfish.settings import read_settings
@@ -159,13 +160,22 @@ class Spotter:
         now = await self._inventory()
         for subject in subjects:
             component = subject.removeprefix("firmware/")
-            found = _same_part(component, before.get(component), now)
+            known = before.get(component) or self._by_its_id(component)
+            found = _same_part(component, known, now)
             if found is None:
                 self._reasons[subject] = (
                     "no entry of the firmware inventory is this part for certain"
                 )
             else:
                 self._version(subject, found.version)
+
+    def _by_its_id(self, component: str) -> Firmware:
+        """What an id tells of a part that was renamed before it was last read."""
+        bare = Firmware(
+            component=component, name=component, version=None, asset=self._asset.key, uri=""
+        )
+        (told,) = classify([bare], self._harvest())
+        return told
 
     async def _inventory(self) -> tuple[Firmware, ...]:
         service = await self._follow(await self._root(), "UpdateService")
@@ -274,18 +284,17 @@ class Spotter:
         )
 
 
-def _same_part(component: str, before: Firmware | None, now: Iterable[Firmware]) -> Firmware | None:
+def _same_part(component: str, known: Firmware, now: Iterable[Firmware]) -> Firmware | None:
     """The entry that is this part under another id; None where that is not certain."""
     entries = [each for each in now if not each.bank]
-    tests: list[Callable[[Firmware], bool]] = [lambda f: f.component == component]
-    if before is not None:
-        family, known = _family(before.component), before
-        tests += [
-            lambda f: bool(known.related) and f.related == known.related and f.kind == known.kind,
-            lambda f: f.name == known.name and f.kind == known.kind,
-            lambda f: _family(f.component) == family,
-            lambda f: bool(known.kind) and f.kind == known.kind,
-        ]
+    family = _family(known.component)
+    tests: tuple[Callable[[Firmware], bool], ...] = (
+        lambda f: f.component == component,
+        lambda f: bool(known.related) and f.related == known.related and f.kind == known.kind,
+        lambda f: f.name == known.name and f.kind == known.kind,
+        lambda f: _family(f.component) == family,
+        lambda f: bool(known.kind) and f.kind == known.kind,
+    )
     for test in tests:
         found = [each for each in entries if test(each)]
         if len(found) == 1:

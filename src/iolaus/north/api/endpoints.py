@@ -1,14 +1,17 @@
-"""Forgetting an endpoint: the one thing that is deleted through the API."""
+"""What an operator says of an endpoint: that it may be changed, or that it be forgotten."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, delete
+import msgspec
+from litestar import Request, Response, delete, patch
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, JSONBody
+from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.endpoint import Mode
 from iolaus.north.api.lists import DryRun, one_object, principal_of
 from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, etag, of_type
@@ -24,7 +27,51 @@ IfMatch = Annotated[
 ]
 
 
+class EndpointWish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may be said of an endpoint."""
+
+    mode: Annotated[
+        Literal["read-only", "managed"],
+        Meta(description="`managed` allows that it is changed by plans."),
+    ]
+
+
+class EndpointPatch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A change of an endpoint's spec."""
+
+    spec: EndpointWish
+
+
 def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
+    @patch(
+        "/endpoints/{name:str}",
+        operation_id="setEndpoint",
+        summary="Say whether an endpoint may be changed",
+        tags=["endpoints"],
+        responses=of_type(
+            TYPES["endpoint"][0], "The endpoint as it is now.", 400, 401, 403, 404, 412, 413, 415
+        ),
+    )
+    async def say(
+        request: Request[Any, Any, Any],
+        name: Name,
+        data: JSONBody[EndpointPatch],
+        dry_run: DryRun = None,
+        if_match: IfMatch = None,
+    ) -> Response[Any]:
+        principal = principal_of(request, Deed.MANAGE)
+        item = await context.fleet.find(ENDPOINT, name, scope=principal.scope)
+        if item is None:
+            raise not_found("endpoint", name)
+        if if_match not in (None, "*", etag(item.revision)):
+            raise changed(f"endpoint/{name}")
+        target = context.facts.target_of(item.view.address)  # type: ignore[attr-defined]
+        if target is not None and dry_run is None:
+            mode = Mode(data.spec.mode)
+            context.facts.put_target(msgspec.structs.replace(target, mode=mode))
+        item = await context.fleet.find(ENDPOINT, name, scope=principal.scope) or item
+        return Response(one_object(context, ENDPOINT, item))
+
     @delete(
         "/endpoints/{name:str}",
         status_code=200,
@@ -50,7 +97,7 @@ def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
             context.facts.remove_target(item.view.address)  # type: ignore[attr-defined]
         return Response(gone)
 
-    return [forget]
+    return [say, forget]
 
 
 def changed(subject: str) -> OperatorMust:

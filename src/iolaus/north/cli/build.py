@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli import desired, look, plans
+from iolaus.north.cli import desired, look, manage, plans
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
@@ -72,6 +72,7 @@ def build_cli(commands: Commands) -> typer.Typer:
         app.command(name)(getattr(look, name))
     for name in ("apply", "diff", "validate", "sync", "remove"):
         app.command(name)(getattr(desired, name))
+    app.command("manage")(manage.manage)
     app.command("plan")(plans.plan)
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)

@@ -61,6 +61,9 @@ class Client:
     def put(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
         return self._answer("PUT", path, query, msgspec.json.encode(body))
 
+    def patch(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
+        return self._answer("PATCH", path, query, msgspec.json.encode(body))
+
     def delete(self, path: str, **query: str | int | None) -> dict[str, Any]:
         return self._answer("DELETE", path, query)
 
