@@ -241,6 +241,10 @@ def test_what_the_device_holds_is_begun_in_our_window() -> None:
     base = base_of(**components(want("bmc", "1.8", applyTime="AtMaintenanceWindowStart")))
     plan = planned([tray("n1")], base, OLD, NEW)
     assert verbs(plan)[:3] == ["wait-healthy", "update-firmware", "activate-firmware"]
+    update = step_of(plan, Verb.UPDATE)
+    assert update.undo is not None
+    told = [each.arguments["apply_time"] for each in (update.action, update.undo)]
+    assert told == ["OnStartUpdateRequest", "Immediate"]
 
 
 @pytest.mark.parametrize(

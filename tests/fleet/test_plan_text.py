@@ -15,6 +15,7 @@ import pytest
 from iolaus.fleet.changed import diff_text, what_changed
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.plan_text import plan_text
+from iolaus.fleet.plan_words import say_duration
 from iolaus.model.asset import Firmware
 from iolaus.model.plan import Plan
 from tests.fleet.build import baseline, firmware
@@ -339,3 +340,48 @@ def test_no_line_is_too_wide_or_ends_in_blanks(name: str) -> None:
 def test_the_page_about_roll_outs_shows_a_golden_text() -> None:
     page = (Path(__file__).parents[2] / "docs/rollouts.md").read_text(encoding="utf-8")
     assert f"```text\n{CASES['window-gates-approvals']()}```" in page
+
+
+def test_a_world_that_has_not_moved_says_nothing() -> None:
+    hall = mixed_hall()
+    base = base_of(firmware={"components": [want("bmc", "1.8")]})
+    plan = planned(hall, base, image("bmc-1.8.fwpkg", bmc="1.8"))
+    assert what_changed(plan, hall, kept=kept(base)) == []
+    assert diff_text(plan, plan).endswith("nothing differs\n")
+
+
+def test_plans_that_differ_in_their_rules_only_say_so() -> None:
+    hall, firmware_want = mixed_hall(), {"components": [want("bmc", "1.8")]}
+    images = (image("bmc-1.8.fwpkg", bmc="1.8"),)
+    old = planned(hall, base_of(firmware=firmware_want), *images)
+    limits = {"limits": {"maxUnavailable": 2}}
+    new = planned(hall, base_of(firmware=firmware_want, rollout=limits), *images)
+    assert "only the rules or waves differ" in diff_text(old, new)
+
+
+def test_a_component_that_is_gone_and_a_value_that_is_not_known_are_told() -> None:
+    node = tray("n1", settings=bios(EgmMode="Enabled"))
+    base = base_of(
+        firmware={"components": [want("bmc", "1.8")]}, bios={"raw": {"EgmMode": "Disabled"}}
+    )
+    plan = planned([node], base, image("bmc-1.8.fwpkg", bmc="1.8"))
+    now = changed(node, firmware=parts(BMC_0="1.7"), settings=bios(EgmMode=None))
+    assert what_changed(plan, [now]) == [
+        "n1: firmware/BMC is not there now, was 1.7 when this was planned",
+        "n1: bios/EgmMode is not known, was Enabled when this was planned",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, "no time"),
+        (45.0, "45 s"),
+        (450.0, "7 min 30 s"),
+        (600.5, "11 min"),
+        (3600.0, "1 h"),
+        (100_000.0, "1 d 3 h"),
+    ],
+)
+def test_durations_are_said_in_two_units(seconds: float, told: str) -> None:
+    assert say_duration(seconds) == told

@@ -11,7 +11,8 @@ no more than that the device took it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from iolaus.fleet.images import Choice
 from iolaus.fleet.step import (
@@ -33,6 +34,15 @@ from iolaus.fleet.work import MANAGER, SELF, Change, Flash, Work
 from iolaus.model.desired import ApplyTime
 from iolaus.model.naming import slug
 from iolaus.model.plan import Action, Expect, Json, Op, Verb
+
+FORTH: Final[Mapping[ApplyTime, str]] = {
+    ApplyTime.IMMEDIATE: "Immediate",
+    ApplyTime.ON_RESET: "OnReset",
+    ApplyTime.AT_WINDOW: "OnStartUpdateRequest",
+    ApplyTime.IN_WINDOW_ON_RESET: "OnReset",
+}
+"""What the device is told (DSP0266 section 9.11): the window is ours, so it keeps none."""
+BACK: Final = {**FORTH, ApplyTime.AT_WINDOW: "Immediate"}
 
 
 def only_staged(work: Work) -> bool:
@@ -102,13 +112,13 @@ def _flash(flash: Flash, *, drains: bool) -> Iterator[Draft]:
     yield Draft(
         f"update-{slug(flash.word)}",
         step(
-            _update(flash, image, was=flash.was, force=flash.force),
+            _update(flash, image, was=flash.was, back=False),
             f"Flash {_parts(flash)} {image.version or flash.want.version}"
             f" (was {flash.was}) from {image.file or image.uri}",
             before=(*_old_versions([flash]), *REACHABLE),
             after=after,
             escalate=_ladder_of_flash(flash, drains=drains),
-            undo=_update(flash, flash.old, was=image.version or "", force=True)
+            undo=_update(flash, flash.old, was=image.version or "", back=True)
             if flash.old
             else None,
             undo_after=undo_after if flash.old else (),
@@ -136,7 +146,7 @@ def _activate(flash: Flash) -> Draft:
     )
 
 
-def _update(flash: Flash, image: Choice, *, was: str, force: bool) -> Action:
+def _update(flash: Flash, image: Choice, *, was: str, back: bool) -> Action:
     arguments: dict[str, Json] = {
         "components": list(flash.parts),
         "targets": [entry.uri for entry in flash.entries],
@@ -144,8 +154,8 @@ def _update(flash: Flash, image: Choice, *, was: str, force: bool) -> Action:
         "sha256": image.sha256,
         "from": was,
         "version": image.version or flash.want.version,
-        "apply_time": flash.want.apply_time.value,
-        "force": force,
+        "apply_time": (BACK if back else FORTH)[flash.want.apply_time],
+        "force": back or flash.force,
     }
     arguments |= {"file": image.file, "size": image.size} if image.file else {"uri": image.uri}
     return Action(verb=Verb.UPDATE, subject=_subject(flash), arguments=arguments)
