@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from iolaus.act.answers import ANSWERS, WORDS, answer
-from iolaus.act.ports import Intent, Lease
+from iolaus.act.ports import Due, Intent, Lease
 from iolaus.act.term import Rules
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import WeErred
@@ -291,6 +291,26 @@ async def test_a_failed_node_is_rolled_back_or_left(database: Path, hall: Hall) 
         progress = await process.run(plan)
         end = NodeState.ROLLED_BACK if rule == "rollback" else NodeState.FAILED
         assert states(progress) == {NodeState.DONE: 2, end: 1}
+
+
+class Buggy(CutJournal):
+    """Errs in a way that nobody foresaw, once."""
+
+    erred = False
+
+    async def agenda(self) -> tuple[Due, ...]:
+        if not self.erred:
+            self.erred = True
+            raise KeyError("a bug")
+        return await super().agenda()
+
+
+async def test_a_bug_ends_a_term_and_not_the_conductor(database: Path, hall: Hall) -> None:
+    process = Process(database, hall, journal=Buggy)
+    with capture_logs() as logs:
+        progress = await process.run(made(hall, 2))
+    assert progress.state is RolloutState.DONE
+    assert [line["event"] for line in logs] == ["conductor_erred"]
 
 
 # The database goes away

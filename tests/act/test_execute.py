@@ -141,6 +141,28 @@ async def test_what_took_no_effect_is_sent_again_when_the_device_says_so(
         database = database.with_name(f"{number}.db")
 
 
+async def test_what_comes_true_while_a_second_sending_is_refused_is_not_sent_again(
+    database: Path, hall: Hall
+) -> None:
+    """No answer; not so after all its time, so it is sent again; busy, because it is at work."""
+    boot = msgspec.structs.replace(steps("n1")[2], before=())
+    device = hall.add("n1", Mood(silent_after=1.0, sulks=1, lag_s=680.0))
+    process, plan = Process(database, hall), plan_of([node_of("n1", (boot,))], waves=1)
+    await process.apply(plan)
+    process.start()
+    while not device.sent:
+        await hall.clock.sleep(1.0)
+    await hall.clock.sleep(100.0)
+    device.mood = Mood(refuses=1.0, refusal=409)
+    await hall.clock.sleep(600.0)
+    assert len(device.sent) > 2
+    device.mood = Mood()
+    progress = await process.until(plan)
+    await process.stop()
+    assert progress.nodes["n1"].state is NodeState.DONE
+    assert device.effects == {"reset": 1}
+
+
 async def test_passing_refusals_are_waited_out_and_do_not_count(database: Path, hall: Hall) -> None:
     it = await ran(database, hall, one(attempts=1), Mood(refuses=1.0, sulks=6))
     assert it.node.state is NodeState.DONE

@@ -94,6 +94,8 @@ class Conductor:
                 await self._serve()
             except IolausError as error:
                 self._note(error)
+            except Exception:  # supervised: the next term begins from the journal
+                log.exception("conductor_erred")
             await self._clock.sleep(self._rules.retry_s)
 
     async def _serve(self) -> None:

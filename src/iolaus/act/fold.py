@@ -106,7 +106,8 @@ _EVENTS: Final[Mapping[EntryKind, tuple[Way, Event]]] = {
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """One pursuit of a step. `attempt` counts everything that was begun (0: nothing), `sends`
     the action itself without passing refusals, `escalated` the rungs; `on_rung`: the last thing
-    begun was a rung. Times are seconds since 1970."""
+    begun was a rung; `taken`: one that was begun before it was not refused. Times are seconds
+    since 1970."""
 
     phase: Phase = Phase.FRESH
     attempt: int = 0
@@ -114,12 +115,18 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     refusals: int = 0
     escalated: int = 0
     on_rung: bool = False
+    taken: bool = False
     begun_at: float = 0.0
     refused_since: float | None = None
     wait_s: float = 0.0
     baseline: Mapping[str, Json] = {}
     reason: str = ""
     silent: bool = False
+
+    @property
+    def uncertain(self) -> bool:
+        """Something that was begun may have taken effect, or still may."""
+        return self.taken or self.phase in (Phase.OPEN, Phase.SENT)
 
 
 FRESH: Final = Pass()
@@ -256,6 +263,7 @@ def _moved(before: Pass, phase: Phase, entry: Entry, said: object) -> Pass:
             sends=before.sends + (not rung),
             escalated=before.escalated + rung,
             on_rung=rung,
+            taken=before.uncertain,
             begun_at=entry.at,
             baseline=before.baseline if before.attempt else said.seen,
         )

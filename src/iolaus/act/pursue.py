@@ -158,6 +158,8 @@ class Pursuit:
             sight = await self._ready(now)
             if sight.verdict == "unmet":
                 sight = await self._already(now, sight)
+            elif sight.verdict == "met" and now.uncertain:
+                sight = await self._still_not(now, sight)
             if sight.verdict == "met":
                 await self._send(self._aim.action, sight.seen, rung=False)
             elif sight.verdict == "unmet":
@@ -195,6 +197,15 @@ class Pursuit:
         if there.settled:
             await self._end(there.sight, already=not now.attempt)
         return _unclear(there.sight) if there.settled or _is_unknown(there.sight) else unready
+
+    async def _still_not(self, now: Pass, ready: Sight) -> Sight:
+        """At the last moment before it is sent again: what was sent before may have come true."""
+        there = await self._is_so(now, for_s=0.0)
+        if there.settled:
+            await self._end(there.sight)
+        elif there.sight.verdict == "unmet" and there.sight.answered:
+            return ready
+        return _unclear(there.sight)
 
     async def _refrain(self, now: Pass, text: str, sight: Sight) -> None:
         if now.attempt:
