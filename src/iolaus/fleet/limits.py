@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
-from iolaus.fleet.topology import POWER, PowerGroup
+from iolaus.fleet.topology import NEEDED_LABEL, POWER, PowerGroup
 from iolaus.model.desired import LimitsWant, Share
 from iolaus.model.plan import Domain, Limits, NodePlan
 
@@ -155,7 +155,7 @@ def short_of(group: PowerGroup | None, name: str, keep: str, gone: Collection[st
     if kept:
         return ""
     if group is None or kept is None:
-        return f"power of {name}: how many supplies carry its load is not known"
+        return f"power of {name}: how many supplies carry it is not known (label {NEEDED_LABEL})"
     left, of = group.left(gone), len(group.supplies)
     return (
         f"power of {name}: {left} of {of} supplies would be left, {group.needed} carry the load, "
