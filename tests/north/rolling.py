@@ -181,7 +181,7 @@ class Rolling:
             "pause": (RolloutState.RUNNING,),
             "resume": (RolloutState.PAUSED,),
             "abort": (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.WAITING),
-            "undo": (RolloutState.DONE, RolloutState.ABORTED, RolloutState.PAUSED),
+            "undo": (RolloutState.DONE, RolloutState.ABORTED),
         }
         if progress is None or progress.state not in may[what]:
             state = progress.state if progress else "not applied"

@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from iolaus.act.answers import ANSWERS
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.plan import Approval
+from iolaus.north.api.rollouts import MAY
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.context import Context
 from tests.north.api.test_baselines import document
@@ -218,6 +220,7 @@ async def test_asking(office: Office, ana: httpx.AsyncClient) -> None:
             assert (told.status_code, told.json()["status"]["state"]) == (202, state)
         late = await api.post(f"{ROLLOUTS}/{name}/pause", json={})
         assert (late.status_code, late.json()["code"]) == (403, "NotNow")
+        assert late.json()["detail"] == "it is aborting: to pause it does nothing now"
         none = await api.post(f"{ROLLOUTS}/nothing/pause", json={})
         assert (none.status_code, none.json()["code"]) == (404, "NotFound")
     assert [(what, by) for _, what, by in office.rolls.said] == [
@@ -226,6 +229,11 @@ async def test_asking(office: Office, ana: httpx.AsyncClient) -> None:
         ("resume", "ana"),
         ("abort", "ana"),
     ]
+
+
+def test_what_is_refused_at_once_is_what_would_be_ignored() -> None:
+    asked = {(state.value, word) for state, word in ANSWERS if state is not None}
+    assert {(state, word) for state, words in MAY.items() for word in words} == asked
 
 
 @pytest.mark.parametrize(

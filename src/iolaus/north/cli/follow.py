@@ -87,7 +87,7 @@ def ending(row: Mapping[str, Any], asked: str) -> Iterator[str]:
     yield f"{row['total']} {'node' if row['total'] == 1 else 'nodes'}: {tally(row['counts'])}"
     if exit_code(row, asked) == NEEDS_PERSON:
         yield f"  next:  iolaus describe rollout/{name}"
-        yield f"         then iolaus rollout resume {name} (or abort, or undo)"
+        yield f"         then iolaus rollout resume {name} (or abort, and then undo)"
     elif exit_code(row, asked):
         yield f"  next:  iolaus describe rollout/{name}"
 
