@@ -109,6 +109,7 @@ class Rolling:
         loses: Collection[str] = (),
         drives: bool = False,
     ) -> None:
+        self.context = context
         self._facts, self._clock, self._bus = context.facts, context.clock, context.bus
         self._nodes, self._asks = nodes, approvals
         self.fails, self.loses, self.drives = fails, loses, drives

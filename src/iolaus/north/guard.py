@@ -7,7 +7,8 @@ declared size, and puts the security headers on every answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -27,6 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SIGN_IN, SIGN_OUT})
 OPEN_BELOW: Final = "/ui/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+FORMS: Final = re.compile(r"/ui/rollouts/[^/]+/(?:pause|abort)")
+"""What a form of our own page may ask for with the browser's cookie: to stop, and nothing else."""
 MAX_BODY: Final = 16 * 1024 * 1024
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -78,7 +81,9 @@ class Guard:
             return
         client = scope.get("client") or ("", 0)
         scope.setdefault("state", {})["principal"] = self.auth.principal(
-            text=_token(headers, method), client=str(client[0]), now=self.clock.now()
+            text=_token(headers, method, str(scope["path"])),
+            client=str(client[0]),
+            now=self.clock.now(),
         )
 
 
@@ -97,11 +102,22 @@ def _check_json(headers: MutableMapping[str, str]) -> None:
         raise _no("WrongMediaType", "the body must be JSON", "send application/json.")
 
 
-def _token(headers: MutableMapping[str, str], method: str) -> str | None:
-    """A bearer token; for reading also the cookie that the pages set."""
+def check_same_origin(headers: Mapping[str, str]) -> None:
+    """A browser says where a form comes from; raises `PolicyRefused` unless it says from here."""
+    origin, host = headers.get("origin"), headers.get("host")
+    if origin is None or host is None or urlsplit(origin).netloc != host:
+        raise _no("OriginRefused", "only our own page may ask for this", "open it, or use iolaus.")
+
+
+def _token(headers: MutableMapping[str, str], method: str, path: str) -> str | None:
+    """A bearer token; for reading also the cookie that the pages set, and for our own forms."""
     text = bearer(headers.get("authorization"))
-    if text or method not in SAFE or "cookie" not in headers:
+    if text or "cookie" not in headers:
         return text
+    if method == "POST" and FORMS.fullmatch(path):
+        check_same_origin(headers)
+    elif method not in SAFE:
+        return None
     try:
         morsel = SimpleCookie(headers["cookie"]).get(COOKIE)
     except CookieError:

@@ -93,7 +93,13 @@ SESSIONS = {
         lines=[PLAN, APPLY, "rollout abort ID --wait"], options={"drives": True}
     ),
     "rollout-undo": Session(
-        lines=[PLAN, APPLY + " --wait", "rollout undo ID", "rollout undo ID --yes --wait"],
+        lines=[
+            PLAN,
+            APPLY + " --wait",
+            "rollout undo ID",
+            "rollout undo ID --yes --wait",
+            "get ro",
+        ],
         options={"drives": True},
         nodes=4,
     ),

@@ -119,11 +119,17 @@ def _departures(row: Flat) -> str:
 
 
 _AWAY: Final = ("running", "rolling-back")
-_BAD: Final = ("rolled-back", "failed", "lost")
+_BAD: Final = ("failed", "lost")
 
 
 def _counted(row: Flat, *states: str) -> str:
     return str(sum(row["counts"].get(state, 0) for state in states))
+
+
+def _bad(row: Flat) -> str:
+    """What was rolled back is as it was asked to be where all of it is undone."""
+    is_asked = row["state"] in ("undoing", "undone")
+    return _counted(row, *_BAD, *(() if is_asked else ("rolled-back",)))
 
 
 def _blocked(row: Flat) -> str:
@@ -349,7 +355,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
             title="DONE", cell=lambda row: f"{_counted(row, 'done')}/{row['total']}", right=True
         ),
         Column(title="RUNNING", cell=lambda row: _counted(row, *_AWAY), right=True),
-        Column(title="BAD", cell=lambda row: _counted(row, *_BAD), right=True),
+        Column(title="BAD", cell=_bad, right=True),
         Column(title="BUDGETS", cell=_budgets, wide=True),
         column("BY", "by", wide=True),
         AGE,

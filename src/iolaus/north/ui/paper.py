@@ -22,6 +22,7 @@ PAGES: Final = (
     ("/ui/table", "Table"),
     ("/ui/drift", "Drift"),
     ("/ui/baselines", "Baselines"),
+    ("/ui/rollouts", "Roll-outs"),
 )
 
 

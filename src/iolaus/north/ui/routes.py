@@ -22,6 +22,8 @@ from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.paper import Paper
+from iolaus.north.ui.rollforms import roll_routes
+from iolaus.north.ui.rollpages import RollPages
 from iolaus.north.ui.scopes import Maps, visible_names
 from iolaus.north.ui.signin import sign_in_routes
 
@@ -50,6 +52,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
     return [
         *_pages(pages),
         *_drift(DriftPages(context, maps, paper), pages),
+        *roll_routes(context, RollPages(context, paper), pages),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),

@@ -1,8 +1,8 @@
 """Signing in with a browser: a token is typed once and kept in a cookie that no script can read.
 
-The cookie lets pages read and nothing else (the guard sees to that), is sent to us alone, and ends
-with the browser. A form of another site may neither sign somebody in nor out. In the demo there is
-nothing to sign in to.
+The cookie lets pages read, lets our own forms stop a roll-out, and nothing else (the guard sees to
+that). It is sent to us alone, and ends with the browser. A form of another site may neither sign
+somebody in nor out. In the demo there is nothing to sign in to.
 """
 
 from __future__ import annotations
