@@ -200,6 +200,21 @@ def test_bios_settings_are_written_at_once_and_applied_by_one_restart() -> None:
     assert ladder == ["set-bios", "reset", "reset-manager", "reset"]
 
 
+def test_a_host_that_takes_no_graceful_restart_is_restarted_by_force_and_the_text_says_so() -> None:
+    able = frozenset({"power.reset", "power.restart.force", "bios"})
+    node = tray("n1", settings=bios(A="1"), capabilities=able)
+    plan = planned([node], base_of(bios={"raw": {"A": "2"}}))
+    reset = step_of(plan, Verb.RESET)
+    assert reset.action.arguments["type"] == "ForceRestart"
+    assert "by force" in reset.text
+    undo = next(step.undo for step in only(plan).steps if step.undo and step.id.endswith("look"))
+    assert undo.arguments["type"] == "ForceRestart"
+    both = able | {"power.restart.graceful"}
+    plan = planned([tray("n1", settings=bios(A="1"), capabilities=both)],
+                   base_of(bios={"raw": {"A": "2"}}))  # fmt: skip
+    assert step_of(plan, Verb.RESET).action.arguments["type"] == "GracefulRestart"
+
+
 def test_a_normalised_name_is_written_in_the_words_of_the_make() -> None:
     entry = msgspec.structs.replace(
         bios(ProcVt="Off")[0], normal="iommu", words=(("true", "On"), ("false", "Off"))

@@ -39,14 +39,8 @@ BEHAVIOURS = {
     15: "half-dead hardware, other actors",
 }
 WAITING = {
-    1: "the bounded escalation needs plans that act (power, reset)",
-    2: "following a task of our own needs firmware updates",
-    3: "judging a task of our own needs firmware updates",
-    4: "waiting for the new version needs firmware updates",
-    7: "trying a refused action again needs plans that act",
-    9: "ordered passes and clearing what is pending need writing of settings",
-    11: "the two-phase rotation needs plans that act",
-    15: "reset ladders and fencing need plans that act",
+    11: "the two-phase rotation of credentials is not built yet",
+    12: "a rename of the address while a roll-out runs",
 }
 
 

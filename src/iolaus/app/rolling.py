@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import structlog
 import yaml
 
@@ -39,7 +40,7 @@ from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.endpoint import Target
-from iolaus.model.plan import GateRule, Plan
+from iolaus.model.plan import Fate, GateRule, Plan
 from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
 from iolaus.model.select import Selector
 from iolaus.north.context import Standing
@@ -205,10 +206,11 @@ class Rolling:
     async def _must_be_as_planned(self, plan: Plan) -> None:
         """Raises `PolicyRefused` (WorldMoved) that says what changed."""
         await self._ledger.settle()
-        planned = {node.uid for node in plan.nodes}
+        planned = {node.uid for node in plan.nodes if node.fate is Fate.UPDATE}
         now = [facts for facts in self._ledger.selected(plan.baseline) if facts.uid in planned]
         kept = self._baselines.get(plan.baseline)
-        changed = what_changed(plan, now, kept=kept)
+        touched = tuple(node for node in plan.nodes if node.fate is Fate.UPDATE)
+        changed = what_changed(msgspec.structs.replace(plan, nodes=touched), now, kept=kept)
         if kept is None:
             changed = [f"baseline/{plan.baseline} is gone", *changed]
         if changed:

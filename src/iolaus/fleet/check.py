@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from iolaus.fleet.document import (
     BadFile,
@@ -17,19 +17,12 @@ from iolaus.fleet.document import (
 )
 from iolaus.fleet.gate import parse_gate
 from iolaus.fleet.judge import compile_selector, expires_at, subjects
+from iolaus.fleet.numbers import GATE_NAMES
 from iolaus.fleet.window import parse_window
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline, BaselineSpec, ImageRef
 from iolaus.model.version import parse_constraint
 
-GATE_NAMES: Final = frozenset(
-    {
-        "attempted", "done", "failed", "rolled_back", "lost", "skipped", "unavailable",
-        "critical_alarms", "unhealthy", "unreachable", "attested", "not_attested",
-        "coolant_c_max", "inlet_c_max", "gpu_c_max", "hall_power_w",
-    }
-)  # fmt: skip
-"""What an expression of a gate may use: the roll-out's own counts, and what is seen of the hall."""
 Room = Callable[[BaselineSpec], Iterator["Wrong"]]
 
 

@@ -78,7 +78,7 @@ class Observer:
         here, why_away = _here(asset, sight)
         well, why_ill = _well(asset, sight, node)
         return Standing(
-            at=now,
+            at=max(asset.observed_at, held.hot_at or 0.0),
             here=here,
             since=self._since(self._here, uid, here, now),
             well=well,

@@ -7,27 +7,58 @@ settings of the manager, healthy again, give back.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from iolaus.fleet.facts import NodeFacts
-from iolaus.fleet.step import DRAINED, REACHABLE, Draft, step
+from iolaus.fleet.step import DRAINED, FORCE, REACHABLE, RESET_WORDS, Draft, step
 from iolaus.fleet.step_firmware import firmware_drafts
 from iolaus.fleet.step_settings import settings_drafts
-from iolaus.fleet.work import Work
+from iolaus.fleet.work import GRACEFUL, Work
 from iolaus.model.plan import Action, DrainRule, Expect, Op, Step, Verb
+
+FORCE_RESTART: Final = "ForceRestart"
+GRACEFULLY, FORCED = "power.restart.graceful", "power.restart.force"
 
 
 def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Draft, ...]:
     """All steps of one node, without their ids; the same for nodes that are alike. `drain` None:
     it is not drained."""
-    return (
+    drafts = (
         *([_drain(drain)] if drain else []),
         *firmware_drafts(work, drains=drain is not None),
         *settings_drafts(work),
         _healthy(facts),
         *([_undrain(drain)] if drain else []),
     )
+    if only_by_force(facts):
+        return tuple(Draft(draft.word, _by_force(draft.step)) for draft in drafts)
+    return drafts
+
+
+def only_by_force(facts: NodeFacts) -> bool:
+    """The host can be restarted, but says that it does not take a graceful restart."""
+    able = facts.capabilities
+    return FORCED in able and GRACEFULLY not in able
+
+
+def _by_force(planned: Step) -> Step:
+    """The same step where a graceful restart is not to be had; the text says so."""
+    action, undo = _forced(planned.action), planned.undo and _forced(planned.undo)
+    if action == planned.action and undo == planned.undo:
+        return planned
+    text = planned.text.replace(RESET_WORDS[GRACEFUL], RESET_WORDS[FORCE_RESTART])
+    text = text.replace(RESET_WORDS[GRACEFUL].lower(), RESET_WORDS[FORCE_RESTART].lower())
+    escalate = tuple(each for each in planned.escalate if each != FORCE)
+    return msgspec.structs.replace(planned, action=action, undo=undo, text=text, escalate=escalate)
+
+
+def _forced(action: Action) -> Action:
+    if action.verb is not Verb.RESET or action.arguments.get("type") != GRACEFUL:
+        return action
+    arguments = {**action.arguments, "type": FORCE_RESTART}
+    return msgspec.structs.replace(action, arguments=arguments)
 
 
 def numbered(name: str, drafts: Iterable[Draft]) -> tuple[Step, ...]:

@@ -10,7 +10,8 @@ The names are fixed, lower-case words with dots (tests compare them; rooms plan 
 inventory  processors  memory  storage  network_adapters  pcie
 sensors.modern  sensors.legacy  environment_metrics  thermal_subsystem  power_subsystem
 power_cap.control  power_cap.environment_metrics  power_cap.power_control  controls
-power.state  power.reset  manager.reset  boot.override  boot.options  virtual_media
+power.state  power.reset  power.restart.graceful  power.restart.force  manager.reset
+boot.override  boot.options  virtual_media
 console.serial  console.graphical  bios  bios.staged  bios.registry  secure_boot  tpm
 attestation.spdm  attestation.tpm  leak_detection  liquid_cooling  power_distribution  outlets
 outlets.control  circuits  circuits.control  locate
@@ -30,6 +31,7 @@ from iolaus.drivers.redfish._text import clean, items, mapping, texts
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in
 from iolaus.model.asset import Capability
 
+SYSTEM_RESET: Final = "#ComputerSystem.Reset"
 Payload = Mapping[str, Any]
 Proof = Callable[[Payload], str]
 """A question to a resource: the words that prove it, "" where nothing does."""
@@ -77,6 +79,17 @@ def _action(name: str) -> Proof:
     def proof(payload: Payload) -> str:
         action = mapping(mapping(payload.get("Actions")).get(name))
         return f"{name}{_allowed(action)}" if clean(action.get("target")) else ""
+
+    return proof
+
+
+def _takes(name: str, word: str) -> Proof:
+    """The action says inline that its ResetType may be this word."""
+
+    def proof(payload: Payload) -> str:
+        action = mapping(mapping(payload.get("Actions")).get(name))
+        known = texts(action.get("ResetType@Redfish.AllowableValues"))
+        return f"{name}: {word}" if word in known else ""
 
     return proof
 
@@ -207,8 +220,10 @@ TABLE: Final = (
     Row("power_cap.power_control", ("Power",), _legacy_limit),
     Row("controls", ("Control",), _is_read),
     Row("power.state", ("ComputerSystem", "Chassis", "PowerDistribution"), _power_state),
-    Row("power.reset", ("ComputerSystem",), _action("#ComputerSystem.Reset")),
+    Row("power.reset", ("ComputerSystem",), _action(SYSTEM_RESET)),
     Row("power.reset", ("Chassis",), _action("#Chassis.Reset")),
+    Row("power.restart.graceful", ("ComputerSystem",), _takes(SYSTEM_RESET, "GracefulRestart")),
+    Row("power.restart.force", ("ComputerSystem",), _takes(SYSTEM_RESET, "ForceRestart")),
     Row("manager.reset", ("Manager",), _action("#Manager.Reset")),
     Row("boot.override", ("ComputerSystem",), _boot_override),
     Row(
