@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.fleet.hosts import fold_hosts, say_hosts
+from iolaus.model.hosts import fold_hosts, say_hosts
 from iolaus.model.select import parse_hosts
 
 names = st.sets(

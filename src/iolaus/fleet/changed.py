@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from iolaus.fleet.facts import NodeFacts
-from iolaus.fleet.hosts import say_hosts
 from iolaus.fleet.judge import say
 from iolaus.fleet.plan_words import count
 from iolaus.model.desired import Kept
+from iolaus.model.hosts import say_hosts
 from iolaus.model.plan import Expect, Fate, NodePlan, Op, Plan
 
 WIDTH: Final = 70

@@ -14,10 +14,10 @@ from math import ceil
 from textwrap import wrap
 from typing import Final
 
-from iolaus.fleet.hosts import say_hosts
 from iolaus.fleet.judge import say
 from iolaus.fleet.plan_words import count, say_at, say_duration, say_kind, say_rules
 from iolaus.fleet.topology import KINDS
+from iolaus.model.hosts import say_hosts
 from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Step, Verb, Wave
 
 WIDTH: Final = 100

@@ -1,7 +1,8 @@
-"""Folding many names into host ranges: h1-r[01-03]-u[01,04], as selectors read them.
+"""Names of many nodes as few host ranges: `h1-r[01-04]-u[01-18]`, as selectors read them back.
 
-Names that differ in their last number only fold first, then those whose ranges are alike fold by
-the number before it. What does not fold stays as it is; unfolding gives the same names.
+Every run of digits is a place that may vary. Names that differ in one place only become one range,
+then ranges that differ in one place only, from the last place to the first; so a whole hall is one
+line if it is regular, and what is irregular stands beside it.
 """
 
 from __future__ import annotations
@@ -11,63 +12,79 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_NUMBER: Final = re.compile(r"\d+")
+MOST_PLACES: Final = 6
+"""More brackets than these no selector reads."""
+_DIGITS: Final = re.compile(r"(\d+)")
+Ranges = tuple[tuple[str, ...], ...]
+"""For each place the values that stand there."""
+
+
+def fold_hosts(names: Iterable[str]) -> list[str]:
+    """Host ranges that name exactly these nodes, in order."""
+    by_shape: dict[tuple[str, ...], set[Ranges]] = defaultdict(set)
+    for name in names:
+        pieces = _DIGITS.split(name)
+        by_shape[tuple(pieces[0::2])].add(tuple((each,) for each in pieces[1::2]))
+    found = []
+    for literals, rows in by_shape.items():
+        folded = _fold(rows) if len(literals) - 1 <= MOST_PLACES else rows
+        found += [_written(literals, row) for row in sorted(folded)]
+    return sorted(found)
 
 
 def fold(names: Iterable[str], *, most: int = 0) -> str:
-    """The names as few ranges, by name; with `most`, so many of them and how many more."""
-    ranges = fold_all(names)
+    """The names as ranges in one line; with `most`, so many of them and how many more."""
+    ranges = fold_hosts(names)
     if most and len(ranges) > most:
         return ",".join(ranges[:most]) + f" and {len(ranges) - most} more"
     return ",".join(ranges)
 
 
-def fold_all(names: Iterable[str]) -> list[str]:
-    """The names as ranges, each understood by a selector."""
-    folded = _fold_last(sorted(set(names)))
-    return _fold_inner(folded)
-
-
-def _fold_last(names: Sequence[str]) -> list[str]:
-    groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
-    alone = []
-    for name in names:
-        found = list(_NUMBER.finditer(name))
-        if found:
-            last = found[-1]
-            groups[(name[: last.start()], name[last.end() :], len(last[0]))].append(last[0])
+def say_hosts(names: Sequence[str], *, width: int, most_lines: int = 4) -> list[str]:
+    """The same as lines of at most `width` characters, and how many nodes are not shown."""
+    lines: list[str] = []
+    ranges = fold_hosts(names)
+    for shown, each in enumerate(ranges):
+        if lines and len(lines[-1]) + 2 + len(each) <= width:
+            lines[-1] += f", {each}"
+        elif len(lines) < most_lines:
+            lines.append(each)
         else:
-            alone.append(name)
-    return sorted(alone + [f"{a}{_bracket(n)}{b}" for (a, b, _), n in groups.items()])
+            return [*lines, f"and {len(ranges) - shown} more ranges"]
+    return lines
 
 
-def _fold_inner(ranges: Sequence[str]) -> list[str]:
-    """By the last number outside brackets, among those that are otherwise the same."""
-    groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
-    alone = []
-    for each in ranges:
-        plain = re.sub(r"\[[^\]]*\]", lambda found: "\0" * len(found[0]), each)
-        found = list(_NUMBER.finditer(plain))
-        if found:
-            last = found[-1]
-            groups[(each[: last.start()], each[last.end() :], len(last[0]))].append(last[0])
+def _fold(rows: set[Ranges]) -> set[Ranges]:
+    places = len(next(iter(rows)))
+    for place in reversed(range(places)):
+        merged: dict[tuple[Ranges, Ranges], set[str]] = defaultdict(set)
+        for row in rows:
+            merged[row[:place], row[place + 1 :]].update(row[place])
+        rows = {
+            (*before, tuple(sorted(values, key=_by_number)), *behind)
+            for (before, behind), values in merged.items()
+        }
+    return rows
+
+
+def _by_number(text: str) -> tuple[int, int]:
+    return len(text), int(text)
+
+
+def _written(literals: Sequence[str], row: Ranges) -> str:
+    text = literals[0]
+    for values, literal in zip(row, literals[1:], strict=True):
+        text += (values[0] if len(values) == 1 else f"[{_runs(values)}]") + literal
+    return text
+
+
+def _runs(values: Sequence[str]) -> str:
+    """01-04,07: neighbours of the same width are a range."""
+    runs: list[list[str]] = []
+    for value in values:
+        last = runs[-1][-1] if runs else None
+        if last is not None and len(last) == len(value) and int(value) == int(last) + 1:
+            runs[-1].append(value)
         else:
-            alone.append(each)
-    folded = [
-        f"{a}{_bracket(numbers)}{b}" if len(numbers) > 1 else f"{a}{numbers[0]}{b}"
-        for (a, b, _), numbers in groups.items()
-    ]
-    return sorted(alone + folded)
-
-
-def _bracket(numbers: Sequence[str]) -> str:
-    """["01", "02", "04"] -> [01-02,04]; one number stays bare."""
-    if len(numbers) == 1:
-        return numbers[0]
-    parts: list[list[str]] = []
-    for number in sorted(numbers, key=int):
-        if parts and int(number) == int(parts[-1][-1]) + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return "[" + ",".join(p[0] if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts) + "]"
+            runs.append([value])
+    return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
