@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil
 from textwrap import wrap
 from typing import Final
 
@@ -18,7 +17,7 @@ from iolaus.fleet.judge import say
 from iolaus.fleet.plan_words import count, say_at, say_duration, say_kind, say_rules
 from iolaus.fleet.topology import KINDS
 from iolaus.model.hosts import say_hosts
-from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Step, Verb, Wave
+from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Step, Verb, Wave, takes_s
 
 WIDTH: Final = 100
 MOST_SHAPES: Final = 12
@@ -168,8 +167,8 @@ def _waves(plan: Plan) -> Iterator[str]:
 
 def _works_s(plan: Plan, wave: Wave, nodes: Mapping[str, NodePlan]) -> float:
     """Without its soak."""
-    longest_s = max(nodes[uid].estimate_s or 0.0 for uid in wave.nodes)
-    return ceil(len(wave.nodes) / _at_once(plan, wave)) * longest_s
+    times = [nodes[uid].estimate_s or 0.0 for uid in wave.nodes]
+    return takes_s(times, at_once=_at_once(plan, wave)) or 0.0
 
 
 def _at_once(plan: Plan, wave: Wave) -> int:

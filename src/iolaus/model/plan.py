@@ -10,7 +10,8 @@ to a reviewer, so what was approved is what runs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import heapq
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -211,3 +212,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def node(self, uid: str) -> NodePlan:
         """Raises `KeyError` for a node that is not in it."""
         return {each.uid: each for each in self.nodes}[uid]
+
+
+def takes_s(times: Sequence[float | None], *, at_once: int) -> float | None:
+    """Seconds until the last is done when `at_once` go together, in this order; None if one of
+    them is not known."""
+    free = [0.0] * max(1, min(at_once, len(times)))
+    for each in times:
+        if each is None:
+            return None
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)

@@ -6,13 +6,12 @@ ten thousand nodes takes longer to hash than to show.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from iolaus.model.plan import Fate, NodePlan, Plan, Wave
+from iolaus.model.plan import Fate, NodePlan, Plan, Wave, takes_s
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
 from iolaus.north.dto.make import when
 from iolaus.north.dto.rolls import (
@@ -78,7 +77,7 @@ class Sheet:
             nodes=len(wave.nodes),
             soak_s=wave.soak_s,
             batch=wave.batch,
-            estimate_s=takes(times, at_once=min(most, default=len(times))),
+            estimate_s=takes_s(times, at_once=min(most, default=len(times))),
         )
 
     def _radius(self, kind: str, counts: Counter[str]) -> Radius:
@@ -91,16 +90,6 @@ class Sheet:
             limit=self.plan.limits.per_domain.get(kind),
             atomic=kind in self.plan.limits.atomic,
         )
-
-
-def takes(times: Sequence[float | None], *, at_once: int) -> float | None:
-    """Seconds until the last is done when `at_once` go together; None if one is not known."""
-    free = [0.0] * max(1, min(at_once, len(times)))
-    for each in times:
-        if each is None:
-            return None
-        heapq.heapreplace(free, free[0] + each)
-    return max(free)
 
 
 def state_of(plan: Plan, progress: Progress | None, given: Given) -> str:
