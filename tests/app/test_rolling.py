@@ -163,3 +163,19 @@ async def test_a_setting_that_is_refused_goes_back_and_the_roll_out_pauses(tmp_p
         (node,) = progress.nodes.values()
         assert node.state in (NodeState.ROLLED_BACK, NodeState.FAILED)
         assert "BootDelaySeconds" in node.reason
+
+
+async def test_the_same_world_gives_the_same_plan_and_another_one_names_its_parent(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+        await known(on)
+        await want(on, bmc={"ntp": ["10.9.9.9"]})
+        first = await planned(on)
+        assert (await planned(on)).id == first.id
+        await want(on, bmc={"ntp": ["10.8.8.8"]})
+        second = await planned(on)
+        assert (second.parent, second.generation) == (first.id, 2)
+        assert (await planned(on)).id == second.id
+        kept = await on.house.rolling.all()
+        assert [each.plan.id for each in kept] == [second.id, first.id]

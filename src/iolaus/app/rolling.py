@@ -90,6 +90,7 @@ class Rolling:
         self._asking: set[asyncio.Task[None]] = set()
         self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
         self._plans: dict[str, Plan] = {}
+        self._folds: dict[str, Progress] = {}
         self.conductor = Conductor(
             journal=self.journal,
             leases=StoredLeases(state.database),
@@ -130,9 +131,18 @@ class Rolling:
             )
         judged = await self._judged(baseline, selector)
         around = Surroundings(topology=self._seen_topology(), images=await self.images.images())
+        last = next((p for p in await self.journal.plans() if p.baseline == baseline), None)
         plan = await asyncio.to_thread(
-            make_plan, kept, judged, around, now=self._clock.now(), made_by=by
+            make_plan,
+            kept,
+            judged,
+            around,
+            now=self._clock.now(),
+            made_by=by,
+            parent=last.parent if last else None,
         )
+        if last is not None and (plan.id != last.id or last.state):
+            plan = msgspec.structs.replace(plan, parent=last.id)
         if keep:
             await self.journal.put_plan(plan)
             self._plans[plan.id] = plan
@@ -244,7 +254,12 @@ class Rolling:
         )
 
     async def _folded(self, plan: Plan) -> Progress:
-        return Account(plan, await self.journal.entries(plan.id)).progress()
+        """From the journal; folded again only when something was added to it."""
+        known = self._folds.get(plan.id)
+        if known is None or await self.journal.entries(plan.id, after=known.last):
+            account = Account(plan, await self.journal.entries(plan.id))
+            known = self._folds[plan.id] = account.progress()
+        return known
 
     async def _judged(self, baseline: str, selector: Selector) -> list[Judged]:
         await self._ledger.settle()
