@@ -148,13 +148,17 @@ class House:
             clock=clock,
             ledger=self.ledger,
             open_device=self.devices.open,
-            read_again=lambda address: self.wake(Key(address, Job.INVENTORY), 0.0),
+            read_again=self.read_again,
             hot_s=periods.hot_s,
             rules=options.rollouts,
         )
 
     def wake(self, key: Key, after_s: float) -> None:
         self.loops[key.job].wake(key, after_s=after_s)
+
+    def read_again(self, address: str) -> None:
+        """An inventory now; what is under way is followed by another."""
+        self.wake(Key(address, Job.INVENTORY), 0.0)
 
     def credential_of(self, target: Target) -> Credential | None:
         login = self.state.secrets.login_for(target.address, name=target.credential)
@@ -194,6 +198,7 @@ class House:
             stats=self.stats,
             baselines=self.state.baselines,
             rolls=self.rolling,
+            read_again=self.read_again,
             ledger=self.ledger,
         )
 

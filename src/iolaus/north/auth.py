@@ -47,6 +47,7 @@ class Deed(StrEnum):
     READ = "read"
     DISCOVER = "discover"
     FORGET = "forget"
+    REFRESH = "refresh"
     MANAGE = "manage"
     """Say that an endpoint may be changed."""
     APPLY = "apply"
@@ -62,7 +63,9 @@ class Deed(StrEnum):
 ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     **dict.fromkeys(Role, frozenset({Deed.READ})),
     Role.OPERATOR: frozenset(Deed),
-    Role.FIRMWARE_ADMIN: frozenset({Deed.READ, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP}),
+    Role.FIRMWARE_ADMIN: frozenset(
+        {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP}
+    ),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
     Role.FACILITY: frozenset({Deed.READ, Deed.STOP}),

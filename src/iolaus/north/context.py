@@ -131,7 +131,8 @@ class KeepsSeries(Protocol):
 class Context:
     """`interval_s` is the poll of the hot set, `slow_interval_s` of the inventory. `ready` gives
     the reason why the hall is not discovered yet, or "". `stats` are own numbers for metrics
-    (name -> value), by the composition root's choice. `baselines` default to none, in memory."""
+    (name -> value), by the composition root's choice. `read_again(address)` asks for an
+    inventory now. `baselines` default to none, in memory."""
 
     facts: Facts
     bus: Bus
@@ -147,6 +148,7 @@ class Context:
     stats: Callable[[], Mapping[str, float]] = dict
     baselines: Baselines = field(default_factory=Baselines)
     rolls: Rolls | None = None
+    read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)

@@ -156,6 +156,18 @@ async def test_roles_and_scopes(guarded: tuple[Context, dict[str, dict[str, str]
         assert out.status_code == 404
 
 
+async def test_an_endpoint_is_read_again_when_somebody_asks(clock: JumpClock) -> None:
+    context, asked = make_context(clock), list[str]()
+    context.read_again = asked.append
+    async with client_of(context) as api:
+        answer = await api.post("/api/v1/endpoints/h1-r01-u01/refresh", json={})
+        assert (answer.status_code, asked) == (202, ["https://127.1.0.1"])
+        assert (await api.post("/api/v1/endpoints/nobody/refresh", json={})).status_code == 404
+        context.read_again = None
+        none = await api.post("/api/v1/endpoints/h1-r01-u01/refresh", json={})
+        assert (none.status_code, none.json()["code"]) == (501, "NotOffered")
+
+
 async def test_an_endpoint_is_managed_when_somebody_says_so(api: httpx.AsyncClient) -> None:
     url = "/api/v1/endpoints/h1-r01-u01"
     assert (await api.get(url)).json()["status"]["mode"] == "read-only"

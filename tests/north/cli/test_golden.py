@@ -80,6 +80,8 @@ COMMANDS = {
     "help-manage": "manage --help",
     "manage-dry": "manage -l h1-r01-u[01-02] --dry-run",
     "error-manage-nothing": "manage",
+    "error-refresh": "refresh h1-r01-u01",
+    "help-refresh": "refresh --help",
     "error-manage-unconfirmed": "manage h1-r01-u01",
     "version": "--version",
 }

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, patch
+from litestar import Request, Response, delete, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
 
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.model.endpoint import Mode
 from iolaus.north.api.lists import DryRun, one_object, principal_of
 from iolaus.north.api.objects import TYPES
-from iolaus.north.api.resources import Name, etag, of_type
+from iolaus.north.api.resources import Name, etag, of_type, problems
 from iolaus.north.auth import Deed
 from iolaus.north.context import Context
 from iolaus.north.kinds import BY_NAME
@@ -97,7 +97,34 @@ def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
             context.facts.remove_target(item.view.address)  # type: ignore[attr-defined]
         return Response(gone)
 
-    return [say, forget]
+    @post(
+        "/endpoints/{name:str}/refresh",
+        status_code=202,
+        operation_id="refreshEndpoint",
+        summary="Read an endpoint's whole inventory now",
+        tags=["endpoints"],
+        responses={
+            **problems(400, 401, 403, 404, 413, 415, 501),
+            202: of_type(TYPES["endpoint"][0], "It is read as soon as its turn comes.")[200],
+        },
+    )
+    async def refresh(request: Request[Any, Any, Any], name: Name) -> Response[Any]:
+        principal = principal_of(request, Deed.REFRESH)
+        item = await context.fleet.find(ENDPOINT, name, scope=principal.scope)
+        if item is None:
+            raise not_found("endpoint", name)
+        if context.read_again is None:
+            raise WeErred(
+                "this server reads no devices",
+                operation="refresh",
+                subject=f"endpoint/{name}",
+                code="NotOffered",
+                next_step="ask the server that does.",
+            )
+        context.read_again(item.view.address)  # type: ignore[attr-defined]
+        return Response(one_object(context, ENDPOINT, item), status_code=202)
+
+    return [say, refresh, forget]
 
 
 def changed(subject: str) -> OperatorMust:

@@ -73,6 +73,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     for name in ("apply", "diff", "validate", "sync", "remove"):
         app.command(name)(getattr(desired, name))
     app.command("manage")(manage.manage)
+    app.command("refresh")(manage.refresh)
     app.command("plan")(plans.plan)
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)
