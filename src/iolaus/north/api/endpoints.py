@@ -43,6 +43,10 @@ class EndpointPatch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
+    return [_say(context), _refresh(context), _forget(context)]
+
+
+def _say(context: Context) -> HTTPRouteHandler:
     @patch(
         "/endpoints/{name:str}",
         operation_id="setEndpoint",
@@ -72,31 +76,10 @@ def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
         item = await context.fleet.find(ENDPOINT, name, scope=principal.scope) or item
         return Response(one_object(context, ENDPOINT, item))
 
-    @delete(
-        "/endpoints/{name:str}",
-        status_code=200,
-        operation_id="forgetEndpoint",
-        summary="Forget an endpoint: it is polled no more",
-        tags=["endpoints"],
-        responses=of_type(TYPES["endpoint"][0], "What was forgotten.", 400, 401, 403, 404, 412),
-    )
-    async def forget(
-        request: Request[Any, Any, Any],
-        name: Name,
-        dry_run: DryRun = None,
-        if_match: IfMatch = None,
-    ) -> Response[Any]:
-        principal = principal_of(request, Deed.FORGET)
-        item = await context.fleet.find(ENDPOINT, name, scope=principal.scope)
-        if item is None:
-            raise not_found("endpoint", name)
-        if if_match not in (None, "*", etag(item.revision)):
-            raise changed(f"endpoint/{name}")
-        gone = one_object(context, ENDPOINT, item)
-        if dry_run is None:
-            context.facts.remove_target(item.view.address)  # type: ignore[attr-defined]
-        return Response(gone)
+    return say
 
+
+def _refresh(context: Context) -> HTTPRouteHandler:
     @post(
         "/endpoints/{name:str}/refresh",
         status_code=202,
@@ -124,7 +107,36 @@ def endpoint_routes(context: Context) -> list[HTTPRouteHandler]:
         context.read_again(item.view.address)  # type: ignore[attr-defined]
         return Response(one_object(context, ENDPOINT, item), status_code=202)
 
-    return [say, refresh, forget]
+    return refresh
+
+
+def _forget(context: Context) -> HTTPRouteHandler:
+    @delete(
+        "/endpoints/{name:str}",
+        status_code=200,
+        operation_id="forgetEndpoint",
+        summary="Forget an endpoint: it is polled no more",
+        tags=["endpoints"],
+        responses=of_type(TYPES["endpoint"][0], "What was forgotten.", 400, 401, 403, 404, 412),
+    )
+    async def forget(
+        request: Request[Any, Any, Any],
+        name: Name,
+        dry_run: DryRun = None,
+        if_match: IfMatch = None,
+    ) -> Response[Any]:
+        principal = principal_of(request, Deed.FORGET)
+        item = await context.fleet.find(ENDPOINT, name, scope=principal.scope)
+        if item is None:
+            raise not_found("endpoint", name)
+        if if_match not in (None, "*", etag(item.revision)):
+            raise changed(f"endpoint/{name}")
+        gone = one_object(context, ENDPOINT, item)
+        if dry_run is None:
+            context.facts.remove_target(item.view.address)  # type: ignore[attr-defined]
+        return Response(gone)
+
+    return forget
 
 
 def changed(subject: str) -> OperatorMust:
