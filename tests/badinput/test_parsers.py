@@ -17,6 +17,10 @@ SOURCE = ROOT / "src" / "iolaus"
 ROOMS = ("wire", "drivers", "observe")
 
 PARSERS = {
+    "wire/pldm/parse.py": (
+        "wire/pldm/test_package.py",
+        "test_any_bytes_give_a_package_or_the_one_error",
+    ),
     "wire/redfish/body.py": (
         "wire/redfish/test_decode.py",
         "test_any_coded_bytes_are_a_body_or_garbled",
@@ -53,6 +57,7 @@ PARSERS = {
 """File -> file and name of the fuzz test of what is public in it."""
 
 OTHERS = {
+    "wire/pldm/package.py": "the values that `parse` makes of a package",
     "wire/redfish/client.py": "sends bytes of ours",
     "wire/redfish/port.py": "carries a body that `body` has bounded and unpacked",
     "wire/redfish/curl.py": "hands pieces to `body` and `head`",

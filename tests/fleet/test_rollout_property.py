@@ -75,7 +75,7 @@ troubles = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     nodes=halls(),
     rollout=rollouts(),

@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 from iolaus.sim.firmware import pldm as simulated
 from iolaus.sim.firmware.build import Part, pldm_package
 from iolaus.sim.firmware.examples import example as example_of
-from iolaus.wire.pldm import (
-    Descriptor,
-    Package,
-    PackageMalformed,
-    match,
-    parse_package,
-)
+from iolaus.wire.pldm import Descriptor, Package, PackageMalformed, match
 from iolaus.wire.pldm.package import Activation
+from iolaus.wire.pldm.parse import parse_package
 
 BOARD = UUID("00112233-4455-6677-8899-aabbccddeeff")
 IANA = simulated.Descriptor(simulated.IANA, struct.pack("<I", 5703))
