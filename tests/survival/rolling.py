@@ -84,7 +84,7 @@ async def ended(on: Stage, plan: Plan) -> Progress:
             progress if still and all(n.state in waits for n in progress.nodes.values()) else None
         )
 
-    progress: Progress = await on.until(check, "the roll-out stands still")
+    progress: Progress = await on.until(check, "the roll-out stands still", patience_s=100.0)
     return progress
 
 
@@ -243,11 +243,13 @@ async def bricked(folder: Path) -> str:
 async def locked_out(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
+        await on.house.rolling.apply(plan.id, by="ana")
         account = on.device.gate.accounts["root"]
         ours, account.password = account.password, "factory"
         on.device.gate.drop_all()
         await on.strike("account-locks", tries=5)
-        progress, node = await applied(on, plan)
+        progress = await ended(on, plan)
+        node = progress.nodes[plan.nodes[0].uid]
         assert progress.state is RolloutState.PAUSED
         assert node.state in (NodeState.FAILED, NodeState.LOST, NodeState.ROLLED_BACK)
         assert account.locked_until == 0.0
@@ -290,8 +292,10 @@ async def renamed(folder: Path) -> str:
 async def no_sessions(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=20.0, **SETTINGS)
+        await on.house.rolling.apply(plan.id, by="ana")
         await on.strike("sessions-run-out")
-        progress, node = await applied(on, plan)
+        progress = await ended(on, plan)
+        node = progress.nodes[plan.nodes[0].uid]
         assert (progress.state, node.state) == (RolloutState.DONE, NodeState.DONE), node
         await in_sync(on)
     return "one session serves the polls and the steps: done"

@@ -195,9 +195,9 @@ class Stage:
 
     # --- waiting and counting -----------------------------------------------------------------
 
-    async def until(self, check: Check, what: str) -> Any:
+    async def until(self, check: Check, what: str, *, patience_s: float = PATIENCE_S) -> Any:
         """What the check gives once that is true."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while not (found := await check()):
             assert time.monotonic() < deadline, f"it never came to this: {what}"
             await asyncio.sleep(0.05)

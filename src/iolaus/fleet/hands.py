@@ -53,7 +53,7 @@ class Device(Protocol):
 
     def at(self, priority: Priority) -> Reads: ...
 
-    def writer(self, priority: Priority) -> Writes: ...
+    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
 
 
 class FleetHands:
@@ -201,7 +201,7 @@ class FleetHands:
             uri=given.get("uri"),
             sha256=str(given["sha256"]) if path else None,
         )
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         receipt = await driver.update(
             writes,
             image,
@@ -212,21 +212,21 @@ class FleetHands:
         return _told(receipt)
 
     async def _activate(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         receipt = await driver.activate(writes)
         return _told(receipt) if receipt else {}
 
     async def _reset(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         kind = str(order.action.arguments["type"])
         return _told(await driver.set_power(writes, order.asset.resources[0], kind))
 
     async def _reset_manager(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         return _told(await driver.reset_manager(writes, _manager_of(order.asset)))
 
     async def _set_bios(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         system = next(uri for uri in order.asset.resources if "/Systems/" in uri)
         await driver.clear_pending(writes, system)
         wanted = order.action.arguments["attributes"]
@@ -236,21 +236,23 @@ class FleetHands:
         return _told(staged.receipt)
 
     async def _set_manager(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         given = order.action.arguments
         value = tuple(given["value"]) if isinstance(given["value"], list) else given["value"]
         return _told(await driver.set_manager(writes, given["name"], value, uri=given["uri"]))
 
     async def _set_boot(self, order: Order) -> dict[str, Any]:
-        driver, writes = await self._hand(order.held)
+        driver, writes = await self._hand(order)
         given = {key: str(value) for key, value in order.action.arguments.items()}
         return _told(await driver.set_boot(writes, order.asset.resources[0], **given))
 
     # --- what is known of a node --------------------------------------------------------------
 
-    async def _hand(self, held: Held) -> tuple[RedfishDriver, Writes]:
-        device = self._open(held.target)
-        return await device.driver(), device.writer(Priority.LIFECYCLE)
+    async def _hand(self, order: Order) -> tuple[RedfishDriver, Writes]:
+        """Nothing waits longer for the device than its step may take; an image may."""
+        device = self._open(order.held.target)
+        most_s = None if order.action.verb is Verb.UPDATE else order.step.timeout_s
+        return await device.driver(), device.writer(Priority.LIFECYCLE, deadline_s=most_s)
 
     def _known(self, node: NodePlan) -> tuple[Held, Asset]:
         """Where the node stands now: its uid survives a change of address."""
