@@ -79,7 +79,7 @@ async def test_cut_once(anywhere: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(1, 6))
+@pytest.mark.parametrize("first", [1, 4])
 async def test_cut_again_and_again(anywhere: str, first: int) -> None:
     """One life after the other, each ended at its fifth place, until all is done: a hundred
     deaths in a roll-out, and five such roll-outs that begin to die one place apart."""
