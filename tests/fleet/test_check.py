@@ -123,3 +123,13 @@ def test_export_of_a_node_of_which_nothing_is_known_is_still_a_baseline() -> Non
     found: Baseline = baseline_from(bare, name="n1")
     assert check(found) == []
     assert found.spec.selector.expression == "n1"
+
+
+def test_one_class_may_be_wanted_of_each_make_and_a_word_of_several_is_known() -> None:
+    spec = components(
+        {"match": {"component": "bmc", "vendor": "acme"}, "version": "1"},
+        {"match": {"component": "bmc", "vendor": "bolt"}, "version": "2"},
+        {"match": {"component": ["bios", "cpld"]}, "version": "3", "after": ["bmc"]},
+        row("nic", after=["cpld"]),
+    )
+    assert check(baseline(**spec)) == []

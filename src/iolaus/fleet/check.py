@@ -18,6 +18,7 @@ from iolaus.fleet.document import (
 from iolaus.fleet.gate import parse_gate
 from iolaus.fleet.judge import compile_selector, expires_at, subjects
 from iolaus.fleet.numbers import GATE_NAMES
+from iolaus.fleet.order import answers_to
 from iolaus.fleet.window import parse_window
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline, BaselineSpec, ImageRef
@@ -68,7 +69,9 @@ def _selectors(spec: BaselineSpec) -> Iterator[Wrong]:
 
 
 def _components(spec: BaselineSpec) -> Iterator[Wrong]:
-    words = [subject.word for subject in subjects(spec)]
+    every = subjects(spec)
+    words = [subject.word for subject in every]
+    matches = [subject.want.match for subject in every]
     path: Path = ("spec", "firmware", "components")
     for number, want in enumerate(spec.firmware.components):
         here = (*path, number)
@@ -77,10 +80,10 @@ def _components(spec: BaselineSpec) -> Iterator[Wrong]:
         if not match.component and not match.kind:
             yield Wrong((*here, "match"), "it matches every component",
                         "Write component: or kind: there.")  # fmt: skip
-        if words.index(words[number]) != number:
+        if matches.index(match) != number:
             yield Wrong((*here, "match"), f"{words[number]!r} stands here twice", "Keep one.")
         for at, after in enumerate(want.after):
-            if after not in words:
+            if not any(answers_to(subject, after) for subject in every):
                 near = get_close_matches(after, words, n=1)
                 step = f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(words)}."
                 yield Wrong((*here, "after", at), f"no component is called {after!r}", step)
@@ -97,12 +100,15 @@ def _image(image: ImageRef | None, path: Path) -> Iterator[Wrong]:
 
 
 def _cycle(spec: BaselineSpec) -> Iterator[Wrong]:
-    wanted = {s.word: set(s.want.after) for s in subjects(spec)}
-    after = {word: needs & wanted.keys() for word, needs in wanted.items()}
-    done: set[str] = set()
-    while ready := {word for word, needs in after.items() if word not in done and needs <= done}:
+    every = subjects(spec)
+    after = [
+        {at for at, each in enumerate(every) for word in s.want.after if answers_to(each, word)}
+        for s in every
+    ]
+    done: set[int] = set()
+    while ready := {at for at, needs in enumerate(after) if at not in done and needs <= done}:
         done |= ready
-    left = [word for word in after if word not in done]
+    left = list(dict.fromkeys(each.word for at, each in enumerate(every) if at not in done))
     if left:
         yield Wrong(("spec", "firmware", "components"),
                     f"{', '.join(left)} wait for each other", "Break the circle.")  # fmt: skip

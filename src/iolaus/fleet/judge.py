@@ -103,8 +103,15 @@ def component_matches(want: ComponentWant, entry: Firmware, facts: NodeFacts) ->
     )
 
 
-def bmc_wants(want: BmcWant) -> dict[str, Any]:
+def manager_wants(spec: BaselineSpec) -> dict[str, Any]:
     """The fixed names of manager settings, and what each should be."""
+    found = _bmc_wants(spec.bmc)
+    if spec.security.secure_boot is not None:
+        found["secureBoot.enabled"] = spec.security.secure_boot == "required"
+    return found
+
+
+def _bmc_wants(want: BmcWant) -> dict[str, Any]:
     found: dict[str, Any] = {f"services.{name}": on for name, on in want.services.items()}
     if want.ntp is not None:
         found["ntp.servers"] = tuple(want.ntp)
@@ -154,9 +161,7 @@ class _Compiled:
         self.bios_raw = dict(spec.bios.raw)
         self.bios_normal = dict(spec.bios.normalized)
         self._bios_names = self.bios_raw.keys() | self.bios_normal.keys()
-        self.manager = bmc_wants(spec.bmc)
-        if spec.security.secure_boot is not None:
-            self.manager["secureBoot.enabled"] = spec.security.secure_boot == "required"
+        self.manager = manager_wants(spec)
         self._excuses = [_Excuse(each) for each in spec.exceptions]
 
     def selects(self, facts: NodeFacts) -> bool:

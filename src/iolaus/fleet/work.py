@@ -14,10 +14,10 @@ import msgspec
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.images import Choice, Image, Missing, choose, choose_old
-from iolaus.fleet.judge import Subject, bmc_wants, component_matches, say, subjects
+from iolaus.fleet.judge import Subject, component_matches, manager_wants, say, subjects
 from iolaus.fleet.order import answers_to, order_of
 from iolaus.model.asset import AssetKind, Firmware, ManagerSetting, Setting
-from iolaus.model.desired import ApplyTime, BaselineSpec, ComponentWant, Kept
+from iolaus.model.desired import ApplyTime, ComponentWant, Kept
 from iolaus.model.drift import Item, NodeDrift, Outcome
 from iolaus.model.plan import Fate
 from iolaus.model.version import compare, parse_constraint
@@ -106,7 +106,7 @@ class Wants:
         self._subjects = subjects(spec)
         self._names = [each.name for each in self._subjects]
         self._order = order_of(self._subjects, baseline=self.name)
-        self._manager = _manager_wants(spec)
+        self._manager = manager_wants(spec)
         self._picked: dict[tuple[Any, ...], Picked | Halt] = {}
 
     def work_of(self, facts: NodeFacts, drift: NodeDrift) -> Work | Halt:
@@ -229,13 +229,6 @@ def _is_of(item: Item, subject: Subject, by_part: Mapping[str, Firmware], facts:
     if item.desired != subject.want.version or item.part not in by_part:
         return False
     return component_matches(subject.want, by_part[item.part], facts)
-
-
-def _manager_wants(spec: BaselineSpec) -> dict[str, Any]:
-    found = bmc_wants(spec.bmc)
-    if spec.security.secure_boot is not None:
-        found["secureBoot.enabled"] = spec.security.secure_boot == "required"
-    return found
 
 
 def _nothing(items: Sequence[Item]) -> Halt:

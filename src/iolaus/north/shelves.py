@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
+
 from iolaus.fleet.ledger import Ledger, Verdict, causes
 from iolaus.kernel.clock import Clock
 from iolaus.model.asset import AssetKind
@@ -76,7 +78,7 @@ class Desired:
         ]
         wanted = {name for name, _ in items}
         found = [
-            (name, verdict.drift)
+            (name, _of(verdict.drift, baseline))
             for name, verdict in self._named()
             if name in wanted and (not baseline or baseline in verdict.drift.baselines)
         ]
@@ -114,6 +116,14 @@ class Desired:
             observed_at=when(seen),
             age_s=None if seen is None else round(max(0.0, now - seen), 3),
         )
+
+
+def _of(drift: NodeDrift, baseline: str) -> NodeDrift:
+    """What one baseline finds of it; all of it when none is named."""
+    if not baseline:
+        return drift
+    mine = tuple(item for item in drift.items if item.baseline == baseline)
+    return msgspec.structs.replace(drift, items=mine)
 
 
 def cause_list(found: list[tuple[str, NodeDrift]]) -> CauseList:

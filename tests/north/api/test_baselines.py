@@ -78,6 +78,14 @@ async def test_comparing_with_a_file_keeps_nothing(api: httpx.AsyncClient) -> No
     assert (await api.get("/api/v1/baselines")).json()["items"] == []
 
 
+async def test_causes_of_one_baseline_are_its_own(api: httpx.AsyncClient) -> None:
+    await api.put(URL, json=document())
+    await api.put("/api/v1/baselines/other", json=document("other", version="25.08-9"))
+    found = (await api.get("/api/v1/causes", params={"baseline": "other"})).json()
+    assert {cause["baseline"] for cause in found["items"]} == {"other"}
+    assert found["nodes"] == 4
+
+
 async def test_removing(api: httpx.AsyncClient) -> None:
     await api.put(URL, json=document())
     stale = await api.delete(URL, headers={"If-Match": '"7"'})

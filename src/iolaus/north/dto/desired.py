@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -154,7 +153,7 @@ def baseline_view(kept: Kept, counts: Mapping[str, int], *, now: float) -> Basel
         by=kept.by,
         source=kept.source,
         document=document_of(kept.baseline),
-        observed_at=_when(kept.at),
+        observed_at=when(kept.at),
         age_s=round(max(0.0, now - kept.at), 3),
     )
 
@@ -166,7 +165,3 @@ def document_of(baseline: Baseline) -> dict[str, Any]:
     spec["rollout"] = {key: each for key, each in spec.get("rollout", {}).items() if each}
     document["spec"] = {key: each for key, each in spec.items() if each}
     return document
-
-
-def _when(at: float) -> datetime | None:
-    return when(at)
