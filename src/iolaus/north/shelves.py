@@ -109,6 +109,8 @@ class Desired:
             kind="drift",
             labels=verdict.labels,
             node_kind=AssetKind(verdict.kind).value,
+            vendor=verdict.fields.get("vendor"),
+            model=verdict.fields.get("model"),
             state=drift.state,
             baselines=drift.baselines,
             items=tuple(item_view(item) for item in drift.items),

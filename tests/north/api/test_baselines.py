@@ -86,6 +86,12 @@ async def test_causes_of_one_baseline_are_its_own(api: httpx.AsyncClient) -> Non
     assert found["nodes"] == 4
 
 
+async def test_drift_is_selected_by_make_as_nodes_are(api: httpx.AsyncClient) -> None:
+    await api.put(URL, json=document())
+    found = (await api.get("/api/v1/causes", params={"labelSelector": "vendor=dell"})).json()
+    assert (found["nodes"], found["counts"]) == (2, {"drifted": 2})
+
+
 async def test_removing(api: httpx.AsyncClient) -> None:
     await api.put(URL, json=document())
     stale = await api.delete(URL, headers={"If-Match": '"7"'})

@@ -49,6 +49,7 @@ COMMANDS = {
     "discover-dry": "discover a b --dry-run",
     "forget-dry": "forget h1-r01-u04 --dry-run",
     "diff-none": "diff",
+    "diff-none-selected": "diff -l vendor=dell",
     "validate": f"validate {FILES}/hall.yaml",
     "apply-dry": f"apply {FILES}/hall.yaml --dry-run",
     "diff-file": f"diff -f {FILES}/hall.yaml",

@@ -124,7 +124,7 @@ def diff(
     """
     with Client(url) as client:
         found = _compared(client, file, baseline, selector)
-    print_causes(found, output)
+    print_causes(found, output, selected=bool(selector))
     if any(cause["outcome"] != "excused" for cause in found["items"]):
         raise typer.Exit(DIFFERENCES)
 
@@ -213,7 +213,7 @@ def read_all(files: Iterable[Path]) -> list[Read]:
     return found
 
 
-def print_causes(found: dict[str, Any], output: Output) -> None:
+def print_causes(found: dict[str, Any], output: Output, *, selected: bool = False) -> None:
     """A CauseList for a person or a program."""
     if output is Output.JSON:
         print_json(found)
@@ -225,14 +225,16 @@ def print_causes(found: dict[str, Any], output: Output) -> None:
     elif output is Output.CSV:
         print_csv(_columns(wide=True), found["items"])
     else:
-        _print_causes(found, wide=output is Output.WIDE)
+        _print_causes(found, wide=output is Output.WIDE, selected=selected)
 
 
-def _print_causes(found: dict[str, Any], *, wide: bool) -> None:
+def _print_causes(found: dict[str, Any], *, wide: bool, selected: bool) -> None:
     if found["items"]:
         write(plain_table(_columns(wide=wide), found["items"]))
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items())
-    if not found["nodes"]:
+    if not found["nodes"] and selected:
+        say("no node of a baseline is selected; see all of them with: iolaus get drift")
+    elif not found["nodes"]:
         say("no baseline selects any node; apply one with: iolaus apply FILE")
     else:
         nodes = f"{found['nodes']} {'node' if found['nodes'] == 1 else 'nodes'}"

@@ -11,7 +11,7 @@ from msgspec import Meta
 from iolaus.model.desired import Baseline, Kept
 from iolaus.model.drift import Cause, Item
 from iolaus.north.dto.make import when
-from iolaus.north.dto.views import Age, Observed, View
+from iolaus.north.dto.views import Age, Model, Observed, Vendor, View
 
 Count = Annotated[int, Meta(description="How many nodes.")]
 
@@ -41,6 +41,8 @@ class DriftView(View, frozen=True, kw_only=True):
     """How one node departs from the baselines that select it."""
 
     node_kind: Annotated[str, Meta(description="node, switch, powershelf ...")]
+    vendor: Vendor = None
+    model: Model = None
     state: Annotated[
         str, Meta(description="in-sync, drifted, staged, unknown, excused or conflict: the worst.")
     ]
