@@ -70,6 +70,18 @@ async def planned(on: Stage, *, step_s: float = STEP_S, **spec: Any) -> Plan:
     return short
 
 
+async def begun(on: Stage, plan: Plan) -> None:
+    """Returns once the first node of the first wave is in one of its steps."""
+    first = plan.waves[0].nodes[0]
+
+    async def check() -> bool:
+        progress = (await on.house.rolling.standing(plan.id)).progress
+        node = progress.nodes[first] if progress else None
+        return node is not None and node.steps_done + (node.step is not None) >= 1
+
+    await on.until(check, "the first node was begun")
+
+
 async def ended(on: Stage, plan: Plan) -> Progress:
     """The roll-out when nothing of it moves any more."""
     rolling = on.house.rolling
@@ -222,13 +234,7 @@ async def bricked(folder: Path) -> str:
         name = plan.node(first).name
         on.device = on.hall[name]
         await on.house.rolling.apply(plan.id, by="ana")
-
-        async def begun() -> bool:
-            progress = (await on.house.rolling.standing(plan.id)).progress
-            node = progress.nodes[first] if progress else None
-            return node is not None and node.steps_done + (node.step is not None) >= 1
-
-        await on.until(begun, "the canary was begun")
+        await begun(on, plan)
         await on.down("silence")
         progress = await ended(on, plan)
         assert progress.nodes[first].state is NodeState.LOST, progress.nodes[first]
@@ -244,6 +250,7 @@ async def locked_out(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
         await on.house.rolling.apply(plan.id, by="ana")
+        await begun(on, plan)
         account = on.device.gate.accounts["root"]
         ours, account.password = account.password, "factory"
         on.device.gate.drop_all()
