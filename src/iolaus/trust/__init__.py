@@ -1,0 +1,1 @@
+"""Judging evidence: pure functions from bytes, anchors, references and a time to a verdict."""
