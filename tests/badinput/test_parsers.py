@@ -17,6 +17,10 @@ SOURCE = ROOT / "src" / "iolaus"
 ROOMS = ("wire", "drivers", "observe")
 
 PARSERS = {
+    "wire/advisory/read.py": (
+        "wire/advisory/test_read.py",
+        "test_any_bytes_give_an_advisory_or_the_one_error",
+    ),
     "wire/pldm/parse.py": (
         "wire/pldm/test_package.py",
         "test_any_bytes_give_a_package_or_the_one_error",

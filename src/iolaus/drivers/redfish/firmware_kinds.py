@@ -50,11 +50,17 @@ def classify(entries: Iterable[Firmware], harvest: Harvest) -> tuple[Firmware, .
     return tuple(_other_banks(told, running))
 
 
+def kind_in(name: str) -> str:
+    """The class of firmware that words of a name tell ("bmc"); "" where none does. Pure."""
+    text = _plain(name)
+    return next((kind for kind, pattern in _words().kinds if pattern.search(text)), "")
+
+
 def _told(entry: Firmware, running: Mapping[str, frozenset[str]]) -> Firmware:
     words, text = _words(), _plain(f"{entry.component} {entry.name}")
     if words.not_firmware.search(text):
         return entry
-    by_words = next((kind for kind, pattern in words.kinds if pattern.search(text)), "")
+    by_words = kind_in(text)
     kind = by_words or _by_relation(entry) or _by_version(entry, running)
     if kind and words.module.search(text):
         kind = f"module-{kind}" if kind in RUNNING else kind
