@@ -1,12 +1,15 @@
-"""What every room's tests share: where the reference material is, and no stray output."""
+"""What every room's tests share: where the reference material is, and databases."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.store.postgres import Postgres, serving
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
@@ -20,3 +23,23 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the reference material ({SHARED} is absent; set IOLAUS_SHARED)")
     return SHARED
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where an empty state database is: a file, then a server."""
+    if request.param == "sqlite":
+        return tmp_path / "state.db"
+    url: str = request.getfixturevalue("postgres").database()
+    return url

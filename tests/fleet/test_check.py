@@ -34,8 +34,14 @@ def row(component: str, version: str = "1", **more: Any) -> dict[str, Any]:
         (components(row("bmc", ">=")), "spec.firmware.components[0].version"),
         (components({"match": {}, "version": "1"}), "it matches every component"),
         (components(row("bmc"), row("bmc")), "'bmc' stands here twice"),
-        (components(row("bmc", after=["bsoc"])), "no component is called 'bsoc'"),
-        (components(row("a", after=["b"]), row("b", after=["a"])), "a, b wait for each other"),
+        (
+            components(row("bmc", after=["bsoc"])),
+            "bmc comes after 'bsoc', and nothing",
+        ),
+        (
+            components(row("a", after=["b"]), row("b", after=["a"])),
+            "each other: a after b after a",
+        ),
         (components(row("a", image={"sha256": SHA})), "either a file or a uri"),
         (components(row("a", image={"file": "../x", "sha256": SHA})), "has no path"),
         ({"rollout": {"waves": [{"name": "a"}, {"name": "b"}]}}, "only the last wave"),

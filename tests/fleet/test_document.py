@@ -99,6 +99,35 @@ def test_all_unknown_keys_are_told_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
+def test_all_that_is_of_a_wrong_type_is_told_at_once_each_at_its_place() -> None:
+    text = (
+        BASELINE.replace('"25.09-1"', "25.09", 1)
+        .replace("{name: trays-2026.11}", "{name: Trays 2026}")
+        .replace("[bmc]", "bmc")
+        .replace("  bios:", "  rollout: {waves: [{max: -1}, {name: b, soak: 5}]}\n  bios:")
+    )
+    assert [line.split(". ")[0] for line in wrong(text)] == [
+        (
+            "b.yaml:3:18: metadata.name: expected str matching regex "
+            "'^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$'"
+        ),
+        "b.yaml:9:18: spec.firmware.components[0].version: expected str, this is float",
+        "b.yaml:13:16: spec.firmware.components[1].after: expected array, this is str",
+        "b.yaml:14:21: spec.rollout.waves[0]: 'name' is missing",
+        "b.yaml:14:27: spec.rollout.waves[0].max: expected int >= 1",
+        "b.yaml:14:48: spec.rollout.waves[1].soak: expected str, this is int",
+    ]
+
+
+def test_under_a_misspelt_key_what_else_is_wrong_is_told_too() -> None:
+    text = BASELINE.replace("  bmc:\n    ntp: [10.0.0.1", "  bcm:\n    ntp: [1, 10.0.0.1")
+    assert [line.partition(". ")[0] for line in wrong(text + "  1: 2\n")] == [
+        "b.yaml:17:3: spec.bcm: this key is not known",
+        "b.yaml:18:11: spec.bcm.ntp[0]: expected str, this is int",
+        "b.yaml:20:3: spec.1: this key is not known",
+    ]
+
+
 def test_a_key_that_stands_twice_is_told() -> None:
     (line,) = wrong(BASELINE + "  bmc: {}\n")
     assert line == "b.yaml:20:3: 'bmc' stands here twice. Keep one of them."

@@ -13,6 +13,7 @@ from iolaus.model.asset import (
     Firmware,
     HotUpdate,
     Identity,
+    ManagerSetting,
     Reading,
     Report,
     Setting,
@@ -62,6 +63,10 @@ def firmware(entry: str, version: str | None, *, key: str = "Systems/1", **field
 
 def setting(name: str, value: Any, *, key: str = "Systems/1") -> Setting:
     return Setting(asset=key, name=name, value=value)
+
+
+def manager(name: str, value: Any, *, key: str | None = None) -> ManagerSetting:
+    return ManagerSetting(name=name, value=value, uri="/redfish/v1/Managers/1", asset=key)
 
 
 def reading(name: str, value: float | None, *, at: float = T0, key: str = "Systems/1") -> Reading:

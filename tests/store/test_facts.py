@@ -18,6 +18,7 @@ from tests.store.made import (
     firmware,
     health,
     hot,
+    manager,
     power,
     reading,
     report,
@@ -80,6 +81,25 @@ async def test_changes_become_events_and_history(facts: Facts) -> None:
         ("BMC", "version"): ("1.0", "1.1"),
         (None, "bios.Smt"): ("On", "Off"),
         (None, "bios.Numa"): ("1", "True"),
+    }
+
+
+async def test_settings_of_a_controller_have_a_history_and_unknown_is_no_change(
+    facts: Facts,
+) -> None:
+    ask_for(facts, A)
+    first = (manager("ntp.servers", ("a",)), manager("services.ssh", True, key="Systems/1"))
+    facts.record_report(report(A, manager_settings=first))
+    blind = (manager("ntp.servers", None), manager("services.ssh", True, key="Systems/1"))
+    assert facts.record_report(report(A, at=T0 + 1, manager_settings=blind)) == ()
+    later = (manager("ntp.servers", ("a", "b")), manager("services.ssh", False, key="Systems/1"))
+    (event,) = facts.record_report(report(A, at=T0 + 2, manager_settings=later))
+    assert event.message == "2 settings of the controller changed: ntp.servers, services.ssh"
+    rows = {c.field: (c.before, c.after, c.source) for c in await facts.history()}
+    uri = "/redfish/v1/Managers/1"
+    assert rows == {
+        "bmc.ntp.servers": ("a", "a, b", uri),
+        "bmc.services.ssh": ("True", "False", uri),
     }
 
 
@@ -261,6 +281,7 @@ async def test_the_picture_is_the_same_after_a_restart(clock: JumpClock, databas
         firmware=(firmware("BMC", "1.0"),),
         readings=(reading("t", 20.0), reading("u", None)),
         settings=(setting("Numa", 1), setting("Smt", True)),
+        manager_settings=(manager("ntp.servers", ("a", "b")), manager("ntp.enabled", True)),
         partial={"/redfish/v1/Fabrics": "404"},
         hot=("/redfish/v1/Systems/1",),
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iolaus.model.asset import Report
 from iolaus.store.packing import pack, unpack
 from iolaus.store.sharing import Sharing
-from tests.store.made import component, firmware, reading, report, setting
+from tests.store.made import component, firmware, manager, reading, report, setting
 
 
 def copy(what: Report) -> Report:
@@ -24,6 +24,7 @@ def test_what_did_not_change_is_the_same_object() -> None:
         components=(component("g0", serial="S"), component("g1")),
         firmware=(firmware("BMC", "1"),),
         settings=(setting("s", 1),),
+        manager_settings=(manager("ntp.servers", ("a", "b")),),
         readings=(reading("t", 1.0),),
     )
     first = sharing.share(copy(whole), None)
@@ -34,6 +35,8 @@ def test_what_did_not_change_is_the_same_object() -> None:
     other = sharing.share(copy(whole), None)
     assert other.firmware[0] is first.firmware[0]
     assert other.settings[0] is first.settings[0]
+    assert second.manager_settings is first.manager_settings
+    assert other.manager_settings[0] is first.manager_settings[0]
     assert other.readings[0].uri is first.readings[0].uri
     parts = (component("g0", serial="T"), component("g1"))
     third = sharing.share(copy(msgspec.structs.replace(whole, components=parts)), second)

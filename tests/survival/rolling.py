@@ -71,8 +71,9 @@ async def planned(on: Stage, *, step_s: float = STEP_S, **spec: Any) -> Plan:
 
 
 async def begun(on: Stage, plan: Plan) -> None:
-    """Returns once the first node of the first wave is in one of its steps."""
+    """Applied, and the first node of the first wave is in one of its steps."""
     first = plan.waves[0].nodes[0]
+    await on.house.rolling.apply(plan.id, by="ana")
 
     async def check() -> bool:
         progress = (await on.house.rolling.standing(plan.id)).progress
@@ -80,6 +81,17 @@ async def begun(on: Stage, plan: Plan) -> None:
         return node is not None and node.steps_done + (node.step is not None) >= 1
 
     await on.until(check, "the first node was begun")
+
+
+async def written(on: Stage, plan: Plan, entries: int, what: str) -> None:
+    """Applied, and so much stands in the journal of it."""
+    await on.house.rolling.apply(plan.id, by="ana")
+
+    async def check() -> bool:
+        progress = (await on.house.rolling.standing(plan.id)).progress
+        return progress is not None and progress.last >= entries
+
+    await on.until(check, what)
 
 
 async def ended(on: Stage, plan: Plan) -> Progress:
@@ -132,13 +144,7 @@ async def ignored(folder: Path) -> str:
 async def tasks_lost(folder: Path) -> str:
     async with staged(folder, *machines(TRAY, task_s=2.0), managed=True) as on:
         plan = await planned(on, step_s=30.0, **images(folder))
-        await on.house.rolling.apply(plan.id, by="ana")
-
-        async def flashing() -> bool:
-            progress = (await on.house.rolling.standing(plan.id)).progress
-            return progress is not None and progress.last >= 6
-
-        await on.until(flashing, "the image was taken")
+        await written(on, plan, 6, "the image was taken")
         await on.strike("controller-reboots")
         progress = await ended(on, plan)
         node = progress.nodes[plan.nodes[0].uid]
@@ -204,13 +210,7 @@ async def staged_before(folder: Path) -> str:
 async def gone(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=30.0, **SETTINGS)
-        await on.house.rolling.apply(plan.id, by="ana")
-
-        async def begun() -> bool:
-            progress = (await on.house.rolling.standing(plan.id)).progress
-            return progress is not None and progress.last >= 8
-
-        await on.until(begun, "it was begun")
+        await written(on, plan, 8, "it was begun")
         await on.down("refuse")
         await on.polled(3)
         await on.up()
@@ -233,7 +233,6 @@ async def bricked(folder: Path) -> str:
         first = plan.waves[0].nodes[0]
         name = plan.node(first).name
         on.device = on.hall[name]
-        await on.house.rolling.apply(plan.id, by="ana")
         await begun(on, plan)
         await on.down("silence")
         progress = await ended(on, plan)
@@ -249,7 +248,6 @@ async def bricked(folder: Path) -> str:
 async def locked_out(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
-        await on.house.rolling.apply(plan.id, by="ana")
         await begun(on, plan)
         account = on.device.gate.accounts["root"]
         ours, account.password = account.password, "factory"
@@ -270,13 +268,7 @@ async def locked_out(folder: Path) -> str:
 async def renamed(folder: Path) -> str:
     async with staged(folder, *machines(TRAY, task_s=1.0), managed=True) as on:
         plan = await planned(on, step_s=30.0, **images(folder))
-        await on.house.rolling.apply(plan.id, by="ana")
-
-        async def flashing() -> bool:
-            progress = (await on.house.rolling.standing(plan.id)).progress
-            return progress is not None and progress.last >= 6
-
-        await on.until(flashing, "the image was taken")
+        await written(on, plan, 6, "the image was taken")
         place = "/redfish/v1/UpdateService/FirmwareInventory"
         old, new = f"{place}/{BMC}", f"{place}/BMC_renamed"
 
@@ -354,13 +346,7 @@ async def broken_schema(folder: Path) -> str:
 async def clock_jumps(folder: Path) -> str:
     async with staged(folder, *machines(HOST), managed=True) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
-        await on.house.rolling.apply(plan.id, by="ana")
-
-        async def begun() -> bool:
-            progress = (await on.house.rolling.standing(plan.id)).progress
-            return progress is not None and progress.last >= 7
-
-        await on.until(begun, "it was begun")
+        await written(on, plan, 7, "it was begun")
         await on.strike("clock-off")
         progress = await ended(on, plan)
         node = progress.nodes[plan.nodes[0].uid]

@@ -4,13 +4,11 @@ something, and that its parts agree. Pure; every finding names its place."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from iolaus.fleet.document import (
     BadFile,
     Document,
-    Path,
     parse_baseline,
     parse_documents,
     say_path,
@@ -18,7 +16,8 @@ from iolaus.fleet.document import (
 from iolaus.fleet.gate import parse_gate
 from iolaus.fleet.judge import compile_selector, expires_at, subjects
 from iolaus.fleet.numbers import GATE_NAMES
-from iolaus.fleet.order import answers_to
+from iolaus.fleet.order import knots
+from iolaus.fleet.shape import Path
 from iolaus.fleet.window import parse_window
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline, BaselineSpec, ImageRef
@@ -82,13 +81,10 @@ def _components(spec: BaselineSpec) -> Iterator[Wrong]:
                         "Write component: or kind: there.")  # fmt: skip
         if matches.index(match) != number:
             yield Wrong((*here, "match"), f"{words[number]!r} stands here twice", "Keep one.")
-        for at, after in enumerate(want.after):
-            if not any(answers_to(subject, after) for subject in every):
-                near = get_close_matches(after, words, n=1)
-                step = f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(words)}."
-                yield Wrong((*here, "after", at), f"no component is called {after!r}", step)
         yield from _image(want.image, (*here, "image"))
-    yield from _cycle(spec)
+    for knot in knots(every):
+        place = () if knot.place is None else (knot.at, "after", knot.place)
+        yield Wrong((*path, *place), knot.message, _sentence(knot.next_step))
 
 
 def _image(image: ImageRef | None, path: Path) -> Iterator[Wrong]:
@@ -97,21 +93,6 @@ def _image(image: ImageRef | None, path: Path) -> Iterator[Wrong]:
     if image is not None and ("/" in image.file or image.file.startswith(".")):
         yield Wrong((*path, "file"), "a file of the image folder has no path",
                     "Write its name only.")  # fmt: skip
-
-
-def _cycle(spec: BaselineSpec) -> Iterator[Wrong]:
-    every = subjects(spec)
-    after = [
-        {at for at, each in enumerate(every) for word in s.want.after if answers_to(each, word)}
-        for s in every
-    ]
-    done: set[int] = set()
-    while ready := {at for at, needs in enumerate(after) if at not in done and needs <= done}:
-        done |= ready
-    left = list(dict.fromkeys(each.word for at, each in enumerate(every) if at not in done))
-    if left:
-        yield Wrong(("spec", "firmware", "components"),
-                    f"{', '.join(left)} wait for each other", "Break the circle.")  # fmt: skip
 
 
 def _exceptions(spec: BaselineSpec) -> Iterator[Wrong]:
@@ -165,5 +146,9 @@ def _tried(work: Callable[[], object], path: Path) -> Iterator[Wrong]:
     try:
         work()
     except OperatorMust as error:
-        step = error.next_step.rstrip(".") + "."
-        yield Wrong(path, error.message, step[:1].upper() + step[1:])
+        yield Wrong(path, error.message, _sentence(error.next_step))
+
+
+def _sentence(step: str) -> str:
+    ended = step if step.endswith("?") else step.rstrip(".") + "."
+    return ended[:1].upper() + ended[1:]

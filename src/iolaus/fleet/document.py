@@ -2,19 +2,18 @@
 
 The composed YAML is kept beside the values, because a plain load loses the marks; the shape is
 checked by the model's own types, and what types cannot say is checked in `iolaus.fleet.check`.
-Unknown keys are found all at once, so that a file with three typing errors is mended in one go.
+Everything is found at once, so that a file with three typing errors is mended in one go.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import yaml
 
+from iolaus.fleet.shape import Fault, Misfit, Missing, Path, Unknown, faults
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline
 
@@ -22,11 +21,6 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_NODES: Final = 200_000
 MAX_DEPTH: Final = 40
 MAX_COMPLAINTS: Final = 20
-Path = tuple[str | int, ...]
-_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
-_AT: Final = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.DOTALL)
-_UNKNOWN: Final = re.compile(r"contains unknown field `(.*)`$", re.DOTALL)
-_MISSING: Final = re.compile(r"missing required field `(.*)`$", re.DOTALL)
 
 
 class Complaint(NamedTuple):
@@ -138,26 +132,17 @@ def parse_documents(text: str, *, source: str) -> list[Document]:
 
 def parse_baseline(document: Document) -> Baseline:
     """The baseline of a document, its shape checked. Raises `BadFile` with every complaint."""
-    value, complaints = document.value, list(document.complaints)
-    while len(complaints) < MAX_COMPLAINTS:
+    if not document.complaints:
         try:
-            found = msgspec.convert(value, Baseline)
-        except msgspec.ValidationError as error:
-            message, path = _split(str(error))
-            unknown = _UNKNOWN.search(message)
-            if not unknown:
-                complaints.append(_of_type(document, message, path))
-                break
-            complaints.append(_of_key(document, unknown[1], path))
-            near = _nearest(unknown[1], path)
-            value = _without(value, (*path, unknown[1]), near)
-            if near:
-                document.mean((*path, near), unknown[1])
-        else:
-            if not complaints:
-                return found
-            break
-    raise BadFile(document.source, sorted(complaints))
+            return msgspec.convert(document.value, Baseline)
+        except msgspec.ValidationError:
+            pass
+    found = list(faults(document.value, Baseline))
+    for fault in found:
+        if isinstance(fault, Unknown) and fault.meant:
+            document.mean((*fault.path, fault.meant), fault.name)
+    complaints = [*document.complaints, *(_complaint(document, fault) for fault in found)]
+    raise BadFile(document.source, sorted(complaints)[:MAX_COMPLAINTS])
 
 
 def say_path(path: Path) -> str:
@@ -186,35 +171,16 @@ def _of_yaml(error: yaml.YAMLError) -> Complaint:
     return Complaint(line, column, str(problem), "Correct the YAML there.")
 
 
-def _split(text: str) -> tuple[str, Path]:
-    found = _AT.match(text)
-    assert found is not None
-    path: list[str | int] = []
-    for name, index in _STEP.findall(found[2] or ""):
-        path.append(int(index) if index else name)
-    return found[1], tuple(path)
-
-
-def _of_key(document: Document, name: str, path: Path) -> Complaint:
-    near = _nearest(name, path)
-    step = f"Did you mean {near!r}?" if near else _may_stand(_known(path))
-    return document.wrong((*path, name), "this key is not known", step, key=True)
-
-
-def _nearest(name: str, path: Path) -> str:
-    near = get_close_matches(name, _known(path), n=1, cutoff=0.5)
-    return near[0] if near else ""
-
-
-def _may_stand(names: Sequence[str]) -> str:
-    return f"Known here: {', '.join(names)}." if names else "Take it out."
-
-
-def _of_type(document: Document, message: str, path: Path) -> Complaint:
-    missing = _MISSING.search(message)
-    if missing:
-        return document.wrong(path, f"{missing[1]!r} is missing", f"Write {missing[1]}: there.")
-    return document.wrong(path, _plainly(message), _hint(message, path))
+def _complaint(document: Document, fault: Fault) -> Complaint:
+    path = fault.path
+    match fault:
+        case Unknown(name=name, meant=meant, known=known):
+            step = f"Did you mean {meant!r}?" if meant else f"Known here: {', '.join(known)}."
+            return document.wrong((*path, name), "this key is not known", step, key=True)
+        case Missing(name=name):
+            return document.wrong(path, f"{name!r} is missing", f"Write {name}: there.")
+        case Misfit(message=message):
+            return document.wrong(path, _plainly(message), _hint(message, path))
 
 
 def _plainly(message: str) -> str:
@@ -261,29 +227,10 @@ def _resolve(schema: Any) -> Any:
     return {}
 
 
-def _known(path: Path) -> list[str]:
-    return list(_schema_at(path).get("properties", {}))
-
-
 def _shape(path: Path) -> str:
     schema = _schema_at(path)
     branches = [schema, *schema.get("anyOf", [])]
     return next((b["description"] for b in branches if b.get("description")), "")
-
-
-def _without(value: Any, path: Path, instead: str) -> Any:
-    """Without what is at the path; under the name that was meant, where that is free, so that
-    what else is wrong is still found."""
-    if isinstance(value, Mapping):
-        step, rest = path[0], path[1:]
-        if rest:
-            return {k: _without(v, rest, instead) if k == step else v for k, v in value.items()}
-        kept = {key: each for key, each in value.items() if key != step}
-        return {instead: value[step], **kept} if instead and step in value else kept
-    if isinstance(value, list):
-        rest = path[1:]
-        return [_without(v, rest, instead) if i == path[0] else v for i, v in enumerate(value)]
-    return value
 
 
 _SCHEMA: Final[Any] = msgspec.json.schema(Baseline)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from iolaus.model.asset import Asset, Component, Firmware, Report, Setting
+from iolaus.model.asset import Asset, Component, Firmware, ManagerSetting, Report, Setting
 from iolaus.model.fact import PowerState, value_of
 from iolaus.store.held import is_hidden
 from iolaus.store.identity import clean
@@ -29,7 +29,8 @@ AGREEING = 2
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of history. `asset` is the asset's uid; `field` a word: a model field's name,
-    "identity.<field>", "counts.<kind>", "bios.<attribute>", "version" (firmware), "reach"
+    "identity.<field>", "counts.<kind>", "bios.<attribute>",
+    "bmc.<setting>", "version" (firmware), "reach"
     (endpoint), or "component" and "entry" for parts and firmware entries that came or went.
     `before` and `after` are text; None means that there was nothing. `source` is a URI."""
 
@@ -66,13 +67,14 @@ class View(NamedTuple):
     components: Mapping[str, Component]
     firmware: Mapping[str, Firmware]
     settings: Mapping[str, Setting]
+    manager: Mapping[str, ManagerSetting]
     partial: tuple[str, ...]
 
 
 def views_of(report: Report, assets: Mapping[str, Asset] | None = None) -> dict[str, View]:
     """A view for each asset of the report; `assets` overrides the report's own."""
     found = {
-        a.key: View((assets or {}).get(a.key, a), {}, {}, {}, tuple(report.partial))
+        a.key: View((assets or {}).get(a.key, a), {}, {}, {}, {}, tuple(report.partial))
         for a in report.assets
     }
     for component in report.components:
@@ -84,6 +86,10 @@ def views_of(report: Report, assets: Mapping[str, Asset] | None = None) -> dict[
     for setting in report.settings:
         if (view := found.get(setting.asset)) is not None:
             view.settings[setting.name] = setting  # type: ignore[index]
+    for mine in report.manager_settings:
+        key = _owner(mine, report)
+        if (view := found.get(key)) is not None:
+            view.manager[mine.name] = mine  # type: ignore[index]
     return found
 
 
@@ -103,6 +109,7 @@ class Differ:
             *self._diff_components(before, after),
             *self._diff_firmware(before, after),
             *self._diff_settings(before.settings, after.settings),
+            *self._diff_manager(before, after),
         ]
         self._carry.whole |= is_whole(after.asset)
         return found
@@ -176,6 +183,13 @@ class Differ:
                 pair = _text(was[name].value), _text(now[name].value)
                 yield from self._field("", None, f"bios.{name}", pair, "")
 
+    def _diff_manager(self, before: View, after: View) -> Iterator[Change]:
+        for name, old in before.manager.items():
+            new = after.manager.get(name, old)
+            if new is not old:
+                pair = _text(old.value), _text(new.value)
+                yield from self._field("", None, f"bmc.{name}", pair, new.uri)
+
     def _field(
         self, item: str, name: str | None, field: str, pair: tuple[str | None, str | None], uri: str
     ) -> Iterator[Change]:
@@ -205,6 +219,11 @@ class Differ:
         )
 
 
+def _owner(setting: ManagerSetting, report: Report) -> str:
+    """What no asset claims is told of the endpoint's first."""
+    return setting.asset or (report.assets[0].key if report.assets else "")
+
+
 def is_whole(asset: Asset) -> bool:
     """A reading of an asset that is off shows only what its BMC remembers."""
     return value_of(asset.power_state) in (None, PowerState.ON)
@@ -226,11 +245,13 @@ def _asset_texts(asset: Asset) -> Iterator[tuple[str, str | None]]:
         yield f"counts.{kind}", _text(count)
 
 
-def _text(value: str | float | bool | None) -> str | None:
+def _text(value: str | float | bool | tuple[str, ...] | None) -> str | None:
     if value is None:
         return None
     if isinstance(value, float):
         return f"{value:.12g}"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return str(value)
 
 

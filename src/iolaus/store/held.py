@@ -15,7 +15,15 @@ import msgspec
 from iolaus.model.asset import Asset, HotUpdate, Reading, Report
 from iolaus.model.endpoint import EndpointStatus, Target
 
-PARTS = ("components", "readings", "firmware", "power_limits", "capabilities", "settings")
+PARTS = (
+    "components",
+    "readings",
+    "firmware",
+    "power_limits",
+    "capabilities",
+    "settings",
+    "manager_settings",
+)
 """Fields of a report whose members say which asset they belong to."""
 
 

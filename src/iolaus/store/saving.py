@@ -25,6 +25,7 @@ from iolaus.model.asset import (
     Firmware,
     HotUpdate,
     LogEntry,
+    ManagerSetting,
     PowerLimit,
     Reading,
     Report,
@@ -45,6 +46,7 @@ PART_TYPES: dict[str, type] = {
     "power_limits": PowerLimit,
     "capabilities": Capability,
     "settings": Setting,
+    "manager_settings": ManagerSetting,
     "certificates": Certificate,
     "deviations": Deviation,
 }

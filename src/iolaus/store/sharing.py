@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from iolaus.model.asset import Capability, Deviation, Firmware, Report, Setting
+from iolaus.model.asset import Capability, Deviation, Firmware, ManagerSetting, Report, Setting
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -25,10 +25,11 @@ _STATIC = (
     "power_limits",
     "capabilities",
     "settings",
+    "manager_settings",
     "certificates",
     "deviations",
 )
-_VALUES = (Firmware, Capability, Deviation, Setting)
+_VALUES = (Firmware, Capability, Deviation, Setting, ManagerSetting)
 """Types that recur whole from node to node."""
 
 

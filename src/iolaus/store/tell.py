@@ -25,14 +25,16 @@ _KIND_OF = {
     "model": "ComponentChanged",
     "memory_gib": "CountChanged",
 }
+_SETTINGS = {"bios.": "BIOS settings", "bmc.": "settings of the controller"}
 
 
 def tell_changes(changes: Iterable[Change]) -> list[Event]:
     changes = list(changes)
     told = [_event(change) for change in _told_once(changes)]
     events = [event for event in told if event is not None]
-    if settings := [c for c in changes if c.field.startswith("bios.")]:
-        events.append(_settings_event(settings))
+    for room, called in _SETTINGS.items():
+        if settings := [c for c in changes if c.field.startswith(room)]:
+            events.append(_settings_event(settings, room, called))
     if len(events) > MOST_EVENTS:
         more, events = len(events) - MOST_EVENTS, events[:MOST_EVENTS]
         events.append(
@@ -134,10 +136,10 @@ def _severity(change: Change) -> str:
     return "OK"
 
 
-def _settings_event(changes: list[Change]) -> Event:
-    names = [change.field.removeprefix("bios.") for change in changes]
+def _settings_event(changes: list[Change], room: str, called: str) -> Event:
+    names = [change.field.removeprefix(room) for change in changes]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    message = f"{len(names)} BIOS settings changed: {', '.join(sorted(names)[:5])}{more}"
+    message = f"{len(names)} {called} changed: {', '.join(sorted(names)[:5])}{more}"
     return _of(changes[0], "SettingsChanged", "OK", message)
 
 
