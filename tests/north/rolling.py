@@ -11,11 +11,14 @@ from typing import Final
 
 import msgspec
 
+from iolaus.fleet.asked import kind_of, say_asked
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.model.desired import Share
 from iolaus.model.naming import asset_uid
 from iolaus.model.plan import (
     Action,
     Approval,
+    Asked,
     Domain,
     Fate,
     Limits,
@@ -87,7 +90,8 @@ def uid_of(facts: Facts, number: int) -> str:
 
 def reviewed(plan: Plan) -> str:
     going = [node for node in plan.nodes if node.fate is Fate.UPDATE]
-    lines = [f"Plan {plan.id} for baseline {plan.baseline}, generation {plan.generation}", ""]
+    what = f"baseline {plan.baseline}, generation {plan.generation}"
+    lines = [f"Plan {plan.id} for {say_asked(plan.asked) if plan.asked else what}", ""]
     lines += [f"  wave {w.name}: {len(w.nodes)} nodes" for w in plan.waves]
     lines += [f"  {n.name}: {'; '.join(s.text for s in n.steps)}" for n in going]
     lines += [f"  {n.name}: {n.fate}, {n.reason or 'as it should be'}" for n in plan.nodes
@@ -136,6 +140,21 @@ class Rolling:
             made_at=self._clock.now() + len(self.kept),
             made_by=by,
         )
+        if keep:
+            self.kept[plan.id] = Standing(plan=plan, text=reviewed(plan))
+        return plan
+
+    async def plan_asked(
+        self, asked: Asked, *, selector: Selector, batch: Share | None, by: str, keep: bool
+    ) -> Plan:
+        """As of a baseline without a name; nobody is asked for less than everything at once."""
+        kind_of(asked).check(asked)
+        found = await self.make_plan("", selector=selector, by=by, keep=False)
+        going = tuple(node.uid for node in found.nodes if node.fate is Fate.UPDATE)
+        size = batch if isinstance(batch, int) else None
+        asked = msgspec.structs.replace(asked, at=self._clock.now())
+        waves = (Wave(name="all", nodes=going, batch=size),)
+        plan = msgspec.structs.replace(found, asked=asked, waves=waves, parent=None)
         if keep:
             self.kept[plan.id] = Standing(plan=plan, text=reviewed(plan))
         return plan

@@ -22,6 +22,7 @@ from iolaus.act.conduct import Conductor
 from iolaus.act.fold import Account
 from iolaus.act.term import Rules
 from iolaus.bus.local import LocalBus
+from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.changed import what_changed
 from iolaus.fleet.drain.port import Drains
 from iolaus.fleet.drain.settings import DrainSettings, open_drains, read_drains
@@ -39,8 +40,9 @@ from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.model.desired import Kept, Share
 from iolaus.model.endpoint import Target
-from iolaus.model.plan import Fate, GateRule, Plan
+from iolaus.model.plan import Asked, Fate, GateRule, Plan
 from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
 from iolaus.model.select import Selector
 from iolaus.north.context import Standing
@@ -144,10 +146,53 @@ class Rolling:
         if last is not None and (plan.id != last.id or last.state):
             plan = msgspec.structs.replace(plan, parent=last.id)
         if keep:
-            await self.journal.put_plan(plan)
-            self._plans[plan.id] = plan
-            self._bus.publish(TOPIC, plan.id)
+            await self._keep(plan)
         return plan
+
+    async def plan_asked(
+        self, asked: Asked, *, selector: Selector, batch: Share | None, by: str, keep: bool
+    ) -> Plan:
+        """What was asked of the nodes that are selected, by the rules of their baselines."""
+        await self._ledger.settle()
+        every = [f for f in self._every() if selector and selector.matches(f.name, f.lookup())]
+        if not every:
+            raise OperatorMust(
+                "no node is selected",
+                operation="plan",
+                subject="asked",
+                code="NothingSelected",
+                next_step="see what there is with: iolaus get nodes",
+            )
+        now = self._clock.now()
+        rules, name, generation = rules_for(*self._rules_over(asked, every))
+        plan = await asyncio.to_thread(
+            plan_asked,
+            msgspec.structs.replace(asked, rules=name, at=now),
+            every,
+            Surroundings(topology=self._seen_topology()),
+            rules=rules,
+            generation=generation,
+            batch=batch,
+            now=now,
+            made_by=by,
+        )
+        if keep:
+            await self._keep(plan)
+        return plan
+
+    def _rules_over(
+        self, asked: Asked, every: Sequence[NodeFacts]
+    ) -> tuple[Kept | None, list[Kept]]:
+        """The baseline that was named, and those that select any of the nodes."""
+        verdicts = (self._ledger.verdict_of(f.endpoint, f.key) for f in every)
+        names = sorted({name for v in verdicts if v is not None for name in v.drift.baselines})
+        found = [kept for name in names if (kept := self._baselines.get(name)) is not None]
+        return self._baselines.get(asked.rules) if asked.rules else None, found
+
+    async def _keep(self, plan: Plan) -> None:
+        await self.journal.put_plan(plan)
+        self._plans[plan.id] = plan
+        self._bus.publish(TOPIC, plan.id)
 
     async def all(self) -> Sequence[Standing]:
         """Every plan that is kept, newest first, without its text."""
@@ -217,12 +262,14 @@ class Rolling:
         """Raises `PolicyRefused` (WorldMoved) that says what changed."""
         await self._ledger.settle()
         planned = {node.uid for node in plan.nodes if node.fate is Fate.UPDATE}
-        now = [facts for facts in self._ledger.selected(plan.baseline) if facts.uid in planned]
-        kept = self._baselines.get(plan.baseline)
+        rules = plan.asked.rules if plan.asked else plan.baseline
+        selected = self._every() if plan.asked else self._ledger.selected(plan.baseline)
+        now = [facts for facts in selected if facts.uid in planned]
+        kept = self._baselines.get(rules)
         touched = tuple(node for node in plan.nodes if node.fate is Fate.UPDATE)
         changed = what_changed(msgspec.structs.replace(plan, nodes=touched), now, kept=kept)
-        if kept is None:
-            changed = [f"baseline/{plan.baseline} is gone", *changed]
+        if kept is None and rules:
+            changed = [f"baseline/{rules} is gone", *changed]
         if changed:
             more = f" (and {len(changed) - 3} more)" if len(changed) > 3 else ""
             raise PolicyRefused(
@@ -230,7 +277,9 @@ class Rolling:
                 operation="apply",
                 subject=f"plan/{plan.id}",
                 code="WorldMoved",
-                next_step=f"make a new plan with: iolaus plan {plan.baseline}",
+                next_step="ask for it again."
+                if plan.asked
+                else f"make a new plan with: iolaus plan {plan.baseline}",
             )
 
     # --- what stands --------------------------------------------------------------------------

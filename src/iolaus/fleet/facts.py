@@ -22,6 +22,8 @@ from iolaus.model.select import MISSING, Lookup
 from iolaus.store.held import Held
 
 DIGEST_LENGTH: Final = 16
+PASSING: Final = "boot.override."
+"""Settings that a start of the host uses up: when they are other, the world is not."""
 FIELDS: Final = ("name", "uid", "kind", "vendor", "model", "serial", "sku", "hostname", "mode",
                  "endpoint", "health", "power_state", "bmc_firmware", "rack", "row",
                  "hall")  # fmt: skip
@@ -62,7 +64,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         compared: list[Any] = [self.uid, self.fields.get("serial"), sorted(self.labels.items())]
         compared += sorted([f.component, f.version, f.state] for f in self.firmware)
         compared += sorted([s.name, str(s.value), str(s.staged)] for s in self.settings)
-        compared += sorted([m.name, str(m.value), str(m.staged)] for m in self.manager)
+        lasting = (m for m in self.manager if not m.name.startswith(PASSING))
+        compared += sorted([m.name, str(m.value), str(m.staged)] for m in lasting)
         return hashlib.sha256(msgspec.json.encode(compared)).hexdigest()[:DIGEST_LENGTH]
 
 

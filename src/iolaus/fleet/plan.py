@@ -55,6 +55,9 @@ USUAL_S: Final[Mapping[Verb, float]] = {
     Verb.RESET_MANAGER: 240.0,
     Verb.SET_BIOS: 20.0,
     Verb.SET_MANAGER: 10.0,
+    Verb.SET_BOOT: 10.0,
+    Verb.ROTATE_CREDENTIAL: 60.0,
+    Verb.RENEW_CERTIFICATE: 180.0,
     Verb.WAIT_HEALTHY: 30.0,
 }
 """What a step takes where nothing was observed yet."""
@@ -64,6 +67,9 @@ _NEEDS: Final[Mapping[Verb, tuple[str, ...]]] = {
     Verb.RESET: ("power.reset",),
     Verb.RESET_MANAGER: ("manager.reset",),
     Verb.SET_BIOS: ("bios", "bios.staged"),
+    Verb.SET_BOOT: ("boot.override",),
+    Verb.ROTATE_CREDENTIAL: ("accounts",),
+    Verb.RENEW_CERTIFICATE: ("certificates",),
 }
 """Capabilities, any of which shows that the verb can be done."""
 
@@ -94,32 +100,67 @@ def make_plan(
     """
     rollout = kept.baseline.spec.rollout
     every = sorted(judged, key=lambda pair: (pair[0].name, pair[0].uid))
-    limits = limits_of(rollout.limits, selected=len(every))
-    drain, window = _drain_of(rollout), _window_of(rollout)
     wants = Wants(kept, around.images)
-    planner = _Planner(wants, around, limits=limits, drain=drain, window=window)
-    nodes = [planner.node(facts, drift) for facts, drift in every]
-    nodes = _only_what_can_go(nodes, limits, around.topology)
-    models = {f.uid: f"{f.fields.get('vendor')} {f.fields.get('model')}" for f, _ in every}
-    units = units_of((n for n in nodes if n.fate is Fate.UPDATE), limits.atomic)
-    return Plan(
+    terms = terms_of(rollout, selected=len(every))
+    known: dict[tuple[Any, ...], Course | Halt] = {}
+    planner = Planner(around, terms)
+    nodes = []
+    for facts, drift in every:
+        alike = _alike(facts, drift)
+        if alike not in known:
+            known[alike] = _course(planner, wants, facts, drift)
+        nodes.append(planner.node(facts, known[alike]))
+    plan = laid_out(nodes, [facts for facts, _ in every], rollout, terms, around)
+    return msgspec.structs.replace(
+        plan,
         baseline=kept.baseline.name,
         generation=kept.generation,
-        nodes=tuple(nodes),
-        waves=waves_of(rollout.waves, units, models=models, limits=limits),
-        limits=limits,
-        gates=_gates_of(rollout, around.gate_names),
-        approvals=tuple(Approval(group=a.group, count=a.count) for a in rollout.approvals),
-        window=window,
-        drain=drain,
-        on_failure=OnFailure(node=rollout.on_failure.node, wave=rollout.on_failure.wave),
         parent=parent,
         made_at=now,
         made_by=made_by,
     )
 
 
-class _Course(NamedTuple):
+class Terms(NamedTuple):
+    """The rules of a roll-out that steps and waves depend on."""
+
+    limits: Limits
+    drain: DrainRule | None
+    window: WindowRule | None
+
+
+def terms_of(rollout: RolloutWant, *, selected: int) -> Terms:
+    """`selected` is how many nodes shares are shares of."""
+    limits = limits_of(rollout.limits, selected=selected)
+    return Terms(limits, _drain_of(rollout), _window_of(rollout))
+
+
+def laid_out(
+    nodes: Sequence[NodePlan],
+    every: Iterable[NodeFacts],
+    rollout: RolloutWant,
+    terms: Terms,
+    around: Surroundings,
+) -> Plan:
+    """Nodes in waves, under the rules; of nobody yet. What could only wait is blocked."""
+    nodes = _only_what_can_go(nodes, terms.limits, around.topology)
+    models = {f.uid: f"{f.fields.get('vendor')} {f.fields.get('model')}" for f in every}
+    units = units_of((n for n in nodes if n.fate is Fate.UPDATE), terms.limits.atomic)
+    return Plan(
+        baseline="",
+        generation=0,
+        nodes=tuple(nodes),
+        waves=waves_of(rollout.waves, units, models=models, limits=terms.limits),
+        limits=terms.limits,
+        gates=_gates_of(rollout, around.gate_names),
+        approvals=tuple(Approval(group=a.group, count=a.count) for a in rollout.approvals),
+        window=terms.window,
+        drain=terms.drain,
+        on_failure=OnFailure(node=rollout.on_failure.node, wave=rollout.on_failure.wave),
+    )
+
+
+class Course(NamedTuple):
     """What is done at all nodes that are alike."""
 
     work: Work
@@ -128,27 +169,35 @@ class _Course(NamedTuple):
     drains: bool
 
 
-class _Planner:
-    """One node at a time; what is alike is worked out once."""
+def _course(planner: Planner, wants: Wants, facts: NodeFacts, drift: NodeDrift) -> Course | Halt:
+    """Worked out once for all that are alike."""
+    work = wants.work_of(facts, drift)
+    if isinstance(work, Halt):
+        return work
+    drain = planner.drain_of(facts)
+    return planner.course(facts, work, drafts_of(facts, work, drain), drains=drain is not None)
 
-    def __init__(
-        self,
-        wants: Wants,
-        around: Surroundings,
-        *,
-        limits: Limits,
-        drain: DrainRule | None,
-        window: WindowRule | None,
-    ) -> None:
-        self._wants, self._around, self._limits = wants, around, limits
-        self._drain, self._window = drain, window
-        self._known: dict[tuple[Any, ...], _Course | Halt] = {}
 
-    def node(self, facts: NodeFacts, drift: NodeDrift) -> NodePlan:
-        alike = _alike(facts, drift)
-        course = self._known.get(alike)
-        if course is None:
-            course = self._known[alike] = self._course(facts, drift)
+class Planner:
+    """One node at a time."""
+
+    def __init__(self, around: Surroundings, terms: Terms) -> None:
+        self._around = around
+        self._limits, self._drain, self._window = terms
+
+    def drain_of(self, facts: NodeFacts) -> DrainRule | None:
+        """Who drains it; None: nobody does."""
+        return self._drain if facts.kind in DRAINED_KINDS else None
+
+    def course(
+        self, facts: NodeFacts, work: Work, drafts: tuple[Draft, ...], *, drains: bool
+    ) -> Course | Halt:
+        estimate_s = sum(self._takes(draft.step) for draft in drafts)
+        if why := _unable(facts, drafts) or self._too_long(estimate_s):
+            return Halt(Fate.BLOCKED, why)
+        return Course(work, drafts, estimate_s, drains)
+
+    def node(self, facts: NodeFacts, course: Course | Halt) -> NodePlan:
         if isinstance(course, Halt):
             return self._still(facts, course)
         if why := self._unfed(facts, course.work):
@@ -165,17 +214,6 @@ class _Planner:
             drains=course.drains,
             estimate_s=course.estimate_s,
         )
-
-    def _course(self, facts: NodeFacts, drift: NodeDrift) -> _Course | Halt:
-        work = self._wants.work_of(facts, drift)
-        if isinstance(work, Halt):
-            return work
-        drain = self._drain if facts.kind in DRAINED_KINDS else None
-        drafts = drafts_of(facts, work, drain)
-        estimate_s = sum(self._takes(draft.step) for draft in drafts)
-        if why := _unable(facts, drafts) or self._too_long(estimate_s):
-            return Halt(Fate.BLOCKED, why)
-        return _Course(work, drafts, estimate_s, drain is not None)
 
     def _still(self, facts: NodeFacts, halt: Halt) -> NodePlan:
         return NodePlan(
@@ -251,13 +289,17 @@ def _word_of(step: Step) -> str:
     return str(step.action.arguments.get("kind", ""))
 
 
-def _unable(facts: NodeFacts, drafts: Iterable[Draft]) -> str:
+def _starts(drafts: Iterable[Draft]) -> bool:
+    return any(draft.step.action.arguments.get("type") == "On" for draft in drafts)
+
+
+def _unable(facts: NodeFacts, drafts: Sequence[Draft]) -> str:
     """What is needed and not shown, or why a restart would do nothing."""
     for verb in dict.fromkeys(draft.step.action.verb for draft in drafts):
         needed = _NEEDS.get(verb, ())
         if needed and facts.capabilities.isdisjoint(needed):
             return f"it shows no {' or '.join(needed)}, which {verb.value} needs"
-        if verb is Verb.RESET and facts.fields.get("power_state") == "Off":
+        if verb is Verb.RESET and facts.fields.get("power_state") == "Off" and not _starts(drafts):
             return "its host is off, and what has to be done ends with a restart"
     return ""
 
@@ -280,7 +322,7 @@ def _only_what_can_go(
         why = _not_whole(stays[0], limits) if stays else ""
         why = why or room.refuses([node.uid for node in going])
         blocked |= {node.uid: why for node in going if why}
-    return [_blocked(node, blocked[node.uid]) if node.uid in blocked else node for node in nodes]
+    return [blocked_by(node, blocked[node.uid]) if node.uid in blocked else node for node in nodes]
 
 
 def _not_whole(stays: NodePlan, limits: Limits) -> str:
@@ -288,7 +330,7 @@ def _not_whole(stays: NodePlan, limits: Limits) -> str:
     return f"{domain.kind} {domain.name} goes whole or not at all, and {stays.name} cannot go"
 
 
-def _blocked(node: NodePlan, why: str) -> NodePlan:
+def blocked_by(node: NodePlan, why: str) -> NodePlan:
     return msgspec.structs.replace(
         node, fate=Fate.BLOCKED, reason=why, steps=(), drains=False, estimate_s=None
     )

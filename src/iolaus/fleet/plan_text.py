@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Final
 
+from iolaus.fleet.asked import say_asked
 from iolaus.fleet.judge import say
 from iolaus.fleet.plan_words import count, say_at, say_duration, say_kind, say_rules
 from iolaus.fleet.topology import KINDS
@@ -57,7 +58,7 @@ def _heading(plan: Plan) -> list[str]:
     by = f"by {plan.made_by} " if plan.made_by else ""
     lines = [
         f"Plan {plan.id}",
-        f"  brings nodes to {plan.baseline}, generation {plan.generation}",
+        _purpose(plan),
         f"  made {by}at {say_at(plan.made_at)}",
     ]
     lines += [f"  replaces plan {plan.parent}"] if plan.parent else []
@@ -66,13 +67,22 @@ def _heading(plan: Plan) -> list[str]:
         whole_s = sum(_works_s(plan, wave, nodes) + wave.soak_s for wave in plan.waves)
         waves = count(len(plan.waves), "wave")
         open_ = " while the window is open" if plan.window else ""
+        does = "goes to" if plan.asked else "updates"
         lines.append(
-            f"  updates {len(going):,} of {count(len(plan.nodes), 'node')} in {waves}, in about "
+            f"  {does} {len(going):,} of {count(len(plan.nodes), 'node')} in {waves}, in about "
             f"{say_duration(whole_s)}{open_}"
         )
     if approvals := [f"{each.count} of {each.group}" for each in plan.approvals]:
         lines.append(f"  needs approval by {', '.join(approvals)}")
     return lines
+
+
+def _purpose(plan: Plan) -> str:
+    if not plan.asked:
+        return f"  brings nodes to {plan.baseline}, generation {plan.generation}"
+    rules = plan.asked.rules
+    under = f", by the rules of {rules}, generation {plan.generation}" if rules else ""
+    return f"  does what was asked: {say_asked(plan.asked)}{under}"
 
 
 def _going(plan: Plan) -> list[NodePlan]:
@@ -83,6 +93,10 @@ def _going(plan: Plan) -> list[NodePlan]:
 
 
 def _changes(plan: Plan) -> Iterator[str]:
+    if plan.asked and (going := [node.name for node in _going(plan)]):
+        yield f"{say_asked(plan.asked)}: {count(len(going), 'node')}"
+        yield from (f"    {line}" for line in say_hosts(going, width=WIDTH - 6, most_lines=2))
+        return
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for node in _going(plan):
         for cause in dict.fromkeys(c for step in node.steps for c in _causes(step)):
@@ -127,7 +141,8 @@ def _fates(plan: Plan) -> Iterator[str]:
         by_fate[node.fate].append(node)
     for fate in Fate:
         if nodes := by_fate[fate]:
-            yield f"{len(nodes):>6,} {_FATES[fate]}"
+            told = "to be done" if plan.asked and fate is Fate.UPDATE else _FATES[fate]
+            yield f"{len(nodes):>6,} {told}"
             yield from _reasons(fate, nodes)
 
 

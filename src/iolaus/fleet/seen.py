@@ -1,8 +1,9 @@
 """What a roll-out sees of the hall, taken from the picture in one step: `World`.
 
-A node is here when its controller answers and its host is on; it is well when it is as healthy as
-the plan saw it before anything was done. The numbers for gates are of the whole hall. What is
-stale or silent is unknown, and unknown is never good.
+A node is here when its controller answers and its host is on, unless the plan is about just that or
+about the controller alone; who was put off by the plan is out of service. It is well when it is as
+healthy as the plan saw it before anything was done. The numbers for gates are of the whole hall.
+What is stale or silent is unknown, and unknown is never good.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from iolaus.fleet.gate import Judgement
+from iolaus.fleet.step_node import needs_host, stays_off
 from iolaus.fleet.topology import Topology
 from iolaus.fleet.world import Standing, World
 from iolaus.kernel.clock import Clock
@@ -75,12 +77,14 @@ class Observer:
             return Standing(at=now, here=None, well=None, why="it is not known any more")
         held, asset = found
         sight = self._sight(held, now)
-        here, why_away = _here(asset, sight)
+        here, why_away = _here(asset, sight, powered=node is None or needs_host(node))
+        off = node is not None and stays_off(node) and _is_off(asset, sight)
         well, why_ill = _well(asset, sight, node)
         return Standing(
             at=max(asset.observed_at, held.hot_at or 0.0),
             here=here,
             since=self._since(self._here, uid, here, now),
+            out="its power is Off" if off else "",
             well=well,
             unwell_since=None if well else self._since(self._well, uid, well, now),
             why=why_away or why_ill,
@@ -134,13 +138,18 @@ class Observer:
         }
 
 
-def _here(asset: Asset, sight: Sight) -> tuple[bool | None, str]:
+def _is_off(asset: Asset, sight: Sight) -> bool:
+    return value_of(effective(asset.power_state, sight)) is PowerState.OFF
+
+
+def _here(asset: Asset, sight: Sight, *, powered: bool) -> tuple[bool | None, str]:
+    """`powered`: its host has to be on, too."""
     status = sight.status
     if status is not None and status.reach is not Reach.REACHABLE:
         return False, blindness(sight)
     if why := blindness(sight):
         return None, why
-    if asset.kind not in POWERED:
+    if asset.kind not in POWERED or not powered:
         return True, ""
     fact = effective(asset.power_state, sight)
     state = value_of(fact)

@@ -25,16 +25,22 @@ GRACEFULLY, FORCED = "power.restart.graceful", "power.restart.force"
 def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Draft, ...]:
     """All steps of one node, without their ids; the same for nodes that are alike. `drain` None:
     it is not drained."""
-    drafts = (
-        *([_drain(drain)] if drain else []),
+    drafts: tuple[Draft, ...] = (
         *firmware_drafts(work, drains=drain is not None),
         *settings_drafts(work),
         _healthy(facts),
-        *([_undrain(drain)] if drain else []),
     )
+    drafts = with_drain(drafts, drain) if drain else drafts
     if only_by_force(facts):
         return tuple(Draft(draft.word, _by_force(draft.step)) for draft in drafts)
     return drafts
+
+
+def with_drain(
+    drafts: tuple[Draft, ...], rule: DrainRule, *, back: bool = True
+) -> tuple[Draft, ...]:
+    """Drained before, and given back after (`back`)."""
+    return (_drain(rule), *drafts, *([_undrain(rule)] if back else []))
 
 
 def only_by_force(facts: NodeFacts) -> bool:

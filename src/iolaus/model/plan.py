@@ -182,8 +182,20 @@ class DrainRule(msgspec.Struct, frozen=True, kw_only=True):
     on_timeout: str = "skip"
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asked of nodes, where no baseline says it: `kind` is one of `fleet.asked`,
+    `arguments` are that kind's own words. `rules` is the baseline whose window, limits, drain and
+    approvals hold (empty: none's). `at` is when: the same asked twice is two plans."""
+
+    kind: str
+    arguments: Mapping[str, Json] = {}
+    rules: str = ""
+    at: float = 0.0
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`parent` is the plan that it replaces. `made_at` and `made_by` do not enter the hash."""
+    """`parent` is the plan that it replaces. `made_at` and `made_by` do not enter the hash. With
+    `asked` the plan is of no baseline: `baseline` is empty, and `generation` that of the rules."""
 
     baseline: str
     generation: int
@@ -198,6 +210,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     made_at: float = 0.0
     made_by: str = ""
+    asked: Asked | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:

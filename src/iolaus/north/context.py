@@ -15,8 +15,9 @@ import msgspec
 from iolaus.bus.port import Bus
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
+from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
-from iolaus.model.plan import Plan
+from iolaus.model.plan import Asked, Plan
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.north.auth import Auth
@@ -87,6 +88,13 @@ class Rolls(Protocol):
     async def make_plan(self, baseline: str, *, selector: Selector, by: str, keep: bool) -> Plan:
         """What would be done to bring the nodes that the baseline (and the selector) selects to
         it. `keep` False: only looked at."""
+        ...
+
+    async def plan_asked(
+        self, asked: Asked, *, selector: Selector, batch: Share | None, by: str, keep: bool
+    ) -> Plan:
+        """What would be done where a person asked for it and no baseline says it, at most `batch`
+        at once. An empty selector selects nothing."""
         ...
 
     async def all(self) -> Sequence[Standing]:

@@ -11,7 +11,7 @@ inventory  processors  memory  storage  network_adapters  pcie
 sensors.modern  sensors.legacy  environment_metrics  thermal_subsystem  power_subsystem
 power_cap.control  power_cap.environment_metrics  power_cap.power_control  controls
 power.state  power.reset  power.restart.graceful  power.restart.force  manager.reset
-boot.override  boot.options  virtual_media
+boot.override  boot.options  boot.time  virtual_media
 console.serial  console.graphical  bios  bios.staged  bios.registry  secure_boot  tpm
 attestation.spdm  attestation.tpm  leak_detection  liquid_cooling  power_distribution  outlets
 outlets.control  circuits  circuits.control  locate
@@ -99,6 +99,14 @@ def _boot_override(payload: Payload) -> str:
     if "BootSourceOverrideTarget" not in boot and "BootSourceOverrideEnabled" not in boot:
         return ""
     return f"Boot{_allowed(boot)}"
+
+
+def _boot_time(payload: Payload) -> str:
+    """It tells when the host started last."""
+    progress = mapping(payload.get("BootProgress"))
+    if clean(payload.get("LastResetTime"), 64):
+        return "LastResetTime"
+    return "BootProgress/LastStateTime" if clean(progress.get("LastStateTime"), 64) else ""
 
 
 def _serial(payload: Payload) -> str:
@@ -229,6 +237,7 @@ TABLE: Final = (
     Row(
         "boot.options", ("ComputerSystem",), lambda p: _link("BootOptions")(mapping(p.get("Boot")))
     ),
+    Row("boot.time", ("ComputerSystem",), _boot_time),
     Row("virtual_media", ("ComputerSystem", "Manager"), _link("VirtualMedia")),
     Row("console.serial", ("ComputerSystem", "Manager"), _serial),
     Row("console.graphical", ("ComputerSystem", "Manager"), _graphical),

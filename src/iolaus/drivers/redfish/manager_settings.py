@@ -9,7 +9,7 @@ The names are fixed:
 
 ntp.enabled  ntp.servers  syslog.host  syslog.port  syslog.tls  services.<protocol> (`PROTOCOLS`)
 accounts (the enabled users, sorted)  accounts.lockoutThreshold  boot.order  boot.override.target
-boot.override.enabled  secureBoot.enabled  powerRestorePolicy
+boot.override.enabled  boot.override.mode  secureBoot.enabled  powerRestorePolicy
 
 Two facts need a word. Secure Boot is applied by the next start, so what runs
 (`SecureBootCurrentBoot`) is the value and the switch is what is staged. Syslog is an event
@@ -58,6 +58,7 @@ BOOT: Final = MappingProxyType(
     {
         "boot.override.target": "BootSourceOverrideTarget",
         "boot.override.enabled": "BootSourceOverrideEnabled",
+        "boot.override.mode": "BootSourceOverrideMode",
     }
 )
 SYSLOG_PORTS: Final = MappingProxyType(

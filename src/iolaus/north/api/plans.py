@@ -17,8 +17,9 @@ from msgspec import Meta
 
 from iolaus.fleet.plan_text import plan_text
 from iolaus.kernel.errors import OperatorMust, PolicyRefused, WeErred
-from iolaus.model.plan import Plan
-from iolaus.model.select import EVERYTHING, parse_selector
+from iolaus.model.desired import Share
+from iolaus.model.plan import Asked, Plan
+from iolaus.model.select import EVERYTHING, Selector, parse_selector
 from iolaus.north.api.discoveries import Key
 from iolaus.north.api.lists import DryRun, known_keys, one_object, principal_of
 from iolaus.north.api.objects import API_VERSION, TYPES, Object
@@ -35,13 +36,37 @@ MAX_GROUPS: Final = 32
 Group = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
-class PlanSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to be planned."""
+class AskedSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of nodes: a kind, and its own words."""
 
-    baseline: Annotated[str, Meta(min_length=1, max_length=64, description="Its name.")]
-    selector: Annotated[
-        str, Meta(max_length=8192, description="Of the baseline's nodes, these only.")
+    kind: Annotated[
+        str, Meta(min_length=1, max_length=64, description="power, boot ... (docs/rollouts.md).")
+    ]
+    arguments: Mapping[str, str | int | float | bool | None] = {}
+
+
+class PlanSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to be planned: a baseline, or what is asked of the nodes that are selected."""
+
+    baseline: Annotated[
+        str, Meta(max_length=64, description="Its name; empty where something is asked.")
     ] = ""
+    selector: Annotated[
+        str,
+        Meta(max_length=8192, description="Of the baseline's nodes, these only; who is asked."),
+    ] = ""
+    asked: AskedSpec | None = None
+    rules: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="The baseline whose window, limits, drain and approvals hold for what is "
+            "asked. Empty: of those that select the nodes.",
+        ),
+    ] = ""
+    batch: Annotated[
+        Share | None, Meta(description="Of what is asked, so many nodes or percent at once.")
+    ] = None
 
 
 class PlanOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -191,20 +216,43 @@ async def _planned(
     selector = EVERYTHING
     if spec.selector:
         selector = parse_selector(spec.selector, known=known_keys(context, NODE))
-    if context.baselines.get(spec.baseline) is None:
-        raise not_found("baseline", spec.baseline)
+    _one_of_both(spec)
+    for name in (spec.baseline, spec.rules):
+        if name and context.baselines.get(name) is None:
+            raise not_found("baseline", name)
     for kept in [False, True] if keep and principal.scope else [keep]:
-        plan = await rolls.make_plan(spec.baseline, selector=selector, by=principal.name, keep=kept)
+        plan = await _made(rolls, spec, selector, by=principal.name, keep=kept)
         outside = await context.plans.outside(plan, principal.scope)
         if outside:
             raise PolicyRefused(
                 f"{len(outside)} of its nodes are outside the scope of this token",
                 operation="plan",
-                subject=f"baseline/{spec.baseline}",
+                subject=f"baseline/{spec.baseline}" if spec.baseline else "asked",
                 code="ScopeTooSmall",
                 next_step="select nodes within the scope only, with -l.",
             )
     return plan
+
+
+async def _made(rolls: Rolls, spec: PlanSpec, selector: Selector, *, by: str, keep: bool) -> Plan:
+    if spec.asked is None:
+        return await rolls.make_plan(spec.baseline, selector=selector, by=by, keep=keep)
+    said = {name: value for name, value in spec.asked.arguments.items() if value is not None}
+    asked = Asked(kind=spec.asked.kind, arguments=said, rules=spec.rules)
+    return await rolls.plan_asked(asked, selector=selector, batch=spec.batch, by=by, keep=keep)
+
+
+def _one_of_both(spec: PlanSpec) -> None:
+    """Raises `OperatorMust` unless it is either a baseline or something asked of somebody."""
+    if (spec.asked is None) == (not spec.baseline):
+        wrong, then = "a plan is of a baseline or of what is asked", "give one of the two."
+    elif spec.asked is None and (spec.rules or spec.batch is not None):
+        wrong, then = "a baseline has rules of its own", "leave rules and batch out."
+    elif spec.asked is not None and not spec.selector:
+        wrong, then = "nobody is selected", "select nodes, by name or by label."
+    else:
+        return
+    raise OperatorMust(wrong, operation="plan", subject="plans", code="BadRequest", next_step=then)
 
 
 def _groups(plan: Plan, name: str, given: Sequence[str], principal: Principal) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
+from iolaus.fleet.asked import say_asked
 from iolaus.model.plan import Fate, NodePlan, Plan, Wave, takes_s
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
 from iolaus.north.dto.make import when
@@ -131,6 +132,7 @@ def plan_view(
         baseline=plan.baseline,
         generation=plan.generation,
         state=state_of(plan, progress, given),
+        asked=say_asked(plan.asked) if plan.asked else "",
         parent=plan.parent,
         by=plan.made_by,
         made_at=when(plan.made_at),
@@ -158,6 +160,7 @@ def rollout_view(
         name=sheet.name,
         kind="rollout",
         baseline=sheet.plan.baseline,
+        asked=say_asked(sheet.plan.asked) if sheet.plan.asked else "",
         generation=sheet.plan.generation,
         state=progress.state.value,
         reason=progress.reason,

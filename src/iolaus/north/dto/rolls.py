@@ -69,8 +69,8 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
 class PlanView(View, frozen=True, kw_only=True):
     """A plan: immutable, with everything that will be done. Its name is the start of its hash."""
 
-    baseline: str
-    generation: Annotated[int, Meta(description="Of the baseline.")]
+    baseline: Annotated[str, Meta(description="Empty where a person asked for it.")]
+    generation: Annotated[int, Meta(description="Of the baseline, or of that whose rules hold.")]
     state: Annotated[
         str,
         Meta(
@@ -78,6 +78,9 @@ class PlanView(View, frozen=True, kw_only=True):
             "running, paused, aborting, undoing, done, aborted, undone."
         ),
     ]
+    asked: Annotated[
+        str, Meta(description="What a person asked for, in words; empty with a baseline.")
+    ] = ""
     parent: Annotated[str | None, Meta(description="The plan that it replaces.")] = None
     by: Annotated[str, Meta(description="Who made it.")] = ""
     made_at: datetime | None = None
@@ -142,7 +145,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class RolloutView(View, frozen=True, kw_only=True):
     """A plan that was applied, and how it fares. Its name is that of the plan."""
 
-    baseline: str
+    baseline: Annotated[str, Meta(description="Empty where a person asked for it.")]
     generation: int
     state: Annotated[
         str,
@@ -170,4 +173,7 @@ class RolloutView(View, frozen=True, kw_only=True):
     ] = ()
     nodes: Annotated[tuple[RolloutNode, ...], Meta(description="Of a single one only.")] = ()
     by: Annotated[str, Meta(description="Who made the plan.")] = ""
+    asked: Annotated[
+        str, Meta(description="What a person asked for, in words; empty with a baseline.")
+    ] = ""
     age_s: Age = None
