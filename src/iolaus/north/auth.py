@@ -58,6 +58,8 @@ class Deed(StrEnum):
     """Let a plan run, go on, or be undone."""
     STOP = "stop"
     """Pause or abort a roll-out: whoever may look after the hall may stop it."""
+    ADMIT = "admit"
+    """Make and revoke tokens."""
 
 
 ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
@@ -68,13 +70,13 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     ),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
+    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT}),
     Role.FACILITY: frozenset({Deed.READ, Deed.STOP}),
 }
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `scope` is what exists for them; `groups` those that they belong to (empty:
-    the role alone decides, and they may speak for any)."""
+    """Who asks. `scope` is what exists for them; `groups` those that they belong to."""
 
     name: str
     role: Role
@@ -82,7 +84,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
 
     def speaks_for(self, group: str) -> bool:
-        return not self.groups or group in self.groups
+        return group in self.groups
 
     def must(self, deed: Deed) -> None:
         """Raises `PolicyRefused` unless the role allows it."""
@@ -98,7 +100,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept of a token. `digest` is the SHA-256 of its secret part, in hex."""
+    """What is kept of a token. `digest` is the SHA-256 of its secret part, in hex; times are
+    seconds since 1970."""
 
     id: str
     digest: str
@@ -107,6 +110,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scope: str = ""
     expires_at: float | None = None
     groups: tuple[str, ...] = ()
+    made_at: float | None = None
+    made_by: str = ""
 
 
 class Tokens(Protocol):
@@ -115,6 +120,10 @@ class Tokens(Protocol):
     def all(self) -> Sequence[Token]: ...
 
     def put(self, token: Token) -> None: ...
+
+    def remove(self, ident: str) -> None:
+        """Nothing where there is no such token."""
+        ...
 
 
 class TokenFile:
@@ -135,11 +144,16 @@ class TokenFile:
         return self._tokens
 
     def put(self, token: Token) -> None:
-        kept = [each for each in self.all() if each.id != token.id]
+        self._write([*(each for each in self.all() if each.id != token.id), token])
+
+    def remove(self, ident: str) -> None:
+        self._write([each for each in self.all() if each.id != ident])
+
+    def _write(self, tokens: Sequence[Token]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".tokens-")
         with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode([*kept, token])))
+            file.write(msgspec.json.format(msgspec.json.encode(tokens)))
         Path(temporary).replace(self.path)
 
     def _load(self) -> tuple[Token, ...]:
@@ -167,6 +181,9 @@ class TokenList:
     def put(self, token: Token) -> None:
         self._tokens.append(token)
 
+    def remove(self, ident: str) -> None:
+        self._tokens = [each for each in self._tokens if each.id != ident]
+
 
 def new_token(
     role: Role,
@@ -175,6 +192,8 @@ def new_token(
     scope: str = "",
     expires_at: float | None = None,
     groups: Sequence[str] = (),
+    made_at: float | None = None,
+    made_by: str = "",
 ) -> tuple[str, Token]:
     """A token's text, shown once, and what is kept of it. Raises `OperatorMust` for a bad scope."""
     parse_selector(scope)
@@ -187,6 +206,8 @@ def new_token(
         scope=scope,
         expires_at=expires_at,
         groups=tuple(groups),
+        made_at=made_at,
+        made_by=made_by,
     )
     return f"{PREFIX}_{ident}_{secret}", token
 

@@ -23,6 +23,7 @@ from iolaus.north.api.resources import SSE, resource_routes
 from iolaus.north.api.rollouts import rollout_routes
 from iolaus.north.api.scrape import metrics_route
 from iolaus.north.api.tasks import task_routes
+from iolaus.north.api.tokens import token_routes
 from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics
@@ -55,6 +56,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *rollout_routes(context),
             *discovery_routes(context),
             *task_routes(context),
+            *token_routes(context),
         ],
     )
     cache: list[bytes] = []

@@ -266,6 +266,8 @@ def _groups(plan: Plan, name: str, given: Sequence[str], principal: Principal) -
             code="NoSuchApproval",
             next_step=f"it asks {', '.join(asked)}." if asked else "it asks for none: apply it.",
         )
+    if principal.name == plan.made_by:
+        return tuple(given or asked)  # whoever keeps approvals refuses it, whatever the groups
     mine = tuple(each for each in (given or asked) if principal.speaks_for(each))
     if len(mine) < len(given) or (asked and not mine):
         raise PolicyRefused(
@@ -273,6 +275,7 @@ def _groups(plan: Plan, name: str, given: Sequence[str], principal: Principal) -
             operation="approve",
             subject=f"plan/{name}",
             code="NotInGroup",
-            next_step=f"somebody of {', '.join(given or asked)} has to approve it.",
+            next_step=f"somebody of {', '.join(given or asked)} has to approve it; a token of "
+            "a group is made with: iolaus token create NAME --role approver --groups GROUP",
         )
     return mine

@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli import desired, look, manage, plans
+from iolaus.north.cli import desired, look, manage, plans, tokens
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
@@ -51,6 +51,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "sim": "Simulated management controllers, for trying and testing.",
     "demo": "Faults of the simulated hall of a running `iolaus up`.",
     "export": "What was discovered, as files.",
+    "token": "Who may speak to the server, as what, and for which groups.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
 }
 
@@ -96,6 +97,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     export = {"baseline": desired.export_baseline, **commands.export}
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
         "rollout": plans.ROLLOUT_COMMANDS,
+        "token": tokens.TOKEN_COMMANDS,
         "sim": sim,
         "demo": commands.demo,
         "export": export,
