@@ -21,6 +21,38 @@ PARSERS = {
         "wire/advisory/test_read.py",
         "test_any_bytes_give_an_advisory_or_the_one_error",
     ),
+    "wire/certificates.py": (
+        "wire/test_certificates.py",
+        "test_any_bytes_are_certificates_or_malformed",
+    ),
+    "wire/dice.py": (
+        "wire/test_dice.py",
+        "test_any_extension_is_read_or_malformed",
+    ),
+    "wire/spdm/parse.py": (
+        "wire/spdm/test_parse.py",
+        "test_any_bytes_are_a_transcript_or_malformed",
+    ),
+    "wire/spdm/opaque.py": (
+        "wire/spdm/test_opaque.py",
+        "test_any_opaque_data_is_read_or_malformed",
+    ),
+    "wire/tpm/quote.py": (
+        "wire/tpm/test_quote.py",
+        "test_any_bytes_are_a_quote_or_malformed",
+    ),
+    "wire/tpm/public.py": (
+        "wire/tpm/test_public.py",
+        "test_any_bytes_are_a_key_or_malformed",
+    ),
+    "wire/tpm/eventlog.py": (
+        "wire/tpm/test_eventlog.py",
+        "test_any_bytes_are_a_log_or_malformed",
+    ),
+    "wire/tpm/pcrs.py": (
+        "wire/tpm/test_pcrs.py",
+        "test_any_bytes_are_values_or_malformed",
+    ),
     "wire/pldm/parse.py": (
         "wire/pldm/test_package.py",
         "test_any_bytes_give_a_package_or_the_one_error",
@@ -61,6 +93,7 @@ PARSERS = {
 """File -> file and name of the fuzz test of what is public in it."""
 
 OTHERS = {
+    "wire/octets.py": "the bounded cursor that the parsers of evidence go forward with",
     "wire/pldm/package.py": "the values that `parse` makes of a package",
     "wire/redfish/client.py": "sends bytes of ours",
     "wire/redfish/port.py": "carries a body that `body` has bounded and unpacked",
