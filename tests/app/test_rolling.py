@@ -148,6 +148,9 @@ async def test_approvals_are_of_others_and_come_first(tmp_path: Path) -> None:
             await rolling.approve(plan.id, by="bob", groups=("boss",))
         await rolling.approve(plan.id, by="bob", groups=("oncall",))
         await rolling.apply(plan.id, by="ana")
+        at_once = (await rolling.standing(plan.id)).progress
+        assert at_once is not None
+        assert at_once.state in (RolloutState.WAITING, RolloutState.RUNNING)
         progress = await over(on, plan)
         assert progress.state is RolloutState.DONE
         with pytest.raises(PolicyRefused, match="was applied before"):

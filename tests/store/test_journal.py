@@ -159,6 +159,17 @@ async def test_plans_are_kept_as_they_were_approved(opened: Opened) -> None:
         assert caught.value.code == "NoSuchPlan"
 
 
+async def test_a_plan_is_asked_for_from_the_word_to_its_answer(opened: Opened) -> None:
+    journal, first = opened.journal, plan(1)
+    await journal.put_plan(first)
+    await journal.ask(first.id, "pause", "ann", 5.0)
+    assert [p.asked for p in await journal.plans()] == [False]
+    number = await journal.ask(first.id, "apply", "ann", 6.0)
+    assert [(p.state, p.asked) for p in await journal.plans()] == [("", True)]
+    await journal.append([state(first.id, "waiting", number)], lease=await opened.lease())
+    assert [(p.state, p.asked) for p in await journal.plans()] == [("waiting", False)]
+
+
 async def test_a_plan_that_would_be_another_when_read_again_is_refused(opened: Opened) -> None:
     wave = Wave(name="all", nodes=(), soak_s=5)
     with pytest.raises(WeErred) as caught:

@@ -54,6 +54,7 @@ from iolaus.store.state import State
 
 log = structlog.get_logger(__name__)
 TOPIC: Final = "rollouts"
+STARTING: Final = "it was applied, and begins as soon as the conductor comes to it"
 HOOK_EVERY_S: Final = 30.0
 TOPOLOGY_S: Final = 60.0
 
@@ -287,7 +288,11 @@ class Rolling:
     async def _standing(self, kept: KeptPlan, *, text: bool) -> Standing:
         plan = self._plans.get(kept.id) or await self.journal.plan(kept.id)
         self._plans[kept.id] = plan
-        return await self._standing_of(plan, applied=bool(kept.state), text=text)
+        standing = await self._standing_of(plan, applied=bool(kept.state) or kept.asked, text=text)
+        if kept.state or standing.progress is None:
+            return standing
+        progress = msgspec.structs.replace(standing.progress, reason=STARTING)
+        return msgspec.structs.replace(standing, progress=progress)
 
     async def _standing_of(self, plan: Plan, *, applied: bool, text: bool) -> Standing:
         progress = None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, WeErred
@@ -44,6 +44,8 @@ class KeptPlan(msgspec.Struct, frozen=True, kw_only=True):
     made_at: float
     made_by: str
     state: str
+    asked: bool = False
+    """Somebody asked to apply it, and that is not answered yet."""
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,9 +321,13 @@ def _no_such(id_: str) -> OperatorMust:
 
 def _plans(connection: Connection) -> tuple[KeptPlan, ...]:
     table = schema.plans
-    columns = [table.c[name] for name in KeptPlan.__struct_fields__]
-    rows = connection.execute(select(*columns).order_by(table.c.made_at.desc(), table.c.id))
-    return tuple(KeptPlan(**row) for row in rows.mappings())
+    columns = [table.c[name] for name in KeptPlan.__struct_fields__ if name in table.c]
+    intents = schema.intents
+    mine = (intents.c.plan == table.c.id) & (intents.c.number > table.c.heard)
+    asked = exists().where(mine, intents.c.what == "apply").label("asked")
+    query = select(*columns, asked).order_by(table.c.made_at.desc(), table.c.id)
+    rows = connection.execute(query)
+    return tuple(KeptPlan(**{**row, "asked": bool(row["asked"])}) for row in rows.mappings())
 
 
 _OVER = ("done", "aborted", "undone", "")
