@@ -305,5 +305,5 @@ def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:
 
 def _wrong(message: str, next_step: str) -> OperatorMust:
     return OperatorMust(
-        message, operation="plan", subject="asked", code="BadRequest", next_step=next_step
+        message, operation="plan", subject="what is asked", code="BadRequest", next_step=next_step
     )

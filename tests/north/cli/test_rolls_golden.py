@@ -103,6 +103,36 @@ SESSIONS = {
         options={"drives": True},
         nodes=4,
     ),
+    "power": Session(
+        lines=[
+            "power cycle h1-r01-u01 h1-r01-u05 --force --batch 1",
+            "get plans",
+            "describe plan/ID",
+            "power off -l rack=h1-r01 --dry-run",
+            "power on h1-r01-u01 --yes",
+            "power reset h1-r01-u[01-04] --yes",
+            "power reset h1-r01-u02 --yes",
+        ],
+        options={"drives": True},
+        nodes=4,
+    ),
+    "power-errors": Session(
+        lines=[
+            "power on",
+            "power off h1-r01-u01 --graceful --force",
+            "power off h1-r01-u01 --batch many",
+            "power off h1-r01-u01 --rules nothing",
+            "viewer: power off h1-r01-u01",
+            "boot set h1-r01-u01",
+            "boot set h1-r01-u01 --once",
+            "boot set h1-r01-u01 --once tape",
+            "boot set h1-r01-u01 --once pxe --mode mbr",
+        ]
+    ),
+    "boot": Session(
+        lines=["boot set h1-r01-u01 --once pxe --mode uefi", "boot clear -l h1-r01-u01"],
+        nodes=2,
+    ),
     "errors": Session(
         lines=[
             PLAN,
@@ -123,6 +153,10 @@ SESSIONS = {
             "plan --help",
             "approve --help",
             "rollout --help",
+            "power --help",
+            "power off --help",
+            "power nmi --help",
+            "boot set --help",
             "rollout status --help",
             "rollout undo --help",
             "explain rollout.failures",

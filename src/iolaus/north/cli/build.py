@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli import desired, look, manage, plans, tokens
+from iolaus.north.cli import asking, desired, look, manage, plans, tokens
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
@@ -52,6 +52,8 @@ GROUPS: Final[Mapping[str, str]] = {
     "demo": "Faults of the simulated hall of a running `iolaus up`.",
     "export": "What was discovered, as files.",
     "token": "Who may speak to the server, as what, and for which groups.",
+    "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
+    "boot": "What hosts start from next, by plan.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
 }
 
@@ -96,6 +98,8 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
     export = {"baseline": desired.export_baseline, **commands.export}
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
+        "power": asking.POWER_COMMANDS,
+        "boot": asking.BOOT_COMMANDS,
         "rollout": plans.ROLLOUT_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "sim": sim,

@@ -106,6 +106,11 @@ def _gpus(row: Flat) -> str:
     return UNKNOWN if number is None else str(number)
 
 
+def _purpose(row: Flat) -> str:
+    """A baseline, or what somebody asked for."""
+    return text(row.get("asked") or row.get("baseline"))
+
+
 def _baselines(row: Flat) -> str:
     return text(",".join(row.get("baselines") or ()))
 
@@ -335,7 +340,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "plan": (
         NAME,
         column("STATE", "state"),
-        column("BASELINE", "baseline"),
+        Column(title="FOR", cell=_purpose),
         column("GENERATION", "generation", right=True, wide=True),
         column("UPDATE", "fates.update", right=True),
         column("NO_OP", "fates.no-op", right=True),
@@ -349,7 +354,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "rollout": (
         NAME,
         column("STATE", "state"),
-        column("BASELINE", "baseline"),
+        Column(title="FOR", cell=_purpose),
         column("WAVE", "wave"),
         Column(
             title="DONE", cell=lambda row: f"{_counted(row, 'done')}/{row['total']}", right=True

@@ -100,7 +100,7 @@ def apply_plans(
         before = _moment_of(client, name) if found["state"] not in ("planned", "waiting") else None
         client.post(f"{path_of(PLAN, name)}/apply", {})
         say(f"applied {headline(found)}")
-        _maybe_wait(client, name, "apply", wait=wait, before=before)
+        maybe_wait(client, name, "apply", wait=wait, before=before)
 
 
 def bare(word: str) -> str:
@@ -115,8 +115,9 @@ def headline(row: Mapping[str, Any]) -> str:
     aside = [f"{count} {fate}" for fate, count in row["fates"].items() if fate != "update"]
     rest = f" ({', '.join(aside)})" if aside else ""
     about = f", about {_spell(row['estimate_s'])}" if row["estimate_s"] and number else ""
+    what = row["asked"] or f"baseline {row['baseline']}"
     return (
-        f"plan/{row['name']}: baseline {row['baseline']}, {_many(number, 'node')}{rest} "
+        f"plan/{row['name']}: {what}, {_many(number, 'node')}{rest} "
         f"in {_many(waves, 'wave')}{about}"
     )
 
@@ -148,7 +149,7 @@ def status(name: Ident, wait: WaitOption = False, url: UrlOption = None) -> None
         row = flat(client.get(path_of(ROLLOUT, name)))
         if not wait:
             write(describe_text(client, ROLLOUT, row))
-        _maybe_wait(client, name, "status", wait=wait, before=None)
+        maybe_wait(client, name, "status", wait=wait, before=None)
 
 
 def pause(name: Ident, wait: WaitOption = False, url: UrlOption = None) -> None:
@@ -216,16 +217,15 @@ def _ask(word: str, name: str, *, wait: bool, url: str | None) -> None:
         before = _moment_of(client, name)
         client.post(f"{path_of(ROLLOUT, name)}/{word}", {})
         say(f"asked rollout/{name} to {word}")
-        _maybe_wait(client, name, word, wait=wait, before=before)
+        maybe_wait(client, name, word, wait=wait, before=before)
 
 
 def _moment_of(client: Client, name: str) -> Moment:
     return moment(flat(client.get(path_of(ROLLOUT, name))))
 
 
-def _maybe_wait(
-    client: Client, name: str, asked: str, *, wait: bool, before: Moment | None
-) -> None:
+def maybe_wait(client: Client, name: str, asked: str, *, wait: bool, before: Moment | None) -> None:
+    """Follow it where that was wished. Raises `typer.Exit` with the roll-out's code."""
     if not wait:
         if asked != "status":
             say(f"see it with: iolaus rollout status {name}")
