@@ -85,6 +85,10 @@ PARSERS = {
         "drivers/redfish/test_extractions_fuzz.py",
         "test_pushed_bytes_never_raise",
     ),
+    "drivers/redfish/attest.py": (
+        "drivers/redfish/test_attest.py",
+        "test_any_answer_is_measurements_or_one_error",
+    ),
     "drivers/redfish/certificates.py": (
         "drivers/redfish/test_certificates.py",
         "test_any_certificate_is_read_or_nothing",
@@ -100,6 +104,8 @@ OTHERS = {
     "wire/redfish/curl.py": "hands pieces to `body` and `head`",
     "wire/redfish/flow.py": "hands lines to `head` and pieces to `sse`",
     "wire/redfish/trust.py": "hashes; any bytes have a digest",
+    "drivers/ports.py": "says what drivers take",
+    "drivers/redfish/driver.py": "hands a chain to `attest`",
     "drivers/lane/cache.py": "unpacks what it packed itself",
     "observe/capture.py": "writes JSON of ours to files",
     "observe/subscribe.py": "bounds a body and hands it to `drivers/redfish/events`",

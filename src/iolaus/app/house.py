@@ -31,6 +31,7 @@ import uvicorn
 
 from iolaus import __version__
 from iolaus.act.term import Rules
+from iolaus.app.attesting import Attesting
 from iolaus.app.discovering import Discoverer
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
@@ -45,6 +46,7 @@ from iolaus.model.endpoint import Target
 from iolaus.north.api.build import create_app
 from iolaus.north.auth import Auth, TokenFile
 from iolaus.north.context import Context
+from iolaus.observe.attest import AttestRules
 from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices
 from iolaus.observe.events import Follower, Intake, StreamRules
@@ -61,6 +63,7 @@ WORKERS: Mapping[Job, int] = {
     Job.LOGS: 32,
     Job.EVENTS: 20_000,
     Job.SUBSCRIPTION: 64,
+    Job.ATTEST: 32,
 }
 PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
@@ -90,6 +93,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     lanes: LaneRules = LaneRules()
     streams: StreamRules = StreamRules()
     subscriptions: SubscriptionRules = SubscriptionRules()
+    attesting: AttestRules = AttestRules()
     rollouts: Rules = Rules(budgets=BUDGETS)
     database: str | None = None
 
@@ -126,6 +130,7 @@ class House:
             rules=options.streams,
         )
         self.receiver = _receiver(options, clock)
+        self.attesting = self._attesting()
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = Discoverer(
             facts=state.facts,
@@ -215,12 +220,23 @@ class House:
 
         return route
 
+    def _attesting(self) -> Attesting:
+        return Attesting(
+            state=self.state,
+            clock=self.clock,
+            open_device=self.devices.open,
+            wake=self.wake,
+            rules=self.options.attesting,
+        )
+
     def _loop(self, job: Job) -> Loop:
         serve: Serve = self.collector.reconcile
         if job is Job.EVENTS:
             serve = self.follower.reconcile
         elif job is Job.SUBSCRIPTION:
             serve = self._subscriber()
+        elif job is Job.ATTEST:
+            serve = self.attesting.attestor.reconcile
         return Loop(clock=self.clock, reconcile=serve, workers=WORKERS[job], name=job.value)
 
     def _subscriber(self) -> Serve:

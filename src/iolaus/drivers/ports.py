@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.evidence import Attester, Question, Shown
 from iolaus.wire.redfish.port import Answer
 from iolaus.wire.redfish.task import Progress
 from iolaus.wire.redfish.upload import Upload
@@ -133,6 +134,48 @@ class ReadsLogs(Protocol):
 class StreamsEvents(Protocol):
     def events(self, device: Reads, *, last_event_id: str | None) -> AsyncIterator[DeviceEvent]:
         """Events by SSE; ends when the stream does. `DeviceRefused` where none is offered."""
+        ...
+
+
+# --- attesting ----------------------------------------------------------------------------------
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a component signed, as bytes, and what the controller says of it (`claimed`). `at` is
+    our receive time, None where it was not noted."""
+
+    measurements: bytes
+    claimed: Mapping[str, str] = {}
+    at: float | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A question that was sent, at our receive time of its first answer: answered already, or
+    become a task, which is looked at until it is over."""
+
+    at: float
+    signed: Signed | None = None
+    task: str | None = None
+    monitor: str | None = None
+
+
+@runtime_checkable
+class GivesEvidence(Protocol):
+    """Carries questions to components that can attest. Asking is a POST that changes nothing at
+    the device; nothing of what it says is judged here."""
+
+    async def ask_signed(
+        self, device: Writes, attester: Attester, question: Question, *, chain: bytes = b""
+    ) -> Asked:
+        """`chain` (PEM, the signer's own first) tells how a TPM's key signs."""
+        ...
+
+    async def read_signed(self, device: Reads, asked: Asked) -> Signed | None:
+        """None while the task runs. `DeviceLied` where what came holds no measurements."""
+        ...
+
+    async def read_shown(self, device: Reads, attester: Attester) -> Shown:
+        """Chains, boot events, Secure Boot's keys, by GET alone. Raises only `DeviceSilent`."""
         ...
 
 

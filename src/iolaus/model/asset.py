@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
+from iolaus.model.evidence import Attester
 from iolaus.model.fact import Conflict, Health, Known, PowerState, Unknown
 
 PowerFact = Known[PowerState] | Unknown | Conflict[PowerState]
@@ -265,6 +266,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[Setting, ...] = ()
     manager_settings: tuple[ManagerSetting, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    attesters: tuple[Attester, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     hot: tuple[str, ...] = ()
     requests: int = 0

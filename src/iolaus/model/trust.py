@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-Detail: TypeAlias = str | int | float | bool | list[str] | list[int] | None
+Detail: TypeAlias = str | int | float | bool | list[Any] | None
+"""A list holds texts, or whole numbers."""
 
 
 class Evidence(StrEnum):

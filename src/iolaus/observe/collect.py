@@ -43,6 +43,7 @@ class Job(StrEnum):
     LOGS = "logs"
     EVENTS = "events"
     SUBSCRIPTION = "subscription"
+    ATTEST = "attest"
 
 
 class Key(NamedTuple):

@@ -32,6 +32,7 @@ from iolaus.model.asset import (
     Setting,
 )
 from iolaus.model.endpoint import EndpointStatus, Event, Target
+from iolaus.model.evidence import Attester
 from iolaus.store import schema
 from iolaus.store.changes import Carry, Change
 from iolaus.store.identity import KnownAsset
@@ -48,6 +49,7 @@ PART_TYPES: dict[str, type] = {
     "settings": Setting,
     "manager_settings": ManagerSetting,
     "certificates": Certificate,
+    "attesters": Attester,
     "deviations": Deviation,
 }
 HEAD, HOT = "head", "hot"

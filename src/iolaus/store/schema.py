@@ -157,3 +157,34 @@ baselines = Table(
     Column("name", String, primary_key=True),
     Column("doc", LargeBinary, nullable=False),
 )
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("endpoint", String, nullable=False),
+    Column("attester", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("turned", Boolean, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    Index(None, "endpoint", "attester", "number"),
+)
+"""What attesters gave, as it came; `turned` ones changed a verdict."""
+
+appraisals = Table(
+    "appraisals",
+    metadata,
+    Column("endpoint", String, primary_key=True),
+    Column("attester", Text, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("asset", String, primary_key=True),
+    Column("attester", Text, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""Who an attester was when it was enrolled, by its asset's uid and its own name."""

@@ -27,6 +27,7 @@ _STATIC = (
     "settings",
     "manager_settings",
     "certificates",
+    "attesters",
     "deviations",
 )
 _VALUES = (Firmware, Capability, Deviation, Setting, ManagerSetting)

@@ -23,6 +23,7 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.store.baselines import Baselines
 from iolaus.store.behind import Limits
 from iolaus.store.database import Database, explain
+from iolaus.store.evidence import EvidenceStore
 from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
 from iolaus.store.logins import Logins
@@ -52,6 +53,7 @@ class State:
     ) -> None:
         self.directory, self.database = directory, database
         self.baselines = Baselines(database)
+        self.evidence = EvidenceStore(database)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins = logins
         self._unlock = unlock
@@ -61,6 +63,7 @@ class State:
         await self.facts.start()
         await asyncio.to_thread(self.database.open)
         await self.baselines.load()
+        await self.evidence.load()
         await self.series.start()
 
     async def close(self) -> None:

@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
-from iolaus.drivers.ports import DeviceEvent, Payload, Reads, Repair
-from iolaus.drivers.redfish import names
+from iolaus.drivers.ports import Asked, DeviceEvent, Payload, Reads, Repair, Signed, Writes
+from iolaus.drivers.redfish import attest, names
 from iolaus.drivers.redfish.assets import Group, Hall, survey
+from iolaus.drivers.redfish.attesters import read_attesters
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
 from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
@@ -36,6 +37,7 @@ from iolaus.drivers.redfish.spots import Spots, Spotter
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.drivers.redfish.write import Writing
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
+from iolaus.model.evidence import Attester, Question, Shown
 
 UNIT_WORDS: Final = MappingProxyType(
     {
@@ -98,6 +100,18 @@ class RedfishDriver(Writing):
         """Events by the device's stream; ends when the stream does."""
         return events(device, last_event_id=last_event_id)
 
+    async def ask_signed(
+        self, device: Writes, attester: Attester, question: Question, *, chain: bytes = b""
+    ) -> Asked:
+        """Ask a component to sign what it runs (`drivers.ports.GivesEvidence`)."""
+        return await attest.ask_signed(device, attester, question, chain=chain)
+
+    async def read_signed(self, device: Reads, asked: Asked) -> Signed | None:
+        return await attest.read_signed(device, asked)
+
+    async def read_shown(self, device: Reads, attester: Attester) -> Shown:
+        return await attest.read_shown(device, attester)
+
     def repair(self, uri: str, payload: Payload) -> Payload:
         """A payload after the generic repairs and this vendor's."""
         return apply(uri, payload, (*GENERIC, *self.repairs), lambda _: None)
@@ -154,6 +168,7 @@ def report(harvest: Harvest, *, driver: str = "redfish") -> Report:
         settings=set_up.settings,
         manager_settings=read_manager_settings(harvest, claimed),
         certificates=proofs.certificates,
+        attesters=read_attesters(harvest, claimed, owner),
         deviations=(
             *harvest.deviations,
             *sensed.deviations,

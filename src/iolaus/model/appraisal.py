@@ -1,0 +1,57 @@
+"""What is held of one attester: the verdict that stands, what it rests on, and since when.
+
+A verdict is about evidence, and evidence grows old or is withheld; so an appraisal says which
+exhibit was judged, when it was asked, under which policy and against which references. Whoever
+has those derives the same verdict.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from iolaus.model.trust import Verdict
+
+AttesterKey = tuple[str, str]
+"""(endpoint's address, URI of the ComponentIntegrity resource)."""
+
+
+class Appraisal(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are seconds since 1970. `asset` is a uid, `key` the asset's key at its endpoint.
+    `exhibit` is the number of the evidence that was judged, `asked_at` when that was asked;
+    `tried_at` is the last attempt, whatever came of it. `since` is when the summary last became
+    what it is. `identity` names who signs (hex digest of the key that stays over updates; "":
+    nobody). `policy` and `references` are digests of what it was judged by."""
+
+    endpoint: str
+    uri: str
+    name: str
+    asset: str
+    key: str
+    protocol: str
+    verdict: Verdict
+    judged_at: float
+    since: float
+    component: str = ""
+    protects: tuple[str, ...] = ()
+    exhibit: int | None = None
+    asked_at: float | None = None
+    tried_at: float | None = None
+    identity: str = ""
+    subject: str = ""
+    policy: str = ""
+    references: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> AttesterKey:
+        return (self.endpoint, self.uri)
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity that an attester had when it was enrolled. `by` is who said so ("first
+    contact", or an operator who let it be exchanged)."""
+
+    asset: str
+    name: str
+    identity: str
+    at: float
+    by: str
