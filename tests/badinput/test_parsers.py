@@ -53,6 +53,34 @@ PARSERS = {
         "wire/tpm/test_pcrs.py",
         "test_any_bytes_are_values_or_malformed",
     ),
+    "wire/cbor.py": (
+        "wire/test_cbor.py",
+        "test_any_bytes_give_an_item_or_the_one_error",
+    ),
+    "wire/corim/parse.py": (
+        "wire/corim/test_parse.py",
+        "test_any_bytes_give_a_corim_or_the_one_error",
+    ),
+    "wire/cose.py": (
+        "wire/test_cose.py",
+        "test_any_bytes_give_a_signature_or_the_one_error",
+    ),
+    "wire/rim/manifest.py": (
+        "wire/rim/test_manifest.py",
+        "test_any_bytes_give_a_manifest_or_the_one_error",
+    ),
+    "wire/rim/signature.py": (
+        "wire/rim/test_manifest.py",
+        "test_damage_anywhere_gives_a_manifest_or_the_one_error",
+    ),
+    "wire/safe/report.py": (
+        "wire/safe/test_report.py",
+        "test_any_bytes_give_a_report_or_the_one_error",
+    ),
+    "wire/tarball/archive.py": (
+        "wire/tarball/test_archive.py",
+        "test_any_bytes_give_an_archive_or_the_one_error",
+    ),
     "wire/pldm/parse.py": (
         "wire/pldm/test_package.py",
         "test_any_bytes_give_a_package_or_the_one_error",
@@ -98,6 +126,8 @@ PARSERS = {
 
 OTHERS = {
     "wire/octets.py": "the bounded cursor that the parsers of evidence go forward with",
+    "wire/corim/review.py": "carries digests that `parse` has read",
+    "wire/document.py": "bounds, and the error of the others",
     "wire/pldm/package.py": "the values that `parse` makes of a package",
     "wire/redfish/client.py": "sends bytes of ours",
     "wire/redfish/port.py": "carries a body that `body` has bounded and unpacked",

@@ -1,0 +1,5 @@
+"""Firmware archives of OpenBMC: a MANIFEST, images, and a signature beside each file."""
+
+from iolaus.wire.tarball.archive import Archive as Archive
+from iolaus.wire.tarball.archive import Held as Held
+from iolaus.wire.tarball.archive import read_archive as read_archive
