@@ -21,6 +21,7 @@ from iolaus.model.reference import (
     SourceKind,
 )
 from iolaus.model.trust import Evidence, Finding, Identity, Reference, Signature, Verdict
+from iolaus.trust.chains import name_of
 from iolaus.trust.signing import Anchors, PublicKey, Signer, algorithm_for, signer_of, verifies
 from iolaus.wire.cbor import decode
 from iolaus.wire.corim import Corim, Environment, Measured, parse_corim
@@ -107,7 +108,7 @@ def _verdict(
 ) -> Verdict:
     findings = list(read.findings)
     if provenance.signature is Signature.VALID and not read.signer.anchored:
-        told = f"{read.signer.problem or 'nobody vouches for its signer'}: give their root"
+        told = f"{read.signer.problem or 'nobody vouches for its signer'} Give their root."
         findings.append(Finding(code="signer-unanchored", message=told))
     current = provenance.current(at)
     if not current:
@@ -257,7 +258,7 @@ def _anchor_keys(anchors: Anchors) -> Iterator[tuple[str, PublicKey]]:
     for each in anchors.certificates:
         key = each.public_key()
         if isinstance(key, PublicKey):
-            yield each.subject.rfc4514_string(), key
+            yield name_of(each.subject), key
 
 
 def _verified(signed: Signed, signer: Signer) -> bool:

@@ -1,9 +1,9 @@
-"""Whose signature is it: keys, algorithms, and certificate chains up to an anchor of ours.
+"""Who signed a document: keys and algorithms as JOSE and COSE name them, and anchors of ours.
 
 A certificate that comes with a document proves nothing by coming with it: only a chain to an
-anchor that an operator gave does, link by link, with each issuer allowed to issue. Validity in
-time is not judged here but told, because an expired chain is still its signer's: that is an axis
-of its own. An anchor may also be a bare public key, where a publisher has no certificates.
+anchor that an operator gave does (`iolaus.trust.chains`). Validity in time is not judged here but
+told, because an expired chain is still its signer's: that is an axis of its own. An anchor may
+also be a bare public key, where a publisher has no certificates.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.trust import Identity
+from iolaus.trust.chains import Anchors as ChainAnchors
+from iolaus.trust.chains import Validity, judge_chain, name_of
+from iolaus.wire.octets import EvidenceMalformed
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
@@ -157,77 +161,22 @@ def der_signature(key: ec.EllipticCurvePublicKey, signature: bytes) -> bytes:
 
 
 def signer_of(chain: Sequence[bytes], anchors: Anchors) -> Signer:
-    """Whom DER certificates speak for, the signer's first, issuers in any order behind it."""
+    """Whom DER certificates speak for, the signer's first and its issuers behind it."""
     try:
-        found = [x509.load_der_x509_certificate(each) for each in chain[:MAX_LINKS]]
-        leaf = found[0]
-        key = leaf.public_key()
-        name = leaf.subject.rfc4514_string()
-    except (*_READ_ERRORS, IndexError):
+        found = judge_chain(
+            chain[:MAX_LINKS], ChainAnchors(anchors.certificates), at=0, validity=Validity.REPORTED
+        )
+    except (EvidenceMalformed, IndexError):
         return Signer(name="", problem="its certificate cannot be read")
+    name, key = name_of(found.leaf.subject), found.leaf.public_key()
     if not isinstance(key, PublicKey):
         return Signer(name=name, problem="its key is of a kind that is not taken")
-    path, problem = _path(found, anchors.certificates)
+    path = [each for each in found.linked if each is not found.anchor] or [found.leaf]
     return Signer(
         name=name,
         key=key,
-        anchored=not problem,
-        problem=problem,
+        anchored=found.identity is Identity.ANCHORED,
+        problem=" ".join(each.message for each in found.faults),
         not_before=max(each.not_valid_before_utc.timestamp() for each in path),
         not_after=min(each.not_valid_after_utc.timestamp() for each in path),
     )
-
-
-def _path(
-    found: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
-) -> tuple[list[x509.Certificate], str]:
-    """From the leaf up to, without, the anchor; and why there is none."""
-    path, rest = [found[0]], list(found[1:])
-    usage = _usage(found[0])
-    if usage is not None and not usage.digital_signature:
-        return path, "its certificate may not sign"
-    while path[-1] not in anchors:
-        issuer = _issuer(path[-1], anchors, len(path) - 1)
-        if issuer is not None:
-            return path, ""
-        issuer = _issuer(path[-1], rest, len(path) - 1)
-        if issuer is None:
-            return path, "its chain does not lead to an anchor"
-        rest.remove(issuer)
-        path.append(issuer)
-    return path[:-1] or path, ""
-
-
-def _issuer(
-    one: x509.Certificate, candidates: Sequence[x509.Certificate], below: int
-) -> x509.Certificate | None:
-    """Which of them issued it, and may: `below` authorities stand between it and the leaf."""
-    for each in candidates:
-        if each.subject == one.issuer and _may_issue(each, below) and _issued(one, each):
-            return each
-    return None
-
-
-def _issued(one: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        one.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *_READ_ERRORS):
-        return False
-    return True
-
-
-def _may_issue(one: x509.Certificate, below: int) -> bool:
-    try:
-        basic = one.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, *_READ_ERRORS):
-        return False
-    usage = _usage(one)
-    deep = basic.path_length is not None and below > basic.path_length
-    return basic.ca and not deep and (usage is None or usage.key_cert_sign)
-
-
-def _usage(one: x509.Certificate) -> x509.KeyUsage | None:
-    try:
-        return one.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, *_READ_ERRORS):
-        return None

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from iolaus.sim.personas import personas
@@ -27,9 +28,9 @@ from iolaus.sim.personas.persona import Persona
 from iolaus.sim.personas.sketch import uri
 from iolaus.sim.roots.algorithms import HASHINGS, SHA384, SIGNINGS, sign
 from iolaus.sim.roots.asking import image_of
-from iolaus.sim.roots.chain import Certified, authority
+from iolaus.sim.roots.chain import Certified, authority, issue, name
 from iolaus.sim.roots.firmware import Image, version_before
-from iolaus.sim.roots.keys import noise
+from iolaus.sim.roots.keys import curve_key, noise
 from iolaus.sim.roots.measure import CONFIGURATION, HARDWARE, configuration, rom_of
 
 _NAMES: Final = {"SHA_256": "sha256", "SHA_384": "sha384", "SHA_512": "sha512"}
@@ -121,14 +122,14 @@ def as_json(values: Iterable[ReferenceValue]) -> bytes:
     return json.dumps(body, indent=1, sort_keys=True).encode()
 
 
-def as_corim(values: Iterable[ReferenceValue], *, name: str = "simulated hall") -> bytes:
+def as_corim(values: Iterable[ReferenceValue], *, of: str = "simulated hall") -> bytes:
     """An unsigned CoRIM with one CoMID of reference triples."""
     comid = {
-        1: {0: f"{name} firmware"},
+        1: {0: f"{of} firmware"},
         4: {0: [_triple(value) for value in values]},
     }
     inner = cbor2.CBORTag(_COMID, cbor2.dumps(comid, canonical=True))
-    return cbor2.dumps(cbor2.CBORTag(_CORIM, {0: name, 1: [inner]}), canonical=True)
+    return cbor2.dumps(cbor2.CBORTag(_CORIM, {0: of, 1: [inner]}), canonical=True)
 
 
 def _triple(value: ReferenceValue) -> list[Any]:
@@ -146,8 +147,11 @@ def _triple(value: ReferenceValue) -> list[Any]:
 
 
 def reference_authority(seed: str) -> Certified:
-    """Who signs the reference values of a hall, below the hall's root."""
-    return authority(seed, "Simulated Reference Values")
+    """Who signs the reference values of a hall, below an authority below the hall's root."""
+    words = ("references", seed)
+    key = curve_key(ec.SECP384R1(), *words)
+    above = authority(seed, "Simulated Reference Values")
+    return issue(above, key, name("Simulated Reference Values signer"), words)
 
 
 def signed(payload: bytes, *, seed: str) -> bytes:
@@ -162,7 +166,7 @@ def signed(payload: bytes, *, seed: str) -> bytes:
 
 def write_references(folder: Path, values: Sequence[ReferenceValue], *, seed: str) -> list[Path]:
     """`references.json`, `references.corim` and the signed one, in a folder that exists."""
-    corim = as_corim(values, name=f"hall {noise('references', seed, size=4).hex()}")
+    corim = as_corim(values, of=f"hall {noise('references', seed, size=4).hex()}")
     contents = {
         "references.json": as_json(values),
         "references.corim": corim,
