@@ -205,6 +205,7 @@ class House:
             rolls=self.rolling,
             read_again=self.read_again,
             ledger=self.ledger,
+            audit_log=self.state.audit,
         )
 
     def application(self) -> Any:

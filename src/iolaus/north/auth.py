@@ -60,6 +60,10 @@ class Deed(StrEnum):
     """Pause or abort a roll-out: whoever may look after the hall may stop it."""
     ADMIT = "admit"
     """Make and revoke tokens."""
+    SECURE = "secure"
+    """Say which advisories and which policy count."""
+    AUDIT = "audit"
+    """Read who did what."""
 
 
 ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
@@ -68,9 +72,9 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     Role.FIRMWARE_ADMIN: frozenset(
         {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP}
     ),
-    Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE}),
+    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT}),
+    Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE, Deed.AUDIT}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
-    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT}),
     Role.FACILITY: frozenset({Deed.READ, Deed.STOP}),
 }
 

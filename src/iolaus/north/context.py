@@ -26,6 +26,7 @@ from iolaus.north.kinds import Source
 from iolaus.north.rolls import PlanShelf
 from iolaus.north.shelves import Desired
 from iolaus.north.tasks import TaskBook
+from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
 
@@ -140,7 +141,7 @@ class Context:
     """`interval_s` is the poll of the hot set, `slow_interval_s` of the inventory. `ready` gives
     the reason why the hall is not discovered yet, or "". `stats` are own numbers for metrics
     (name -> value), by the composition root's choice. `read_again(address)` asks for an
-    inventory now. `baselines` default to none, in memory."""
+    inventory now. `baselines` and the audit log default to none, in memory."""
 
     facts: Facts
     bus: Bus
@@ -158,6 +159,8 @@ class Context:
     rolls: Rolls | None = None
     read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
+    audit_log: AuditLog | None = None
+    audit: AuditLog = field(init=False)
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)
     desired: Desired = field(init=False)
@@ -171,6 +174,7 @@ class Context:
             slow_interval_s=self.slow_interval_s,
         )
         self.tasks = TaskBook(self.clock)
+        self.audit = self.audit_log or AuditLog(clock=self.clock)
         self.ledger = self.ledger or Ledger(
             facts=self.facts,
             baselines=self.baselines,

@@ -62,7 +62,7 @@ class Guard:
             if status_of(error) == 401 and _is_page(scope):
                 await _show_the_door(scope, send)
             else:
-                await _refuse(error, scope, receive, send)
+                await refuse(error, scope, receive, send)
             return
         await self.inner(scope, receive, _with_headers(send))
 
@@ -160,7 +160,8 @@ def _with_headers(send: Send) -> Send:
     return wrapped
 
 
-async def _refuse(error: IolausError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(error: IolausError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the problem that an error is."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 4403, "reason": error.code})

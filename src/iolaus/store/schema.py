@@ -188,3 +188,38 @@ identities = Table(
     Column("doc", LargeBinary, nullable=False),
 )
 """Who an attester was when it was enrolled, by its asset's uid and its own name."""
+advisories = Table(
+    "advisories",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+surfaces = Table(
+    "surfaces",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""What an endpoint shows to whoever has no login, by its address."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", String, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("before", String, nullable=False),
+    Column("digest", String, nullable=False),
+)
+"""Plain columns, so that anybody with the database can check the chain with other tools."""

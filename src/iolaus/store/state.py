@@ -20,6 +20,7 @@ from platformdirs import user_state_path
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
+from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
 from iolaus.store.behind import Limits
 from iolaus.store.database import Database, explain
@@ -30,6 +31,7 @@ from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
+from iolaus.store.shelf import advisory_shelf
 
 
 def default_state_dir() -> Path:
@@ -49,11 +51,12 @@ class State:
         secrets: Secrets,
         sessions: Sessions,
         logins: Logins,
+        audit: AuditLog,
         unlock: Callable[[], None],
     ) -> None:
         self.directory, self.database = directory, database
-        self.baselines = Baselines(database)
-        self.evidence = EvidenceStore(database)
+        self.baselines, self.advisories = Baselines(database), advisory_shelf(database)
+        self.evidence, self.audit = EvidenceStore(database), audit
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins = logins
         self._unlock = unlock
@@ -64,6 +67,8 @@ class State:
         await asyncio.to_thread(self.database.open)
         await self.baselines.load()
         await self.evidence.load()
+        await self.advisories.load()
+        await self.audit.start()
         await self.series.start()
 
     async def close(self) -> None:
@@ -98,14 +103,16 @@ def open_state(
     try:
         series = Series(directory / "series.duckdb", clock=clock, keep=keep)
         where = database or directory / "state.db"
+        opened = Database(where)
         return State(
             directory=directory,
-            database=Database(where),
+            database=opened,
             facts=Facts(database=where, clock=clock, series=series, limits=limits),
             series=series,
             secrets=Secrets(directory / "secrets"),
             sessions=Sessions(directory / "sessions"),
             logins=Logins(directory / "logins", clock=clock),
+            audit=AuditLog(clock=clock, database=opened, directory=directory),
             unlock=unlock,
         )
     except BaseException:

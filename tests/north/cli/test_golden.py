@@ -84,6 +84,12 @@ COMMANDS = {
     "error-refresh": "refresh h1-r01-u01",
     "help-refresh": "refresh --help",
     "error-manage-unconfirmed": "manage h1-r01-u01",
+    "audit-verify-file": f"audit verify {FILES}/audit.jsonl",
+    "audit-verify-head": f"audit verify {FILES}/audit.jsonl --head 9:{'a' * 64}",
+    "audit-verify-changed": f"audit verify {FILES}/audit-changed.jsonl -o json",
+    "error-audit-head": "audit verify --head 9",
+    "error-audit-file": f"audit verify {FILES}/hall.yaml",
+    "help-audit": "audit --help",
     "version": "--version",
 }
 

@@ -11,6 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
+from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.baselines import baseline_routes
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.endpoints import endpoint_routes
@@ -28,6 +29,7 @@ from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics
 from iolaus.north.problems import HANDLERS
+from iolaus.north.recorded import Recorded
 from iolaus.north.ui import routes as own_pages
 from iolaus.north.warm import Warm
 
@@ -39,7 +41,8 @@ def create_app(context: Context, *, pages: Pages | None = None) -> Guard:
     """The ASGI application: REST, metrics, health and pages behind the guard. `pages` other than
     our own may be given, or none."""
     litestar = build(context, pages=pages)
-    return Guard(litestar, auth=context.auth, clock=context.clock)
+    recorded = Recorded(litestar, audit=context.audit)
+    return Guard(recorded, auth=context.auth, clock=context.clock)
 
 
 def build(context: Context, *, pages: Pages | None = None) -> Litestar:
@@ -57,6 +60,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *discovery_routes(context),
             *task_routes(context),
             *token_routes(context),
+            *audit_routes(context),
         ],
     )
     cache: list[bytes] = []

@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import asking, desired, look, manage, plans, tokens
+from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
@@ -55,6 +56,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
+    "audit": "Who did what: read, kept elsewhere, and checked.",
 }
 
 
@@ -105,6 +107,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "sim": sim,
         "demo": commands.demo,
         "export": export,
+        "audit": auditing.AUDIT_COMMANDS,
     }
     for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}
