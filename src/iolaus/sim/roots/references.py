@@ -172,6 +172,6 @@ def write_references(folder: Path, values: Sequence[ReferenceValue], *, seed: st
         "references.corim": corim,
         "references.signed.corim": signed(corim, seed=seed),
     }
-    for name, data in contents.items():
-        (folder / name).write_bytes(data)
-    return [folder / name for name in contents]
+    for file, data in contents.items():
+        (folder / file).write_bytes(data)
+    return [folder / file for file in contents]

@@ -21,9 +21,17 @@ USE_COMPARISON_STAMP: Final = 0x0002
 
 
 class PackageMalformed(OperatorMust):
-    """The bytes are no package, or a damaged one; `offset` is where that shows (from byte 0)."""
+    """The bytes are no package, or a damaged one; `offset` is where that shows (from byte 0),
+    `reason` a stable word in kebab case."""
 
-    def __init__(self, message: str, *, offset: int, subject: str = "package") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int,
+        subject: str = "package",
+        reason: str = "package-malformed",
+    ) -> None:
         super().__init__(
             f"{message} (at byte {offset})",
             operation="read firmware package",
@@ -31,7 +39,7 @@ class PackageMalformed(OperatorMust):
             code="PackageMalformed",
             next_step="fetch the package from its maker again; it is damaged or of another format",
         )
-        self.offset = offset
+        self.offset, self.reason = offset, reason
 
 
 class DescriptorKind(IntEnum):

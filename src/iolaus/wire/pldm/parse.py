@@ -92,7 +92,9 @@ class _Header:
 
     def take(self, size: int, what: str) -> bytes:
         if size > len(self.raw) - self.at:
-            raise PackageMalformed(f"the header ends within {what}", offset=self.at)
+            raise PackageMalformed(
+                f"the header ends within {what}", offset=self.at, reason="truncated"
+            )
         self.at += size
         return self.raw[self.at - size : self.at]
 
@@ -118,7 +120,8 @@ def _package(view: memoryview) -> Package:
     revision = _revision(view)
     size = int.from_bytes(view[17:19], "little")
     if not 19 <= size <= len(view):
-        raise PackageMalformed(f"a header of {size} bytes in {len(view)}", offset=17)
+        told = f"a header of {size} bytes in {len(view)}"
+        raise PackageMalformed(told, offset=17, reason="truncated")
     head = _Header(bytes(view[:size]))
     head.take(19, "the beginning")
     released = _time(head.take(13, "the release time"))
@@ -252,11 +255,15 @@ def _components(head: _Header, revision: int) -> Iterator[ComponentImage]:
 def _check_sums(head: _Header, view: memoryview, revision: int) -> None:
     at, covered = head.at, zlib.crc32(head.raw[: head.at])
     if head.number(4, "the header checksum") != covered:
-        raise PackageMalformed("the header checksum is wrong", offset=at)
+        raise PackageMalformed(
+            "the header checksum is wrong", offset=at, reason="header-checksum-wrong"
+        )
     if revision >= _HAS_MANIFEST:
         at = head.at
         if head.number(4, "the payload checksum") != _payload_sum(view, len(head.raw)):
-            raise PackageMalformed("the payload checksum is wrong", offset=at)
+            raise PackageMalformed(
+                "the payload checksum is wrong", offset=at, reason="payload-checksum-wrong"
+            )
     if head.at != len(head.raw):
         raise PackageMalformed("the header is longer than what it holds", offset=head.at)
 
@@ -272,7 +279,8 @@ def _payload_sum(view: memoryview, start: int) -> int:
 def _check_bitmaps(records: Iterable[DeviceRecord], count: int, at: int) -> None:
     for record in records:
         if record.components and record.components[-1] >= count:
-            raise PackageMalformed("a device takes an image that is not there", offset=at)
+            told = "a device takes an image that is not there"
+            raise PackageMalformed(told, offset=at, reason="image-missing")
 
 
 def _hashed(
@@ -283,10 +291,12 @@ def _hashed(
     places = sorted({(each.offset, each.offset + each.size) for each in found})
     for start, end in places:
         if not header_size <= start < end <= len(view):
-            raise PackageMalformed(f"an image from byte {start} to {end}", offset=at)
+            told = f"an image from byte {start} to {end}"
+            raise PackageMalformed(told, offset=at, reason="image-out-of-range")
     for one, other in pairwise(places):
         if one[1] > other[0]:
-            raise PackageMalformed(f"images overlap at byte {other[0]}", offset=at)
+            told = f"images overlap at byte {other[0]}"
+            raise PackageMalformed(told, offset=at, reason="images-overlap")
     hashes = {start: _sha256(view, start, end) for start, end in places}
     for each in found:
         yield msgspec.structs.replace(each, sha256=hashes[each.offset])
