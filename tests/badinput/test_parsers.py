@@ -33,6 +33,10 @@ PARSERS = {
         "wire/spdm/test_parse.py",
         "test_any_bytes_are_a_transcript_or_malformed",
     ),
+    "wire/spdm/answer.py": (
+        "wire/spdm/test_answer.py",
+        "test_any_bytes_are_an_answer_or_malformed",
+    ),
     "wire/spdm/opaque.py": (
         "wire/spdm/test_opaque.py",
         "test_any_opaque_data_is_read_or_malformed",

@@ -17,6 +17,7 @@ import typer
 from iolaus import __version__
 from iolaus.app import breaking, exporting, rehearsing
 from iolaus.app.logs import configure_logs
+from iolaus.app.verifying import VERIFY_COMMANDS
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
 from iolaus.north.cli.discover import read_password
@@ -79,6 +80,7 @@ def main() -> None:
                         "faults": breaking.demo_faults,
                     },
                     export={"site": exporting.export_site},
+                    verify=VERIFY_COMMANDS,
                 )
             )
         )

@@ -21,6 +21,7 @@ from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
+from iolaus.north.cli.several import SeveralValues
 
 EPILOG = (
     "Kinds and selectors: docs/cli.md. Exit codes: 0 ok, 1 differences or partial, 2 usage, "
@@ -32,8 +33,8 @@ INTERRUPTED: Final = 130
 @dataclass(frozen=True, kw_only=True)
 class Commands:
     """Typer commands of what needs the whole house; None: this build has it not. Each is a
-    function with Typer annotations and a docstring. `sim`, `demo` and `export` are further
-    commands of these groups by name."""
+    function with Typer annotations and a docstring. `sim`, `demo`, `export` and `verify` are
+    further commands of these groups by name."""
 
     version: str
     up: Callable[..., Any] | None = None
@@ -46,12 +47,14 @@ class Commands:
     sim: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     demo: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     export: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    verify: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 GROUPS: Final[Mapping[str, str]] = {
     "sim": "Simulated management controllers, for trying and testing.",
     "demo": "Faults of the simulated hall of a running `iolaus up`.",
     "export": "What was discovered, as files.",
+    "verify": "Judge evidence and documents from files: no server, no state, no network.",
     "token": "Who may speak to the server, as what, and for which groups.",
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
@@ -108,13 +111,14 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "demo": commands.demo,
         "export": export,
         "audit": auditing.AUDIT_COMMANDS,
+        "verify": commands.verify,
     }
     for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}
         group = typer.Typer(help=GROUPS[word], no_args_is_help=True, rich_markup_mode=None)
         group.callback()(_grouped)
         for name, each in found.items():
-            group.command(name)(each)
+            group.command(name, cls=SeveralValues if word == "verify" else None)(each)
         if found:
             app.add_typer(group, name=word, help=GROUPS[word])
 

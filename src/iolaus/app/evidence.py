@@ -1,0 +1,181 @@
+"""Evidence from files, for `iolaus verify`: read, judged, and told.
+
+What a file holds is judged and never fails the command: evidence that cannot be read is evidence
+that is malformed. What the person gives (a nonce, an anchor, a name that is no file) is an error
+of use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.trust import Evidence, Finding, Signature, Verdict
+from iolaus.trust.attester import Attester
+from iolaus.trust.chains import Anchors, load_anchors
+from iolaus.trust.spdm import SpdmEvidence, SpdmQuestion, SpdmResult, judge_spdm
+from iolaus.trust.tpm import TpmEvidence, judge_tpm
+from iolaus.wire.certificates import parse_certificates
+from iolaus.wire.octets import MAX_EVIDENCE, EvidenceMalformed
+from iolaus.wire.spdm.answer import parse_answer
+
+SPDM_NONCES: Final = (32,)
+TPM_NONCES: Final = tuple(range(1, 65))
+
+Facts = Sequence[tuple[str, str]]
+
+
+class Judged(NamedTuple):
+    """`facts` are for a person: what the verdict is of."""
+
+    verdict: Verdict
+    facts: Facts = ()
+
+
+def read_file(path: Path) -> bytes:
+    """Raises `OperatorMust` where there is no such file, or one of no evidence's size."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_EVIDENCE + 1)
+    except OSError as error:
+        raise _bad(str(path), error.strerror or "cannot be read", "name a file.") from None
+    if len(data) > MAX_EVIDENCE:
+        raise _bad(str(path), f"more than {MAX_EVIDENCE} bytes", "name another file.")
+    return data
+
+
+def read_anchors(paths: Sequence[Path]) -> Anchors:
+    """Raises `OperatorMust` where one holds no certificates."""
+    found: list[bytes] = []
+    for path in paths:
+        data = read_file(path)
+        try:
+            found += parse_certificates(data, subject=str(path))
+            load_anchors(found)
+        except EvidenceMalformed as error:
+            raise _bad(str(path), error.message, "give certificates as PEM or DER.") from None
+    return load_anchors(found)
+
+
+def read_nonce(text: str, sizes: Sequence[int]) -> bytes:
+    """Raises `OperatorMust` for what is no hex, or of no such size in bytes."""
+    try:
+        nonce = bytes.fromhex(text)
+    except ValueError:
+        raise _bad("--nonce", "no hex digits", "write the nonce that was sent in hex.") from None
+    if len(nonce) not in sizes:
+        told = f"{len(nonce)} bytes, not {sizes[-1]}"
+        raise _bad("--nonce", told, "write the whole nonce that was sent in hex.")
+    return nonce
+
+
+def read_at(text: str | None) -> float:
+    """Seconds since 1970 of `--at`, or now: "2026-11-05T12:00:00Z", a date, or such seconds.
+    Raises `OperatorMust`."""
+    if text is None:
+        return time.time()
+    try:
+        if text.isascii() and text.isdigit():
+            return datetime.fromtimestamp(int(text), UTC).timestamp()
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        told = "write a date, 2026-11-05T12:00:00Z, or seconds since 1970."
+        raise _bad("--at", "this is not a time", told) from None
+
+
+def _bad(subject: str, message: str, next_step: str) -> OperatorMust:
+    return OperatorMust(
+        message,
+        operation="read option",
+        subject=subject,
+        code="BadOption",
+        next_step=next_step,
+    )
+
+
+def _malformed(error: EvidenceMalformed) -> Judged:
+    """Of evidence that could not even be unpacked."""
+    finding = Finding(code=error.reason, message=f"{error.subject}: {error.message}.")
+    verdict = Verdict(
+        evidence=Evidence.MALFORMED, signature=Signature.UNVERIFIED, findings=(finding,)
+    )
+    return Judged(verdict)
+
+
+def attester_facts(attester: Attester | None) -> Iterator[tuple[str, str]]:
+    """Who it is, for a person."""
+    if attester is None:
+        return
+    yield "attester", attester.subject
+    if attester.product:
+        yield "device", f"{attester.maker} {attester.product}, serial {attester.serial or '-'}"
+    yield "pin", attester.pin
+
+
+def _spdm_facts(result: SpdmResult) -> Iterator[tuple[str, str]]:
+    yield from attester_facts(result.attester)
+    if result.transcript is not None:
+        yield "version", result.transcript.version
+    if result.measurements:
+        yield "measured", f"{len(result.measurements)} values"
+
+
+def spdm_question(nonce: str, slot: int) -> SpdmQuestion:
+    """Raises `OperatorMust`."""
+    return SpdmQuestion(nonce=read_nonce(nonce, SPDM_NONCES), slot=slot)
+
+
+class Expected(NamedTuple):
+    """What a person says that the evidence should speak; None: what came with it."""
+
+    version: str | None
+    hashing: str | None
+    signing: str | None
+
+
+def spdm_from_files(
+    measurements: Path,
+    chain: Path,
+    question: SpdmQuestion,
+    anchors: Anchors,
+    *,
+    expected: Expected,
+    at: float,
+) -> Judged:
+    """Raises `OperatorMust` for files that cannot be read."""
+    data, held = read_file(measurements), read_file(chain)
+    try:
+        answer = parse_answer(data)
+    except EvidenceMalformed as error:
+        return _malformed(error)
+    evidence = SpdmEvidence(
+        measurements=answer.measurements,
+        chain=held,
+        version=expected.version or answer.version,
+        hashing=expected.hashing or answer.hashing,
+        signing=expected.signing or answer.signing,
+    )
+    result = judge_spdm(evidence, question, anchors, at=at)
+    return Judged(result.verdict, tuple(_spdm_facts(result)))
+
+
+def tpm_from_files(
+    files: Mapping[str, Path | None], *, nonce: bytes, anchors: Anchors, at: float
+) -> Judged:
+    """`files` by the fields of `TpmEvidence`. Raises `OperatorMust` for those that cannot be
+    read."""
+    held = {name: read_file(path) for name, path in files.items() if path is not None}
+    evidence = msgspec.convert(held, TpmEvidence)
+    result = judge_tpm(evidence, nonce=nonce, anchors=anchors, at=at)
+    facts = [*attester_facts(result.attester)]
+    if result.measurements:
+        quoted = ", ".join(f"{each.algorithm} {each.index}" for each in result.measurements)
+        facts.append(("quoted", quoted))
+    return Judged(result.verdict, facts)

@@ -1,0 +1,120 @@
+"""`iolaus verify` as the command line meets it: options and help; the work is in `evidence`.
+
+No server, no state and no network. Exit codes: 0 verified, 5 not, 2 for what was given wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from iolaus.north.cli.verdicts import Form, give_verdict
+
+FormOption = Annotated[Form, typer.Option("-o", "--output", help="How to print the verdict.")]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Judge as of then: a date, or seconds since 1970."),
+]
+AnchorFiles = Annotated[
+    list[Path],
+    typer.Option("--anchor", metavar="FILE...", help="Roots to trust, PEM or DER."),
+]
+
+
+def verify_spdm(
+    measurements: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="SignedMeasurements: bytes, Base64, or the whole JSON answer."
+        ),
+    ],
+    chain: Annotated[
+        Path, typer.Option(metavar="FILE", help="Its certificates: SPDM's chain, PEM or DER.")
+    ],
+    nonce: Annotated[str, typer.Option(metavar="HEX", help="The nonce that was sent.")],
+    slot: Annotated[int, typer.Option(min=0, max=15, help="The slot that was asked.")],
+    anchor: AnchorFiles,
+    hash_algorithm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What it should be, as TPM_ALG_SHA_384.")
+    ] = None,
+    signing_algorithm: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What it should be, as TPM_ALG_ECDSA_ECC_NIST_P384."),
+    ] = None,
+    spdm_version: Annotated[
+        str | None, typer.Option(metavar="X.Y", help="What it should be, as 1.2.")
+    ] = None,
+    at: At = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Verify signed SPDM measurements: transcript, nonce, slot, signature, chain to an anchor.
+
+    Exit code 5 if anything of it is not so. Example: iolaus verify spdm --measurements m.bin
+    --chain chain.bin --nonce 015a...47a8 --slot 0 --anchor root.der
+    """
+    from iolaus.app import evidence
+
+    given = evidence.Expected(spdm_version, hash_algorithm, signing_algorithm)
+    judged = evidence.spdm_from_files(
+        measurements,
+        chain,
+        evidence.spdm_question(nonce, slot),
+        evidence.read_anchors(anchor),
+        expected=given,
+        at=evidence.read_at(at),
+    )
+    give_verdict(judged.verdict, output, judged.facts)
+
+
+def verify_tpm(
+    quote: Annotated[
+        Path, typer.Option(metavar="FILE", help="TPMS_ATTEST, as tpm2_quote -m writes it.")
+    ],
+    signature: Annotated[
+        Path, typer.Option(metavar="FILE", help="TPMT_SIGNATURE, as tpm2_quote -s writes it.")
+    ],
+    key: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="The attestation key: TPM2B_PUBLIC, PEM, DER, or its certificates."
+        ),
+    ],
+    nonce: Annotated[str, typer.Option(metavar="HEX", help="The qualifying data that was sent.")],
+    pcrs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Register values, as tpm2 tools write them.")
+    ] = None,
+    eventlog: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The log of the measured boot.")
+    ] = None,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option("--anchor", metavar="FILE...", help="Roots to trust for certificates."),
+    ] = None,
+    at: At = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Verify a TPM 2.0 quote, and that registers and event log are what was quoted.
+
+    Exit code 5 if anything of it is not so. Example: iolaus verify tpm --quote q.attest
+    --signature q.sig --key ak.pem --nonce 872c...c0cb --pcrs q.pcrs --eventlog log.bin
+    """
+    from iolaus.app import evidence
+
+    files = {"quote": quote, "signature": signature, "key": key, "pcrs": pcrs,
+             "event_log": eventlog}  # fmt: skip
+    judged = evidence.tpm_from_files(
+        files,
+        nonce=evidence.read_nonce(nonce, evidence.TPM_NONCES),
+        anchors=evidence.read_anchors(anchor or ()),
+        at=evidence.read_at(at),
+    )
+    give_verdict(judged.verdict, output, judged.facts)
+
+
+VERIFY_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "spdm": verify_spdm,
+    "tpm": verify_tpm,
+}
