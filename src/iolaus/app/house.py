@@ -146,6 +146,7 @@ class House:
             baselines=state.baselines,
             clock=clock,
             slow_interval_s=periods.inventory_s,
+            authorities=state.authorities.known,
         )
         self.rolling = Rolling(
             state=state,
@@ -156,6 +157,7 @@ class House:
             read_again=self.read_again,
             hot_s=periods.hot_s,
             rules=options.rollouts,
+            ca_file=options.ca_file,
         )
 
     def wake(self, key: Key, after_s: float) -> None:

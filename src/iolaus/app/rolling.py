@@ -21,6 +21,7 @@ import yaml
 from iolaus.act.conduct import Conductor
 from iolaus.act.fold import Account
 from iolaus.act.term import Rules
+from iolaus.app.handshakes import Handshakes
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.changed import what_changed
@@ -34,8 +35,10 @@ from iolaus.fleet.hook import run_hook
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.plan import Judged, Surroundings, make_plan
 from iolaus.fleet.plan_text import plan_text
+from iolaus.fleet.renewing import RECEIPT, Renewals
 from iolaus.fleet.rollout import decide, missing_approvals
 from iolaus.fleet.seen import Observer
+from iolaus.fleet.signing import Signer
 from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
@@ -74,6 +77,7 @@ class Rolling:
         read_again: Callable[[str], None],
         hot_s: float,
         rules: Rules | None = None,
+        ca_file: str | None = None,
     ) -> None:
         self._facts: Facts = state.facts
         self._baselines: Baselines = state.baselines
@@ -103,6 +107,12 @@ class Rolling:
                 drains=self._drains_called,
                 images=self.images,
                 begun=self._begun,
+                renewals=Renewals(
+                    facts=state.facts,
+                    signer=Signer(state.authorities, clock=clock),
+                    shows=Handshakes(ca_file),
+                    begun=self._signed,
+                ),
             ),
             clock=clock,
             decide=self._decide,
@@ -385,14 +395,22 @@ class Rolling:
         return self._drains[name]
 
     async def _begun(self, uid: str) -> Mapping[str, Any] | None:
-        """The last receipt of a drain of this node, from the journals of what is not over."""
+        """The last receipt of a drain of this node."""
+        return await self._receipt(uid, "drained")
+
+    async def _signed(self, uid: str) -> Mapping[str, Any] | None:
+        """The last certificate that was signed for this node."""
+        return await self._receipt(uid, RECEIPT)
+
+    async def _receipt(self, uid: str, key: str) -> Mapping[str, Any] | None:
+        """What was noted last of a node under a key, by the journals of what is not over."""
+        found: list[tuple[float, Mapping[str, Any]]] = []
         for due in await self.journal.agenda():
-            for entry in reversed(await self.journal.entries(due.plan)):
+            for entry in await self.journal.entries(due.plan):
                 receipt = entry.doc.get("receipt", {})
-                if entry.kind is EntryKind.SENT and entry.node == uid and "drained" in receipt:
-                    drained: Mapping[str, Any] = receipt["drained"]
-                    return drained
-        return None
+                if entry.kind is EntryKind.SENT and entry.node == uid and key in receipt:
+                    found.append((entry.at, receipt[key]))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
 
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
         """What was done to a node is read by the next inventory, and that is due now."""

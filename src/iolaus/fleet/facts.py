@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from iolaus.model.asset import Asset, Firmware, ManagerSetting, Setting
+from iolaus.model.asset import Asset, Certificate, Firmware, ManagerSetting, Setting
 from iolaus.model.condition import Sight, blindness
 from iolaus.model.endpoint import Mode
 from iolaus.model.fact import value_of
@@ -22,6 +22,7 @@ from iolaus.model.select import MISSING, Lookup
 from iolaus.store.held import Held
 
 DIGEST_LENGTH: Final = 16
+_SPEAKERS: Final = ("node", "dpu", "switch")
 PASSING: Final = "boot.override."
 """Settings that a start of the host uses up: when they are other, the world is not."""
 FIELDS: Final = ("name", "uid", "kind", "vendor", "model", "serial", "sku", "hostname", "mode",
@@ -48,6 +49,9 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     manager: tuple[ManagerSetting, ...] = ()
     capabilities: frozenset[str] = frozenset()
     partial: Mapping[str, str] = {}
+    certificates: tuple[Certificate, ...] = ()
+    """Of the endpoint, at the one asset that answers for it."""
+    answers: bool = True
 
     def lookup(self) -> Lookup:
         """Labels first, then fields, as selectors do everywhere."""
@@ -85,6 +89,7 @@ def facts_of(held: Held, *, now: float, slow_interval_s: float) -> Iterator[Node
     names = asset_names(held.target, report.assets)
     grouped = _by_asset(report.firmware), _by_asset(report.settings)
     alone = len(report.assets) == 1
+    first = next((a.key for a in report.assets if a.kind.value in _SPEAKERS), None)
     for asset in report.assets:
         manager = tuple(m for m in report.manager_settings if alone or _is_of(m, asset))
         yield NodeFacts(
@@ -103,6 +108,8 @@ def facts_of(held: Held, *, now: float, slow_interval_s: float) -> Iterator[Node
             manager=manager,
             capabilities=frozenset(asset.capabilities),
             partial=report.partial,
+            certificates=report.certificates if first in (None, asset.key) else (),
+            answers=first in (None, asset.key),
         )
 
 

@@ -20,7 +20,9 @@ from iolaus.drivers.redfish.spots import BOOT, MANAGER_BOOT, Spots
 from iolaus.fleet.drain.port import Drained, DrainPhase, Drains, DrainTarget
 from iolaus.fleet.expect import sight_of
 from iolaus.fleet.folder import ImageFolder
+from iolaus.fleet.renewing import Renewals
 from iolaus.fleet.step import DRAINED
+from iolaus.fleet.step_certificate import REQUEST, ROOM
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.asset import Asset
 from iolaus.model.endpoint import Mode, Target
@@ -68,7 +70,9 @@ class FleetHands:
         drains: Callable[[str], Drains],
         images: ImageFolder,
         begun: Callable[[str], Awaitable[Mapping[str, Any] | None]],
+        renewals: Renewals | None = None,
     ) -> None:
+        self._renewals = renewals
         self._facts, self._open, self._drains, self._images = facts, open_device, drains, images
         self._begun = begun
         self._drained: dict[str, Drained] = {}
@@ -89,7 +93,9 @@ class FleetHands:
         subjects = [each.subject for each in expects]
         if DRAINED in subjects:
             await self._look_at_drain(node, step, values, reasons)
-        if rest := [each for each in subjects if each != DRAINED]:
+        if mine := [each for each in subjects if each.startswith(ROOM)]:
+            await self._renewing().look(self._known(node)[0], node.uid, mine, values)
+        if rest := [each for each in subjects if each not in (DRAINED, *mine)]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values
             reasons |= spots.reasons
@@ -172,6 +178,7 @@ class FleetHands:
             Verb.SET_BIOS: self._set_bios,
             Verb.SET_MANAGER: self._set_manager,
             Verb.SET_BOOT: self._set_boot,
+            Verb.RENEW_CERTIFICATE: self._renew_certificate,
             Verb.WAIT_HEALTHY: self._wait,
         }
 
@@ -245,6 +252,18 @@ class FleetHands:
         driver, writes = await self._hand(order)
         given = {key: str(value) for key, value in order.action.arguments.items()}
         return _told(await driver.set_boot(writes, order.asset.resources[0], **given))
+
+    async def _renew_certificate(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        renewals = self._renewing()
+        if order.action.subject == REQUEST:
+            uid = order.node.uid
+            return await renewals.request(driver, writes, order.held, order.action, uid)
+        return await renewals.install(driver, writes, order.node.uid, order.action)
+
+    def _renewing(self) -> Renewals:
+        assert self._renewals is not None, "nobody signs here"
+        return self._renewals
 
     # --- what is known of a node --------------------------------------------------------------
 

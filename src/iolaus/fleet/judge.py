@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.judge_certificate import Authorities, judge_certificate
 from iolaus.model.asset import Firmware, ManagerSetting, Setting
 from iolaus.model.desired import (
     Baseline,
@@ -38,8 +39,11 @@ Wanted = Mapping[str, Any]
 class Judge:
     """Judges nodes against a set of baselines. `judge` is pure."""
 
-    def __init__(self, baselines: Iterable[Baseline]) -> None:
-        self._compiled = [_Compiled(each) for each in sorted(baselines, key=lambda b: b.name)]
+    def __init__(
+        self, baselines: Iterable[Baseline], authorities: Authorities | None = None
+    ) -> None:
+        every = sorted(baselines, key=lambda b: b.name)
+        self._compiled = [_Compiled(each, authorities or {}) for each in every]
 
     def baselines_for(self, facts: NodeFacts) -> tuple[str, ...]:
         return tuple(c.name for c in self._compiled if c.selects(facts))
@@ -150,9 +154,9 @@ def compile_selector(selector: NodeSelector) -> Callable[[str, Lookup], bool]:
 class _Compiled:
     """One baseline, ready to judge many nodes."""
 
-    def __init__(self, baseline: Baseline) -> None:
+    def __init__(self, baseline: Baseline, authorities: Authorities) -> None:
         spec = baseline.spec
-        self.name, self.spec = baseline.name, spec
+        self.name, self.spec, self._authorities = baseline.name, spec, authorities
         self._selects = compile_selector(spec.selector)
         self._subjects = subjects(spec)
         self._constraints = [parse_constraint(s.want.version) for s in self._subjects]
@@ -174,6 +178,7 @@ class _Compiled:
         count = self._firmware(facts, found)
         count += self._bios(facts.settings, found)
         count += self._manager(facts.manager, found)
+        count += self._certificate(facts, found, now)
         if found and self._excuses:
             found = [self._excused(item, facts, now) for item in found]
         return count, found
@@ -303,6 +308,14 @@ class _Compiled:
             why = "the device does not show it"
             found.append(self._item(f"bmc/{name}", Outcome.UNKNOWN, say(want), why))
         return len(self.manager)
+
+    def _certificate(self, facts: NodeFacts, found: list[Item], now: float) -> int:
+        want = self.spec.bmc.certificate
+        if want is None or not facts.answers:
+            return 0
+        item = judge_certificate(want, facts, self._authorities, baseline=self.name, now=now)
+        found += [item] if item is not None else []
+        return 1
 
     def _setting(
         self, room: str, name: str, want: Any, setting: Setting | ManagerSetting

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from iolaus.fleet.facts import NodeFacts, facts_of
 from iolaus.fleet.judge import Judge
+from iolaus.fleet.judge_certificate import Authorities
 from iolaus.kernel.clock import Clock
 from iolaus.model.condition import STALE_AFTER_POLLS
 from iolaus.model.desired import Baseline
@@ -40,13 +41,21 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """`slow_interval_s` is the period of the inventory."""
+    """`slow_interval_s` is the period of the inventory; `authorities` are those that sign
+    certificates, as they are known now."""
 
     def __init__(
-        self, *, facts: Facts, baselines: Baselines, clock: Clock, slow_interval_s: float
+        self,
+        *,
+        facts: Facts,
+        baselines: Baselines,
+        clock: Clock,
+        slow_interval_s: float,
+        authorities: Callable[[], Authorities] = dict,
     ) -> None:
         self._facts, self._baselines, self._clock = facts, baselines, clock
         self.slow_interval_s = slow_interval_s
+        self._authorities, self._signers = authorities, authorities()
         self._judge = Judge(())
         self._by_endpoint: dict[str, tuple[Verdict, ...]] = {}
         self._due: set[str] = set()
@@ -60,19 +69,27 @@ class Ledger:
 
     def judge_all(self) -> None:
         """The baselines are others now, or the start: every endpoint is due."""
-        self._judge = Judge(kept.baseline for kept in self._baselines.all().values())
+        every = (kept.baseline for kept in self._baselines.all().values())
+        self._judge = Judge(every, self._signers)
         self._due.update(held.target.address for held in self._facts.all_held())
         self._due.update(self._by_endpoint)
 
     async def settle(self) -> None:
         """Judge what is due; others run in between."""
         async with self._settling:
+            self._ask_who_signs()
             self._due.update(self._grown_old())
             for number, address in enumerate(list(self._due)):
                 if number % BREATH == BREATH - 1:
                     await asyncio.sleep(0)
                 self._due.discard(address)
                 self._settle_one(address)
+
+    def _ask_who_signs(self) -> None:
+        """When it is others than before, every endpoint is due."""
+        if (signers := self._authorities()) != self._signers:
+            self._signers = signers
+            self.judge_all()
 
     def verdicts(self) -> Iterator[Verdict]:
         """Of every node that a baseline selects, as last settled; in no order."""
@@ -101,7 +118,7 @@ class Ledger:
 
     async def as_if(self, baseline: Baseline) -> AsyncIterator[tuple[NodeFacts, NodeDrift]]:
         """How nodes would depart from a baseline that is not kept."""
-        judge, now = Judge([baseline]), self._clock.now()
+        judge, now = Judge([baseline], self._signers), self._clock.now()
         for number, held in enumerate(list(self._facts.all_held())):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)

@@ -271,6 +271,7 @@ def _alike(facts: NodeFacts, drift: NodeDrift) -> tuple[Any, ...]:
         facts.firmware,
         tuple(each for each in facts.settings if each.name in parts),
         tuple(each for each in facts.manager if each.name in parts),
+        (facts.endpoint, facts.certificates) if "certificate" in parts else None,
     )
 
 

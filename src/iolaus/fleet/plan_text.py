@@ -15,7 +15,9 @@ from typing import Final
 
 from iolaus.fleet.asked import say_asked
 from iolaus.fleet.judge import say
+from iolaus.fleet.judge_certificate import SUBJECT
 from iolaus.fleet.plan_words import count, say_at, say_duration, say_kind, say_rules
+from iolaus.fleet.step_certificate import INSTALL, REQUEST
 from iolaus.fleet.topology import KINDS
 from iolaus.model.hosts import say_hosts
 from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Step, Verb, Wave, takes_s
@@ -121,6 +123,8 @@ def _causes(step: Step) -> Iterator[tuple[str, str]]:
         olds = {e.subject: e.value for e in step.before}
         for name, value in action.arguments["attributes"].items():
             yield f"bios/{name}", f"{_old(olds, f'bios/{name}')} -> {say(value)}"
+    elif action.subject == INSTALL:
+        yield SUBJECT, f"{action.arguments['was']} -> signed by {action.arguments['authority']}"
     elif action.verb is Verb.SET_MANAGER:
         olds = {e.subject: e.value for e in step.before}
         yield action.subject, f"{_old(olds, action.subject)} -> {say(action.arguments['value'])}"
@@ -219,15 +223,23 @@ def _lasting(plan: Plan) -> Iterator[str]:
     found: dict[str, list[str]] = defaultdict(list)
     for node in _going(plan):
         for step in node.steps:
-            if step.undo is None and step.action.verb in _UNDOABLE:
+            if _lasts(step):
                 found[_why_lasting(step)].append(node.name)
     for why, names in found.items():
         yield f"{why}: {count(len(names), 'node')}"
         yield from (f"    {line}" for line in say_hosts(names, width=WIDTH - 6, most_lines=2))
 
 
+def _lasts(step: Step) -> bool:
+    """It leaves something behind, and nothing puts back what was there."""
+    leaves = step.action.verb in _UNDOABLE and step.action.subject != REQUEST
+    return leaves and step.undo is None
+
+
 def _why_lasting(step: Step) -> str:
     action = step.action
+    if action.subject == INSTALL:
+        return "the certificate: the key of the old one is gone with it"
     if action.verb is Verb.UPDATE:
         named = ", ".join(action.arguments["components"])
         return f"{named}: no image is known that brings back {action.arguments['from']}"
@@ -261,6 +273,6 @@ def _shapes(plan: Plan) -> Iterator[str]:
 
 
 def _step_line(step: Step) -> str:
-    if step.undo is None and step.action.verb in _UNDOABLE:
+    if _lasts(step):
         return f"{step.text} (no way back)"
     return step.text

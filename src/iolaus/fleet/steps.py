@@ -13,6 +13,7 @@ import msgspec
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.step import DRAINED, FORCE, REACHABLE, RESET_WORDS, Draft, step
+from iolaus.fleet.step_certificate import certificate_drafts
 from iolaus.fleet.step_firmware import firmware_drafts
 from iolaus.fleet.step_settings import settings_drafts
 from iolaus.fleet.work import GRACEFUL, Work
@@ -28,6 +29,7 @@ def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Dr
     drafts: tuple[Draft, ...] = (
         *firmware_drafts(work, drains=drain is not None),
         *settings_drafts(work),
+        *certificate_drafts(work.certificate),
         _healthy(facts),
     )
     drafts = with_drain(drafts, drain) if drain else drafts

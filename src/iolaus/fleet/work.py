@@ -16,6 +16,7 @@ from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.images import Choice, Image, Missing, choose, choose_old
 from iolaus.fleet.judge import Subject, component_matches, manager_wants, say, subjects
 from iolaus.fleet.order import answers_to, order_of
+from iolaus.fleet.renewal import Renewal, renewal_of
 from iolaus.model.asset import AssetKind, Firmware, ManagerSetting, Setting
 from iolaus.model.desired import ApplyTime, ComponentWant, Kept
 from iolaus.model.drift import Item, NodeDrift, Outcome
@@ -94,6 +95,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     flashes: tuple[Flash, ...] = ()
     bios: tuple[Change, ...] = ()
     manager: tuple[Change, ...] = ()
+    certificate: Renewal | None = None
     aside: tuple[str, ...] = ()
 
 
@@ -126,6 +128,9 @@ class Wants:
             flashes=found,
             bios=tuple(self._bios(facts, mine)),
             manager=tuple(self._settings(facts, mine)),
+            certificate=renewal_of(
+                self.spec.bmc.certificate, facts, [i for i in mine if i.outcome in _MENDED]
+            ),
             aside=tuple(_told(i) for i in mine if i.outcome is Outcome.UNKNOWN),
         )
 

@@ -210,6 +210,10 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     not_after: str | None = None
     fingerprint: str | None = None
     usage: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Hosts that it is for (subjectAltName, RFC 5280 section 4.2.1.6); none where it says none."""
+    key: str | None = None
+    """"RSA 2048", "EC secp256r1": its public key."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):

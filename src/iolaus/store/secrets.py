@@ -109,6 +109,27 @@ class Secrets:
         best = max((found for found in ranked if found[0] is not None), default=None)
         return self.get(self._content.assigned[best[1]]) if best else None
 
+    def seal(self, content: bytes, *, label: bytes) -> bytes:
+        """For another file that is kept under the same key; `label` says which."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return label + nonce + AESGCM(self._key).encrypt(nonce, content, label)
+
+    def unseal(self, sealed: bytes, *, label: bytes, what: Path) -> bytes:
+        """Raises `Unverified` for another key, another label, or a file that was changed."""
+        nonce, body = sealed[len(label) :][:_NONCE_BYTES], sealed[len(label) + _NONCE_BYTES :]
+        try:
+            if not sealed.startswith(label):
+                raise InvalidTag
+            return AESGCM(self._key).decrypt(nonce, body, label)
+        except (InvalidTag, ValueError):
+            raise Unverified(
+                "it does not open with this key, or it was changed",
+                operation="open",
+                subject=str(what),
+                code="SecretsSealed",
+                next_step=f"use the key it was written with ({KEY_VARIABLE}), or move it away.",
+            ) from None
+
     def _load_key(self) -> bytes:
         if not self._key_file.exists():
             if self._path.exists():

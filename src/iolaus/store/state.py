@@ -21,6 +21,7 @@ from platformdirs import user_state_path
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.store.audit import AuditLog
+from iolaus.store.authorities import Authorities
 from iolaus.store.baselines import Baselines
 from iolaus.store.behind import Limits
 from iolaus.store.database import Database, explain
@@ -57,6 +58,7 @@ class State:
         self.directory, self.database = directory, database
         self.baselines, self.advisories = Baselines(database), advisory_shelf(database)
         self.evidence, self.audit = EvidenceStore(database), audit
+        self.authorities = Authorities(directory, secrets=secrets)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins = logins
         self._unlock = unlock

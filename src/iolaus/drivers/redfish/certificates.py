@@ -18,12 +18,14 @@ from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from iolaus.drivers.redfish._text import clean, mapping, maybe, texts
 from iolaus.drivers.redfish.harvest import Harvest
 from iolaus.model.asset import Certificate, Deviation
 
 MAX_PEM: Final = 64 * 1024
+MAX_NAMES: Final = 32
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _NAME_FIELDS: Final = (
     ("CN", "CommonName"),
@@ -62,7 +64,28 @@ def _when(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _parse(der: bytes | None) -> dict[str, str]:
+def _names(held: x509.Certificate) -> tuple[str, ...]:
+    """The hosts that it is for; none where it says none that can be read."""
+    try:
+        found = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return ()
+    hosts = found.get_values_for_type(x509.DNSName)
+    addresses = map(str, found.get_values_for_type(x509.IPAddress))
+    return tuple(clean(name, 255) for name in (*hosts, *addresses))[:MAX_NAMES]
+
+
+def _key(held: x509.Certificate) -> str:
+    try:
+        key = held.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    return f"EC {key.curve.name}" if isinstance(key, ec.EllipticCurvePublicKey) else "other"
+
+
+def _parse(der: bytes | None) -> dict[str, Any]:
     """Fields of a DER certificate; empty where it cannot be read."""
     if der is None:
         return {}
@@ -76,6 +99,8 @@ def _parse(der: bytes | None) -> dict[str, str]:
             "not_before": _when(held.not_valid_before_utc),
             "not_after": _when(held.not_valid_after_utc),
             "fingerprint": hashlib.sha256(der).hexdigest(),
+            "names": _names(held),
+            "key": _key(held),
         }
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
         return {}
@@ -98,6 +123,8 @@ def _certificate(uri: str, payload: Mapping[str, Any]) -> Certificate:
         not_before=held.get("not_before") or maybe(payload.get("ValidNotBefore"), 64),
         not_after=held.get("not_after") or maybe(payload.get("ValidNotAfter"), 64),
         fingerprint=held.get("fingerprint") or _fingerprint(payload),
+        names=held.get("names", ()),
+        key=held.get("key") or None,
         usage=texts(payload.get("CertificateUsageTypes")) or _usage_by_place(uri),
     )
 

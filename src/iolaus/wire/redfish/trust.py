@@ -91,8 +91,23 @@ def unverified(url: str, trust: Trust, shown: str | None, reason: str) -> Unveri
     )
 
 
-async def first_contact(url: str, *, timeout_s: float = 15.0) -> str:
-    """The fingerprint of the certificate shown at `url`. Sends nothing but a TLS handshake."""
+async def verifies(url: str, ca_file: str | None, *, timeout_s: float = 15.0) -> bool:
+    """Whether what is shown at `url` is trusted by authority, name and dates. Sends nothing but a
+    TLS handshake. Raises as `first_contact` does, but not for a certificate that is not trusted."""
+    try:
+        await first_contact(url, timeout_s=timeout_s, context=verifying_context(ca_file))
+    except DeviceLied as error:
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            return False
+        raise
+    return True
+
+
+async def first_contact(
+    url: str, *, timeout_s: float = 15.0, context: ssl.SSLContext | None = None
+) -> str:
+    """The fingerprint of the certificate shown at `url`. Sends nothing but a TLS handshake, which
+    checks nothing without a `context`. Raises `DeviceSilent`, `DeviceLied`, `OperatorMust`."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         raise OperatorMust(
@@ -100,7 +115,7 @@ async def first_contact(url: str, *, timeout_s: float = 15.0) -> str:
         )
     try:
         async with asyncio.timeout(timeout_s):
-            return await _handshake(parts.hostname, parts.port or 443)
+            return await _handshake(parts.hostname, parts.port or 443, context or pinning_context())
     except TimeoutError as error:
         raise _no_handshake(url, f"no TLS handshake within {timeout_s:g} s") from error
     except ssl.SSLError as error:
@@ -121,8 +136,8 @@ def _no_handshake(url: str, reason: str) -> DeviceSilent:
     )
 
 
-async def _handshake(host: str, port: int) -> str:
-    _, writer = await asyncio.open_connection(host, port, ssl=pinning_context(), limit=4096)
+async def _handshake(host: str, port: int, context: ssl.SSLContext) -> str:
+    _, writer = await asyncio.open_connection(host, port, ssl=context, limit=4096)
     try:
         channel: ssl.SSLObject = writer.get_extra_info("ssl_object")
         return fingerprint_of(channel.getpeercert(binary_form=True) or b"")

@@ -1,0 +1,51 @@
+"""A certificate of an authority of ours at the devices of two makes, over the real wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.app.test_rolling import applied, known, planned, want
+from tests.sim.firmware.stage import machines
+from tests.survival.stage import Stage, staged
+
+from iolaus.fleet.certify import make_authority
+from iolaus.model.authority import Words
+from iolaus.model.plan import Fate
+from iolaus.model.rollout import NodeState, RolloutState
+from iolaus.wire.redfish.trust import first_contact
+
+WANTED = {"authority": "hall-ca", "renewBefore": "30d"}
+
+
+def our_authority(on: Stage, name: str = "hall-ca", *, days: int = 397) -> None:
+    made = make_authority(name, words=Words(), days=3650, now=on.house.clock.now())
+    on.house.state.authorities.put(name, certificate=made.certificate, key=made.key, days=days)
+
+
+def pins(on: Stage) -> dict[str, str | None]:
+    return {h.target.address: h.target.fingerprint for h in on.house.state.facts.all_held()}
+
+
+async def shown(on: Stage) -> dict[str, str]:
+    return {address: await first_contact(address) for address in pins(on)}
+
+
+async def test_they_are_signed_by_ours_and_the_pins_move(tmp_path: Path) -> None:
+    async with staged(tmp_path, *machines("dl365-cpu", "gb300-tray"), managed=True) as on:
+        await known(on)
+        our_authority(on)
+        await want(on, bmc={"certificate": WANTED})
+        before = await shown(on)
+        plan, progress = await applied(on)
+        assert {node.fate for node in plan.nodes} == {Fate.UPDATE}, plan
+        assert progress.state is RolloutState.DONE, progress
+        assert {node.state for node in progress.nodes.values()} == {NodeState.DONE}
+        after = await shown(on)
+        assert pins(on) == after
+        assert not set(before.values()) & set(after.values())
+        await known(on)
+
+        async def right() -> bool:
+            return {node.fate for node in (await planned(on)).nodes} == {Fate.NO_OP}
+
+        await on.until(right, "nothing departs any more")
