@@ -15,6 +15,9 @@ SHORT = {
     "judges": ["dl365-cpu"],
     "act": ["--seconds", "2"],
     "judge": ["2000", "200"],
+    "plan": ["2000"],
+    "rollout": ["40"],
+    "engine": ["200"],
 }
 
 

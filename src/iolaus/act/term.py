@@ -196,7 +196,7 @@ class Term:
             await book.write(*entries)
         book.holds = decision.holds
         self._begin(book)
-        return decision.wake_s if not entries else 0.0
+        return decision.wake_s if all(map(_is_start, entries)) else 0.0
 
     def _decision(self, book: Book) -> Decision:
         progress, now = book.progress(), self._clock.now()
@@ -284,6 +284,11 @@ def _said(book: Book, decision: Decision, *, room: int) -> Iterator[Entry]:
     if _is_news(book, decision):
         said = PlanSaid(state=decision.state, reason=decision.reason)
         yield book.entry(EntryKind.PLAN_STATE, said)
+
+
+def _is_start(entry: Entry) -> bool:
+    """Another decision would say nothing new after it: what there was room for was begun."""
+    return entry.kind is EntryKind.NODE_STATE and entry.doc["state"] == NodeState.RUNNING
 
 
 def _is_news(book: Book, decision: Decision) -> bool:

@@ -22,7 +22,7 @@ from typing import Final
 from iolaus.fleet.limits import Room, are
 from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
-from iolaus.fleet.view import BUSY, View
+from iolaus.fleet.view import View
 from iolaus.fleet.world import World
 from iolaus.model.plan import Approval, Plan
 from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState, WaveProgress
@@ -193,11 +193,10 @@ def _go_on(view: View) -> Decision:
     number = view.present
     if number is None:
         return _finish(view)
-    wave = view.plan.waves[number]
-    states = Counter(view.state(uid) for uid in wave.nodes)
-    if states[NodeState.WAITING]:
+    wave, members = view.plan.waves[number], view.sheet.members[number]
+    if not members.isdisjoint(view.waiting):
         return begin(view, number)
-    if busy := sum(states[state] for state in BUSY):
+    if busy := len(members & view.busy):
         text = f"wave {wave.name}: {are(busy)} worked on"
         return Decision(waves=again(view, number), holds={"": text})
     if view.wave(number).state == "waiting":

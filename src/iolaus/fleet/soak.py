@@ -26,13 +26,11 @@ SETTLE_S: Final = 60.0
 
 def all_turned_bad(view: View) -> dict[str, str]:
     """Those of waves that have begun and not passed, each with why."""
-    fine = {uid for uid, each in view.world.nodes.items() if each.here is True and each.well}
+    ill = [uid for uid, each in view.world.nodes.items() if not (each.here and each.well)]
     return {
-        node.uid: why
-        for node in view.by_state[NodeState.DONE]
-        if node.uid not in fine
-        and view.sheet.wave_of.get(node.uid) in view.soaking
-        and (why := turned_bad(view, node.uid))
+        uid: why
+        for uid in ill
+        if view.sheet.wave_of.get(uid) in view.soaking and (why := turned_bad(view, uid))
     }
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from iolaus.fleet.limits import Room, say_domain
 from iolaus.fleet.view import View
-from iolaus.model.rollout import Decision, NodeState, WaveProgress
+from iolaus.model.rollout import Decision, WaveProgress
 
 AWAY_PATIENCE_S: Final = 1800.0
 """For so long a wave waits for nodes that are away when nothing else of it is left to do."""
@@ -68,19 +68,28 @@ class _Choice:
         self._room = Room(
             view.plan.limits, view.sheet.hall, away=view.away | view.leaving, power=view.world.power
         )
-        self._working = sum(1 for uid in self._wave.nodes if uid in view.busy)
-        waiting = [uid for uid in self._wave.nodes if view.state(uid) is NodeState.WAITING]
+        self._working = len(view.sheet.members[number] & view.busy)
+        self._refused: dict[int, str] = {}
+        waiting = view.waiting_in(number)
         if why := shut(view):
             self.holds = dict.fromkeys(waiting, why)
             self.wake_s = max(0.0, (view.opens_at or view.now + WAKE_S) - view.now)
         else:
-            for unit in view.sheet.units(self._wave):
+            self._look_at_all(waiting)
+
+    def _look_at_all(self, waiting: Sequence[str]) -> None:
+        """Once nothing fits any more, only those are looked at who could not go in any case."""
+        absent = self._view.absent
+        for unit in self._view.sheet.units(waiting):
+            if not self._stuck or not absent.isdisjoint(unit):
                 self._look_at(unit)
+            else:
+                for uid in unit:
+                    if uid in self._view.waiting:
+                        self.holds[uid] = self._stuck
 
     def _look_at(self, unit: tuple[str, ...]) -> None:
-        members = [uid for uid in unit if self._view.state(uid) is NodeState.WAITING]
-        if not members:
-            return
+        members = [uid for uid in unit if uid in self._view.waiting]
         if gone := self._gone(members):
             self._lost |= gone
             self.holds |= gone
@@ -139,7 +148,19 @@ class _Choice:
             why = f"{self._working} worked on, and {batch} may be in this wave"
             self._stuck = self._stuck or (why if self._working >= batch else "")
             return self._stuck or why
-        return self._stuck or self._room.refuses(members)
+        return self._stuck or self._refuses(members)
+
+    def _refuses(self, members: Sequence[str]) -> str:
+        """Who stands in the same domains finds the same room, and that only grows less."""
+        view, uid = self._view, members[0]
+        alone = len(members) == 1 and uid not in view.supplies and uid not in view.away
+        place = view.sheet.place_of[uid] if alone else -1
+        if place in self._refused:
+            return self._refused[place]
+        why = self._room.refuses(members)
+        if why and alone:
+            self._refused[place] = why
+        return why
 
     def skipped(self) -> dict[str, str]:
         """Who was waited for long enough: when nobody else of the wave is left, those who are

@@ -13,7 +13,7 @@ from typing import Final
 from iolaus.fleet.limits import Hall, units_of
 from iolaus.fleet.window import closes_at, next_open
 from iolaus.fleet.world import World
-from iolaus.model.plan import Fate, NodePlan, Plan, Verb, Wave
+from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Verb
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
 
 BUSY: Final = frozenset({NodeState.RUNNING, NodeState.ROLLING_BACK})
@@ -31,11 +31,14 @@ class Sheet:
         self.going = frozenset(node.uid for node in going)
         units = [tuple(n.uid for n in unit) for unit in units_of(going, plan.limits.atomic)]
         self.wave_of = {uid: n for n, wave in enumerate(plan.waves) for uid in wave.nodes}
+        self.members = tuple(frozenset(wave.nodes) for wave in plan.waves)
+        places: dict[tuple[Domain, ...], int] = {}
+        self.place_of = {n.uid: places.setdefault(n.domains, len(places)) for n in plan.nodes}
         self.unit_of = {uid: unit for unit in units for uid in unit}
 
-    def units(self, wave: Wave) -> Iterable[tuple[str, ...]]:
-        """The units of a wave in its order; all of a unit, wherever its nodes stand."""
-        return dict.fromkeys(self.unit_of[uid] for uid in wave.nodes if uid in self.unit_of)
+    def units(self, uids: Iterable[str]) -> Iterable[tuple[str, ...]]:
+        """The units of these nodes in their order; all of a unit, wherever its nodes stand."""
+        return dict.fromkeys(self.unit_of[uid] for uid in uids if uid in self.unit_of)
 
     def undrained(self, uid: str) -> bool:
         """It is to be drained and its steps do not begin with that."""
@@ -73,6 +76,9 @@ class View:
         self.leaving: frozenset[str] = frozenset()
         """Who goes back by this very decision."""
         self.busy = {node.uid for state in BUSY for node in self.by_state[state]}
+        self.waiting = {node.uid for node in self.by_state[NodeState.WAITING]}
+        if len(progress.nodes) < len(plan.nodes):
+            self.waiting |= self.sheet.nodes.keys() - progress.nodes.keys()
 
     def node(self, uid: str) -> NodeProgress:
         return self.progress.nodes.get(uid) or NodeProgress(uid=uid)
@@ -88,14 +94,26 @@ class View:
         return f"{told} and {len(uids) - most} more" if len(uids) > most else told
 
     @cached_property
+    def supplies(self) -> set[str]:
+        return {uid for group in self.world.power.values() for uid in group.supplies}
+
+    @cached_property
+    def absent(self) -> set[str]:
+        """Nodes and supplies that are not in service by what is seen of them, or not seen."""
+        nodes = self.world.nodes
+        unseen = (self.sheet.nodes.keys() | self.supplies) - nodes.keys()
+        return unseen | {uid for uid, each in nodes.items() if not each.in_service}
+
+    @cached_property
     def away(self) -> set[str]:
         """Everybody who is not in service for whatever reason, and every supply that is not."""
-        nodes = self.world.nodes
-        supplies = {uid for group in self.world.power.values() for uid in group.supplies}
-        seen = {uid for uid, each in nodes.items() if each.in_service}
-        found = (self.sheet.nodes.keys() | supplies) - seen
         left = (n for state in LEFT for n in self.by_state[state])
-        return found | self.busy | {n.uid for n in left if not self._is_back(n)}
+        return self.absent | self.busy | {n.uid for n in left if not self._is_back(n)}
+
+    def waiting_in(self, wave: int) -> list[str]:
+        """Those of a wave that wait, in its order."""
+        waiting = self.waiting
+        return [uid for uid in self.plan.waves[wave].nodes if uid in waiting]
 
     def _is_back(self, node: NodeProgress) -> bool:
         """A node that failed or was lost was seen in service since. One that we drained and did
