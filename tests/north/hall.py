@@ -140,6 +140,7 @@ def firmware() -> list[Firmware]:
             uri=f"{ROOT}/UpdateService/FirmwareInventory/{name}",
             updateable=True,
             state="Enabled",
+            kind=name.lower(),
         )
         for name, version in (("BMC", "25.08-9"), ("BIOS", "2.1.7"))
     ]

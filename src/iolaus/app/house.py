@@ -38,10 +38,12 @@ from iolaus.app.pace import Bounds, keep_pace
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
+from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
+from iolaus.model.advisory import Kept as Advised
 from iolaus.model.endpoint import Target
 from iolaus.north.api.build import create_app
 from iolaus.north.auth import Auth, TokenFile
@@ -188,6 +190,9 @@ class House:
         found["event_streams"] = float(len(self.follower.live))
         return found
 
+    def read_advisories(self, raw: bytes, source: str, by: str) -> Sequence[Advised]:
+        return read_advisories(raw, source=source, at=self.clock.now(), by=by)
+
     def context(self) -> Context:
         periods = self.options.periods
         return Context(
@@ -208,6 +213,8 @@ class House:
             read_again=self.read_again,
             ledger=self.ledger,
             audit_log=self.state.audit,
+            advisories=self.state.advisories,
+            read_advisories=self.read_advisories,
         )
 
     def application(self) -> Any:

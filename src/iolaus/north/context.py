@@ -13,14 +13,17 @@ from typing import Protocol
 import msgspec
 
 from iolaus.bus.port import Bus
+from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
+from iolaus.model.advisory import Kept
 from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Plan
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.north.auth import Auth
+from iolaus.north.bulletins import Bulletins
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
 from iolaus.north.rolls import PlanShelf
@@ -29,6 +32,7 @@ from iolaus.north.tasks import TaskBook
 from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
+from iolaus.store.shelf import Shelf, advisory_shelf
 
 
 class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +122,13 @@ class Rolls(Protocol):
         ...
 
 
+class ReadsAdvisories(Protocol):
+    """Reads a file of advisories: its bytes, where it came from, and who brings it. Raises
+    `OperatorMust`."""
+
+    def __call__(self, raw: bytes, source: str, by: str, /) -> Sequence[Kept]: ...
+
+
 class Sample(Protocol):
     """One point of a series: seconds since 1970, and the value in the sensor's unit."""
 
@@ -165,6 +176,9 @@ class Context:
     tasks: TaskBook = field(init=False)
     desired: Desired = field(init=False)
     plans: PlanShelf = field(init=False)
+    advisories: Shelf[Kept] = field(default_factory=advisory_shelf)
+    read_advisories: ReadsAdvisories | None = None
+    bulletins: Bulletins = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -186,6 +200,11 @@ class Context:
         )
         self.fleet.shelves[Source.DRIFT] = self.desired.drift_items
         self.fleet.shelves[Source.BASELINE] = self.desired.baseline_items
+        exposures = Exposures(facts=self.facts, ledger=self.ledger, kept=self.advisories)
+        self.bulletins = Bulletins(
+            kept=self.advisories, exposures=exposures, fleet=self.fleet, clock=self.clock
+        )
+        self.fleet.shelves[Source.ADVISORY] = self.bulletins.items
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.PLAN] = self.plans.plan_items
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items

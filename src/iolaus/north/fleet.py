@@ -45,7 +45,9 @@ from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 KEEP_S: Final = 1.0
-ROOMS: Final = frozenset({Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT})
+ROOMS: Final = frozenset(
+    {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY}
+)
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]
 Shelf = Callable[[Selector], AsyncIterator["Item"]]

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.north.dto.advisories import AdvisoryView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
@@ -44,6 +45,7 @@ class Source(StrEnum):
     DRIFT = "drift"
     PLAN = "plan"
     ROLLOUT = "rollout"
+    ADVISORY = "advisory"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +138,14 @@ KINDS: Final = (
         source=Source.ROLLOUT,
         view=RolloutView,
         short="ro",
+    ),
+    Kind(
+        name="advisory",
+        plural="advisories",
+        object="Advisory",
+        source=Source.ADVISORY,
+        view=AdvisoryView,
+        short="adv",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

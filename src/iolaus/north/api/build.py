@@ -11,6 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
+from iolaus.north.api.advisories import advisory_routes
 from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.baselines import baseline_routes
 from iolaus.north.api.discoveries import discovery_routes
@@ -61,6 +62,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *task_routes(context),
             *token_routes(context),
             *audit_routes(context),
+            *advisory_routes(context),
         ],
     )
     cache: list[bytes] = []

@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
+from iolaus.north.cli import advisories as advising
 from iolaus.north.cli import asking, desired, look, manage, plans, tokens
 from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
@@ -59,6 +60,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
+    "advisory": "Advisories of makers and databases: imported, answered, removed.",
     "audit": "Who did what: read, kept elsewhere, and checked.",
 }
 
@@ -112,6 +114,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "export": export,
         "audit": auditing.AUDIT_COMMANDS,
         "verify": commands.verify,
+        "advisory": advising.ADVISORY_COMMANDS,
     }
     for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}

@@ -366,6 +366,18 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         AGE,
         column("REASON", "reason"),
     ),
+    "advisory": (
+        NAME,
+        column("SEVERITY", "severity"),
+        column("SCORE", "score", right=True, wide=True),
+        column("AFFECTED", "affected", right=True),
+        column("UNKNOWN", "unknown", right=True),
+        column("FIXED", "fixed", right=True),
+        column("PUBLISHER", "publisher", wide=True),
+        column("REVISED", "revised", wide=True),
+        AGE,
+        Column(title="TITLE", cell=lambda row: text(row["title"])[:60]),
+    ),
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }
 _DEVICE: Final = (*_ASSET, POWER, *_ASSET_TAIL)

@@ -8,9 +8,10 @@ from typing import Any, Final
 import yaml
 
 from iolaus.kernel.errors import IolausError
+from iolaus.model.hosts import fold
 from iolaus.north.cli.ask import path_of
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import age, column, columns_of, short_age, text
+from iolaus.north.cli.columns import Column, age, column, columns_of, short_age, text
 from iolaus.north.cli.render import plain_table
 from iolaus.north.cli.rolls_text import plan_text, rollout_text
 from iolaus.north.kinds import BY_NAME, Kind, Source
@@ -18,7 +19,7 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
-    | {"approvals", "radius"}
+    | {"approvals", "radius", "findings"}
 )
 PARTS: Final = ("component", "leak")
 EVENTS: Final = 10
@@ -33,6 +34,8 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
     elif kind.source is Source.BASELINE:
         parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
+    elif kind.source is Source.ADVISORY:
+        parts.append(_concerned(row))
     elif kind.source is Source.ENDPOINT:
         parts.append(_events(client, f"endpoint={row['address']}"))
     return "\n".join(part for part in parts if part)
@@ -91,6 +94,20 @@ def _departures(row: Flat) -> str:
         return ""
     names = ("subject", "outcome", "desired", "applied", "staged", "part", "reason")
     return "Departures:\n" + _indented(plain_table([column(n.upper(), n) for n in names], found))
+
+
+def _concerned(row: Flat) -> str:
+    """Whom an advisory concerns, grouped, and what to do."""
+    found = row["findings"]
+    if not found:
+        return "Concerns: no node, as far as is known\n"
+    names = ("count", "outcome", "component", "version", "fixed", "reason")
+    columns = [column("NODES" if n == "count" else n.upper(), n) for n in names]
+    columns.append(Column(title="WHICH", cell=lambda each: fold(each["nodes"], most=4)))
+    told = "Concerns:\n" + _indented(plain_table(columns, found))
+    if any(each["outcome"] == "affected" and each["fixed"] for each in found):
+        told += f"Next: iolaus advisory fix {row['name']}\n"
+    return told
 
 
 def _parts(client: Client, kind: Kind, owner: str) -> str:
