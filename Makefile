@@ -41,10 +41,11 @@ check: dev
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.budgets
 
-# Thousands of tests share two cores with real sockets: what fails is tried once more and named in
-# the summary as RERUN. `make test ARGS=--reruns=0` tries nothing twice.
+# Thousands of tests share two cores with real sockets and often wait for these, so three run side by
+# side. What fails is tried once more and named in the summary as RERUN; `make test ARGS=--reruns=0`
+# tries nothing twice.
 test: check
-	@$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -r fER $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --reruns 1 -r fER $(ARGS)
 
 soak: dev
 	@$(BIN)/pytest -m soak $(ARGS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iolaus import __version__
-from iolaus.app import breaking, exporting, rehearsing
+from iolaus.app import breaking, rehearsing
 from iolaus.app.logs import configure_logs
 from iolaus.app.verifying import VERIFY_COMMANDS
 from iolaus.kernel.errors import OperatorMust
@@ -79,8 +79,8 @@ def main() -> None:
                         "mend": breaking.demo_mend,
                         "faults": breaking.demo_faults,
                     },
-                    export={"site": exporting.export_site},
                     verify=VERIFY_COMMANDS,
+                    export={"site": rehearsing.export_site},
                 )
             )
         )

@@ -11,13 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
-
-import typer
+from typing import Any, Final, NamedTuple
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.client import Client
-from iolaus.north.cli.render import say
 from iolaus.north.kinds import KINDS, Source
 from iolaus.sim.rehearsal.folder import Shape, Standing, cleaned, plain_name, write_site
 from iolaus.sim.rehearsal.likeness import Facts, likeness, shape_of
@@ -35,31 +32,6 @@ class Exported(NamedTuple):
     machines: int
     shapes: int
     unknown: list[str]
-
-
-def export_site(
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="A folder, or a site file.")
-    ] = Path("site"),
-    selector: Annotated[
-        str | None, typer.Option("-l", "--selector", help="Only these nodes and devices.")
-    ] = None,
-    keep_serials: Annotated[
-        bool, typer.Option("--keep-serials", help="Serial numbers and UUIDs stay what they are.")
-    ] = False,
-) -> None:
-    """Write what was discovered as a site to simulate: a twin to rehearse on.
-
-    Exit code 1 if nothing is known of some endpoints. Examples: iolaus export site -o twin;
-    iolaus sim hall twin/site.yaml; iolaus export site -o r07 -l rack=h1-r07
-    """
-    with Client() as client:
-        done = exported(client, out, selector=selector, keep=keep_serials)
-    say(f"{done.machines} machines of {done.shapes} shapes in {done.site}")
-    say(f"serve them: iolaus sim hall {done.site}")
-    if done.unknown:
-        say(f"nothing is known of {', '.join(sorted(done.unknown)[:8])}: they are left out")
-        raise typer.Exit(1)
 
 
 def exported(

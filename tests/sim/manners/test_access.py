@@ -98,8 +98,11 @@ async def test_reset_to_defaults_forgets_accounts() -> None:
         async def forgotten() -> bool:
             return await on.members(ACCOUNTS) == [f"{ACCOUNTS}/2"]
 
+        async def refused() -> bool:
+            return (await on.ask("GET", SYSTEM, **as_user("op")))[0] == 401
+
         await until(forgotten)
-        assert (await on.ask("GET", SYSTEM, **as_user("op")))[0] == 401
+        await until(refused)
 
 
 # settings
