@@ -2,35 +2,63 @@
 
 Components are asked when they are first seen, on a period, after every change of firmware that was
 seen at their endpoint, and when an operator orders it.
+
+Whom we trust is the operator's to say. Certificates of makers lie in `anchors/` and reference
+values in `references/` of the state directory, put there by hand (docs/attestation.md); a change
+of either judges again what was answered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
+from iolaus.bus.local import LocalBus
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.appraisal import AttesterKey
 from iolaus.model.endpoint import Event, Target
+from iolaus.model.reference import ReferenceSet
+from iolaus.model.trust import Summary
 from iolaus.observe.attest import Attestor, AttestRules, Device
 from iolaus.observe.collect import Job, Key
+from iolaus.store.evidence import Kept
 from iolaus.store.state import State
+from iolaus.trust.appraise import Judged, Rules
+from iolaus.trust.chains import Anchors
+from iolaus.trust.ledger import Ground, TrustLedger, Turn
+from iolaus.trust.manifests import read_manifest
+from iolaus.trust.signing import read_anchors
+from iolaus.wire.document import DocumentMalformed
 
+log = structlog.get_logger(__name__)
+TOPIC: Final = "attestation"
 FIRMWARE: Final = frozenset({"FirmwareChanged"})
+LOOK_S: Final = 10.0
+MOST_BYTES: Final = 16 * 1024 * 1024
+SEVERITY: Final = {Summary.UNTRUSTED: "Critical", Summary.UNKNOWN: "Warning"}
+Seen = tuple[tuple[str, int, int], ...]
 
 
 class Attesting:
-    """`wake` is the loops'."""
+    """`wake` is the loops'. It is `north`'s port `Attests`."""
 
     def __init__(
         self,
         *,
         state: State,
+        bus: LocalBus,
         clock: Clock,
         open_device: Callable[[Target], Device],
         wake: Callable[[Key, float], None],
         rules: AttestRules,
+        policy: Rules | None = None,
     ) -> None:
-        self._state, self._wake = state, wake
+        self._state, self._bus, self._clock, self._wake = state, bus, clock, wake
         self.attestor = Attestor(
             picture=state.facts,
             open_device=open_device,
@@ -39,23 +67,139 @@ class Attesting:
             wake=wake,
             rules=rules,
         )
+        self._policy = policy or Rules(max_age_s=3 * rules.period_s)
+        self.anchors, self.references = state.directory / "anchors", state.directory / "references"
+        self._seen: Seen | None = None
+        self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
         self._begun: dict[str, frozenset[str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         state.facts.on_change(self._note)
+
+    # --- what people ask ----------------------------------------------------------------------
 
     def order(self, address: str) -> None:
         """Ask all of an endpoint's attesters now."""
         self.attestor.order(Key(address, Job.ATTEST))
 
+    async def evidence(self, place: AttesterKey) -> tuple[Kept, ...]:
+        """What is kept of an attester, newest first."""
+        return await self._state.evidence.of(place)
+
+    async def examined(self, kept: Kept) -> Judged:
+        return await self.ledger.examined(kept)
+
+    async def enrol(self, place: AttesterKey, *, by: str) -> bool:
+        return await self.ledger.enrol(place, by=by)
+
+    # --- keeping it current -------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Judge what is answered, and look now and then whether whom we trust has changed."""
+        judging = asyncio.create_task(self.ledger.run())
+        try:
+            while True:
+                await self.refresh()
+                await self._clock.sleep(LOOK_S)
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, *self._tasks, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read the operator's folders again if anything in them changed."""
+        seen = await asyncio.to_thread(_looked, self.anchors, self.references)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            ground = await asyncio.to_thread(self._read_ground)
+        except OperatorMust as error:
+            log.warning("anchors_unread", error=str(error))
+            return
+        await self.ledger.stand_on(ground)
+
+    def _read_ground(self) -> Ground:
+        anchors = read_anchors((p.name, p.read_bytes()) for p in _files(self.anchors))
+        at, sets = self._clock.now(), list[ReferenceSet]()
+        for path in _files(self.references):
+            try:
+                found = read_manifest(
+                    path.read_bytes(), source=path.name, anchors=anchors, at=at, imported_at=at
+                )
+            except DocumentMalformed as error:
+                log.warning("reference_unread", file=path.name, error=error.message)
+                continue
+            sets += found.sets
+        return Ground(
+            anchors=Anchors(anchors.certificates), references=tuple(sets), rules=self._policy
+        )
+
     def _note(self, topic: str, payload: Any) -> None:
         if topic == "facts.report" and isinstance(payload, str):
             self._met(payload)
+        elif topic == "facts.target" and isinstance(payload, str):
+            if self._state.facts.target_of(payload) is None:
+                self._begun.pop(payload, None)
+                self._later(self.ledger.forget(payload))
         elif topic == "events" and isinstance(payload, Event) and payload.kind in FIRMWARE:
             self._wake(Key(payload.endpoint, Job.ATTEST), self.attestor.rules.settle_s)
 
     def _met(self, address: str) -> None:
-        """Attesters that were not there before are asked as soon as their turn comes."""
+        """Attesters that were not there before are asked as soon as their turn comes; those that
+        are no longer shown are missed, if the reading could have shown them."""
         report = self._state.facts.report_of(address)
-        found = frozenset(each.uri for each in report.attesters) if report else frozenset()
+        if report is None:
+            return
+        found = frozenset(each.uri for each in report.attesters)
         if found - self._begun.get(address, frozenset()):
             self._begun[address] = found
             self._wake(Key(address, Job.ATTEST), 0.0)
+        unread = any("ComponentIntegrity" in uri for uri in report.partial)
+        if not unread:
+            self._later(self.ledger.hide(address, found))
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _turned(self, turn: Turn) -> None:
+        """An event for every summary that changed; the first is news only if it is bad."""
+        held, word = turn.after, turn.after.verdict.summary
+        if turn.was is not word and (turn.before is not None or word is Summary.UNTRUSTED):
+            self._state.facts.record_event(
+                Event(
+                    at=self._clock.now(),
+                    kind="AttestationChanged",
+                    severity=SEVERITY.get(word, "OK"),
+                    endpoint=held.endpoint,
+                    asset=held.asset,
+                    component=held.name,
+                    origin=held.uri,
+                    message=f"{held.name} is {word}{_why(turn)}",
+                    before=turn.was.value if turn.was else None,
+                    after=word.value,
+                    dedup=f"attestation:{held.uri}:{held.exhibit}:{held.judged_at}:{word}",
+                )
+            )
+        self._bus.publish(TOPIC, held.endpoint)
+
+
+def _why(turn: Turn) -> str:
+    """The first finding, which is the reason for most."""
+    findings = turn.after.verdict.findings
+    if turn.after.verdict.summary in (Summary.TRUSTED, Summary.VERIFIED) or not findings:
+        return ""
+    return f": {findings[0].message}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Plain files of a folder, by name; none where there is no folder."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in found:
+        if path.is_file() and not path.name.startswith(".") and path.stat().st_size <= MOST_BYTES:
+            yield path
+
+
+def _looked(*folders: Path) -> Seen:
+    stats = ((path, path.stat()) for folder in folders for path in _files(folder))
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)

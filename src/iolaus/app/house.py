@@ -233,6 +233,7 @@ class House:
     def _attesting(self) -> Attesting:
         return Attesting(
             state=self.state,
+            bus=self.bus,
             clock=self.clock,
             open_device=self.devices.open,
             wake=self.wake,
@@ -290,6 +291,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
         tasks.append(asyncio.create_task(keep_pace(house.loops, PACE)))
         tasks.append(asyncio.create_task(house.rolling.conductor.run()))
+        tasks.append(asyncio.create_task(house.attesting.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

@@ -20,7 +20,8 @@ class Appraisal(msgspec.Struct, frozen=True, kw_only=True):
     `exhibit` is the number of the evidence that was judged, `asked_at` when that was asked;
     `tried_at` is the last attempt, whatever came of it. `since` is when the summary last became
     what it is. `identity` names who signs (hex digest of the key that stays over updates; "":
-    nobody). `policy` and `references` are digests of what it was judged by."""
+    nobody). `policy` is the digest of what it was judged by, `references` name the sets that were
+    matched and `parts` what they are of."""
 
     endpoint: str
     uri: str
@@ -40,6 +41,7 @@ class Appraisal(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     policy: str = ""
     references: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def place(self) -> AttesterKey:

@@ -1,0 +1,159 @@
+"""A hall whose machines prove what they run, and every way of lying about it, over the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import zip_longest
+from pathlib import Path
+
+from tests.sim.firmware.stage import machines
+from tests.survival.stage import Stage, staged
+
+from iolaus.model.appraisal import Appraisal
+from iolaus.model.endpoint import Mode
+from iolaus.model.trust import (
+    Evidence,
+    Identity,
+    Lifecycle,
+    Reference,
+    Signature,
+    Summary,
+    Verdict,
+)
+from iolaus.observe.attest import AttestRules
+from iolaus.sim.roots.chain import anchors
+from iolaus.sim.roots.references import as_corim, reference_values, signed
+
+TRAY, DPU = "gb300-tray", "bluefield-dpu"
+SPDM_LIES = {
+    "spdm-replay": Evidence.STALE,
+    "spdm-wrong-nonce": Evidence.STALE,
+    "spdm-bad-signature": Signature.INVALID,
+    "spdm-forged-root": Identity.CHANGED,
+    "spdm-swapped-identity": Identity.CHANGED,
+    "spdm-stale-firmware": Reference.MISMATCH,
+    "spdm-tampered": Reference.MISMATCH,
+    "spdm-debug-mode": Lifecycle.DEBUG,
+}
+TPM_LIES = {
+    "tpm-replay": Evidence.STALE,
+    "tpm-wrong-nonce": Evidence.STALE,
+    "tpm-bad-signature": Signature.INVALID,
+    "tpm-forged-root": Identity.CHANGED,
+    "tpm-swapped-identity": Identity.CHANGED,
+    "tpm-stale-firmware": Reference.MISMATCH,
+    "tpm-tampered": Reference.MISMATCH,
+    "tpm-log-edited": Evidence.MALFORMED,
+    "tpm-secure-boot-off": Reference.MISMATCH,
+}
+"""Each lie, and what stands on the axis on which it is caught."""
+
+
+def trusting(folder: Path, seed: str) -> None:
+    """An operator who trusts the hall's makers."""
+    for name in ("state", "state/anchors", "state/references"):
+        (folder / name).mkdir(mode=0o700)
+    (folder / "state/anchors/hall.pem").write_text(anchors(seed))
+    values = signed(as_corim(reference_values()), seed=seed)
+    (folder / "state/references/hall.corim").write_bytes(values)
+
+
+@asynccontextmanager
+async def attesting(
+    folder: Path, *personas: str, trust: bool = True, managed: bool = True
+) -> AsyncIterator[Stage]:
+    devices = machines(*personas, task_s=0.05)
+    if trust:
+        trusting(folder, str(devices[0].options.seed))
+    async with staged(folder, *devices, managed=managed) as on:
+        on.house.attesting.attestor.rules = AttestRules(look_s=0.05)
+        yield on
+
+
+def held(on: Stage) -> dict[str, Appraisal]:
+    found = on.house.attesting.ledger.appraisals()
+    return {each.name: each for each in found if each.endpoint == on.device.address}
+
+
+async def asked(on: Stage, count: int) -> dict[str, Verdict]:
+    """Everybody was asked anew, and judged."""
+    since = time.time()
+    on.house.attesting.order(on.device.address)
+    return await judged(on, count, since=since)
+
+
+async def judged(on: Stage, count: int, *, since: float = 0.0) -> dict[str, Verdict]:
+    async def check() -> bool:
+        new = [each for each in held(on).values() if (each.tried_at or 0.0) >= since]
+        return len(new) >= count
+
+    await on.until(check, f"{count} verdicts")
+    return {name: each.verdict for name, each in held(on).items()}
+
+
+async def test_honest_machines_are_trusted_and_no_lie_is(tmp_path: Path) -> None:
+    async with attesting(tmp_path, TRAY) as on:
+        verdicts = await judged(on, 8)
+        assert {each.summary for each in verdicts.values()} == {Summary.TRUSTED}, verdicts
+        for spdm, tpm in zip_longest(SPDM_LIES, TPM_LIES, fillvalue="spdm-debug-mode"):
+            await on.fault(spdm, tpm)
+            verdicts = await asked(on, 8)
+            for name, verdict in verdicts.items():
+                lie = tpm if name.startswith("TPM") else spdm
+                caught = (TPM_LIES if name.startswith("TPM") else SPDM_LIES)[lie]
+                assert caught in verdict.axes, (lie, name, verdict)
+                assert verdict.summary is not Summary.TRUSTED, (lie, name)
+            await on.clear()
+            verdicts = await asked(on, 8)
+            assert {v.summary for v in verdicts.values()} == {Summary.TRUSTED}, (spdm, tpm)
+        told = [each["after"] for each in await on.events("AttestationChanged")]
+        assert {"trusted", "untrusted", "unknown"} <= set(told)
+
+
+async def test_what_was_proved_stands_when_the_machine_falls_silent(tmp_path: Path) -> None:
+    async with attesting(tmp_path, DPU) as on:
+        await judged(on, 2)
+        await on.fault("spdm-tampered")
+        bad = await asked(on, 2)
+        assert {each.summary for each in bad.values()} == {Summary.UNTRUSTED}
+        await on.down()
+        silent = await asked(on, 2)
+        assert {each.evidence for each in silent.values()} == {Evidence.UNREACHABLE}
+        assert {each.summary for each in silent.values()} == {Summary.UNTRUSTED}
+
+
+async def test_without_anchors_nobody_is_trusted_and_a_change_of_trust_judges_anew(
+    tmp_path: Path,
+) -> None:
+    async with attesting(tmp_path, DPU, trust=False) as on:
+        verdicts = await judged(on, 2)
+        assert {each.identity for each in verdicts.values()} == {Identity.UNANCHORED}
+        assert {each.reference for each in verdicts.values()} == {Reference.NONE}
+        (tmp_path / "state" / "anchors").mkdir()
+        (tmp_path / "state" / "references").mkdir()
+        seed = str(on.hall.devices[0].options.seed)
+        (tmp_path / "state/anchors/hall.pem").write_text(anchors(seed))
+        values = signed(as_corim(reference_values()), seed=seed)
+        (tmp_path / "state/references/hall.corim").write_bytes(values)
+        await on.house.attesting.refresh()
+
+        async def check() -> bool:
+            found = [each.verdict.summary for each in held(on).values()]
+            return found == [Summary.TRUSTED, Summary.TRUSTED]
+
+        await on.until(check, "they are trusted without having been asked again")
+        assert {each.exhibit for each in held(on).values()} == {1, 2}
+
+
+async def test_a_read_only_endpoint_is_asked_by_order_alone(tmp_path: Path) -> None:
+    async with attesting(tmp_path, DPU, managed=False) as on:
+        verdicts = await judged(on, 2)
+        assert {each.evidence for each in verdicts.values()} == {Evidence.NONE}
+        assert {each.identity for each in verdicts.values()} == {Identity.ANCHORED}
+        assert {each.summary for each in verdicts.values()} == {Summary.UNKNOWN}
+        assert (await on.counters())["by_method"].get("POST", 0) <= 1  # the session
+        assert on.house.state.facts.target_of(on.device.address).mode is Mode.READ_ONLY  # type: ignore[union-attr]
+        verdicts = await asked(on, 2)
+        assert {each.summary for each in verdicts.values()} == {Summary.TRUSTED}
