@@ -200,3 +200,45 @@ def test_recorded_evidence(run: Run, shared: Path) -> None:
             "--eventlog", trust / "tpm" / "eventlog.bin", "-o", "json",
         )  # fmt: skip
         assert code == 0, out
+
+
+def nvidia(shared: Path, *more: object) -> list[object]:
+    folder = shared / "trust" / "nvidia"
+    return [
+        *more, "--anchor", folder / "roots" / "verifier_device_root.pem", "--rim", folder / "rim",
+        "--rim-anchor", folder / "roots" / "verifier_RIM_root.pem", "-o", "json",
+    ]  # fmt: skip
+
+
+@pytest.mark.shared
+def test_recorded_accelerators(run: Run, shared: Path) -> None:
+    folder = shared / "trust" / "nvidia" / "evidence"
+    switch = json.loads((folder / "switch_evidence_ls10.json").read_text())[0]
+    line = nvidia(shared, "nvidia", folder / "switch_evidence_ls10.json")
+    code, out, _ = run(*line, "--nonce", switch["nonce"], "--at", "2026-11-21")
+    found = verdict(out)
+    assert (code, found["reference"], found["evidence"]) == (0, "match", "fresh")
+    code, out, _ = run(*line, "--nonce", "00" * 32, "--at", "2026-11-21")
+    assert (code, verdict(out)["evidence"]) == (5, "stale")
+    hopper = nvidia(shared, "nvidia", folder / "hopperAttestationReport.txt", "--chain",
+                    folder / "hopperCertChain.txt")  # fmt: skip
+    code, out, _ = run(*hopper, "--at", "2026-11-21")
+    assert (code, verdict(out)["reference"]) == (5, "expired")
+    code, out, _ = run(*hopper, "--at", "2024-03-01")
+    assert (code, verdict(out)["reference"]) == (0, "match")
+
+
+@pytest.mark.shared
+def test_accelerators_without_their_manifest(run: Run, shared: Path, tmp_path: Path) -> None:
+    evidence = shared / "trust" / "nvidia" / "evidence" / "switch_evidence_ls10.json"
+    (tmp_path / "notes.txt").write_text("no manifest at all")
+    line = nvidia(shared, "nvidia", evidence)
+    line[line.index("--rim") + 1] = tmp_path
+    code, out, _ = run(*line, "--at", "2026-11-21")
+    found = verdict(out)
+    assert (code, found["reference"]) == (5, "none")
+    assert "notes.txt" in out
+    (tmp_path / "evidence").write_text("nothing")
+    line[line.index(evidence)] = tmp_path / "evidence"
+    code, out, _ = run(*line)
+    assert (code, verdict(out)["evidence"]) == (5, "malformed")

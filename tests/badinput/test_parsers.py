@@ -37,6 +37,10 @@ PARSERS = {
         "wire/spdm/test_answer.py",
         "test_any_bytes_are_an_answer_or_malformed",
     ),
+    "wire/spdm/bundle.py": (
+        "wire/spdm/test_bundle.py",
+        "test_any_bytes_are_a_bundle_or_malformed",
+    ),
     "wire/spdm/opaque.py": (
         "wire/spdm/test_opaque.py",
         "test_any_opaque_data_is_read_or_malformed",

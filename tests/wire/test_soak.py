@@ -18,6 +18,8 @@ from iolaus.trust.tpm import TpmEvidence, judge_tpm
 from iolaus.wire.certificates import parse_certificates, parse_chain
 from iolaus.wire.dice import parse_multi_tcb_info, parse_tcb_info
 from iolaus.wire.octets import EvidenceMalformed
+from iolaus.wire.spdm.answer import parse_answer
+from iolaus.wire.spdm.bundle import parse_bundle
 from iolaus.wire.spdm.opaque import parse_general, parse_tlv
 from iolaus.wire.spdm.parse import parse_transcript
 from iolaus.wire.tpm.eventlog import parse_event_log, replay
@@ -35,6 +37,10 @@ from tests.wire.hostile import (
     split_quote,
     spoilt,
 )
+from tests.wire.spdm.test_answer import BODY as ANSWER_BODY
+from tests.wire.spdm.test_answer import TEXT as ANSWER_TEXT
+from tests.wire.spdm.test_bundle import LIST as BUNDLE_LIST
+from tests.wire.spdm.test_bundle import TEXT as BUNDLE_TEXT
 from tests.wire.spdm.test_opaque import opaque
 from tests.wire.test_dice import RIOT, TCB
 from tests.wire.tpm.test_pcrs import BARE, TEXT, stored
@@ -84,6 +90,8 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
     "transcript": (_transcript, TRANSCRIPTS),
     "general-opaque": (parse_general, (opaque("plain"),)),
     "tlv-opaque": (parse_tlv, (opaque("tlv"),)),
+    "bundle": (parse_bundle, (BUNDLE_LIST, BUNDLE_TEXT)),
+    "answer": (parse_answer, (ANSWER_BODY, ANSWER_TEXT)),
     "certificates": (parse_certificates, (chain_pem(), chain()[52:])),
     "chain": (parse_chain, (chain(),)),
     "tcb-info": (parse_tcb_info, (TCB, RIOT)),

@@ -16,14 +16,20 @@ from typing import Final, NamedTuple
 import msgspec
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.reference import ReferenceSet
 from iolaus.model.trust import Evidence, Finding, Signature, Verdict
+from iolaus.trust.accelerator import AcceleratorResult, judge_accelerator, worst_of
 from iolaus.trust.attester import Attester
 from iolaus.trust.chains import Anchors, load_anchors
+from iolaus.trust.manifests import read_manifest
+from iolaus.trust.signing import read_anchors as read_signing_anchors
 from iolaus.trust.spdm import SpdmEvidence, SpdmQuestion, SpdmResult, judge_spdm
 from iolaus.trust.tpm import TpmEvidence, judge_tpm
 from iolaus.wire.certificates import parse_certificates
+from iolaus.wire.document import DocumentMalformed
 from iolaus.wire.octets import MAX_EVIDENCE, EvidenceMalformed
 from iolaus.wire.spdm.answer import parse_answer
+from iolaus.wire.spdm.bundle import parse_bundle
 
 SPDM_NONCES: Final = (32,)
 TPM_NONCES: Final = tuple(range(1, 65))
@@ -179,3 +185,73 @@ def tpm_from_files(
         quoted = ", ".join(f"{each.algorithm} {each.index}" for each in result.measurements)
         facts.append(("quoted", quoted))
     return Judged(result.verdict, facts)
+
+
+def _manifest_files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(each for each in path.iterdir() if each.is_file())
+        else:
+            yield path
+
+
+class Manifests(NamedTuple):
+    """`findings` name the files that are no manifests."""
+
+    sets: tuple[ReferenceSet, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_manifests(paths: Sequence[Path], anchors: Sequence[Path], *, at: float) -> Manifests:
+    """Manifests from files and folders. Raises `OperatorMust` for what cannot be read at all."""
+    trusted = read_signing_anchors([(str(path), read_file(path)) for path in anchors])
+    sets: list[ReferenceSet] = []
+    findings: list[Finding] = []
+    for path in _manifest_files(paths):
+        try:
+            held = read_manifest(read_file(path), source=path.name, anchors=trusted, at=at)
+        except DocumentMalformed as error:
+            detail = {"file": path.name}
+            findings.append(Finding(code=error.reason, message=error.message, detail=detail))
+        else:
+            sets += held.sets
+    return Manifests(tuple(sets), tuple(findings))
+
+
+def accelerators_from_files(
+    evidence: Path,
+    chain: Path | None,
+    manifests: Manifests,
+    *,
+    nonce: bytes | None,
+    anchors: Anchors,
+    at: float,
+) -> Judged:
+    """Raises `OperatorMust` for files that cannot be read."""
+    data, given = read_file(evidence), read_file(chain) if chain else None
+    try:
+        items = parse_bundle(data)
+    except EvidenceMalformed as error:
+        return _malformed(error)
+    results = [
+        judge_accelerator(
+            item if given is None else msgspec.structs.replace(item, chain=given),
+            nonce=nonce,
+            anchors=anchors,
+            references=manifests.sets,
+            at=at,
+        )
+        for item in items
+    ]
+    verdict = worst_of([each.verdict for each in results])
+    findings = (*verdict.findings, *manifests.findings)
+    facts = [fact for each in results for fact in _accelerator_facts(each)]
+    return Judged(msgspec.structs.replace(verdict, findings=findings), facts)
+
+
+def _accelerator_facts(result: AcceleratorResult) -> Iterator[tuple[str, str]]:
+    yield from _spdm_facts(result.spdm)
+    if result.words:
+        yield "says", ", ".join(f"{name} {word}" for name, word in result.words.items())
+    for name in result.met:
+        yield "as", name

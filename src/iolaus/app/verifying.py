@@ -114,7 +114,49 @@ def verify_tpm(
     give_verdict(judged.verdict, output, judged.facts)
 
 
+def verify_nvidia(
+    evidence: Annotated[
+        Path, typer.Argument(metavar="EVIDENCE", help="A JSON list, or one transcript in hex.")
+    ],
+    anchor: AnchorFiles,
+    rim: Annotated[
+        list[Path],
+        typer.Option("--rim", metavar="FILE_OR_DIR...", help="Manifests of what should run."),
+    ],
+    rim_anchor: Annotated[
+        list[Path],
+        typer.Option("--rim-anchor", metavar="FILE...", help="Roots to trust for manifests."),
+    ],
+    chain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The certificates, if not in EVIDENCE.")
+    ] = None,
+    nonce: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The nonce that was sent; else not judged.")
+    ] = None,
+    at: At = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Verify evidence of accelerators, and hold it against their maker's manifests.
+
+    EVIDENCE comes first. Exit code 5 if anything is not so. Example: iolaus verify nvidia
+    evidence.json --anchor device_root.pem --rim rims/ --rim-anchor rim_root.pem
+    """
+    from iolaus.app import evidence as work
+
+    moment = work.read_at(at)
+    judged = work.accelerators_from_files(
+        evidence,
+        chain,
+        work.read_manifests(rim, rim_anchor, at=moment),
+        nonce=None if nonce is None else work.read_nonce(nonce, work.SPDM_NONCES),
+        anchors=work.read_anchors(anchor),
+        at=moment,
+    )
+    give_verdict(judged.verdict, output, judged.facts)
+
+
 VERIFY_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "spdm": verify_spdm,
     "tpm": verify_tpm,
+    "nvidia": verify_nvidia,
 }
