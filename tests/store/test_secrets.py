@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iolaus.kernel.errors import IolausError, OperatorMust, Unverified
-from iolaus.store.secrets import KEY_VARIABLE, Login, Secrets, rank
+from iolaus.store.own import Login
+from iolaus.store.secrets import KEY_VARIABLE, Secrets, rank
 
 
 @pytest.fixture

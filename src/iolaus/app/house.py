@@ -33,17 +33,20 @@ from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.attesting import Attesting
 from iolaus.app.discovering import Discoverer
+from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
-from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
+from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
+from iolaus.drivers.lane.lanes import Converse
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
 from iolaus.model.advisory import Kept as Advised
+from iolaus.model.credential import CredentialFact
 from iolaus.model.endpoint import Target
 from iolaus.north.api.build import create_app
 from iolaus.north.auth import Auth, TokenFile
@@ -55,7 +58,8 @@ from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
-from iolaus.wire.redfish.port import Credential
+from iolaus.store.tries import CountedLogins
+from iolaus.wire.redfish.port import Credential, SessionLedger
 
 TOKENS = "tokens.json"
 Serve = Callable[[Hashable], Awaitable[float | None]]
@@ -106,14 +110,7 @@ class House:
     def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.bus = LocalBus()
-        self.lanes = Lanes(
-            redfish_conversations(
-                clock, ledger=state.sessions, ca_file=options.ca_file, insecure_http=True
-            ),
-            clock,
-            rules=options.lanes,
-            logins=state.logins,
-        )
+        self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
         self.collector = Collector(
             picture=state.facts,
@@ -149,7 +146,10 @@ class House:
             clock=clock,
             slow_interval_s=periods.inventory_s,
             authorities=state.authorities.known,
+            credential_of=self.credential_fact,
         )
+        self.keyring = self._keyring()
+        state.secrets.on_change(self.ledger.note_login)
         self.rolling = Rolling(
             state=state,
             bus=self.bus,
@@ -158,6 +158,7 @@ class House:
             open_device=self.devices.open,
             read_again=self.read_again,
             hot_s=periods.hot_s,
+            rotation=self.keyring.rotation,
             rules=options.rollouts,
             ca_file=options.ca_file,
         )
@@ -173,10 +174,19 @@ class House:
         login = self.state.secrets.login_for(target.address, name=target.credential)
         return Credential(user=login.user, password=login.password) if login else None
 
+    def credential_fact(self, target: Target) -> CredentialFact | None:
+        return self.state.secrets.fact_of(target.address, name=target.credential)
+
+    def let_in(self, address: str) -> None:
+        """Its login is another now: read it again."""
+        self.collector.begin(address)
+
     def begin_all(self, *, spread: bool) -> None:
-        """Start collecting every known target."""
+        """Start collecting every known target; where a new password was left unproved, after it
+        is known which one is in force."""
         for held in list(self.state.facts.all_held()):
-            self.collector.begin(held.target.address, spread=spread)
+            if not self.keyring.settles_first(held.target.address):
+                self.collector.begin(held.target.address, spread=spread)
 
     def ready(self) -> str:
         """Why the hall is not discovered yet; empty when every target was tried."""
@@ -240,6 +250,16 @@ class House:
             rules=self.options.attesting,
         )
 
+    def _keyring(self) -> Keyring:
+        return Keyring(
+            state=self.state,
+            clock=self.clock,
+            lanes=self.lanes,
+            credential_of=self.credential_of,
+            open_device=self.devices.open,
+            let_in=self.let_in,
+        )
+
     def _loop(self, job: Job) -> Loop:
         serve: Serve = self.collector.reconcile
         if job is Job.EVENTS:
@@ -261,6 +281,26 @@ class House:
             wake=self.wake,
             rules=self.options.subscriptions,
         ).reconcile
+
+
+def _lanes(options: HouseOptions, state: State, clock: Clock) -> Lanes:
+    """Trials of logins share everything with the lanes but their sessions."""
+
+    def converse(ledger: SessionLedger) -> Converse:
+        return redfish_conversations(
+            clock, ledger=ledger, ca_file=options.ca_file, insecure_http=True
+        )
+
+    logins = CountedLogins(
+        state.logins, state.tries, policy_of=state.secrets.policy_of, clock=clock
+    )
+    return Lanes(
+        converse(state.sessions),
+        clock,
+        rules=options.lanes,
+        logins=logins,
+        trials=converse(Aside(state.sessions)),
+    )
 
 
 async def _never(_: Hashable) -> float | None:
@@ -292,6 +332,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(keep_pace(house.loops, PACE)))
         tasks.append(asyncio.create_task(house.rolling.conductor.run()))
         tasks.append(asyncio.create_task(house.attesting.run()))
+        tasks.append(asyncio.create_task(house.keyring.loop.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

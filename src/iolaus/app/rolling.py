@@ -30,7 +30,7 @@ from iolaus.fleet.drain.settings import DrainSettings, open_drains, read_drains
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.gate import Judgement
-from iolaus.fleet.hands import Device, FleetHands
+from iolaus.fleet.hands import Device, FleetHands, Rotates
 from iolaus.fleet.hook import run_hook
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.plan import Judged, Surroundings, make_plan
@@ -76,6 +76,7 @@ class Rolling:
         open_device: Callable[[Target], Device],
         read_again: Callable[[str], None],
         hot_s: float,
+        rotation: Rotates,
         rules: Rules | None = None,
         ca_file: str | None = None,
     ) -> None:
@@ -113,6 +114,7 @@ class Rolling:
                     shows=Handshakes(ca_file),
                     begun=self._signed,
                 ),
+                rotation=rotation,
             ),
             clock=clock,
             decide=self._decide,

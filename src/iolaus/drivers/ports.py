@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.credential import AccountPolicy
 from iolaus.model.evidence import Attester, Question, Shown
 from iolaus.wire.redfish.port import Answer
 from iolaus.wire.redfish.task import Progress
@@ -340,6 +341,10 @@ class RotatesCredentials(Protocol):
     in, so nothing here can lock an account."""
 
     async def accounts(self, device: Reads) -> tuple[Account, ...]: ...
+
+    async def account_policy(self, device: Reads) -> AccountPolicy:
+        """What it says of lock-outs and of the lengths of passwords."""
+        ...
 
     async def set_password(self, device: Writes, account: str, new: str) -> Receipt:
         """`OperatorMust` where `new` is shorter or longer than the service allows."""

@@ -1,4 +1,5 @@
-"""Plans of what a person asked for, where no baseline says it: a power action, a boot override.
+"""Plans of what a person asked for, where no baseline says it: a power action, a boot override, a
+new password.
 
 The same planner, limits and conductor as for a baseline; only where the steps come from is another
 table. Each kind says of one node what its steps are, or why nothing is done there. What disturbs
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from iolaus.fleet import step_node
+from iolaus.fleet import step_node, step_password
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.limits import Hall, Room, units_of
 from iolaus.fleet.plan import (
@@ -64,6 +65,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         step_node.ends_off,
     ),
     "boot": Kind(step_node.check_boot, step_node.boot_course, step_node.say_boot, _nobody),
+    "rotate": Kind(
+        step_password.check_rotate, step_password.rotate_course, step_password.say_rotate, _nobody
+    ),
 }
 
 

@@ -4,7 +4,7 @@ something, and that its parts agree. Pure; every finding names its place."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iolaus.fleet.document import (
     BadFile,
@@ -18,11 +18,12 @@ from iolaus.fleet.judge import compile_selector, expires_at, subjects
 from iolaus.fleet.numbers import GATE_NAMES
 from iolaus.fleet.order import knots
 from iolaus.fleet.shape import Path
-from iolaus.fleet.window import parse_window
+from iolaus.fleet.window import parse_duration, parse_window
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline, BaselineSpec, ImageRef
 from iolaus.model.version import parse_constraint
 
+DAY_S: Final = 86_400.0
 Room = Callable[[BaselineSpec], Iterator["Wrong"]]
 
 
@@ -50,7 +51,9 @@ def read_baselines(text: str, *, source: str) -> list[Baseline]:
 
 def check(baseline: Baseline) -> list[Wrong]:
     """Everything that is wrong with it; empty when nothing is."""
-    rooms: tuple[Room, ...] = (_selectors, _components, _exceptions, _waves, _gates, _window)
+    rooms: tuple[Room, ...] = (
+        _selectors, _components, _accounts, _exceptions, _waves, _gates, _window,
+    )  # fmt: skip
     return [wrong for room in rooms for wrong in room(baseline.spec)]
 
 
@@ -93,6 +96,17 @@ def _image(image: ImageRef | None, path: Path) -> Iterator[Wrong]:
     if image is not None and ("/" in image.file or image.file.startswith(".")):
         yield Wrong((*path, "file"), "a file of the image folder has no path",
                     "Write its name only.")  # fmt: skip
+
+
+def _accounts(spec: BaselineSpec) -> Iterator[Wrong]:
+    want = spec.bmc.accounts
+    if want is None or want.rotate_every is None:
+        return
+    path, every = ("spec", "bmc", "accounts", "rotateEvery"), want.rotate_every
+    if wrong := list(_tried(lambda: parse_duration(every), path)):
+        yield from wrong
+    elif parse_duration(every) < DAY_S:
+        yield Wrong(path, "passwords would be new more often than once a day", "Write 1d or more.")
 
 
 def _exceptions(spec: BaselineSpec) -> Iterator[Wrong]:

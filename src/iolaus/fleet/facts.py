@@ -15,6 +15,7 @@ import msgspec
 
 from iolaus.model.asset import Asset, Certificate, Firmware, ManagerSetting, Setting
 from iolaus.model.condition import Sight, blindness
+from iolaus.model.credential import CredentialFact
 from iolaus.model.endpoint import Mode
 from iolaus.model.fact import value_of
 from iolaus.model.naming import asset_names, asset_uid
@@ -32,7 +33,8 @@ FIELDS: Final = ("name", "uid", "kind", "vendor", "model", "serial", "sku", "hos
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One asset as it was read at `observed_at`. `blind` says why none of it may be believed now
-    (empty: it may); `partial` are the URIs that could not be read."""
+    (empty: it may); `partial` are the URIs that could not be read. `credential` is a fact of ours:
+    its login, None where it has none."""
 
     uid: str
     name: str
@@ -52,6 +54,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     certificates: tuple[Certificate, ...] = ()
     """Of the endpoint, at the one asset that answers for it."""
     answers: bool = True
+    credential: CredentialFact | None = None
 
     def lookup(self) -> Lookup:
         """Labels first, then fields, as selectors do everywhere."""
@@ -70,10 +73,15 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         compared += sorted([s.name, str(s.value), str(s.staged)] for s in self.settings)
         lasting = (m for m in self.manager if not m.name.startswith(PASSING))
         compared += sorted([m.name, str(m.value), str(m.staged)] for m in lasting)
+        if self.credential is not None:
+            login = self.credential
+            compared.append([login.user, login.number, login.fallen])
         return hashlib.sha256(msgspec.json.encode(compared)).hexdigest()[:DIGEST_LENGTH]
 
 
-def facts_of(held: Held, *, now: float, slow_interval_s: float) -> Iterator[NodeFacts]:
+def facts_of(
+    held: Held, *, now: float, slow_interval_s: float, credential: CredentialFact | None = None
+) -> Iterator[NodeFacts]:
     """Every asset of one endpoint. An asset whose inventory is older than two periods is blind."""
     report = held.report
     if report is None:
@@ -110,6 +118,7 @@ def facts_of(held: Held, *, now: float, slow_interval_s: float) -> Iterator[Node
             partial=report.partial,
             certificates=report.certificates if first in (None, asset.key) else (),
             answers=first in (None, asset.key),
+            credential=credential,
         )
 
 

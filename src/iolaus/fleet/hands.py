@@ -23,6 +23,7 @@ from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.renewing import Renewals
 from iolaus.fleet.step import DRAINED
 from iolaus.fleet.step_certificate import REQUEST, ROOM
+from iolaus.fleet.work import CREDENTIAL
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.asset import Asset
 from iolaus.model.endpoint import Mode, Target
@@ -58,6 +59,16 @@ class Device(Protocol):
     def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
 
 
+class Rotates(Protocol):
+    """Gives accounts new passwords (`fleet.credential.rotating.Rotation`)."""
+
+    async def look(self, target: Target) -> Mapping[str, Any]: ...
+
+    async def give(
+        self, target: Target, *, number: int, deadline_s: float | None = None
+    ) -> dict[str, Any]: ...
+
+
 class FleetHands:
     """`act`'s hands over a real hall. `drains` opens the adapter of a name; `begun` is the last
     receipt of a drain that the journal has of a node (its uid), None where there is none."""
@@ -70,11 +81,12 @@ class FleetHands:
         drains: Callable[[str], Drains],
         images: ImageFolder,
         begun: Callable[[str], Awaitable[Mapping[str, Any] | None]],
+        rotation: Rotates,
         renewals: Renewals | None = None,
     ) -> None:
         self._renewals = renewals
         self._facts, self._open, self._drains, self._images = facts, open_device, drains, images
-        self._begun = begun
+        self._begun, self._rotation = begun, rotation
         self._drained: dict[str, Drained] = {}
 
     # --- looking ------------------------------------------------------------------------------
@@ -95,7 +107,9 @@ class FleetHands:
             await self._look_at_drain(node, step, values, reasons)
         if mine := [each for each in subjects if each.startswith(ROOM)]:
             await self._renewing().look(self._known(node)[0], node.uid, mine, values)
-        if rest := [each for each in subjects if each not in (DRAINED, *mine)]:
+        if logins := [each for each in subjects if each.startswith(CREDENTIAL)]:
+            values |= await self._rotation.look(self._known(node)[0].target)
+        if rest := [each for each in subjects if each not in (DRAINED, *mine, *logins)]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values
             reasons |= spots.reasons
@@ -179,6 +193,7 @@ class FleetHands:
             Verb.SET_MANAGER: self._set_manager,
             Verb.SET_BOOT: self._set_boot,
             Verb.RENEW_CERTIFICATE: self._renew_certificate,
+            Verb.ROTATE_CREDENTIAL: self._rotate,
             Verb.WAIT_HEALTHY: self._wait,
         }
 
@@ -264,6 +279,11 @@ class FleetHands:
     def _renewing(self) -> Renewals:
         assert self._renewals is not None, "nobody signs here"
         return self._renewals
+
+    async def _rotate(self, order: Order) -> dict[str, Any]:
+        number = int(order.action.arguments["number"])
+        target, most_s = order.held.target, order.step.timeout_s
+        return await self._rotation.give(target, number=number, deadline_s=most_s)
 
     # --- what is known of a node --------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import msgspec
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.judge_certificate import Authorities, judge_certificate
+from iolaus.fleet.window import parse_duration
 from iolaus.model.asset import Firmware, ManagerSetting, Setting
 from iolaus.model.desired import (
     Baseline,
@@ -33,6 +34,11 @@ from iolaus.model.select import MISSING, Lookup, Selector, parse_selector
 from iolaus.model.version import Verdict, parse_constraint, satisfies
 
 MEMORY: Final = 50_000
+LOGIN: Final = "credential/login"
+LOGIN_AGE: Final = "credential/age"
+NOT_OURS: Final = (
+    "its password was not given by Iolaus, so its age is not known; iolaus rotate gives a new one"
+)
 Wanted = Mapping[str, Any]
 
 
@@ -47,6 +53,11 @@ class Judge:
 
     def baselines_for(self, facts: NodeFacts) -> tuple[str, ...]:
         return tuple(c.name for c in self._compiled if c.selects(facts))
+
+    def turns_at(self, facts: NodeFacts, *, now: float) -> float | None:
+        """When time alone makes a departure of it next, seconds since 1970; None: never."""
+        mine = (each.ages_at(facts) for each in self._compiled if each.selects(facts))
+        return min((at for at in mine if at is not None and at > now), default=None)
 
     def judge(self, facts: NodeFacts, *, now: float) -> NodeDrift | None:
         """The node's departures; None if no baseline selects it."""
@@ -166,6 +177,9 @@ class _Compiled:
         self.bios_normal = dict(spec.bios.normalized)
         self._bios_names = self.bios_raw.keys() | self.bios_normal.keys()
         self.manager = manager_wants(spec)
+        self._accounts = spec.bmc.accounts
+        every = self._accounts.rotate_every if self._accounts is not None else None
+        self._rotate_s = None if every is None else parse_duration(every)
         self._excuses = [_Excuse(each) for each in spec.exceptions]
 
     def selects(self, facts: NodeFacts) -> bool:
@@ -179,6 +193,8 @@ class _Compiled:
         count += self._bios(facts.settings, found)
         count += self._manager(facts.manager, found)
         count += self._certificate(facts, found, now)
+        if self._accounts is not None:
+            count += self._login(facts, found, now)
         if found and self._excuses:
             found = [self._excused(item, facts, now) for item in found]
         return count, found
@@ -334,6 +350,43 @@ class _Compiled:
             part=setting.name,
             uri=setting.uri if isinstance(setting, ManagerSetting) else "",
         )
+
+    # --- our own login ------------------------------------------------------------------------
+
+    def ages_at(self, facts: NodeFacts) -> float | None:
+        """When its password is older than it may be."""
+        login = facts.credential
+        if self._rotate_s is None or login is None or login.since is None:
+            return None
+        return login.since + self._rotate_s
+
+    def _login(self, facts: NodeFacts, found: list[Item], now: float) -> int:
+        """A device that fell back to another login, and a password that is too old."""
+        login = facts.credential
+        if login is None or not facts.answers:
+            return 0
+        if login.fallen:
+            item = self._item(LOGIN, Outcome.DRIFTED, f"the password of {login.user}")
+            applied = "another login, which it fell back to"
+            found.append(msgspec.structs.replace(item, applied=applied, part=login.user))
+        if self._rotate_s is None:
+            return 1
+        item, due = self._item(LOGIN_AGE, Outcome.UNKNOWN, self._rotation), self.ages_at(facts)
+        if due is None:
+            found.append(msgspec.structs.replace(item, reason=NOT_OURS, part=login.user))
+        elif now >= due:
+            found.append(
+                msgspec.structs.replace(
+                    item, outcome=Outcome.DRIFTED, applied="older", part=login.user
+                )
+            )
+        return 2
+
+    @property
+    def _rotation(self) -> str:
+        """What the baseline says of the age of passwords."""
+        every = self._accounts.rotate_every if self._accounts is not None else None
+        return f"at most {every}"
 
     def _excused(self, item: Item, facts: NodeFacts, now: float) -> Item:
         if item.outcome in (Outcome.UNKNOWN, Outcome.ABSENT):

@@ -19,8 +19,10 @@ from iolaus.fleet.judge import Judge
 from iolaus.fleet.judge_certificate import Authorities
 from iolaus.kernel.clock import Clock
 from iolaus.model.condition import STALE_AFTER_POLLS
+from iolaus.model.credential import CredentialFact
 from iolaus.model.desired import Baseline
 from iolaus.model.drift import Cause, Item, NodeDrift, Outcome
+from iolaus.model.endpoint import Target
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
 
@@ -42,7 +44,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 class Ledger:
     """`slow_interval_s` is the period of the inventory; `authorities` are those that sign
-    certificates, as they are known now."""
+    certificates, as they are known now. `credential_of` says what is kept of a target's login, and
+    whoever changes that says so to `note_login`."""
 
     def __init__(
         self,
@@ -52,8 +55,11 @@ class Ledger:
         clock: Clock,
         slow_interval_s: float,
         authorities: Callable[[], Authorities] = dict,
+        credential_of: Callable[[Target], CredentialFact | None] = lambda _: None,
     ) -> None:
         self._facts, self._baselines, self._clock = facts, baselines, clock
+        self._credential_of = credential_of
+        self._turns: dict[str, float] = {}
         self.slow_interval_s = slow_interval_s
         self._authorities, self._signers = authorities, authorities()
         self._judge = Judge(())
@@ -106,7 +112,18 @@ class Ledger:
         if held is None:
             return ()
         now = self._clock.now()
-        return tuple(facts_of(held, now=now, slow_interval_s=self.slow_interval_s))
+        return tuple(
+            facts_of(
+                held,
+                now=now,
+                slow_interval_s=self.slow_interval_s,
+                credential=self._credential_of(held.target),
+            )
+        )
+
+    def note_login(self, address: str) -> None:
+        """The endpoint's login is another."""
+        self._due.add(address)
 
     def selected(self, baseline: str) -> Iterator[NodeFacts]:
         """Every node that a baseline selects, with its facts as they are now."""
@@ -127,7 +144,8 @@ class Ledger:
                     yield facts, drift
 
     def _settle_one(self, address: str) -> None:
-        now = self._clock.now()
+        now, every = self._clock.now(), self.node_facts(address)
+        self._note_turn(address, (self._judge.turns_at(facts, now=now) for facts in every))
         found = tuple(
             Verdict(
                 drift=drift,
@@ -137,7 +155,7 @@ class Ledger:
                 labels=facts.labels,
                 fields=facts.fields,
             )
-            for facts in self.node_facts(address)
+            for facts in every
             if (drift := self._judge.judge(facts, now=now)) is not None
         )
         before = self._by_endpoint.get(address, ())
@@ -155,6 +173,7 @@ class Ledger:
         """Addresses of nodes that nobody read for two periods; looked for only when there may be
         one: what is read later grows old later."""
         now, keeps_s = self._clock.now(), STALE_AFTER_POLLS * self.slow_interval_s
+        yield from [address for address, at in self._turns.items() if at <= now]
         if now < self._next_old:
             return
         self._next_old = now + keeps_s
@@ -167,6 +186,14 @@ class Ledger:
                     yield address
                 else:
                     self._next_old = min(self._next_old, seen + keeps_s)
+
+    def _note_turn(self, address: str, found: Iterable[float | None]) -> None:
+        """When time alone makes something of it a departure."""
+        at = min((each for each in found if each is not None), default=None)
+        if at is None:
+            self._turns.pop(address, None)
+        else:
+            self._turns[address] = at
 
     def _note(self, topic: str, payload: object) -> None:
         if not isinstance(payload, str):

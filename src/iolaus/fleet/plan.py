@@ -174,7 +174,7 @@ def _course(planner: Planner, wants: Wants, facts: NodeFacts, drift: NodeDrift) 
     work = wants.work_of(facts, drift)
     if isinstance(work, Halt):
         return work
-    drain = planner.drain_of(facts)
+    drain = planner.drain_of(facts) if work.disturbs else None
     return planner.course(facts, work, drafts_of(facts, work, drain), drains=drain is not None)
 
 
@@ -272,6 +272,7 @@ def _alike(facts: NodeFacts, drift: NodeDrift) -> tuple[Any, ...]:
         tuple(each for each in facts.settings if each.name in parts),
         tuple(each for each in facts.manager if each.name in parts),
         (facts.endpoint, facts.certificates) if "certificate" in parts else None,
+        facts.credential and (facts.credential.user, facts.credential.number),
     )
 
 

@@ -128,6 +128,8 @@ def _causes(step: Step) -> Iterator[tuple[str, str]]:
     elif action.verb is Verb.SET_MANAGER:
         olds = {e.subject: e.value for e in step.before}
         yield action.subject, f"{_old(olds, action.subject)} -> {say(action.arguments['value'])}"
+    elif action.verb is Verb.ROTATE_CREDENTIAL:
+        yield action.subject, "a new password"
     for subject in action.arguments.get("staged", ()):
         yield subject, "staged, to become active"
 
@@ -243,6 +245,8 @@ def _why_lasting(step: Step) -> str:
     if action.verb is Verb.UPDATE:
         named = ", ".join(action.arguments["components"])
         return f"{named}: no image is known that brings back {action.arguments['from']}"
+    if action.verb is Verb.ROTATE_CREDENTIAL:
+        return f"the password of {action.arguments['user']}: the old one is not given back"
     if action.subject == "bmc/accounts":
         return "accounts that are removed: their passwords are not known"
     return f"{action.subject}: what it was is not known"

@@ -1,7 +1,7 @@
 """From what is to be done at a node to the steps that do it. Pure; nothing is left to decide.
 
 The order is: drain, firmware in the order of `after`, what the next start of the host applies,
-settings of the manager, healthy again, give back.
+settings of the manager, a new password, healthy again, give back.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.step import DRAINED, FORCE, REACHABLE, RESET_WORDS, Draft, step
 from iolaus.fleet.step_certificate import certificate_drafts
 from iolaus.fleet.step_firmware import firmware_drafts
+from iolaus.fleet.step_password import password_drafts
 from iolaus.fleet.step_settings import settings_drafts
 from iolaus.fleet.work import GRACEFUL, Work
 from iolaus.model.plan import Action, DrainRule, Expect, Op, Step, Verb
@@ -30,6 +31,7 @@ def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Dr
         *firmware_drafts(work, drains=drain is not None),
         *settings_drafts(work),
         *certificate_drafts(work.certificate),
+        *password_drafts(work),
         _healthy(facts),
     )
     drafts = with_drain(drafts, drain) if drain else drafts

@@ -27,6 +27,7 @@ HOSTS: Final = frozenset({AssetKind.NODE.value, AssetKind.DPU.value, AssetKind.S
 """Kinds with an operating system that a reset of power restarts."""
 APPLIED_AT_START: Final = frozenset({"secureBoot.enabled"})
 """Settings of a manager that the next start of the host applies."""
+CREDENTIAL: Final = "credential/"
 SELF: Final = ""
 MANAGER: Final = "manager"
 GRACEFUL: Final = "GracefulRestart"
@@ -89,6 +90,13 @@ class Change(NamedTuple):
     staged: bool = False
 
 
+class NewPassword(NamedTuple):
+    """The account's password of this number (1: the first that Iolaus gives)."""
+
+    user: str
+    number: int
+
+
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """`flashes` in order; `aside` says what is left as it is because it is unknown."""
 
@@ -96,7 +104,13 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     bios: tuple[Change, ...] = ()
     manager: tuple[Change, ...] = ()
     certificate: Renewal | None = None
+    password: NewPassword | None = None
     aside: tuple[str, ...] = ()
+
+    @property
+    def disturbs(self) -> bool:
+        """Whoever works on the node may notice: more is done than giving a password."""
+        return bool(self.flashes or self.bios or self.manager or self.certificate)
 
 
 class Wants:
@@ -131,6 +145,7 @@ class Wants:
             certificate=renewal_of(
                 self.spec.bmc.certificate, facts, [i for i in mine if i.outcome in _MENDED]
             ),
+            password=_password(facts, mine),
             aside=tuple(_told(i) for i in mine if i.outcome is Outcome.UNKNOWN),
         )
 
@@ -227,6 +242,12 @@ class Wants:
         for setting in facts.manager if due else ():
             if item := due.pop(setting.name, None):
                 yield _change(setting, self._manager[setting.name], item)
+
+
+def _password(facts: NodeFacts, items: Iterable[Item]) -> NewPassword | None:
+    due = any(i.subject.startswith(CREDENTIAL) and i.outcome in _MENDED for i in items)
+    login = facts.credential
+    return NewPassword(login.user, login.number + 1) if due and login is not None else None
 
 
 def _is_of(item: Item, subject: Subject, by_part: Mapping[str, Firmware], facts: NodeFacts) -> bool:

@@ -49,6 +49,11 @@ class Logins:
         if self._refused.pop(address, None) is not None:
             self._append(address)
 
+    def not_before_s(self, address: str) -> float:
+        """Nothing is known here but the lane's own refusals."""
+        del address
+        return 0.0
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)

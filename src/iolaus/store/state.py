@@ -33,6 +33,7 @@ from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
 from iolaus.store.shelf import advisory_shelf
+from iolaus.store.tries import Tries
 
 
 def default_state_dir() -> Path:
@@ -53,6 +54,7 @@ class State:
         sessions: Sessions,
         logins: Logins,
         audit: AuditLog,
+        tries: Tries,
         unlock: Callable[[], None],
     ) -> None:
         self.directory, self.database = directory, database
@@ -60,7 +62,7 @@ class State:
         self.evidence, self.audit = EvidenceStore(database), audit
         self.authorities = Authorities(directory, secrets=secrets)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
-        self.logins = logins
+        self.logins, self.tries = logins, tries
         self._unlock = unlock
 
     async def start(self) -> None:
@@ -82,6 +84,7 @@ class State:
             self.database.close()
             self.sessions.close()
             self.logins.close()
+            self.tries.close()
             self._unlock()
 
 
@@ -115,6 +118,7 @@ def open_state(
             sessions=Sessions(directory / "sessions"),
             logins=Logins(directory / "logins", clock=clock),
             audit=AuditLog(clock=clock, database=opened, directory=directory),
+            tries=Tries(directory / "tries", clock=clock),
             unlock=unlock,
         )
     except BaseException:

@@ -62,6 +62,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.held: dict[str, tuple[int, float]] = {}
+        self.others_s = 0.0
 
     def recall(self, address: str) -> tuple[int, float]:
         return self.held.get(address, (0, 0.0))
@@ -71,6 +72,9 @@ class Memory:
 
     def forget(self, address: str) -> None:
         self.held.pop(address, None)
+
+    def not_before_s(self, address: str) -> float:
+        return self.others_s
 
 
 def remembered(memory: Memory, *, now: float) -> AuthBackOff:
@@ -88,6 +92,17 @@ def test_a_restart_goes_on_where_the_former_process_was_refused() -> None:
     again.check(now=5600.0, operation="log in to", address="https://bmc1")
     again.failed(now=5600.0)
     assert memory.held["https://bmc1"] == (2, 1800.0)
+
+
+def test_failures_of_others_hold_back_whoever_was_not_let_in_yet() -> None:
+    memory = Memory()
+    memory.others_s = 900.0
+    auth = remembered(memory, now=0.0)
+    with pytest.raises(HeldBack) as caught:
+        auth.check(now=0.0, operation="log in to", address="https://bmc1")
+    assert caught.value.retry_after_s == 900.0
+    auth.succeeded()
+    auth.check(now=0.0, operation="log in to", address="https://bmc1")
 
 
 def test_a_clock_that_stepped_never_holds_back_longer_than_the_longest_pause() -> None:

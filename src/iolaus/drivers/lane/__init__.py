@@ -16,8 +16,10 @@ from iolaus.drivers.lane.lanes import Lanes, redfish_conversations
 from iolaus.drivers.lane.limit import LimitRules
 from iolaus.drivers.lane.rules import GivenUp, Heard, LaneRules, LaneStats
 from iolaus.drivers.lane.session import Conversation
+from iolaus.drivers.lane.trial import Aside
 
 __all__ = [
+    "Aside",
     "AuthRules",
     "BreakerRules",
     "BreakerState",

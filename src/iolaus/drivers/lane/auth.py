@@ -4,7 +4,8 @@ A controller counts failed logins of all who use the account; ours must stay bel
 whatever else happens. So a refused login stops every login to this device, for all who share the
 lane, and the pause grows: with the defaults at most two tries fall in half an hour and three in an
 hour. Only another credential clears it early, because nothing else makes the next try different;
-a restart of ours does not, where a memory is given.
+a restart of ours does not, where a memory is given. The memory may know of more failures than
+ours, those of logins on the side; then the next try waits for as long as it says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class LoginMemory(Protocol):
     def remember(self, address: str, *, failures: int, wait_s: float) -> None: ...
 
     def forget(self, address: str) -> None: ...
+
+    def not_before_s(self, address: str) -> float:
+        """Seconds that a login which may fail has to wait for, whoever tries it."""
+        ...
 
 
 class AuthBackOff:
@@ -84,11 +89,18 @@ class AuthBackOff:
         if self._memory is not None:
             self._memory.remember(self._address, failures=self.failures, wait_s=pause_s)
 
+    def wait_s(self, *, now: float) -> float:
+        """Until the next login may be tried."""
+        wait_s = max(0.0, self.retry_at - now)
+        if not self.accepted and self._memory is not None:
+            wait_s = max(wait_s, self._memory.not_before_s(self._address))
+        return wait_s
+
     def check(self, *, now: float, operation: str, address: str) -> None:
         """Raise `HeldBack` (401, `AuthenticationBackOff`) while a try would be too early."""
-        if now >= self.retry_at:
+        wait_s = self.wait_s(now=now)
+        if wait_s <= 0:
             return
-        wait_s = self.retry_at - now
         raise HeldBack(
             f"the credential was refused {_times(self.failures)}; "
             f"the next login is tried in {wait_s:.0f} s so that the account is not locked",

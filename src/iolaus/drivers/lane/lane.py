@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ ROOT: Final = "/redfish/v1"
 GRACE_S: Final = 0.25
 SWEEP_S: Final = 30.0
 CLOSE_S: Final = 15.0
+T = TypeVar("T")
 
 
 class Flight:
@@ -199,6 +200,19 @@ class Lane:
                 self._overtake(key_of(uri))
             self._gate.give_back(ticket, cut_off=cut_off)
 
+    async def aside(
+        self, call: Callable[[], Awaitable[T]], *, priority: Priority, deadline_s: float
+    ) -> T:
+        """Await a call that speaks to the device by a conversation of its own, in a slot of this
+        lane: the device bears no more at once than it always does."""
+        self._require_open()
+        ticket = self._gate.queue.ask(priority)
+        try:
+            await self._gate.turn(ticket, self._clock.monotonic() + deadline_s)
+            return await call()
+        finally:
+            self._gate.give_back(ticket, cut_off=False)
+
     async def events(
         self, uri: str, last_event_id: str | None = None, *, timeout_s: float = 90.0
     ) -> AsyncGenerator[Any, None]:
@@ -235,7 +249,7 @@ class Lane:
 
     def stats(self) -> LaneStats:
         gate = self._gate
-        recent_s, wait_s = gate.limit.recent_s, gate.auth.retry_at - self._clock.monotonic()
+        recent_s, wait_s = gate.limit.recent_s, gate.auth.wait_s(now=self._clock.monotonic())
         return LaneStats(
             address=self.address,
             in_flight=gate.queue.in_flight,
@@ -249,6 +263,7 @@ class Lane:
             shared=self._shared,
             latency_ms=None if recent_s is None else recent_s * 1000.0,
             login_retry_s=wait_s if wait_s > 0 else None,
+            login_refused=gate.auth.failures > 0,
             heard_at=gate.heard_at,
         )
 

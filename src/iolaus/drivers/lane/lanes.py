@@ -15,6 +15,8 @@ from iolaus.drivers.lane.auth import LoginMemory
 from iolaus.drivers.lane.lane import Lane
 from iolaus.drivers.lane.rules import Heard, LaneRules
 from iolaus.drivers.lane.session import AfterClose, Conversation
+from iolaus.drivers.lane.trial import is_let_in
+from iolaus.drivers.ports import Priority
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
 from iolaus.wire.redfish.client import Redfish
@@ -23,6 +25,7 @@ from iolaus.wire.redfish.port import Credential, SessionLedger, Trust
 from iolaus.wire.redfish.transport import OpenTransport, open_transport
 
 CLOSING_AT_ONCE: Final = 256
+TRIAL_S: Final = 120.0
 
 Converse = Callable[[Target, Credential | None], tuple[Conversation, AfterClose | None]]
 Identity = tuple[Credential | None, str | None]
@@ -30,7 +33,7 @@ Identity = tuple[Credential | None, str | None]
 
 class Lanes:
     """`converse` opens a device's conversation; see `redfish_conversations`. `logins` remembers
-    refused ones over a restart."""
+    refused ones over a restart; `trials` opens conversations that leave others' sessions alone."""
 
     def __init__(
         self,
@@ -40,7 +43,9 @@ class Lanes:
         rules: LaneRules | None = None,
         on_silence: Heard | None = None,
         logins: LoginMemory | None = None,
+        trials: Converse | None = None,
     ) -> None:
+        self._trials = trials or converse
         self._converse, self._clock, self._logins = converse, clock, logins
         self._rules, self._on_silence = rules or LaneRules(), on_silence
         self._lanes: dict[str, tuple[Lane, Identity]] = {}
@@ -74,6 +79,24 @@ class Lanes:
             logins=self._logins,
             verdicts=self._verdicts,
         )
+
+    async def try_login(
+        self, target: Target, credential: Credential, *, beside: Credential | None
+    ) -> bool:
+        """Whether the device lets this login in, tried once and beside the lane, which goes on
+        with `beside`. Raises `DeviceSilent`, `DeviceLied`, or `DeviceRefused` where it gave no
+        verdict. Counts nothing: that is the caller's."""
+        lane = self.lane(target, beside)
+        conversation, after_close = self._trials(target, credential)
+
+        async def trial() -> bool:
+            return await is_let_in(conversation)
+
+        try:
+            return await lane.aside(trial, priority=Priority.LIFECYCLE, deadline_s=TRIAL_S)
+        finally:
+            if after_close is not None:
+                await after_close()
 
     def find(self, address: str) -> Lane | None:
         known = self._lanes.get(address)

@@ -67,6 +67,7 @@ class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     shared: int
     latency_ms: float | None = None
     login_retry_s: float | None = None
+    login_refused: bool = False
     heard_at: float | None = None
 
 

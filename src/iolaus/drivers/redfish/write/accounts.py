@@ -22,6 +22,7 @@ from iolaus.drivers.redfish._text import clean, maybe
 from iolaus.drivers.redfish.harvest import links_in, normal, order
 from iolaus.drivers.redfish.write.exchange import not_offered, patch, receipt_of, service_of
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, OperatorMust
+from iolaus.model.credential import UNENDING_WINDOW_S, AccountPolicy
 from iolaus.wire.redfish.address import path_of
 from iolaus.wire.redfish.errors import PropertiesRefused
 from iolaus.wire.redfish.port import Answer
@@ -29,6 +30,7 @@ from iolaus.wire.redfish.port import Answer
 WINDOW: Final = 6
 """So many letters of a secret in a row give it away."""
 NO_POST: Final = frozenset({405, 501})
+LEAST_WINDOW_S: Final = 60.0
 RESERVED: Final = "1"
 """The slot that controllers with slots keep for themselves."""
 Send = Callable[[], Awaitable[Receipt]]
@@ -39,6 +41,26 @@ async def accounts(device: Reads) -> tuple[Account, ...]:
     _, place = await _place(device)
     found = await _members(device, place)
     return tuple(_account(uri, payload) for uri, payload in found if clean(payload.get("UserName")))
+
+
+async def account_policy(device: Reads) -> AccountPolicy:
+    """What the service says of lock-out and lengths. A duration of 0 locks nobody (DSP0268), and
+    a counter that no time resets counts for a day here."""
+    service = (await service_of(device, "AccountService")).body
+    threshold, duration_s = (
+        _count(service.get("AccountLockoutThreshold")),
+        _count(service.get("AccountLockoutDuration")),
+    )
+    resets_s = _count(service.get("AccountLockoutCounterResetAfter"))
+    window_s = max((float(s) for s in (duration_s, resets_s) if s), default=None)
+    if service.get("AccountLockoutCounterResetEnabled") is False:
+        window_s = UNENDING_WINDOW_S
+    return AccountPolicy(
+        threshold=0 if duration_s == 0 and threshold is not None else threshold,
+        window_s=None if window_s is None else max(window_s, LEAST_WINDOW_S),
+        shortest=_bound(service.get("MinPasswordLength")),
+        longest=_bound(service.get("MaxPasswordLength")),
+    )
 
 
 async def set_password(device: Writes, account: str, new: str) -> Receipt:
@@ -145,6 +167,11 @@ def _check_length(device: Reads, service: Answer, password: str) -> None:
         code="PasswordLength",
         next_step="make one of that length",
     )
+
+
+def _count(value: object) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return int(value) if whole and isinstance(value, int) else None
 
 
 def _bound(value: object) -> int | None:

@@ -27,6 +27,7 @@ from iolaus.drivers.redfish.write import (
     update,
 )
 from iolaus.drivers.redfish.write.exchange import Mended
+from iolaus.model.credential import AccountPolicy
 from iolaus.wire.redfish.task import Progress
 
 
@@ -126,6 +127,9 @@ class Writing:
 
     async def accounts(self, device: Reads) -> tuple[Account, ...]:
         return await accounts.accounts(device)
+
+    async def account_policy(self, device: Reads) -> AccountPolicy:
+        return await accounts.account_policy(device)
 
     async def set_password(self, device: Writes, account: str, new: str) -> Receipt:
         return await accounts.set_password(self._mended(device), account, new)
