@@ -220,6 +220,7 @@ class House:
             stats=self.stats,
             baselines=self.state.baselines,
             rolls=self.rolling,
+            authorities=self.state.authorities,
             read_again=self.read_again,
             ledger=self.ledger,
             audit_log=self.state.audit,

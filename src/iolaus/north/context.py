@@ -17,6 +17,7 @@ from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
 from iolaus.model.advisory import Kept
+from iolaus.model.authority import Authority, Words
 from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Plan
@@ -129,6 +130,23 @@ class ReadsAdvisories(Protocol):
     def __call__(self, raw: bytes, source: str, by: str, /) -> Sequence[Kept]: ...
 
 
+class KeepsAuthorities(Protocol):
+    """Authorities that sign certificates; their keys never come back. All raise `OperatorMust`
+    for what cannot be read or kept."""
+
+    def all(self) -> Mapping[str, Authority]: ...
+
+    def get(self, name: str) -> Authority | None: ...
+
+    def put(
+        self, name: str, *, certificate: str, key: str, days: int, words: Words | None = None
+    ) -> Authority: ...
+
+    def remove(self, name: str) -> bool:
+        """False for one that is not kept here."""
+        ...
+
+
 class Sample(Protocol):
     """One point of a series: seconds since 1970, and the value in the sensor's unit."""
 
@@ -168,6 +186,7 @@ class Context:
     stats: Callable[[], Mapping[str, float]] = dict
     baselines: Baselines = field(default_factory=Baselines)
     rolls: Rolls | None = None
+    authorities: KeepsAuthorities | None = None
     read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
     audit_log: AuditLog | None = None

@@ -23,8 +23,8 @@ from iolaus.store.audit import AuditLog
 
 log = structlog.get_logger(__name__)
 Message = MutableMapping[str, Any]
-SECRET_BELOW: Final = ("/api/v1/discoveries",)
-"""Their bodies may hold a password, and a digest of few words can be guessed."""
+SECRET_BELOW: Final = ("/api/v1/discoveries", "/api/v1/authorities")
+"""Their bodies may hold a password or a key, and a digest of few words can be guessed."""
 NO_CHANGE: Final = frozenset({("POST", "/api/v1/causes")})
 
 

@@ -13,6 +13,8 @@ from openapi_spec_validator import validate
 from iolaus.kernel.clock import JumpClock
 from iolaus.north.api import openapi_document
 from iolaus.north.kinds import KINDS
+from iolaus.store.authorities import Authorities
+from iolaus.store.secrets import Secrets
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
 
@@ -48,7 +50,7 @@ def test_every_kind_has_its_paths_and_every_operation_its_problems() -> None:
             assert path.startswith("/api/v1") is ("401" in operation["responses"])
 
 
-def test_no_request_makes_the_server_fail() -> None:
+def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     """Schemathesis makes requests from the document and judges each answer by it. A string may
     be refused although the document allows it: the grammar of selectors is not a schema's."""
 
@@ -62,6 +64,7 @@ def test_no_request_makes_the_server_fail() -> None:
 
     context = make_context(JumpClock())
     context.rolls = Rolling(context)
+    context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
     with serving(context) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
         for found in schema.get_all_operations():

@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from iolaus.north.api.advisories import advisory_routes
 from iolaus.north.api.audit import audit_routes
+from iolaus.north.api.authorities import authority_routes
 from iolaus.north.api.baselines import baseline_routes
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.endpoints import endpoint_routes
@@ -63,6 +64,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *token_routes(context),
             *audit_routes(context),
             *advisory_routes(context),
+            *authority_routes(context),
         ],
     )
     cache: list[bytes] = []

@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import advisories as advising
-from iolaus.north.cli import asking, desired, look, manage, plans, tokens
+from iolaus.north.cli import asking, authorities, desired, look, manage, plans, tokens
 from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
@@ -59,6 +59,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "token": "Who may speak to the server, as what, and for which groups.",
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
+    "ca": "The authorities that sign certificates of controllers.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
     "advisory": "Advisories of makers and databases: imported, answered, removed.",
     "audit": "Who did what: read, kept elsewhere, and checked.",
@@ -107,6 +108,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
         "power": asking.POWER_COMMANDS,
         "boot": asking.BOOT_COMMANDS,
+        "ca": authorities.CA_COMMANDS,
         "rollout": plans.ROLLOUT_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "sim": sim,
