@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,32 @@ def test_an_algorithm_nobody_verifies_is_unverified() -> None:
     assert "algorithm-unsupported" in codes(result)
 
 
+@VERSIONS
+@pytest.mark.parametrize(
+    ("told", "asked", "left_out"),
+    [
+        ((0xFF,), (0xFF,), []),
+        ((1, 2), (1, 2), []),
+        ((0xFF,), (1, 2), []),
+        ((1, 2), (0xFF,), [0xFF]),
+        ((1, 2), (1, 2, 0xFE), [0xFE]),
+        ((0, 1, 2), (0xFF,), [0xFF]),
+        ((0, 1, 2, 3, 4, 5, 16, 17, 32, 33, 0xFD, 0xFE), (0xFF,), []),
+    ],
+)
+def test_a_courier_cannot_leave_out_what_was_asked(
+    version: str, told: tuple[int, ...], asked: tuple[int, ...], left_out: list[int]
+) -> None:
+    evidence = SpdmEvidence(
+        measurements=measurements(version, told), chain=chain_of(responder(version=version))
+    )
+    question = SpdmQuestion(nonce=NONCE, slot=0, indices=asked)
+    result = judge_spdm(evidence, question, anchors(), at=AT)
+    assert words(result)[:2] == ("stale" if left_out else "fresh", "valid")
+    found = [f.detail["indices"] for f in result.verdict.findings]
+    assert found == ([left_out] if left_out else [])
+
+
 def test_without_a_signature_nothing_is_measured() -> None:
     data = bytearray(measurements("1.1"))
     unsigned = bytes(data[:2]) + b"\0\xff" + bytes(data[37:-96])
@@ -162,6 +189,20 @@ def test_without_a_chain_nothing_is_verified() -> None:
         result = judge_spdm(evidence, question, anchors(), at=AT)
         assert words(result) == ("fresh", "unverified", "unanchored", None, "unknown")
         assert "chain-missing" in codes(result)
+
+
+@VERSIONS
+def test_a_provisioned_key_verifies_and_is_nobodys(version: str) -> None:
+    root = responder(version=version)
+    key = root.certified(0).key.public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    result = judged(chain=pem, version=version)
+    assert words(result) == ("fresh", "valid", "unanchored", "ok", "unknown")
+    assert codes(result) == ["key-unbound"]
+    assert result.attester is not None
+    assert len(result.attester.pin) == 64
+    broken = judged(chain=pem[:60] + pem[70:], version=version)
+    assert words(broken)[:2] == ("malformed", "unverified")
 
 
 def test_another_nodes_evidence_is_not_signed_by_this_one() -> None:

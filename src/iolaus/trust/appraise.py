@@ -183,7 +183,8 @@ def _spdm(exhibit: Exhibit, anchors: Anchors, at: float, rules: Rules) -> _Prove
         hashing=claimed.get("HashingAlgorithm"),
         signing=claimed.get("SigningAlgorithm"),
     )
-    question = SpdmQuestion(nonce=exhibit.question.nonce, slot=exhibit.question.slot)
+    asked = exhibit.question
+    question = SpdmQuestion(nonce=asked.nonce, slot=asked.slot, indices=asked.indices)
     found = judge_spdm(evidence, question, anchors, at=at, validity=rules.validity)
     names = dict(_manifest(found.measurements))
     names |= _told_by(found.attester, found.opaque)

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from iolaus.trust.chains import fingerprint, name_of
+from iolaus.trust.signatures import PublicKey
 from iolaus.wire.dice import (
     MULTI_TCB_INFO,
     TCB_INFO,
@@ -57,6 +58,12 @@ def key_digest(spki: bytes) -> str:
 def _spki(certificate: x509.Certificate) -> bytes:
     key = certificate.public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def keyed_attester(key: PublicKey) -> Attester:
+    """Of a device that has a provisioned key and no certificate."""
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Attester(subject="", leaf="", pin=key_digest(spki))
 
 
 def _raw(certificate: x509.Certificate, number: str) -> bytes | None:

@@ -15,6 +15,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+
+from iolaus.wire.octets import EvidenceMalformed
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -45,6 +48,23 @@ def signings_of(key: object) -> tuple[str, ...]:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size in MODULUS_BITS:
         return (f"rsassa-{key.key_size}", f"rsapss-{key.key_size}")
     return ()
+
+
+def allowed_key(key: object, subject: str = "public key") -> PublicKey:
+    """The key, if it can verify anything here; else raises `EvidenceMalformed`."""
+    if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) and signings_of(key):
+        return key
+    raise EvidenceMalformed("algorithm-unsupported", "a key of another kind", subject=subject)
+
+
+def load_public_key(data: bytes, subject: str = "public key") -> PublicKey:
+    """SubjectPublicKeyInfo as PEM or DER. Raises `EvidenceMalformed`."""
+    load = load_pem_public_key if data.lstrip().startswith(b"-----BEGIN") else load_der_public_key
+    try:
+        key = load(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise EvidenceMalformed("key-unreadable", "no public key", subject=subject) from None
+    return allowed_key(key, subject)
 
 
 def digest(hashing: str, data: bytes) -> bytes:

@@ -24,7 +24,7 @@ from iolaus.model.trust import (
     Signature,
     Verdict,
 )
-from iolaus.trust.attester import Attester, read_attester
+from iolaus.trust.attester import Attester, keyed_attester, read_attester
 from iolaus.trust.chains import Anchors, ChainResult, Validity, judge_chain
 from iolaus.trust.lifecycle import judge_lifecycle
 from iolaus.trust.signatures import (
@@ -33,6 +33,7 @@ from iolaus.trust.signatures import (
     PublicKey,
     digest,
     hashings_of,
+    load_public_key,
     signings_of,
     verifies,
 )
@@ -45,14 +46,16 @@ from iolaus.wire.certificates import (
 from iolaus.wire.octets import EvidenceMalformed
 from iolaus.wire.spdm.algorithms import SIGNINGS, algorithm_name
 from iolaus.wire.spdm.parse import parse_transcript
-from iolaus.wire.spdm.transcript import Block, Transcript
+from iolaus.wire.spdm.transcript import ALL, COUNT, Block, Transcript
 
 _CONTEXT: Final = b"responder-measurements signing"
 _PREFIX_SIZE: Final = 100
+_PUBLIC_KEY: Final = b"-----BEGIN PUBLIC KEY-----"
 
 
 class SpdmEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """`chain` is SPDM's chain, PEM or DER (None: there is none). `version`, `hashing` and
+    """`chain` is SPDM's chain, PEM or DER, or a provisioned public key as PEM (slot 15; it is
+    nobody's by itself); None: there is none. `version`, `hashing` and
     `signing` are what came beside it unsigned, or what is expected; None for nothing."""
 
     measurements: bytes
@@ -63,11 +66,12 @@ class SpdmEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpdmQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked: a nonce of 32 bytes, used once, and a slot. Without a nonce freshness is
-    not judged; without a slot any will do."""
+    """What was asked: a nonce of 32 bytes, used once, a slot, and indices (255 is all). Without a
+    nonce freshness is not judged; without a slot or indices any will do."""
 
     nonce: bytes | None
     slot: int | None = None
+    indices: tuple[int, ...] | None = None
 
 
 class SpdmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +100,13 @@ def _malformed(error: EvidenceMalformed) -> Finding:
     )
 
 
-class _Identified(msgspec.Struct, frozen=True):
-    """The chain's side of the question."""
+class _Identified(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain's side of the question. `key` is None if there is none, or one that nothing here
+    verifies with; `broken`: what was given cannot be read."""
 
     chain: ChainResult | None = None
     attester: Attester | None = None
+    key: PublicKey | None = None
     root_hashings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     broken: bool = False
@@ -109,11 +115,6 @@ class _Identified(msgspec.Struct, frozen=True):
     def identity(self) -> Identity:
         return self.chain.identity if self.chain else Identity.UNANCHORED
 
-    @property
-    def key(self) -> PublicKey | None:
-        key = self.chain.leaf.public_key() if self.chain else None
-        return key if signings_of(key) else None  # type: ignore[return-value]
-
 
 def _identified(
     data: bytes | None, anchors: Anchors, *, at: float, validity: Validity
@@ -121,6 +122,8 @@ def _identified(
     if data is None:
         return _Identified(findings=(_finding("chain-missing", "There is no certificate chain."),))
     try:
+        if _PUBLIC_KEY in data:
+            return _keyed(data)
         spdm = parse_chain(data) if looks_like_chain(data) else None
         held = spdm or Chain(b"", parse_certificates(data, subject="certificate chain"))
         result = judge_chain(
@@ -134,7 +137,22 @@ def _identified(
     except EvidenceMalformed as error:
         return _Identified(findings=(_malformed(error),), broken=True)
     hashings = _root_hashings(spdm) if spdm else ()
-    return _Identified(result, attester, hashings, result.findings)
+    key = result.leaf.public_key()
+    return _Identified(
+        chain=result,
+        attester=attester,
+        key=key if signings_of(key) else None,  # type: ignore[arg-type]
+        root_hashings=hashings,
+        findings=result.findings,
+    )
+
+
+def _keyed(data: bytes) -> _Identified:
+    """Raises `EvidenceMalformed`."""
+    key = load_public_key(data, "provisioned key")
+    told = "No certificate says whose this key is; it can only be pinned."
+    findings = (_finding("key-unbound", told),)
+    return _Identified(key=key, attester=keyed_attester(key), findings=findings)
 
 
 def _root_hashings(chain: Chain) -> tuple[str, ...]:
@@ -193,7 +211,7 @@ def _unsupported(what: str) -> _Signed:
 
 
 def _verified(transcript: Transcript, who: _Identified, claimed: str) -> _Signed:
-    if not transcript.signature or who.chain is None:
+    if not transcript.signature or (who.key is None and who.chain is None):
         return _Signed(signature=Signature.UNVERIFIED)
     if who.key is None:
         return _unsupported("The key of the leaf")
@@ -265,6 +283,19 @@ def _staleness(question: SpdmQuestion, transcript: Transcript) -> Iterator[Findi
         )
     if any(pair.changed for pair in transcript.pairs):
         yield _finding("content-changed", "Measurements changed while they were being read.")
+    if question.indices is not None and (left_out := _left_out(question.indices, transcript)):
+        told = "Measurements that were asked for were left out by whoever asked the device."
+        yield _finding("measurements-left-out", told, indices=left_out)
+
+
+def _left_out(asked: tuple[int, ...], transcript: Transcript) -> list[int]:
+    """Of the indices that were asked for, those that the transcript does not answer. That it has
+    all is proved by a question for all, or by the device's count of them."""
+    held = {block.index for block in transcript.blocks}
+    whole = any(pair.operation == ALL for pair in transcript.pairs) or any(
+        pair.operation == COUNT and pair.total == len(held) for pair in transcript.pairs
+    )
+    return [index for index in asked if not (whole if index == ALL else index in held or whole)]
 
 
 def _evidence(

@@ -13,9 +13,7 @@ from typing import Final
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from iolaus.model.trust import (
     Detail,
@@ -28,7 +26,15 @@ from iolaus.model.trust import (
 )
 from iolaus.trust.attester import Attester, read_attester
 from iolaus.trust.chains import Anchors, ChainResult, Validity, judge_chain
-from iolaus.trust.signatures import ALLOWED_HASHINGS, PublicKey, digest, signings_of, verifies
+from iolaus.trust.signatures import (
+    ALLOWED_HASHINGS,
+    PublicKey,
+    allowed_key,
+    digest,
+    load_public_key,
+    signings_of,
+    verifies,
+)
 from iolaus.wire.certificates import parse_certificates
 from iolaus.wire.octets import EvidenceMalformed
 from iolaus.wire.tpm.eventlog import EventLog, efi_variable, parse_event_log, replay
@@ -89,21 +95,6 @@ def _of_area(area: PublicArea) -> PublicKey:
         raise EvidenceMalformed("key-unreadable", "no key at all", subject="TPM key") from None
 
 
-def _bare_key(data: bytes) -> PublicKey:
-    load = load_pem_public_key if data.lstrip().startswith(b"-----BEGIN") else load_der_public_key
-    try:
-        key = load(data)
-    except (ValueError, UnsupportedAlgorithm):
-        raise EvidenceMalformed("key-unreadable", "no public key", subject="TPM key") from None
-    return _allowed(key)
-
-
-def _allowed(key: object) -> PublicKey:
-    if signings_of(key):
-        return key  # type: ignore[return-value]
-    raise EvidenceMalformed("algorithm-unsupported", "a key of another kind", subject="TPM key")
-
-
 def _is_certificate(data: bytes) -> bool:
     if b"-----BEGIN CERTIFICATE-----" in data:
         return True
@@ -119,11 +110,11 @@ def _load_key(data: bytes, anchors: Anchors, at: float, validity: Validity) -> _
         chain = judge_chain(
             parse_certificates(data, subject="TPM key"), anchors, at=at, validity=validity
         )
-        return _Key(_allowed(chain.leaf.public_key()), chain)
+        return _Key(allowed_key(chain.leaf.public_key()), chain)
     if data[:1] == b"0" or data.lstrip().startswith(b"-----BEGIN"):
-        return _Key(_bare_key(data))
+        return _Key(load_public_key(data))
     area = parse_public(data)
-    return _Key(_allowed(_of_area(area)), area=area)
+    return _Key(allowed_key(_of_area(area)), area=area)
 
 
 def _flat(signature: QuoteSignature, key: PublicKey) -> bytes | None:

@@ -19,12 +19,11 @@ from iolaus.wire.spdm.negotiation import (
     read_negotiation,
     version_text,
 )
-from iolaus.wire.spdm.transcript import KINDS, Block, Negotiated, Pair, Transcript
+from iolaus.wire.spdm.transcript import ALL, COUNT, KINDS, Block, Negotiated, Pair, Transcript
 
 GET_MEASUREMENTS, MEASUREMENTS = 0xE0, 0x60
 _V11, _V12, _V13 = 0x11, 0x12, 0x13
 _SIGN, _RAW_BIT = 0x01, 0x80
-_COUNT, _ALL = 0x00, 0xFF
 _NONCE, _CONTEXT = 32, 8
 _DMTF = 1
 _CHANGED = {1: True, 2: False}
@@ -38,7 +37,7 @@ def _begins_with_negotiation(data: bytes) -> bool:
 def _block(record: Octets, digest_size: int) -> Block:
     index = record.number(1, "a block")
     specification = record.number(1, "a block")
-    if index in (0, _ALL):
+    if index in (0, ALL):
         raise record.wrong("index-impossible", f"a block of index {index}")
     if specification != _DMTF:
         told = f"block {index} follows specification {specification}, not DMTF's"
@@ -63,9 +62,9 @@ def _record(octets: Octets, operation: int, digest_size: int) -> tuple[Block, ..
     indices = [block.index for block in blocks]
     if len(set(indices)) != count:
         raise octets.wrong("index-duplicate", "two blocks of one index")
-    if operation == _COUNT and blocks:
+    if operation == COUNT and blocks:
         raise octets.wrong("not-asked", "blocks where their number was asked for")
-    if operation not in (_COUNT, _ALL) and indices != [operation]:
+    if operation not in (COUNT, ALL) and indices != [operation]:
         raise octets.wrong("not-asked", f"blocks {indices} where {operation} was asked for")
     return blocks
 
@@ -96,7 +95,7 @@ def _pair(octets: Octets, version: int, digest_size: int) -> Pair:
         slot=slot,
         answered=got.param2 & 0xF,
         changed=_CHANGED.get(got.param2 >> 4 & 0x3) if version >= _V12 else None,
-        total=got.param1 if asked.param2 == _COUNT else 0,
+        total=got.param1 if asked.param2 == COUNT else 0,
         blocks=blocks,
         responder_nonce=responder_nonce,
         opaque=opaque,

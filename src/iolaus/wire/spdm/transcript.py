@@ -8,6 +8,9 @@ from typing import Final
 
 import msgspec
 
+COUNT: Final = 0x00
+ALL: Final = 0xFF
+"""Operations of GET_MEASUREMENTS that are no index: how many there are, and all at once."""
 KINDS: Final[Mapping[int, str]] = MappingProxyType(
     {
         0: "rom",
