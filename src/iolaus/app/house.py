@@ -33,10 +33,12 @@ from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.attesting import Attesting
 from iolaus.app.discovering import Discoverer
+from iolaus.app.draining import Draining
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
 from iolaus.app.rolling import Rolling
+from iolaus.app.rollout_drains import RolloutDrains
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
@@ -56,6 +58,7 @@ from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices
 from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
+from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
 from iolaus.store.tries import CountedLogins
@@ -162,6 +165,19 @@ class House:
             rules=options.rollouts,
             ca_file=options.ca_file,
         )
+        self.draining = self._draining()
+
+    def _draining(self) -> Draining:
+        return Draining(
+            facts=self.state.facts,
+            kept=StoredDrains(self.state.database),
+            adapters=self.rolling.adapters,
+            bus=self.bus,
+            clock=self.clock,
+            going=RolloutDrains(self.rolling.journal).all,
+            wake=self.rolling.conductor.wake,
+            acting=lambda: self.rolling.conductor.acting,
+        )
 
     def wake(self, key: Key, after_s: float) -> None:
         self.loops[key.job].wake(key, after_s=after_s)
@@ -221,6 +237,7 @@ class House:
             baselines=self.state.baselines,
             rolls=self.rolling,
             authorities=self.state.authorities,
+            drains=self.draining,
             read_again=self.read_again,
             ledger=self.ledger,
             audit_log=self.state.audit,
@@ -334,6 +351,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.rolling.conductor.run()))
         tasks.append(asyncio.create_task(house.attesting.run()))
         tasks.append(asyncio.create_task(house.keyring.loop.run()))
+        tasks.append(asyncio.create_task(house.draining.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

@@ -11,22 +11,19 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import structlog
-import yaml
 
 from iolaus.act.conduct import Conductor
 from iolaus.act.fold import Account
 from iolaus.act.term import Rules
+from iolaus.app.draining import Adapters
 from iolaus.app.handshakes import Handshakes
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.changed import what_changed
-from iolaus.fleet.drain.port import Drains
-from iolaus.fleet.drain.settings import DrainSettings, open_drains, read_drains
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.gate import Judgement
@@ -50,6 +47,7 @@ from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress
 from iolaus.model.select import Selector
 from iolaus.north.context import Standing
 from iolaus.store.baselines import Baselines
+from iolaus.store.drains import StoredDrains
 from iolaus.store.facts import Facts
 from iolaus.store.journal import KeptPlan, StoredJournal
 from iolaus.store.lease import StoredLeases
@@ -85,8 +83,8 @@ class Rolling:
         self._bus, self._clock, self._ledger = bus, clock, ledger
         self._read_again = read_again
         self.images = ImageFolder(state.directory / "images")
-        self._settings_file = state.directory / "drains.yaml"
-        self._drains: dict[str, Drains] = {}
+        kept = StoredDrains(state.database)
+        self.adapters = Adapters(state.directory / "drains.yaml", clock=clock, kept=kept)
         self.journal = StoredJournal(state.database, clock=clock)
         self._observer = Observer(
             facts=state.facts,
@@ -105,7 +103,7 @@ class Rolling:
             hands=FleetHands(
                 facts=state.facts,
                 open_device=open_device,
-                drains=self._drains_called,
+                drains=self.adapters.called,
                 images=self.images,
                 begun=self._begun,
                 renewals=Renewals(
@@ -128,8 +126,7 @@ class Rolling:
         for task in self._asking:
             task.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
-        for drains in self._drains.values():
-            await drains.aclose()
+        await self.adapters.close()
 
     # --- what people ask ----------------------------------------------------------------------
 
@@ -382,20 +379,6 @@ class Rolling:
         self._hooks[key] = (self._clock.monotonic(), said)
         self.conductor.wake()
 
-    def _drains_called(self, name: str) -> Drains:
-        if name not in self._drains:
-            settings = read_settings(self._settings_file)
-            if name not in settings:
-                raise OperatorMust(
-                    f"no drains are called {name!r}",
-                    operation="drain",
-                    subject=str(self._settings_file.name),
-                    code="NoSuchDrains",
-                    next_step=f"describe them in {self._settings_file} (docs/drains.md).",
-                )
-            self._drains[name] = open_drains(settings[name], name=name, clock=self._clock)
-        return self._drains[name]
-
     async def _begun(self, uid: str) -> Mapping[str, Any] | None:
         """The last receipt of a drain of this node."""
         return await self._receipt(uid, "drained")
@@ -422,23 +405,6 @@ class Rolling:
             if (found := self._facts.find_asset(entry.node or "")) is not None:
                 self._read_again(found[0].target.address)
         self._bus.publish(TOPIC, plan)
-
-
-def read_settings(path: Path) -> dict[str, DrainSettings]:
-    """The drains of a file; none where there is no file. Raises `OperatorMust`."""
-    if not path.is_file():
-        return {}
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OperatorMust(
-            f"it cannot be read: {error}",
-            operation="read",
-            subject=str(path),
-            code="DrainSettingsInvalid",
-            next_step="correct it; docs/drains.md shows how it is written.",
-        ) from None
-    return read_drains(told, source=str(path))
 
 
 def _approved(standing: Standing) -> Progress:

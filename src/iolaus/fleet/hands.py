@@ -27,7 +27,7 @@ from iolaus.fleet.work import CREDENTIAL
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.asset import Asset
 from iolaus.model.endpoint import Mode, Target
-from iolaus.model.plan import Action, Expect, NodePlan, Step, Verb
+from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
 from iolaus.model.rollout import Sight
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
@@ -104,7 +104,8 @@ class FleetHands:
         reasons: dict[str, str] = {}
         subjects = [each.subject for each in expects]
         if DRAINED in subjects:
-            await self._look_at_drain(node, step, values, reasons)
+            back = any(each.subject == DRAINED and each.op is Op.IS_NOT for each in expects)
+            await self._look_at_drain(node, step, values, reasons, back=back)
         if mine := [each for each in subjects if each.startswith(ROOM)]:
             await self._renewing().look(self._known(node)[0], node.uid, mine, values)
         if logins := [each for each in subjects if each.startswith(CREDENTIAL)]:
@@ -141,17 +142,25 @@ class FleetHands:
         return ""
 
     async def _look_at_drain(
-        self, node: NodePlan, step: Step, values: dict[str, Any], reasons: dict[str, str]
+        self,
+        node: NodePlan,
+        step: Step,
+        values: dict[str, Any],
+        reasons: dict[str, str],
+        *,
+        back: bool,
     ) -> None:
+        """`back`: it is to be given back. What we did not take is not ours to give, and a node that
+        takes work again stands in nobody's way."""
         drains = self._drains(_adapter(step.action))
         drained = await self._receipt(node)
-        if drained is None:
+        if drained is None or (back and not drained.did):
             values[DRAINED] = "not drained by us"
             return
         state = await drains.state(self._target(node), drained)
         if state.phase is DrainPhase.UNKNOWN:
             reasons[DRAINED] = state.detail
-        elif state.phase is DrainPhase.REFUSED:
+        elif state.phase is DrainPhase.REFUSED and not back:
             raise OperatorMust(
                 state.detail,
                 operation="drain",

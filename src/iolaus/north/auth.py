@@ -58,6 +58,8 @@ class Deed(StrEnum):
     """Let a plan run, go on, or be undone."""
     STOP = "stop"
     """Pause or abort a roll-out: whoever may look after the hall may stop it."""
+    DRAIN = "drain"
+    """Have work taken away from nodes, give them back, and answer for drains by hand."""
     ADMIT = "admit"
     """Make and revoke tokens."""
     SECURE = "secure"
@@ -70,12 +72,12 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     **dict.fromkeys(Role, frozenset({Deed.READ})),
     Role.OPERATOR: frozenset(Deed),
     Role.FIRMWARE_ADMIN: frozenset(
-        {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP}
+        {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP, Deed.DRAIN}
     ),
     Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT}),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE, Deed.AUDIT}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
-    Role.FACILITY: frozenset({Deed.READ, Deed.STOP}),
+    Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN}),
 }
 
 

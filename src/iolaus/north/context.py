@@ -25,6 +25,7 @@ from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.north.auth import Auth
 from iolaus.north.bulletins import Bulletins
+from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
 from iolaus.north.rolls import PlanShelf
@@ -85,6 +86,45 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     holds: Mapping[str, str] = {}
     approvals: tuple[tuple[str, tuple[str, ...], float], ...] = ()
+
+
+class StandingDrain(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that is drained or on its way there. `by` is a person or "rollout/<plan>"; `mark` is
+    the reason as the adapter keeps it; `phase` is draining, drained, refused or unknown; times are
+    seconds since 1970."""
+
+    uid: str
+    node: str
+    adapter: str
+    reason: str
+    mark: str
+    by: str
+    at: float
+    phase: str
+    detail: str = ""
+    remaining: tuple[str, ...] = ()
+    since: float = 0.0
+
+
+class DrainsNodes(Protocol):
+    """Has work taken away from nodes, and gives them back. Every method raises `OperatorMust` for
+    what a person has to put right, and what the adapter of the drains raises."""
+
+    async def all(self) -> Sequence[StandingDrain]:
+        """Those of people and of roll-outs."""
+        ...
+
+    async def drain(self, uid: str, name: str, *, adapter: str, reason: str, by: str) -> None:
+        """`adapter` "": the only one there is."""
+        ...
+
+    async def undrain(self, uid: str, name: str, *, by: str) -> None:
+        """Only what `drain` did."""
+        ...
+
+    async def say(self, uid: str, name: str, *, word: str, note: str, by: str) -> None:
+        """A person's word ("done" or "refused") on a drain by hand."""
+        ...
 
 
 class Rolls(Protocol):
@@ -187,6 +227,7 @@ class Context:
     baselines: Baselines = field(default_factory=Baselines)
     rolls: Rolls | None = None
     authorities: KeepsAuthorities | None = None
+    drains: DrainsNodes | None = None
     read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
     audit_log: AuditLog | None = None
@@ -227,5 +268,7 @@ class Context:
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.PLAN] = self.plans.plan_items
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items
+        shelf = DrainShelf(lambda: self.drains, fleet=self.fleet, clock=self.clock)
+        self.fleet.shelves[Source.DRAIN] = shelf.items
         self.fleet.singles[Source.PLAN] = self.plans.plan
         self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

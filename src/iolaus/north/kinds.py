@@ -14,6 +14,7 @@ import msgspec
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.advisories import AdvisoryView
 from iolaus.north.dto.desired import BaselineView, DriftView
+from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
     AssetView,
@@ -46,6 +47,7 @@ class Source(StrEnum):
     PLAN = "plan"
     ROLLOUT = "rollout"
     ADVISORY = "advisory"
+    DRAIN = "drain"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +149,7 @@ KINDS: Final = (
         view=AdvisoryView,
         short="adv",
     ),
+    Kind(name="drain", plural="drains", object="Drain", source=Source.DRAIN, view=DrainView),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}
 NODE: Final = BY_NAME["node"]

@@ -223,3 +223,21 @@ audit = Table(
     Column("digest", String, nullable=False),
 )
 """Plain columns, so that anybody with the database can check the chain with other tools."""
+
+drains = Table(
+    "drains",
+    metadata,
+    Column("uid", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+drain_marks = Table(
+    "drain_marks",
+    metadata,
+    Column("uid", String, primary_key=True),
+    Column("reason", String, primary_key=True),
+    Column("word", String, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)

@@ -30,10 +30,15 @@ people: {adapter: manual}
 """
 
 
+async def silent(_uid: str, _reason: str) -> ManualMark | None:
+    """Nobody says anything."""
+    return None
+
+
 def test_each_opens_what_it_names() -> None:
     found = read_drains(yaml.safe_load(FILE), source="drains.yaml")
     opened: dict[str, Drains] = {
-        name: open_drains(each, name=name, clock=JumpClock(), marks=lambda _u, _r: None)
+        name: open_drains(each, name=name, clock=JumpClock(), marks=silent)
         for name, each in found.items()
     }
     kinds = [type(each) for each in opened.values()]
@@ -131,11 +136,15 @@ def test_a_name_is_never_guessed(by: str) -> None:
 
 async def test_people_drain_by_saying_so(target: DrainTarget) -> None:
     marks: dict[tuple[str, str], ManualMark] = {}
+
+    async def said(uid: str, reason: str) -> ManualMark | None:
+        return marks.get((uid, reason))
+
     drains = open_drains(
         ManualSettings(),
         name="people",
         clock=JumpClock(),
-        marks=lambda uid, reason: marks.get((uid, reason)),
+        marks=said,
     )
     drained = await drains.begin(target, reason="plan 7f")
     assert await drains.begin(target, reason="plan 7f") == drained

@@ -14,6 +14,7 @@ from iolaus.north.ui.measures import METRICS
 from iolaus.north.ui.scopes import Maps
 from iolaus.store.facts import Facts
 from tests.north import hall
+from tests.north.api.test_drains import People
 from tests.north.ui import scene
 from tests.north.ui.conftest import client_of
 from tests.north.ui.document import Document
@@ -172,6 +173,16 @@ async def test_node_page_is_complete(
     assert page.text.count(" last hour ") == 3
     lost = next(row for row in page.rows if row and row[0] == "Lost")
     assert lost[1] == "unknown"
+
+
+async def test_a_drained_node_says_so(context: Context, web: httpx.AsyncClient) -> None:
+    people = context.drains = People()
+    name = (await context.fleet.assets())[0].name
+    assert "Drain</dt>" not in (await web.get(f"/ui/assets/{name}")).text
+    await people.drain("u", name, adapter="", reason="new <pump>", by="kim")
+    text = (await web.get(f"/ui/assets/{name}")).text
+    assert "<dt>Drain</dt><dd>draining" in text
+    assert "by kim: new &lt;pump&gt;" in text
 
 
 async def test_parts_that_need_a_look_come_first(

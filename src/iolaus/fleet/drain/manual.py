@@ -5,7 +5,7 @@ There is nothing to undo, because we did nothing; giving the node back is that p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import msgspec
@@ -27,7 +27,7 @@ class ManualMark(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-Marks = Callable[[str, str], ManualMark | None]
+Marks = Callable[[str, str], Awaitable[ManualMark | None]]
 """The last word on the drain of (asset uid, reason); None: nobody said anything yet."""
 
 
@@ -45,7 +45,7 @@ class ManualDrains:
         return Drained(adapter=self.name, uid=node.uid, node=node.name, reason=reason, at=at)
 
     async def state(self, node: DrainTarget, drained: Drained) -> DrainState:
-        name, mark = name_of(node, drained), self._marks(node.uid, drained.reason)
+        name, mark = name_of(node, drained), await self._marks(node.uid, drained.reason)
         if mark is None:
             detail = f"a person must drain {name} and say so: {drained.reason}"
             return DrainState(phase=DrainPhase.DRAINING, detail=detail)

@@ -16,6 +16,7 @@ from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.authorities import authority_routes
 from iolaus.north.api.baselines import baseline_routes
 from iolaus.north.api.discoveries import discovery_routes
+from iolaus.north.api.drains import drain_routes
 from iolaus.north.api.endpoints import endpoint_routes
 from iolaus.north.api.events import event_routes
 from iolaus.north.api.history import history_routes
@@ -59,6 +60,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *baseline_routes(context),
             *plan_routes(context),
             *rollout_routes(context),
+            *drain_routes(context),
             *discovery_routes(context),
             *task_routes(context),
             *token_routes(context),

@@ -25,7 +25,7 @@ LOOK_EVERY_S: Final = 2.0
 GATHER_S: Final = 0.25
 HEARTBEAT: Final = b": heartbeat\n\n"
 _MOVING: Final = frozenset({"age_s", "conditions"})
-ELSEWHERE: Final = frozenset({Source.PLAN, Source.ROLLOUT})
+ELSEWHERE: Final = frozenset({Source.PLAN, Source.ROLLOUT, Source.DRAIN})
 """What changes while the revision of the facts does not."""
 Print = tuple[object, ...]
 

@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import advisories as advising
-from iolaus.north.cli import asking, authorities, desired, look, manage, plans, tokens
+from iolaus.north.cli import asking, authorities, desired, drains, look, manage, plans, tokens
 from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
@@ -85,6 +85,8 @@ def build_cli(commands: Commands) -> typer.Typer:
         app.command(name)(getattr(desired, name))
     app.command("manage")(manage.manage)
     app.command("refresh")(manage.refresh)
+    app.command("drain")(drains.drain)
+    app.command("undrain")(drains.undrain)
     app.command("plan")(plans.plan)
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)

@@ -378,6 +378,16 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         AGE,
         Column(title="TITLE", cell=lambda row: text(row["title"])[:60]),
     ),
+    "drain": (
+        NAME,
+        column("STATE", "state"),
+        column("ADAPTER", "adapter"),
+        column("BY", "by"),
+        column("REASON", "reason"),
+        column("DETAIL", "detail"),
+        column("REMAINING", "remaining", wide=True),
+        AGE,
+    ),
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }
 _DEVICE: Final = (*_ASSET, POWER, *_ASSET_TAIL)

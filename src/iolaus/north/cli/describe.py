@@ -21,7 +21,7 @@ SKIPPED: Final = frozenset(
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
     | {"approvals", "radius", "findings"}
 )
-PARTS: Final = ("component", "leak")
+PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
 
 

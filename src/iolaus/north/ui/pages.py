@@ -17,8 +17,9 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.model.select import EVERYTHING, Selector, parse_selector
 from iolaus.north.auth import SIGN_IN
 from iolaus.north.context import Context
-from iolaus.north.dto.views import AssetView
+from iolaus.north.dto.views import AssetView, View
 from iolaus.north.fleet import Picture, visible
+from iolaus.north.kinds import BY_NAME
 from iolaus.north.ui.cells import Cell, natural, unit_of
 from iolaus.north.ui.departures import node_departures
 from iolaus.north.ui.elevation import elevation
@@ -150,6 +151,7 @@ class Pages:
             ),
             "firmware": [v for v in picture.firmware if v.node == name],
             "departures": node_departures(self._context, name, scope=scope),
+            "drains": await self._drains(scope, name),
             "events": self._events(picture, name),
             "charts": self._charts(picture, name),
             "here_path": f"/ui/assets/{quote(name, safe='')}",
@@ -157,6 +159,10 @@ class Pages:
         if part:
             return self._paper.part("asset_body.html", **values)
         return self._paper.page("asset.html", name, "", **values)
+
+    async def _drains(self, scope: Selector, name: str) -> list[View]:
+        found = self._context.fleet.items(BY_NAME["drain"], scope=scope)
+        return [item.view async for item in found if item.name.partition(":")[0] == name]
 
     def missing(self, what: str) -> str:
         return self._paper.page("missing.html", "Not found", "", what=what)
