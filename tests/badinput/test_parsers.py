@@ -113,6 +113,10 @@ PARSERS = {
         "wire/redfish/test_sse.py",
         "test_any_bytes_are_taken",
     ),
+    "observe/surface.py": (
+        "observe/test_surface.py",
+        "test_any_certificate_is_read_or_nothing",
+    ),
     "observe/ssdp.py": (
         "observe/test_ssdp.py",
         "test_any_datagram_is_survived",

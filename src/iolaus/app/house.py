@@ -58,6 +58,7 @@ from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices
 from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
+from iolaus.observe.surface import Surveyor
 from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
@@ -73,6 +74,7 @@ WORKERS: Mapping[Job, int] = {
     Job.EVENTS: 20_000,
     Job.SUBSCRIPTION: 64,
     Job.ATTEST: 32,
+    Job.SURVEY: 2,
 }
 PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
@@ -243,6 +245,7 @@ class House:
             audit_log=self.state.audit,
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
+            surfaces=self.state.surfaces,
         )
 
     def application(self) -> Any:
@@ -284,9 +287,16 @@ class House:
             serve = self.follower.reconcile
         elif job is Job.SUBSCRIPTION:
             serve = self._subscriber()
+        elif job is Job.SURVEY:
+            serve = self._surveyor()
         elif job is Job.ATTEST:
             serve = self.attesting.attestor.reconcile
         return Loop(clock=self.clock, reconcile=serve, workers=WORKERS[job], name=job.value)
+
+    def _surveyor(self) -> Serve:
+        return Surveyor(
+            facts=self.state.facts, kept=self.state.surfaces, clock=self.clock, wake=self.wake
+        ).reconcile
 
     def _subscriber(self) -> Serve:
         if self.receiver is None:

@@ -23,8 +23,10 @@ from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Plan
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
+from iolaus.model.surface import Surface
 from iolaus.north.auth import Auth
 from iolaus.north.bulletins import Bulletins
+from iolaus.north.closed import Closed
 from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
@@ -34,7 +36,7 @@ from iolaus.north.tasks import TaskBook
 from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
-from iolaus.store.shelf import Shelf, advisory_shelf
+from iolaus.store.shelf import Shelf, advisory_shelf, surface_shelf
 
 
 class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +240,7 @@ class Context:
     plans: PlanShelf = field(init=False)
     advisories: Shelf[Kept] = field(default_factory=advisory_shelf)
     read_advisories: ReadsAdvisories | None = None
+    surfaces: Shelf[Surface] = field(default_factory=surface_shelf)
     bulletins: Bulletins = field(init=False)
 
     def __post_init__(self) -> None:
@@ -265,6 +268,8 @@ class Context:
             kept=self.advisories, exposures=exposures, fleet=self.fleet, clock=self.clock
         )
         self.fleet.shelves[Source.ADVISORY] = self.bulletins.items
+        closed = Closed(surfaces=self.surfaces, fleet=self.fleet, clock=self.clock)
+        self.fleet.shelves[Source.HARDENING] = closed.items
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.PLAN] = self.plans.plan_items
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items

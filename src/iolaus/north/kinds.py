@@ -15,6 +15,7 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.advisories import AdvisoryView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
+from iolaus.north.dto.hardening import HardeningView
 from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
     AssetView,
@@ -48,6 +49,7 @@ class Source(StrEnum):
     ROLLOUT = "rollout"
     ADVISORY = "advisory"
     DRAIN = "drain"
+    HARDENING = "hardening"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +152,14 @@ KINDS: Final = (
         short="adv",
     ),
     Kind(name="drain", plural="drains", object="Drain", source=Source.DRAIN, view=DrainView),
+    Kind(
+        name="hardening",
+        plural="hardening",
+        object="Hardening",
+        source=Source.HARDENING,
+        view=HardeningView,
+        short="hd",
+    ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}
 NODE: Final = BY_NAME["node"]

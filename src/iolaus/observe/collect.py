@@ -44,6 +44,7 @@ class Job(StrEnum):
     EVENTS = "events"
     SUBSCRIPTION = "subscription"
     ATTEST = "attest"
+    SURVEY = "survey"
 
 
 class Key(NamedTuple):

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from iolaus.model.advisory import Kept
+from iolaus.model.surface import Surface
 from iolaus.store import schema
 from iolaus.store.database import Database
 from iolaus.store.packing import pack, unpack
@@ -95,3 +96,7 @@ class Shelf(Generic[T]):
 
 def advisory_shelf(database: Database | None = None) -> Shelf[Kept]:
     return Shelf(schema.advisories, Kept, database)
+
+
+def surface_shelf(database: Database | None = None) -> Shelf[Surface]:
+    return Shelf(schema.surfaces, Surface, database)

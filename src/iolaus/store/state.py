@@ -32,7 +32,7 @@ from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
-from iolaus.store.shelf import advisory_shelf
+from iolaus.store.shelf import advisory_shelf, surface_shelf
 from iolaus.store.tries import Tries
 
 
@@ -61,6 +61,7 @@ class State:
         self.baselines, self.advisories = Baselines(database), advisory_shelf(database)
         self.evidence, self.audit = EvidenceStore(database), audit
         self.authorities = Authorities(directory, secrets=secrets)
+        self.surfaces = surface_shelf(database)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins, self.tries = logins, tries
         self._unlock = unlock
@@ -72,6 +73,7 @@ class State:
         await self.baselines.load()
         await self.evidence.load()
         await self.advisories.load()
+        await self.surfaces.load()
         await self.audit.start()
         await self.series.start()
 

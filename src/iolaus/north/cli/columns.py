@@ -366,6 +366,17 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         AGE,
         column("REASON", "reason"),
     ),
+    "hardening": (
+        NAME,
+        column("STATE", "state"),
+        column("HIGH", "high", right=True),
+        column("MEDIUM", "medium", right=True),
+        column("LOW", "low", right=True),
+        column("UNKNOWN", "unknown", right=True),
+        column("SOUND", "sound", right=True, wide=True),
+        AGE,
+        column("WEAK", "weak"),
+    ),
     "advisory": (
         NAME,
         column("SEVERITY", "severity"),

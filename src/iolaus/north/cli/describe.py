@@ -19,7 +19,7 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
-    | {"approvals", "radius", "findings"}
+    | {"approvals", "radius", "findings", "checks", "looked_at"}
 )
 PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
@@ -34,6 +34,8 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
     elif kind.source is Source.BASELINE:
         parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
+    elif kind.source is Source.HARDENING:
+        parts.append(_checks(row))
     elif kind.source is Source.ADVISORY:
         parts.append(_concerned(row))
     elif kind.source is Source.ENDPOINT:
@@ -94,6 +96,17 @@ def _departures(row: Flat) -> str:
         return ""
     names = ("subject", "outcome", "desired", "applied", "staged", "part", "reason")
     return "Departures:\n" + _indented(plain_table([column(n.upper(), n) for n in names], found))
+
+
+def _checks(row: Flat) -> str:
+    """Each finding with what to do about it, the worst first."""
+    lines = []
+    for each in row["checks"]:
+        head = f"  {each['state']:7}  {each['severity']:6}  {each['check']:16}"
+        lines.append(f"{head}  {text(each['message'])}")
+        if each["next_step"] and each["state"] != "sound":
+            lines.append(f"{' ' * 37}next: {text(each['next_step'])}")
+    return "Checks:\n" + "\n".join(lines) + "\n"
 
 
 def _concerned(row: Flat) -> str:

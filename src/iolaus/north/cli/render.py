@@ -36,6 +36,8 @@ STYLES: Final[Mapping[str, str]] = {
     "unreachable": "bold red",
     "in-sync": "green",
     "drifted": "bold yellow",
+    "weak": "bold yellow",
+    "sound": "green",
     "conflict": "bold red",
     "staged": "yellow",
     "excused": "cyan",
