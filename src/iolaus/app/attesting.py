@@ -4,8 +4,8 @@ Components are asked when they are first seen, on a period, after every change o
 seen at their endpoint, and when an operator orders it.
 
 Whom we trust is the operator's to say. Certificates of makers lie in `anchors/` and reference
-values in `references/` of the state directory, put there by hand (docs/attestation.md); a change
-of either judges again what was answered before.
+values in `references/` of the state directory, put there by hand (docs/attestation.md), beside
+those that were imported (docs/references.md); a change of any judges again what was answered.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Attesting:
         )
         self._policy = policy or Rules(max_age_s=3 * rules.period_s)
         self.anchors, self.references = state.directory / "anchors", state.directory / "references"
-        self._seen: Seen | None = None
+        self._seen: tuple[Seen, int] | None = None
         self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
         self._begun: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +106,8 @@ class Attesting:
 
     async def refresh(self) -> None:
         """Read the operator's folders again if anything in them changed."""
-        seen = await asyncio.to_thread(_looked, self.anchors, self.references)
+        files = await asyncio.to_thread(_looked, self.anchors, self.references)
+        seen = (files, self._state.references.revision)
         if seen == self._seen:
             return
         self._seen = seen
@@ -129,6 +130,7 @@ class Attesting:
                 log.warning("reference_unread", file=path.name, error=error.message)
                 continue
             sets += found.sets
+        sets += (s for kept in self._state.references.all().values() for s in kept.sets)
         return Ground(
             anchors=Anchors(anchors.certificates), references=tuple(sets), rules=self._policy
         )

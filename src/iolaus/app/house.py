@@ -37,6 +37,7 @@ from iolaus.app.draining import Draining
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
+from iolaus.app.references import References
 from iolaus.app.rolling import Rolling
 from iolaus.app.rollout_drains import RolloutDrains
 from iolaus.bus.local import LocalBus
@@ -246,6 +247,7 @@ class House:
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
+            references=References(shelf=self.state.references, clock=self.clock),
         )
 
     def application(self) -> Any:

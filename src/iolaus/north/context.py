@@ -21,6 +21,7 @@ from iolaus.model.authority import Authority, Words
 from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Plan
+from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.model.surface import Surface
@@ -30,6 +31,7 @@ from iolaus.north.closed import Closed
 from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
+from iolaus.north.referenced import reference_items
 from iolaus.north.rolls import PlanShelf
 from iolaus.north.shelves import Desired
 from iolaus.north.tasks import TaskBook
@@ -54,6 +56,16 @@ class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"DiscoveryOrder(targets={self.targets!r}, user={self.user!r}, password=...)"
+
+
+class ReferenceOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A document to be imported. `anchors` are (name, content) of the certificates and public
+    keys that its signer is held against."""
+
+    source: str
+    data: bytes
+    anchors: tuple[tuple[str, bytes], ...] = ()
+    accept_unverified: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +201,23 @@ class KeepsAuthorities(Protocol):
         ...
 
 
+class KeepsReferences(Protocol):
+    """What says how components should measure, as it was imported."""
+
+    def all(self) -> Mapping[str, KeptReference]:
+        """By name."""
+        ...
+
+    async def take(self, order: ReferenceOrder, *, by: str, keep: bool) -> KeptReference:
+        """Read a document and keep it (`keep`: False only looks). Raises `OperatorMust` for what
+        is none, `Unverified` for what nobody vouches for and was not accepted as such."""
+        ...
+
+    async def remove(self, name: str) -> KeptReference | None:
+        """Forget it. None: there is none."""
+        ...
+
+
 class Sample(Protocol):
     """One point of a series: seconds since 1970, and the value in the sensor's unit."""
 
@@ -230,6 +259,7 @@ class Context:
     rolls: Rolls | None = None
     authorities: KeepsAuthorities | None = None
     drains: DrainsNodes | None = None
+    references: KeepsReferences | None = None
     read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
     audit_log: AuditLog | None = None
@@ -275,5 +305,8 @@ class Context:
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items
         shelf = DrainShelf(lambda: self.drains, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.DRAIN] = shelf.items
+        self.fleet.shelves[Source.REFERENCE] = reference_items(
+            lambda: self.references.all() if self.references else {}, self.clock
+        )
         self.fleet.singles[Source.PLAN] = self.plans.plan
         self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

@@ -16,6 +16,7 @@ from iolaus.north.dto.advisories import AdvisoryView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.hardening import HardeningView
+from iolaus.north.dto.references import ReferenceView
 from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
     AssetView,
@@ -50,6 +51,7 @@ class Source(StrEnum):
     ADVISORY = "advisory"
     DRAIN = "drain"
     HARDENING = "hardening"
+    REFERENCE = "reference"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +161,14 @@ KINDS: Final = (
         source=Source.HARDENING,
         view=HardeningView,
         short="hd",
+    ),
+    Kind(
+        name="reference",
+        plural="references",
+        object="Reference",
+        source=Source.REFERENCE,
+        view=ReferenceView,
+        short="ref",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

@@ -241,3 +241,11 @@ drain_marks = Table(
     Column("note", Text, nullable=False),
     Column("at", Double, nullable=False),
 )
+
+
+reference_values = Table(
+    "reference_values",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)

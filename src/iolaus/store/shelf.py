@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from iolaus.model.advisory import Kept
+from iolaus.model.reference import KeptReference
 from iolaus.model.surface import Surface
 from iolaus.store import schema
 from iolaus.store.database import Database
@@ -100,3 +101,7 @@ def advisory_shelf(database: Database | None = None) -> Shelf[Kept]:
 
 def surface_shelf(database: Database | None = None) -> Shelf[Surface]:
     return Shelf(schema.surfaces, Surface, database)
+
+
+def reference_shelf(database: Database | None = None) -> Shelf[KeptReference]:
+    return Shelf(schema.reference_values, KeptReference, database)

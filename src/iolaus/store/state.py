@@ -32,7 +32,7 @@ from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
-from iolaus.store.shelf import advisory_shelf, surface_shelf
+from iolaus.store.shelf import advisory_shelf, reference_shelf, surface_shelf
 from iolaus.store.tries import Tries
 
 
@@ -59,6 +59,7 @@ class State:
     ) -> None:
         self.directory, self.database = directory, database
         self.baselines, self.advisories = Baselines(database), advisory_shelf(database)
+        self.references = reference_shelf(database)
         self.evidence, self.audit = EvidenceStore(database), audit
         self.authorities = Authorities(directory, secrets=secrets)
         self.surfaces = surface_shelf(database)
@@ -74,6 +75,7 @@ class State:
         await self.evidence.load()
         await self.advisories.load()
         await self.surfaces.load()
+        await self.references.load()
         await self.audit.start()
         await self.series.start()
 

@@ -23,6 +23,7 @@ from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.plans import plan_routes
+from iolaus.north.api.references import reference_routes
 from iolaus.north.api.resources import SSE, resource_routes
 from iolaus.north.api.rollouts import rollout_routes
 from iolaus.north.api.scrape import metrics_route
@@ -58,6 +59,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *event_routes(context),
             *history_routes(context),
             *baseline_routes(context),
+            *reference_routes(context),
             *plan_routes(context),
             *rollout_routes(context),
             *drain_routes(context),

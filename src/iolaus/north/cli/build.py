@@ -17,7 +17,17 @@ from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import advisories as advising
-from iolaus.north.cli import asking, authorities, desired, drains, look, manage, plans, tokens
+from iolaus.north.cli import (
+    asking,
+    authorities,
+    desired,
+    drains,
+    look,
+    manage,
+    plans,
+    references,
+    tokens,
+)
 from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
@@ -60,6 +70,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
     "ca": "The authorities that sign certificates of controllers.",
+    "reference": "What should run: manifests of makers, imported with their signers.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
     "advisory": "Advisories of makers and databases: imported, answered, removed.",
     "audit": "Who did what: read, kept elsewhere, and checked.",
@@ -111,6 +122,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "power": asking.POWER_COMMANDS,
         "boot": asking.BOOT_COMMANDS,
         "ca": authorities.CA_COMMANDS,
+        "reference": references.REFERENCE_COMMANDS,
         "rollout": plans.ROLLOUT_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "sim": sim,

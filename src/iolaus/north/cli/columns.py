@@ -123,6 +123,12 @@ def _departures(row: Flat) -> str:
     return text(",".join(found[:3])) + more
 
 
+def _few(found: list[str] | None) -> str:
+    """The first, and how many more there are."""
+    listed = found or []
+    return text(listed[0] + (f" +{len(listed) - 1}" if len(listed) > 1 else "")) if listed else "-"
+
+
 _AWAY: Final = ("running", "rolling-back")
 _BAD: Final = ("failed", "lost")
 
@@ -313,6 +319,20 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         *_ASSET_TAIL,
     ),
     "dpu": (*_ASSET, POWER, _draw("dpu_power_w"), *_ASSET_TAIL),
+    "reference": (
+        NAME,
+        Column(title="OF", cell=lambda row: _few(row.get("parts"))),
+        Column(title="VERSION", cell=lambda row: _few(row.get("versions"))),
+        column("KIND", "type"),
+        column("STATE", "state"),
+        column("SIGNER", "signer"),
+        column("UNTIL", "not_after"),
+        column("VALUES", "values", right=True, wide=True),
+        column("BY", "by", wide=True),
+        column("SOURCE", "source", wide=True),
+        column("SHA256", "sha256", wide=True),
+        AGE,
+    ),
     "baseline": (
         NAME,
         column("GENERATION", "generation", right=True),

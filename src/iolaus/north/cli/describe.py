@@ -19,7 +19,7 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
-    | {"approvals", "radius", "findings", "checks", "looked_at"}
+    | {"approvals", "radius", "findings", "checks", "looked_at", "sets"}
 )
 PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
@@ -38,6 +38,8 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts.append(_checks(row))
     elif kind.source is Source.ADVISORY:
         parts.append(_concerned(row))
+    elif kind.source is Source.REFERENCE:
+        parts.append(_sets(row))
     elif kind.source is Source.ENDPOINT:
         parts.append(_events(client, f"endpoint={row['address']}"))
     return "\n".join(part for part in parts if part)
@@ -121,6 +123,11 @@ def _concerned(row: Flat) -> str:
     if any(each["outcome"] == "affected" and each["fixed"] for each in found):
         told += f"Next: iolaus advisory fix {row['name']}\n"
     return told
+
+
+def _sets(row: Flat) -> str:
+    names = ("part", "version", "indices")
+    return "Values:\n" + _indented(plain_table([column(n.upper(), n) for n in names], row["sets"]))
 
 
 def _parts(client: Client, kind: Kind, owner: str) -> str:

@@ -1,0 +1,88 @@
+"""Importing reference values: a document and anchors in, what it says and whose it is kept.
+
+A document that was changed after it was signed is never kept. One that nobody vouches for is kept
+only where that was accepted, and counts for nothing then (`iolaus.trust.compare`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust, Unverified
+from iolaus.model.naming import slug
+from iolaus.model.reference import KeptReference
+from iolaus.model.trust import Signature
+from iolaus.north.context import ReferenceOrder
+from iolaus.store.shelf import Shelf
+from iolaus.trust.compare import comparable
+from iolaus.trust.manifests import Imported, read_manifest
+from iolaus.trust.signing import read_anchors
+
+
+class References:
+    """The port of north. `shelf` keeps the documents."""
+
+    def __init__(self, *, shelf: Shelf[KeptReference], clock: Clock) -> None:
+        self._shelf, self._clock = shelf, clock
+
+    def all(self) -> Mapping[str, KeptReference]:
+        return self._shelf.all()
+
+    async def take(self, order: ReferenceOrder, *, by: str, keep: bool) -> KeptReference:
+        kept = await asyncio.to_thread(kept_of, order, by=by, at=self._clock.now())
+        if keep:
+            await self._shelf.put({kept.name: kept})
+        return kept
+
+    async def remove(self, name: str) -> KeptReference | None:
+        return await self._shelf.remove(name)
+
+
+def kept_of(order: ReferenceOrder, *, by: str, at: float) -> KeptReference:
+    """What would be kept of a document. Raises `OperatorMust`, `Unverified`."""
+    anchors = read_anchors(order.anchors)
+    found = read_manifest(order.data, source=order.source, anchors=anchors, at=at, imported_at=at)
+    _check(order, found)
+    stem = slug(PurePath(order.source).stem)[:40].strip("-") or "document"
+    return KeptReference(
+        name=f"{stem}-{found.provenance.digest[:8]}",
+        data=order.data,
+        sets=found.sets,
+        provenance=found.provenance,
+        by=by,
+        anchors=anchors.digests,
+        findings=found.verdict.findings,
+    )
+
+
+def _check(order: ReferenceOrder, found: Imported) -> None:
+    provenance = found.provenance
+    told = "; ".join(each.message for each in found.verdict.findings)
+    if provenance.signature is Signature.INVALID:
+        raise Unverified(
+            told,
+            operation="import",
+            subject=order.source,
+            code="SignatureInvalid",
+            next_step="fetch it from its publisher again; it was changed after it was signed.",
+        )
+    if not provenance.genuine and not order.accept_unverified:
+        raise Unverified(
+            told,
+            operation="import",
+            subject=order.source,
+            code="NotVouchedFor",
+            next_step="give the signer's root with --anchor, or keep it for what it is worth "
+            "with --accept-unverified.",
+        )
+    if not any(comparable(each) for each in found.sets):
+        raise OperatorMust(
+            "it holds no values that measurements can be held against",
+            operation="import",
+            subject=order.source,
+            code="NoReferenceValues",
+            next_step="import a manifest with reference values.",
+        )

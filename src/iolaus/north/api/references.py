@@ -1,0 +1,133 @@
+"""Reference values through the API: imported with the anchors they are held against, removed.
+
+The document travels as it is, in Base64, and is read and judged by the server: what a client says
+of a document counts for nothing. Its bytes are kept, so that it can be judged again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, delete, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.north.api.lists import DryRun, one_object, principal_of
+from iolaus.north.api.objects import TYPES
+from iolaus.north.api.resources import Name, of_type
+from iolaus.north.auth import Deed, Principal
+from iolaus.north.context import Context, ReferenceOrder
+from iolaus.north.dto.references import reference_view
+from iolaus.north.fleet import Item
+from iolaus.north.kinds import BY_NAME
+from iolaus.north.problems import not_found
+
+REFERENCE: Final = BY_NAME["reference"]
+
+
+class NamedFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A file."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=300)]
+    data: Annotated[bytes, Meta(description="Its content, in Base64.")]
+
+
+class ImportSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A document of reference values."""
+
+    document: NamedFile
+    anchors: Annotated[
+        list[NamedFile],
+        Meta(max_length=64, description="Certificates or public keys that may sign it."),
+    ] = []
+    accept_unverified: Annotated[
+        bool, Meta(description="Keep it also if nobody vouches for it; it counts for nothing.")
+    ] = False
+
+
+class ImportOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request to import a document."""
+
+    spec: ImportSpec
+
+
+def reference_routes(context: Context) -> list[HTTPRouteHandler]:
+    return [_import(context), _remove(context)]
+
+
+def _import(context: Context) -> HTTPRouteHandler:
+    @post(
+        "/references",
+        status_code=200,
+        operation_id="importReference",
+        summary="Import a document of reference values",
+        tags=["references"],
+        responses=of_type(
+            TYPES["reference"][0], "What was read from it.", 400, 401, 403, 404, 409, 413, 415
+        ),
+    )
+    async def take(
+        request: Request[Any, Any, Any], data: JSONBody[ImportOrder], dry_run: DryRun = None
+    ) -> Response[Any]:
+        principal = _principal(request)
+        if context.references is None:
+            raise not_found("reference", data.spec.document.name)
+        order = ReferenceOrder(
+            source=data.spec.document.name,
+            data=data.spec.document.data,
+            anchors=tuple((each.name, each.data) for each in data.spec.anchors),
+            accept_unverified=data.spec.accept_unverified,
+        )
+        kept = await context.references.take(order, by=principal.name, keep=dry_run is None)
+        view = reference_view(kept, now=context.clock.now())
+        item = Item(
+            name=kept.name,
+            origin=f"reference/{kept.name}",
+            key=(kept.name,),
+            revision=1,
+            view=view,
+        )
+        return Response(one_object(context, REFERENCE, item))
+
+    return take
+
+
+def _remove(context: Context) -> HTTPRouteHandler:
+    @delete(
+        "/references/{name:str}",
+        status_code=200,
+        operation_id="removeReference",
+        summary="Remove a document of reference values",
+        tags=["references"],
+        responses=of_type(TYPES["reference"][0], "What was removed.", 400, 401, 403, 404),
+    )
+    async def remove(
+        request: Request[Any, Any, Any], name: Name, dry_run: DryRun = None
+    ) -> Response[Any]:
+        principal = _principal(request)
+        item = await context.fleet.find(REFERENCE, name, scope=principal.scope)
+        if item is None or context.references is None:
+            raise not_found("reference", name)
+        gone = one_object(context, REFERENCE, item)
+        if dry_run is None:
+            await context.references.remove(name)
+        return Response(gone)
+
+    return remove
+
+
+def _principal(request: Request[Any, Any, Any]) -> Principal:
+    """Who may say what the whole hall is held against."""
+    principal = principal_of(request, Deed.SECURE)
+    if principal.scope:
+        raise OperatorMust(
+            "a token with a scope may not say what the whole hall is held against",
+            operation="import",
+            subject="reference",
+            code="ScopeTooSmall",
+            next_step="use a token without a scope.",
+        )
+    return principal

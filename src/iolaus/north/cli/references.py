@@ -1,0 +1,135 @@
+"""`reference`: saying what should run, by documents that their makers signed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import typer
+
+from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.north.cli.ask import UrlOption, YesOption, confirm
+from iolaus.north.cli.client import Client, Flat, flat
+from iolaus.north.cli.columns import text
+from iolaus.north.cli.desired import DryRunOption
+from iolaus.north.cli.render import print_error, say
+
+MOST: Final = 8 << 20
+MAX_FILES: Final = 10_000
+PATH: Final = "/api/v1/references"
+
+
+def import_references(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE_OR_DIR...", help="CoRIM (CBOR) or SWID reference manifests."),
+    ],
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option("--anchor", metavar="FILE", help="A root certificate or key of the signer."),
+    ] = None,
+    accept_unverified: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unverified", help="Keep what nobody vouches for; it counts for nothing."
+        ),
+    ] = False,
+    dry_run: DryRunOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Import documents of reference values, with the anchors that their signers are held against.
+
+    What is refused is told, and the rest is imported; exit code 5 if any is not verified.
+    Example: iolaus reference import rims/ --anchor maker-root.pem
+    """
+    found = list(_files(files))
+    anchors = [_named(each) for each in anchor or ()]
+    worst = 0
+    with Client(url) as client:
+        for file in found:
+            spec = {
+                "document": _named(file),
+                "anchors": anchors,
+                "acceptUnverified": accept_unverified,
+            }
+            try:
+                row = flat(client.post(PATH, {"spec": spec}, dryRun="All" if dry_run else None))
+            except IolausError as error:
+                print_error(error)
+                worst = max(worst, error.exit_code)
+                continue
+            say(_told(row, dry_run=dry_run))
+    if worst:
+        raise typer.Exit(worst)
+
+
+def remove_reference(
+    name: Annotated[str, typer.Argument(metavar="REFERENCE")],
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Remove a document of reference values: nothing is held against it any more.
+
+    Example: iolaus reference remove gh100-560b6686
+    """
+    name = name.removeprefix("reference/").removeprefix("ref/")
+    if not dry_run:
+        confirm(f"remove reference/{name}?", "remove", yes=yes, subject="references")
+    with Client(url) as client:
+        path = f"{PATH}/{quote(name, safe='')}"
+        client.delete(path, dryRun="All" if dry_run else None)
+    say(f"{'would remove' if dry_run else 'removed'} reference/{name}")
+
+
+REFERENCE_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "import": import_references,
+    "remove": remove_reference,
+}
+
+
+def _told(row: Flat, *, dry_run: bool) -> str:
+    word = "would import" if dry_run else "imported"
+    parts = row["parts"]
+    named = text(parts[0]) if len(parts) == 1 else f"{len(parts)} parts"
+    return f"{word} reference/{row['name']}: {named}, {row['values']} values, {row['state']}"
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files named, and those below folders (no hidden ones), in order."""
+    count = 0
+    for path in paths:
+        below = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in below:
+            if path.is_dir() and file.name.startswith("."):
+                continue
+            count += 1
+            if count > MAX_FILES:
+                raise _bad(path, f"more than {MAX_FILES} files", "import it in parts.")
+            yield file
+    if not count:
+        raise _bad(paths[0], "there is no file in it", "name the documents to import.")
+
+
+def _named(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST + 1)
+    except OSError as error:
+        raise _bad(path, error.strerror or "cannot be read", "name a file.") from None
+    if len(data) > MOST:
+        raise _bad(path, f"more than {MOST >> 20} MiB", "name another file.")
+    return {"name": path.name, "data": base64.b64encode(data).decode()}
+
+
+def _bad(path: Path, message: str, next_step: str) -> OperatorMust:
+    return OperatorMust(
+        message,
+        operation="import",
+        subject=str(path),
+        code="FileUnreadable",
+        next_step=next_step,
+    )

@@ -1,0 +1,107 @@
+"""Reference values as objects: one per document that was imported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from iolaus.model.reference import KeptReference, SourceKind
+from iolaus.north.dto.make import when
+from iolaus.north.dto.views import Age, Observed, View
+
+SHOWN = 64
+
+
+class ReferenceSetView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a document says of one thing."""
+
+    part: Annotated[str, Meta(description="What it is of, without its version.")]
+    version: str
+    indices: Annotated[tuple[int, ...], Meta(description="Measurements that it has values for.")]
+
+
+class ReferenceView(View, frozen=True, kw_only=True):
+    """A document of reference values: whose it is, how long it holds, and what it is about."""
+
+    type: Annotated[str, Meta(description="corim, rim, baseline (our own) or learned.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="current, expired, not-yet-valid, learned, or untrusted: nobody we know "
+            "signed it, and it counts for nothing."
+        ),
+    ]
+    parts: Annotated[tuple[str, ...], Meta(description="What it is about.")]
+    versions: tuple[str, ...]
+    sets: Annotated[tuple[ReferenceSetView, ...], Meta(description=f"The first {SHOWN}.")]
+    values: Annotated[int, Meta(description="How many active values it has.")]
+    signer: Annotated[str, Meta(description="As the certificate or key names them.")]
+    signature: Annotated[str, Meta(description="unverified, invalid or valid.")]
+    identity: Annotated[str, Meta(description="anchored or unanchored.")]
+    not_before: Annotated[datetime | None, Meta(description="It and its certificates.")] = None
+    not_after: Annotated[datetime | None, Meta(description="The first of them to end.")] = None
+    source: Annotated[str, Meta(description="The file that it was imported from.")] = ""
+    sha256: Annotated[str, Meta(description="Of that file.")] = ""
+    anchors: Annotated[tuple[str, ...], Meta(description="SHA-256 of those it was held against.")]
+    oddities: Annotated[tuple[str, ...], Meta(description="What was found when it was read.")] = ()
+    by: Annotated[str, Meta(description="Who imported it.")] = ""
+    observed_at: Observed = None
+    age_s: Age = None
+
+
+def reference_view(kept: KeptReference, *, now: float) -> ReferenceView:
+    provenance, imported = kept.provenance, kept.provenance.imported_at
+    return ReferenceView(
+        name=kept.name,
+        kind="reference",
+        type=provenance.kind.value,
+        state=state_of(kept, now),
+        parts=tuple(dict.fromkeys(each.part for each in kept.sets))[:SHOWN],
+        versions=tuple(dict.fromkeys(e.version for e in kept.sets if e.version))[:SHOWN],
+        sets=tuple(_set_views(kept)),
+        values=sum(value.active for each in kept.sets for value in each.values),
+        signer=provenance.signer,
+        signature=provenance.signature.value,
+        identity=provenance.identity.value,
+        not_before=_moment(provenance.not_before),
+        not_after=_moment(provenance.not_after),
+        source=provenance.source,
+        sha256=provenance.digest,
+        anchors=kept.anchors,
+        oddities=tuple(f"{each.code}: {each.message}" for each in kept.findings),
+        by=kept.by,
+        observed_at=when(imported),
+        age_s=None if imported is None else round(max(0.0, now - imported), 3),
+    )
+
+
+def _moment(at: float | None) -> datetime | None:
+    """A certificate may be valid for ever, which is no date that every program can read."""
+    return when(at) if at is not None and 0 <= at < 32_503_680_000 else None
+
+
+def _set_views(kept: KeptReference) -> list[ReferenceSetView]:
+    return [
+        ReferenceSetView(
+            part=each.part,
+            version=each.version,
+            indices=tuple(v.index for v in each.values if v.active and v.index is not None),
+        )
+        for each in kept.sets[:SHOWN]
+    ]
+
+
+def state_of(kept: KeptReference, now: float) -> str:
+    """What it counts for at this time (seconds since 1970)."""
+    provenance = kept.provenance
+    if provenance.kind is SourceKind.LEARNED:
+        return "learned"
+    if not provenance.genuine:
+        return "untrusted"
+    if provenance.current(now):
+        return "current"
+    early = provenance.not_before is not None and now < provenance.not_before
+    return "not-yet-valid" if early else "expired"
