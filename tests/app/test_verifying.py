@@ -165,8 +165,12 @@ def test_a_quote_with_its_log(run: Run, files: Path) -> None:
         "evidence": "fresh", "signature": "valid", "identity": "anchored", "reference": None,
         "lifecycle": None, "summary": "verified", "findings": [],
     }  # fmt: skip
-    code, out, _ = run(*line, "-o", "json")
+    code, out, _ = run(*line, "--anchor", files / "other.pem", "-o", "json")
     assert (code, verdict(out)["identity"]) == (5, "unanchored")
+    code, out, _ = run(*line, "-o", "json")  # whose key it is was not asked
+    found = verdict(out)
+    assert (code, found["identity"]) == (0, None)
+    assert [each["code"] for each in found["findings"]] == ["key-unbound"]
 
 
 @pytest.mark.parametrize("kind", ["replay", "bad_signature", "log_edited"])

@@ -173,10 +173,10 @@ def spdm_from_files(
 
 
 def tpm_from_files(
-    files: Mapping[str, Path | None], *, nonce: bytes, anchors: Anchors, at: float
+    files: Mapping[str, Path | None], *, nonce: bytes, anchors: Anchors | None, at: float
 ) -> Judged:
-    """`files` by the fields of `TpmEvidence`. Raises `OperatorMust` for those that cannot be
-    read."""
+    """`files` by the fields of `TpmEvidence`; without anchors nobody asks whose key it is. Raises
+    `OperatorMust` for those that cannot be read."""
     held = {name: read_file(path) for name, path in files.items() if path is not None}
     evidence = msgspec.convert(held, TpmEvidence)
     result = judge_tpm(evidence, nonce=nonce, anchors=anchors, at=at)

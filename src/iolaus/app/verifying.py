@@ -108,7 +108,7 @@ def verify_tpm(
     judged = evidence.tpm_from_files(
         files,
         nonce=evidence.read_nonce(nonce, evidence.TPM_NONCES),
-        anchors=evidence.read_anchors(anchor or ()),
+        anchors=evidence.read_anchors(anchor) if anchor else None,
         at=evidence.read_at(at),
     )
     give_verdict(judged.verdict, output, judged.facts)

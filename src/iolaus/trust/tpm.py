@@ -105,12 +105,12 @@ def _is_certificate(data: bytes) -> bool:
     return True
 
 
-def _load_key(data: bytes, anchors: Anchors, at: float, validity: Validity) -> _Key:
+def _load_key(data: bytes, anchors: Anchors | None, at: float, validity: Validity) -> _Key:
     if _is_certificate(data):
-        chain = judge_chain(
-            parse_certificates(data, subject="TPM key"), anchors, at=at, validity=validity
-        )
-        return _Key(allowed_key(chain.leaf.public_key()), chain)
+        ders = parse_certificates(data, subject="TPM key")
+        chain = judge_chain(ders, anchors or Anchors(), at=at, validity=validity)
+        key = allowed_key(chain.leaf.public_key())
+        return _Key(key) if anchors is None else _Key(key, chain)
     if data[:1] == b"0" or data.lstrip().startswith(b"-----BEGIN"):
         return _Key(load_public_key(data))
     area = parse_public(data)
@@ -280,11 +280,12 @@ def judge_tpm(
     validity: Validity = Validity.ENFORCED,
 ) -> TpmResult:
     """Judge a quote at a time (seconds since 1970). The identity is None for a bare key, which is
-    as good as whoever gave it; reference and lifecycle are left out. Pure; never raises."""
+    as good as whoever gave it, and where no anchors are given, so that it is not asked; reference
+    and lifecycle are left out. Pure; never raises."""
     try:
         quote = parse_quote(evidence.quote)
         signature = parse_signature(evidence.signature)
-        key = _load_key(evidence.key, anchors or Anchors(), at, validity)
+        key = _load_key(evidence.key, anchors, at, validity)
         attester = read_attester(key.chain.linked) if key.chain else None
         told = _told(evidence, quote, signature.hashing)
     except EvidenceMalformed as error:
