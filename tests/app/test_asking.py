@@ -13,7 +13,7 @@ from iolaus.model.plan import Asked, Fate, Plan
 from iolaus.model.rollout import NodeState, Progress, RolloutState
 from iolaus.model.select import parse_selector
 
-MAKES = ("dl365-cpu", "xe9680-h200", "gb300-tray")
+MAKES = ("xe9680-h200", "gb300-tray")
 EVERY_NODE = parse_selector("kind=node")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
@@ -326,7 +327,10 @@ async def housed(
         house = await stack.enter_async_context(open_house(options))
         house.state.secrets.put("hall", user="root", password=password)
         for device in ground.hall.devices:
-            house.state.facts.put_target(target_of(device, managed=managed, pinned=pinned))
+            target = target_of(device, managed=managed, pinned=pinned)
+            known = house.state.facts.target_of(device.address)
+            pin = known.fingerprint if known and pinned else target.fingerprint
+            house.state.facts.put_target(msgspec.structs.replace(target, fingerprint=pin))
         await stack.enter_async_context(served(house, door))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         stage = Stage(ground, house, http, url)

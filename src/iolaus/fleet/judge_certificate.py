@@ -20,6 +20,8 @@ from iolaus.model.drift import Item, Outcome
 
 SUBJECT: Final = "bmc/certificate"
 WEB: Final = "Web"
+ENDS: Final = "it end"
+"""How the reason begins where time alone is what is wrong."""
 DAY_S: Final = 86_400.0
 Authorities = Mapping[str, Authority]
 
@@ -76,8 +78,8 @@ def _said(
     if ends - now > parse_duration(want.renew_before):
         return None
     days = int((ends - now) // DAY_S)
-    told = f"it ends in {days} days" if days > 0 else "it ends today" if days == 0 else "it ended"
-    return Said(Outcome.DRIFTED, f"{told} ({served.not_after})", served)
+    told = f"s in {days} days" if days > 0 else "s today" if days == 0 else "ed"
+    return Said(Outcome.DRIFTED, f"{ENDS}{told} ({served.not_after})", served)
 
 
 def _wrong(served: Certificate, authority: Authority, facts: NodeFacts) -> str:

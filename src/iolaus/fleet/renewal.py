@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from iolaus.fleet.certify import host_of
 from iolaus.fleet.facts import NodeFacts
-from iolaus.fleet.judge_certificate import SUBJECT, served_of
+from iolaus.fleet.judge_certificate import ENDS, SUBJECT, served_of
 from iolaus.model.desired import CertificateWant
 from iolaus.model.drift import Item
 
@@ -27,10 +27,18 @@ def renewal_of(
 ) -> Renewal | None:
     """What is to be renewed; None: nothing is. `due` are the departures to be mended."""
     served = served_of(facts.certificates)
-    if want is None or served is None or not any(item.subject == SUBJECT for item in due):
+    item = next((each for each in due if each.subject == SUBJECT), None)
+    if want is None or served is None or item is None:
         return None
-    was = f"signed by {served.issuer or 'nobody known'}"
+    signed = f"signed by {_common_name(served.issuer)}"
+    was = f"until {(served.not_after or '')[:10]}" if item.reason.startswith(ENDS) else signed
     return Renewal(want.authority, served.uri, names_of(facts), was)
+
+
+def _common_name(name: str | None) -> str:
+    """Who it is, in a line that people read."""
+    parts = [part.strip() for part in (name or "").split(",")]
+    return next((part[3:] for part in parts if part.startswith("CN=")), name or "nobody known")[:40]
 
 
 def names_of(facts: NodeFacts) -> tuple[str, ...]:
