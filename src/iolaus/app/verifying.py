@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from iolaus.app.verifying_documents import DOCUMENT_COMMANDS
 from iolaus.north.cli.verdicts import Form, give_verdict
 
 FormOption = Annotated[Form, typer.Option("-o", "--output", help="How to print the verdict.")]
@@ -159,4 +160,5 @@ VERIFY_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "spdm": verify_spdm,
     "tpm": verify_tpm,
     "nvidia": verify_nvidia,
+    **DOCUMENT_COMMANDS,
 }

@@ -71,6 +71,12 @@ def _images(package: Package, view: memoryview) -> Iterator[Image]:
         yield Image(name=name, digests=digests, version=each.version)
 
 
+def image_of(name: str, data: Bytes) -> Image:
+    """An image that stands by itself."""
+    digests = {word: hashlib.new(word, data).digest() for word in _HASHES}
+    return Image(name=name, digests=digests)
+
+
 def facts_of(package: Package) -> dict[str, object]:
     """What it says of itself, in plain values."""
     return {

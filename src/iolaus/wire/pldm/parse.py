@@ -84,6 +84,11 @@ def parse_package(data: Bytes, *, subject: str = "package") -> Package:
         raise
 
 
+def looks_like_package(data: Bytes) -> bool:
+    """Does it begin as one?"""
+    return len(data) >= 16 and UUID(bytes=bytes(data[:16])) in REVISIONS
+
+
 class _Header:
     """Goes forward through the header. `at` is the offset in the package."""
 
