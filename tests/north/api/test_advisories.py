@@ -130,3 +130,13 @@ async def test_who_may_import_and_what_a_scope_sees(clock: JumpClock) -> None:
         assert (await api.post(PATH, json=dell(), headers=texts[2])).status_code == 400
         seen = (await api.get(f"{PATH}/DSA-1", headers=texts[1])).json()["status"]
     assert json.dumps(seen["findings"][0]["nodes"]) == '["h1-r01-u04"]'
+
+
+async def test_the_bill_of_materials_holds_what_is_selected(api: httpx.AsyncClient) -> None:
+    await take(api, dell())
+    whole = (await api.get("/api/v1/fbom")).json()
+    assert (whole["bomFormat"], whole["specVersion"]) == ("CycloneDX", "1.6")
+    assert len(whole["vulnerabilities"][0]["affects"]) == 2
+    one = (await api.get("/api/v1/fbom", params={"labelSelector": "h1-r01-u04"})).json()
+    assert len(one["components"]) == 1
+    assert len(one["vulnerabilities"][0]["affects"]) == 1

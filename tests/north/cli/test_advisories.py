@@ -39,6 +39,9 @@ def test_they_are_brought_in_looked_at_and_answered(url: str, tmp_path: Path) ->
     assert "next: iolaus apply" in run(f"advisory fix DSA-2026-101 -o {fix}")
     assert "1 baseline is valid" in run(f"validate {fix}")
     assert "2 nodes" in run(f"apply {fix} --yes")
+    assert '"specVersion": "1.6"' in run("export fbom -l h1-r01-u01")
+    bom = tmp_path / "hall.cdx.json"
+    assert f"devices in {bom}" in run(f"export fbom -o {bom}")
     assert "removed advisory/DSA-2026-101" in run("advisory remove DSA-2026-101 --yes")
 
 

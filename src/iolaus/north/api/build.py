@@ -19,6 +19,7 @@ from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.drains import drain_routes
 from iolaus.north.api.endpoints import endpoint_routes
 from iolaus.north.api.events import event_routes
+from iolaus.north.api.fbom import fbom_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
@@ -68,6 +69,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *token_routes(context),
             *audit_routes(context),
             *advisory_routes(context),
+            *fbom_routes(context),
             *authority_routes(context),
         ],
     )

@@ -12,10 +12,10 @@ import typer
 import yaml
 
 from iolaus.kernel.errors import IolausError, OperatorMust
-from iolaus.north.cli.ask import UrlOption, YesOption, confirm
+from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.client import Client
 from iolaus.north.cli.desired import DryRunOption
-from iolaus.north.cli.render import print_error, say, write
+from iolaus.north.cli.render import print_error, print_json, say, write
 
 PATH: Final = "/api/v1/advisories"
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -98,6 +98,30 @@ def fix_advisory(
         raise _unreadable(output, error, "written") from None
     baseline = document["metadata"]["name"]
     say(f"wrote {output}; next: iolaus apply {output}; iolaus plan {baseline} --dry-run")
+
+
+def export_fbom(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A file [default: standard output].")
+    ] = None,
+    selector: SelectorOption = None,
+    url: UrlOption = None,
+) -> None:
+    """Write the firmware bill of materials in CycloneDX 1.6, with what advisories say of it (VEX).
+
+    Example: iolaus export fbom -l rack=h1-r07 -o h1-r07.cdx.json
+    """
+    with Client(url) as client:
+        document = client.get("/api/v1/fbom", labelSelector=selector)
+    if output is None:
+        print_json(document)
+        return
+    try:
+        output.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    except OSError as error:
+        raise _unreadable(output, error, "written") from None
+    count = len(document["components"])
+    say(f"{count} {'device' if count == 1 else 'devices'} in {output}")
 
 
 ADVISORY_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {

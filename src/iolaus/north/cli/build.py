@@ -117,7 +117,11 @@ def _add(app: typer.Typer, name: str, function: Callable[..., Any] | None) -> No
 def _add_groups(app: typer.Typer, commands: Commands) -> None:
     """Commands of two words, each group only where this build has any of it."""
     sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
-    export = {"baseline": desired.export_baseline, **commands.export}
+    export: dict[str, Callable[..., Any]] = {
+        "baseline": desired.export_baseline,
+        "fbom": advising.export_fbom,
+        **commands.export,
+    }
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
         "power": asking.POWER_COMMANDS,
         "boot": asking.BOOT_COMMANDS,
