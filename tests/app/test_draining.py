@@ -187,6 +187,10 @@ async def test_a_roll_out_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
         )  # fmt: skip
         before = await written(on)
         await on.house.draining.say(uid, name, word="done", note="", by="kim")
+        assert [each.detail for each in await on.house.draining.all()] in (
+            ["kim says done"],  # not heard yet
+            [""],  # heard
+        )
         progress = await ended(on, plan)
         assert (progress.state, progress.nodes[uid].state) == (RolloutState.DONE, NodeState.DONE)
         assert before == 0, "nothing was sent to the device before it was drained"

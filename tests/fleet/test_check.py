@@ -12,7 +12,7 @@ from iolaus.fleet.document import BadFile
 from iolaus.fleet.export import baseline_from
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.judge import Judge
-from iolaus.model.desired import Baseline
+from iolaus.model.desired import Baseline, SyslogWant
 from tests.fleet.build import BASELINE, baseline, firmware, manager, node, setting
 
 SHA = "0" * 64
@@ -103,7 +103,11 @@ def live() -> NodeFacts:
             manager("services.ssh", False),
             manager("powerRestorePolicy", "LastState"),
             manager("secureBoot.enabled", True),
-            manager("syslog.host", None, reason="not read"),
+            manager("syslog.host", "10.0.0.9"),
+            manager("syslog.port", 6514),
+            manager("syslog.tls", True),
+            manager("accounts.lockoutThreshold", 5),
+            manager("boot.order", None, reason="not read"),
         ),
     )
 
@@ -120,6 +124,7 @@ def test_an_exported_node_is_an_applicable_file_that_it_satisfies() -> None:
     assert judged is not None
     assert [i for i in judged.items if i.subject != "firmware/odd"] == []
     assert judged.compared >= 12
+    assert found.spec.bmc.syslog == SyslogWant(host="10.0.0.9", port=6514, tls=True)
     words = [c.match.component for c in found.spec.firmware.components]
     assert words == ["CPLD", "bmc", "GPU_0", "GPU_1", "nic", "odd"]
 

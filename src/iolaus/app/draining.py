@@ -115,7 +115,16 @@ class Draining:
     async def all(self) -> Sequence[StandingDrain]:
         """Of people and of roll-outs."""
         mine = [_standing(kept) for kept in await self._kept.all()]
-        return [*mine, *await self._going()]
+        return [*mine, *[await self._heard(each) for each in await self._going()]]
+
+    async def _heard(self, drain: StandingDrain) -> StandingDrain:
+        """With what a person said of it, which the roll-out hears at its next look."""
+        mark = await self._kept.said(drain.uid, drain.mark)
+        if mark is None or drain.phase != DrainPhase.DRAINING.value:
+            return drain
+        phase = DrainPhase.DRAINED if mark.word == ManualWord.DONE else DrainPhase.REFUSED
+        detail = f"{mark.by} says {mark.word}" + (f": {mark.note}" if mark.note else "")
+        return msgspec.structs.replace(drain, phase=phase.value, detail=detail, since=mark.at)
 
     async def drain(self, uid: str, name: str, *, adapter: str, reason: str, by: str) -> None:
         """Written down, then begun. A silent adapter is asked again by itself; what it refuses is

@@ -81,6 +81,13 @@ def _bmc(facts: NodeFacts) -> dict[str, Any]:
     }
     if services:
         found["services"] = services
+    if isinstance(host := known.get("syslog.host"), str) and host:
+        port, tls = known.get("syslog.port"), known.get("syslog.tls")
+        found["syslog"] = {"host": host} | {
+            name: value for name, value in (("port", port), ("tls", tls)) if value is not None
+        }
+    if isinstance(most := known.get("accounts.lockoutThreshold"), int) and most > 0:
+        found["accounts"] = {"lockoutThreshold": most}
     if known.get("powerRestorePolicy") in ("AlwaysOn", "AlwaysOff", "LastState"):
         found["powerRestorePolicy"] = known["powerRestorePolicy"]
     return found

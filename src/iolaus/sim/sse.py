@@ -24,13 +24,14 @@ from iolaus.sim.outcome import Outcome
 from iolaus.sim.push import Pusher
 from iolaus.sim.replies import refusal, refused
 from iolaus.sim.tasks import stamp
-from iolaus.sim.tree import ROOT, Resource, canonical, target_of
+from iolaus.sim.tree import ROOT, Resource, canonical, links, target_of
 
 if TYPE_CHECKING:
     from iolaus.sim.device import Device
 
 REMEMBERED = 256
 HEARTBEAT_S = 15.0
+SYSLOG = frozenset({"SyslogTLS", "SyslogTCP", "SyslogUDP", "SyslogRELP"})
 
 
 class Events:
@@ -118,6 +119,8 @@ class Events:
     def _push(self, body: bytes, kind: str) -> None:
         for path in list(self._mine):
             held = self._device.kept(path) or {}
+            if held.get("Protocol") in SYSLOG:
+                continue  # lines of text to whoever may listen: nothing is posted, nothing fails
             if held.get("EventFormatType", "Event") == kind:
                 for each in self._told(body, held):
                     self.pusher.send(path, str(held.get("Destination")), each)
@@ -152,8 +155,8 @@ class Events:
     def subscribe(self, body: Resource) -> Outcome:
         if not isinstance(body.get("Destination"), str):
             return refused(400, "PropertyMissing", "Destination")
-        if body.get("Protocol", "Redfish") != "Redfish":
-            said = ("PropertyValueNotInList", str(body["Protocol"]), "Protocol")
+        if (protocol := body.get("Protocol", "Redfish")) not in self._protocols():
+            said = ("PropertyValueNotInList", str(protocol), "Protocol")
             return refused(400, *said)
         if (wrong := wrong_filters(self._device, body)) is not None:
             return wrong
@@ -177,6 +180,12 @@ class Events:
         self._device.enlist(self.collection, path)
         attentive(self._device.effects).listened(self._device)
         return Outcome(status=201, body=resource, headers={"Location": path})
+
+    def _protocols(self) -> frozenset[str]:
+        """A service that sends syslog to somebody can send it to another."""
+        members = links(self._device.kept(self.collection) or {}, "Members")
+        held = ((self._device.kept(canonical(uri)) or {}).get("Protocol") for uri in members)
+        return frozenset({"Redfish", *(SYSLOG if SYSLOG.intersection(filter(None, held)) else ())})
 
     def unsubscribe(self, path: str) -> None:
         self._mine.pop(path, None)

@@ -158,6 +158,7 @@ def test_a_session_at_the_command_line(shown: Context) -> None:
     assert "drained (people)" in run(f"drain done {NODE}")
     assert f"{NODE} is given back" in run(f"undrain {NODE}")
     assert "nobody had it drained" in run(f"undrain {NODE}")
+    assert "no node is drained" in run("get drains")
     for line in ("drain", "undrain", "drain done", "drain nobody"):
         assert "next:" in run(line)
 

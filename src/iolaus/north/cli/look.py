@@ -250,6 +250,8 @@ def _nothing(kind: Kind, selector: str | None) -> str:
         return f"no {kind.plural} match {selector}"
     if kind.source in (Source.PLAN, Source.ROLLOUT):
         return f"no {kind.plural} yet; make a plan with: iolaus plan BASELINE"
+    if kind.source is Source.DRAIN:
+        return "no node is drained, or on its way there"
     if kind.source is Source.ADVISORY:
         return f"no {kind.plural} yet; bring some in with: iolaus advisory import FILE"
     return f"no {kind.plural} yet; find some with: iolaus discover 10.0.0.0/24"

@@ -230,7 +230,7 @@ def _host(s: Sketch) -> None:
         BiosVersion="02.04.12",
         ProcessorSummary={"Count": 2, "CoreCount": 144, "Model": GRACE.model, "Status": ok()},
         MemorySummary={"TotalSystemMemoryGiB": 960, "Status": ok()},
-        Boot=compute.boot("None", "Pxe", "Hdd", "Cd", "BiosSetup"),
+        Boot=compute.boot("None", "Pxe", "Hdd", "Cd", "BiosSetup", order=3),
         BootProgress={"LastState": "OSRunning"},
         Links={"Chassis": all_at([CHASSIS]), "ManagedBy": all_at(["Managers/BMC_0"])},
         Actions=compute.reset(HOST),

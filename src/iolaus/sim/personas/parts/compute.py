@@ -446,8 +446,10 @@ def reset(system: str, resets: Sequence[str] = RESETS) -> Json:
     }
 
 
-def boot(*targets: str) -> Json:
+def boot(*targets: str, order: int = 0) -> Json:
+    """`order` is how many boot options stand in the boot order."""
     return {
+        **({"BootOrder": [f"Boot{number:04X}" for number in range(order)]} if order else {}),
         "BootSourceOverrideEnabled": "Disabled",
         "BootSourceOverrideTarget": "None",
         "BootSourceOverrideMode": "UEFI",
