@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import Stage, conditions, staged
 
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.endpoint import Mode
@@ -157,3 +157,57 @@ async def test_a_read_only_endpoint_is_asked_by_order_alone(tmp_path: Path) -> N
         assert on.house.state.facts.target_of(on.device.address).mode is Mode.READ_ONLY  # type: ignore[union-attr]
         verdicts = await asked(on, 2)
         assert {each.summary for each in verdicts.values()} == {Summary.TRUSTED}
+
+
+async def test_people_and_programs_see_what_was_proved(tmp_path: Path) -> None:
+    async with attesting(tmp_path, DPU) as on:
+        await judged(on, 2)
+        rows = await on.listed("attestations")
+        assert [row["id"] for row in rows] == [f"{DPU}:Bluefield_DPU_IRoT", f"{DPU}:Bluefield_ERoT"]
+        assert {row["summary"] for row in rows} == {"trusted"}
+        (asset,) = await on.listed("dpus")
+        assert conditions(asset)["Attested"]["status"] == "True"
+        told = (await on.metrics())["iolaus_attestation_components"]
+        assert (dict(told[0][0]), told[0][1]) == ({"summary": "trusted"}, 2.0)
+        shown = await on.get(f"attestations/{rows[0]['id']}/evidence")
+        assert [link["holds"] for link in shown["chain"]] == [True] * 4
+        assert shown["chain"][0]["anchor"]
+        assert {each["kind"] for each in shown["measurements"]} >= {"rom", "device-mode"}
+        assert shown["items"][0]["turned"]
+        await on.fault("spdm-tampered")
+        await on.command("attest", DPU)
+        rows = await on.listed("attestations")
+        assert {row["reference"] for row in rows} == {"mismatch"}
+        found = next(each for each in rows[0]["findings"] if each["code"] == "measurement-differs")
+        assert {"index", "expected", "seen", "reference"} <= found["detail"].keys()
+        (asset,) = await on.listed("dpus")
+        said = conditions(asset)["Attested"]
+        assert (said["status"], said["reason"]) == ("False", "Untrusted")
+        assert len((await on.get(f"attestations/{rows[0]['id']}/evidence"))["items"]) == 2
+
+
+async def test_an_exchanged_part_is_enrolled_by_an_operator(tmp_path: Path) -> None:
+    async with attesting(tmp_path, DPU) as on:
+        await judged(on, 2)
+        await on.fault("spdm-swapped-identity")
+        assert {v.identity for v in (await asked(on, 2)).values()} == {Identity.CHANGED}
+        ledger = on.house.attesting.ledger
+        for each in held(on).values():
+            assert await ledger.enrol(each.place, by="ana")
+
+        async def check() -> bool:
+            return {each.verdict.summary for each in held(on).values()} == {Summary.TRUSTED}
+
+        await on.until(check, "the new parts are trusted")
+
+
+async def test_an_attester_that_is_hidden_is_missed(tmp_path: Path) -> None:
+    async with attesting(tmp_path, DPU) as on:
+        await judged(on, 2)
+        report = on.house.state.facts.report_of(on.device.address)
+        assert report is not None
+        shown = [each.uri for each in report.attesters if each.name != "Bluefield_ERoT"]
+        await on.house.attesting.ledger.hide(on.device.address, shown)
+        hidden = held(on)["Bluefield_ERoT"].verdict
+        assert (hidden.evidence, hidden.summary) == (Evidence.NONE, Summary.UNKNOWN)
+        assert hidden.findings[0].code == "attester-hidden"

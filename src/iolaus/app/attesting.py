@@ -11,7 +11,7 @@ those that were imported (docs/references.md); a change of any judges again what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ import structlog
 from iolaus.bus.local import LocalBus
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.appraisal import AttesterKey
+from iolaus.model.appraisal import Appraisal, AttesterKey, Examined, Link
 from iolaus.model.endpoint import Event, Target
 from iolaus.model.reference import ReferenceSet
 from iolaus.model.trust import Summary
@@ -29,7 +29,7 @@ from iolaus.observe.collect import Job, Key
 from iolaus.store.evidence import Kept
 from iolaus.store.state import State
 from iolaus.trust.appraise import Judged, Rules
-from iolaus.trust.chains import Anchors
+from iolaus.trust.chains import Anchors, fingerprint, name_of
 from iolaus.trust.ledger import Ground, TrustLedger, Turn
 from iolaus.trust.manifests import read_manifest
 from iolaus.trust.signing import read_anchors
@@ -85,8 +85,18 @@ class Attesting:
         """What is kept of an attester, newest first."""
         return await self._state.evidence.of(place)
 
-    async def examined(self, kept: Kept) -> Judged:
-        return await self.ledger.examined(kept)
+    async def examined(self, kept: Kept) -> Examined:
+        return examined(await self.ledger.examined(kept))
+
+    @property
+    def revision(self) -> int:
+        return self.ledger.revision
+
+    def appraisals(self) -> Sequence[Appraisal]:
+        return self.ledger.appraisals()
+
+    def of_asset(self, asset: str) -> Sequence[Appraisal]:
+        return self.ledger.of_asset(asset)
 
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         return await self.ledger.enrol(place, by=by)
@@ -192,6 +202,32 @@ def _why(turn: Turn) -> str:
     if turn.after.verdict.summary in (Summary.TRUSTED, Summary.VERIFIED) or not findings:
         return ""
     return f": {findings[0].message}"
+
+
+def examined(found: Judged) -> Examined:
+    """What a person wants to see of it."""
+    chain = found.chain
+    links = tuple(
+        Link(
+            subject=name_of(each.subject),
+            issuer=name_of(each.issuer),
+            sha256=fingerprint(each),
+            not_before=each.not_valid_before_utc.timestamp(),
+            not_after=each.not_valid_after_utc.timestamp(),
+            holds=each in chain.linked,
+            anchor=each == chain.anchor,
+        )
+        for each in (chain.certificates if chain else ())
+        if chain is not None
+    )
+    return Examined(
+        verdict=found.verdict,
+        identity=found.identity,
+        subject=found.subject,
+        measurements=found.measurements,
+        references=found.references,
+        chain=links,
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:

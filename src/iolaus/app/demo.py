@@ -15,8 +15,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import structlog
 
 from iolaus.app.banner import Banner
 from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
-from iolaus.app.oracle import written_down
+from iolaus.app.oracle import Oracle, Place, written_down
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.model.endpoint import Mode
 from iolaus.observe.targets import load_hosts
@@ -33,6 +33,7 @@ from iolaus.store.state import make_private
 
 log = structlog.get_logger(__name__)
 START_S = 120.0
+HALL = "simulated-hall"
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +80,9 @@ async def _serve(house: House, banner: Banner) -> None:
 
 def take_on(house: House, hosts: Path, password: str) -> None:
     """Make the simulated hall's endpoints targets, pinned, with the hall's account."""
-    house.state.secrets.put("simulated-hall", user="root", password=password)
+    house.state.secrets.put(HALL, user="root", password=password)
     for target in load_hosts(hosts):
-        managed = msgspec.structs.replace(target, credential="simulated-hall", mode=Mode.MANAGED)
+        managed = msgspec.structs.replace(target, credential=HALL, mode=Mode.MANAGED)
         house.state.facts.put_target(managed)
 
 
@@ -105,10 +106,37 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[t
     )
     try:
         ready = await _until_ready(process)
-        with written_down(ready, state_dir=state_dir, listen=options.listen):
+        with (
+            written_down(ready, state_dir=state_dir, listen=options.listen) as place,
+            trusted(place, state_dir),
+        ):
             yield hosts, password
     finally:
         await _end(process)
+
+
+@contextmanager
+def trusted(place: Place | None, state_dir: Path) -> Iterator[None]:
+    """The demo hall's operator trusts its simulated makers, for as long as the hall is there:
+    their root and their reference values lie where an operator puts those of real makers."""
+    if place is None:
+        yield
+        return
+    with Oracle(place) as oracle:
+        roots, manifests = oracle.trust()
+    files = {state_dir / "anchors" / f"{HALL}.pem": roots.encode()}
+    files |= {
+        state_dir / "references" / f"{HALL}-{number}.corim": data
+        for number, data in enumerate(manifests)
+    }
+    for path, data in files.items():
+        make_private(path.parent)
+        path.write_bytes(data)
+    try:
+        yield
+    finally:
+        for path in files:
+            path.unlink(missing_ok=True)
 
 
 async def _until_ready(process: asyncio.subprocess.Process) -> dict[str, Any]:

@@ -242,6 +242,7 @@ class House:
             authorities=self.state.authorities,
             drains=self.draining,
             read_again=self.read_again,
+            attests=self.attesting,
             ledger=self.ledger,
             audit_log=self.state.audit,
             advisories=self.state.advisories,

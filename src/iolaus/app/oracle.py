@@ -7,6 +7,7 @@ default state directory, where `iolaus demo` looks without being told. Both go w
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,6 +70,12 @@ class Oracle:
         found: list[dict[str, Any]] = self._tell("GET", "/faults")["on"]
         return found
 
+    def trust(self) -> tuple[str, list[bytes]]:
+        """Whom the hall's machines should be judged by: its roots (PEM), and what its makers
+        publish of their firmware (signed CoRIM)."""
+        found = self._tell("GET", "/trust")
+        return found["anchors"], [base64.b64decode(each) for each in found["signed"]]
+
     def _tell(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         try:
             answer = self._http.request(method, path, json=body)
@@ -100,11 +107,11 @@ def refused(found: dict[str, Any], status: int) -> OperatorMust | WeErred:
 
 
 @contextmanager
-def written_down(ready: dict[str, Any], *, state_dir: Path, listen: str) -> Iterator[None]:
-    """The place of a hall's oracle, for as long as the block runs."""
+def written_down(ready: dict[str, Any], *, state_dir: Path, listen: str) -> Iterator[Place | None]:
+    """The place of a hall's oracle, for as long as the block runs; None where it has none."""
     oracle = ready.get("oracle")
     if not isinstance(oracle, dict):
-        yield
+        yield None
         return
     place = Place(url=oracle["url"], token=oracle["token"], listen=listen, pid=os.getpid())
     files = [state_dir / FILE, default_state_dir() / FOLDER / f"{port_of(listen)}.json"]
@@ -112,7 +119,7 @@ def written_down(ready: dict[str, Any], *, state_dir: Path, listen: str) -> Iter
         with suppress(OSError, OperatorMust):
             _write(file, place)
     try:
-        yield
+        yield place
     finally:
         for file in files:
             with suppress(OSError, msgspec.MsgspecError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from iolaus.model.trust import Verdict
+from iolaus.model.trust import Measurement, Verdict
 
 AttesterKey = tuple[str, str]
 """(endpoint's address, URI of the ComponentIntegrity resource)."""
@@ -57,3 +57,28 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     at: float
     by: str
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One certificate of a chain that was shown. `holds`: every link from it to the leaf does;
+    `anchor`: it is one of ours, or one of ours signed it. Times are seconds since 1970."""
+
+    subject: str
+    issuer: str
+    sha256: str
+    not_before: float
+    not_after: float
+    holds: bool
+    anchor: bool = False
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """An exhibit judged anew, with what a person wants to see of it. `chain` is from root to
+    leaf, `measurements` those that a valid signature covers."""
+
+    verdict: Verdict
+    identity: str = ""
+    subject: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    references: tuple[str, ...] = ()
+    chain: tuple[Link, ...] = ()

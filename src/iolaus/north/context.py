@@ -25,6 +25,7 @@ from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.model.surface import Surface
+from iolaus.north.attestations import Attestations, Attests
 from iolaus.north.auth import Auth
 from iolaus.north.bulletins import Bulletins
 from iolaus.north.closed import Closed
@@ -272,6 +273,8 @@ class Context:
     read_advisories: ReadsAdvisories | None = None
     surfaces: Shelf[Surface] = field(default_factory=surface_shelf)
     bulletins: Bulletins = field(init=False)
+    attests: Attests | None = None
+    attestations: Attestations = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -300,6 +303,9 @@ class Context:
         self.fleet.shelves[Source.ADVISORY] = self.bulletins.items
         closed = Closed(surfaces=self.surfaces, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.HARDENING] = closed.items
+        self.attestations = Attestations(lambda: self.attests, fleet=self.fleet, clock=self.clock)
+        self.fleet.shelves[Source.ATTESTATION] = self.attestations.items
+        self.fleet.saying.append(self.attestations.condition)
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.PLAN] = self.plans.plan_items
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items

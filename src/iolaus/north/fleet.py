@@ -18,7 +18,7 @@ import msgspec
 
 from iolaus.kernel.clock import Clock
 from iolaus.model.condition import Sight
-from iolaus.model.endpoint import Target
+from iolaus.model.endpoint import Condition, Target
 from iolaus.model.naming import asset_names, asset_uid, endpoint_name
 from iolaus.model.select import EVERYTHING, Lookup, Selector, lookup_in
 from iolaus.north.dto.leaks import leak_views
@@ -47,7 +47,7 @@ from iolaus.store.held import Held
 KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
-    | {Source.HARDENING, Source.REFERENCE}
+    | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION}
 )
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]
@@ -137,6 +137,8 @@ class Fleet:
         self._seen_revision = -1
         self.shelves: dict[Source, Shelf] = {}
         self.singles: dict[Source, Single] = {}
+        self.saying: list[Callable[[str], Condition | None]] = []
+        """What rooms say of an asset by its uid."""
         facts.on_change(self._note)
 
     def index(self) -> Mapping[str, tuple[str, str]]:
@@ -291,7 +293,16 @@ class Fleet:
             names=names,
             conflicts=self._conflicts().get(held.target.address),
             called=self._called.get(held.target.address),
+            more=self._more(held),
         )
+
+    def _more(self, held: Held) -> Mapping[str, tuple[Condition, ...]]:
+        """What rooms say of the assets of an endpoint, by asset key."""
+        said = {
+            key: tuple(c for say in self.saying if (c := say(uid)) is not None)
+            for key, uid in held.uids.items()
+        }
+        return {key: found for key, found in said.items() if found}
 
     def _conflicts(self) -> Mapping[str, Mapping[str, str]]:
         """Endpoint -> asset key -> who else claims its identity; worked out after new reports."""

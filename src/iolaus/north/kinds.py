@@ -13,6 +13,7 @@ import msgspec
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.advisories import AdvisoryView
+from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.hardening import HardeningView
@@ -52,6 +53,7 @@ class Source(StrEnum):
     DRAIN = "drain"
     HARDENING = "hardening"
     REFERENCE = "reference"
+    ATTESTATION = "attestation"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +171,14 @@ KINDS: Final = (
         source=Source.REFERENCE,
         view=ReferenceView,
         short="ref",
+    ),
+    Kind(
+        name="attestation",
+        plural="attestations",
+        object="Attestation",
+        source=Source.ATTESTATION,
+        view=AttestationView,
+        short="at",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

@@ -18,11 +18,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Final, NamedTuple
 
+from iolaus.model.appraisal import Appraisal
 from iolaus.model.asset import Asset, Reading
 from iolaus.model.condition import effective, last_seen, leak_verdict
 from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Known, PowerState, value_of
 from iolaus.model.naming import distinct
+from iolaus.model.trust import Summary
 from iolaus.north.context import Context
 from iolaus.north.dto.make import Frame, counts_of, limit_of, reading_is_stale
 from iolaus.north.fleet import Picture
@@ -73,6 +75,12 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "iolaus_unread_parts": Family("gauge", "Parts of its tree that could not be read"),
     "iolaus_clock_skew_seconds": Family("gauge", "Its clock minus ours"),
     "iolaus_endpoints": Family("gauge", "Endpoints by state"),
+    "iolaus_attestation_trusted": Family(
+        "gauge", "1 trusted, 0 untrusted; absent while it is not proved"
+    ),
+    "iolaus_attestation_axis": Family("gauge", "Always 1; what stands on an axis of a verdict"),
+    "iolaus_attestation_age_seconds": Family("gauge", "Since the evidence was asked"),
+    "iolaus_attestation_components": Family("gauge", "Components that can attest, by summary"),
     "iolaus_build_info": Family("gauge", "Always 1; the version of Iolaus"),
 }
 READING_AGE: Final = "iolaus_reading_age_seconds"
@@ -174,10 +182,29 @@ class Metrics:
             "iolaus_endpoints": [
                 f'iolaus_endpoints{{state="{state}"}} {count}\n' for state, count in states.items()
             ],
+            **self._attestation_lines(),
             "iolaus_build_info": [
                 f'iolaus_build_info{{version="{escape(self._context.version)}"}} 1\n'
             ],
         }
+
+    def _attestation_lines(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        attests, context = self._context.attests, self._context
+        names = {place: name for name, place in context.fleet.index().items()}
+        counts = {summary.value: 0 for summary in Summary}
+        now = context.clock.now()
+        for held in attests.appraisals() if attests else ():
+            node, verdict = names.get((held.endpoint, held.key)), held.verdict
+            if node is None:
+                continue
+            counts[verdict.summary.value] += 1
+            head = f'node="{escape(node)}",component="{escape(held.name)}"'
+            for name, line in attestation_lines(held, head, now=now):
+                found[name].append(line)
+        name = "iolaus_attestation_components"
+        found[name] = [f'{name}{{summary="{word}"}} {n}\n' for word, n in counts.items()]
+        return found if attests else {}
 
     async def _refresh(self) -> list[Block]:
         fleet, blocks = self._context.fleet, []
@@ -246,6 +273,21 @@ class Metrics:
         lines = make_lines(readings, frame)
         self._lines[address] = (frame.report, frame.names, lines)
         return lines
+
+
+def attestation_lines(held: Appraisal, head: str, *, now: float) -> Iterable[tuple[str, str]]:
+    """(family, line) of one attester."""
+    summary = held.verdict.summary
+    if summary in (Summary.TRUSTED, Summary.UNTRUSTED):
+        name = "iolaus_attestation_trusted"
+        yield name, f"{name}{{{head}}} {int(summary is Summary.TRUSTED)}\n"
+    if held.asked_at is not None:
+        name = "iolaus_attestation_age_seconds"
+        yield name, f"{name}{{{head}}} {max(0.0, now - held.asked_at):.1f}\n"
+    for axis in ("evidence", "signature", "identity", "reference", "lifecycle"):
+        if (value := getattr(held.verdict, axis)) is not None:
+            name = "iolaus_attestation_axis"
+            yield name, f'{name}{{{head},axis="{axis}",value="{value}"}} 1\n'
 
 
 def _header(name: str, family: Family) -> str:

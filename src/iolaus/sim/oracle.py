@@ -7,6 +7,7 @@ revived, events pushed. Nothing a management client uses; docs/simulator.md list
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +22,7 @@ from iolaus.sim.catalogue.entry import Asked
 from iolaus.sim.catalogue.strike import Order, Striking
 from iolaus.sim.catalogue.truth import device_truth, hall_truth
 from iolaus.sim.roots.chain import anchors
-from iolaus.sim.roots.references import reference_values
+from iolaus.sim.roots.references import as_corim, reference_values, signed
 from iolaus.sim.rules import parse_rules
 from iolaus.sim.server import Hall, Place
 
@@ -113,7 +114,14 @@ class Oracle:
     async def _trust(self, request: web.Request) -> web.Response:  # noqa: ARG002
         seeds = sorted({str(p.device.options.seed) for p in self._hall.places.values()})
         values = [asdict(value) for value in reference_values()]
-        return _json({"anchors": "".join(map(anchors, seeds)), "references": values})
+        manifests = [signed(as_corim(reference_values()), seed=seed) for seed in seeds]
+        return _json(
+            {
+                "anchors": "".join(map(anchors, seeds)),
+                "references": values,
+                "signed": [base64.b64encode(each).decode() for each in manifests],
+            }
+        )
 
     async def _do(self, request: web.Request) -> web.Response:
         place, verb = self._place(request), request.match_info["verb"]

@@ -16,6 +16,7 @@ from iolaus.north.kinds import KINDS
 from iolaus.store.authorities import Authorities
 from iolaus.store.secrets import Secrets
 from tests.north.api.test_advisories import read
+from tests.north.attesting import Attesting
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
 
@@ -67,6 +68,7 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.rolls = Rolling(context)
     context.read_advisories = read
     context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
+    context.attests = Attesting(context)
     with serving(context) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
         for found in schema.get_all_operations():

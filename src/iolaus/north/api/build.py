@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from iolaus.north.api.advisories import advisory_routes
+from iolaus.north.api.attestations import attestation_routes
 from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.authorities import authority_routes
 from iolaus.north.api.baselines import baseline_routes
@@ -66,6 +67,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *drain_routes(context),
             *discovery_routes(context),
             *task_routes(context),
+            *attestation_routes(context),
             *token_routes(context),
             *audit_routes(context),
             *advisory_routes(context),

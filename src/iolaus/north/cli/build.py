@@ -19,6 +19,7 @@ from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import advisories as advising
 from iolaus.north.cli import (
     asking,
+    attest,
     authorities,
     desired,
     drains,
@@ -98,6 +99,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("refresh")(manage.refresh)
     app.command("drain")(drains.drain)
     app.command("undrain")(drains.undrain)
+    app.command("attest")(attest.attest)
     app.command("plan")(plans.plan)
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)

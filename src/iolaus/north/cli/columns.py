@@ -162,6 +162,14 @@ def _when(row: Flat) -> str:
     return short_age(row.get("age_s"))
 
 
+def _finding(row: Flat) -> str:
+    """The first finding of what is not as it should be, by its code."""
+    if row.get("summary") == "trusted":
+        return UNKNOWN
+    found = [each["code"] for each in row.get("findings") or ()]
+    return text(next((code for code in found if code != "measurement-unreferenced"), None))
+
+
 NAME: Final = column("NAME", "name")
 IDENT: Final = column("NAME", "id")
 NODE: Final = column("NODE", "node")
@@ -417,6 +425,21 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("REASON", "reason"),
         column("DETAIL", "detail"),
         column("REMAINING", "remaining", wide=True),
+        AGE,
+    ),
+    "attestation": (
+        IDENT,
+        RACK,
+        column("SUMMARY", "summary"),
+        column("EVIDENCE", "evidence"),
+        column("SIGNATURE", "signature"),
+        column("IDENTITY", "identity"),
+        column("REFERENCE", "reference"),
+        column("LIFECYCLE", "lifecycle"),
+        column("PROTOCOL", "protocol", wide=True),
+        column("SUBJECT", "subject", wide=True),
+        column("PIN", "pin", wide=True),
+        Column(title="WHY", cell=_finding),
         AGE,
     ),
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),

@@ -31,7 +31,10 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
     parts = [_head(row), _fields(row), _conditions(row), _firmware(row), _departures(row)]
     if kind.source is Source.ASSET:
         parts += [_parts(client, BY_NAME[name], row["name"]) for name in PARTS]
+        parts.append(_attestations(client, row["name"]))
         parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
+    elif kind.source is Source.ATTESTATION:
+        parts += [_findings(row), _evidence(client, row["id"])]
     elif kind.source is Source.BASELINE:
         parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
     elif kind.source is Source.HARDENING:
@@ -136,6 +139,43 @@ def _parts(client: Client, kind: Kind, owner: str) -> str:
         return ""
     return f"{kind.plural.capitalize()}:\n" + _indented(
         plain_table(columns_of(kind, wide=False), rows)
+    )
+
+
+def _attestations(client: Client, owner: str) -> str:
+    rows = _rows(client, BY_NAME["attestation"], f"node={owner}")
+    if not rows:
+        return ""
+    table = plain_table(columns_of(BY_NAME["attestation"], wide=False), rows)
+    return f"Attestation:   (iolaus describe attestation NAME)\n{_indented(table)}"
+
+
+def _findings(row: Flat) -> str:
+    found = row.get("findings") or ()
+    if not found:
+        return "Findings: none\n"
+    lines = ["Findings:"]
+    for each in found:
+        lines.append(f"  {each['code']}: {text(each['message'])}")
+        lines += [f"    {name}: {_value(value)}" for name, value in each["detail"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _evidence(client: Client, name: str) -> str:
+    """Chain and measurements of the newest evidence, and what is kept."""
+    try:
+        told = client.get(f"{path_of(BY_NAME['attestation'], name)}/evidence")
+    except IolausError:
+        return ""
+    tables = (
+        ("Chain, from root to leaf", told["chain"], ("subject", "holds", "anchor", "not_after")),
+        ("Measurements", told["measurements"], ("index", "kind", "algorithm", "value", "text")),
+        ("Evidence kept", told["items"], ("number", "asked_at", "outcome", "turned", "sha256")),
+    )
+    return "".join(
+        f"{title}:\n" + _indented(plain_table([column(n.upper(), n) for n in names], rows))
+        for title, rows, names in tables
+        if rows
     )
 
 

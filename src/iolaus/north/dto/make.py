@@ -63,7 +63,8 @@ Part = TypeVar("Part", Component, Reading, Firmware, PowerLimit)
 
 class Frame:
     """Everything of one endpoint that its views are made from. `readings` and `assets` are the
-    merged ones (hot values over the last report)."""
+    merged ones (hot values over the last report); `more` are conditions that rooms add, by the
+    asset's key."""
 
     def __init__(
         self,
@@ -75,11 +76,13 @@ class Frame:
         names: Mapping[str, str] | None = None,
         conflicts: Mapping[str, str] | None = None,
         called: str | None = None,
+        more: Mapping[str, tuple[Condition, ...]] | None = None,
     ) -> None:
         self.target, self.sight = target, sight
         self.assets, self.readings = tuple(assets), tuple(readings)
         self.names = names if names is not None else asset_names(target, self.assets)
         self.conflicts = conflicts or {}
+        self.more = more or {}
         self.called = called or endpoint_name(target)
         self.blind = blindness(sight)
 
@@ -191,7 +194,7 @@ def asset_view(asset: Asset, frame: Frame) -> AssetView:
         redfish_version=report.redfish_version if report else None,
         bmc_firmware=asset.bmc_firmware,
         capabilities=asset.capabilities,
-        conditions=condition_views(found),
+        conditions=condition_views((*found, *frame.more.get(asset.key, ()))),
         firmware=tuple(firmware_line(each) for each in frame.firmware_of.get(asset.key, ())),
         deviations=frame.deviations_of.get(asset.key, 0),
         observed_at=when(seen_at),
