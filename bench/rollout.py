@@ -156,7 +156,7 @@ def waves(stage: Stage, plan: str, check: Checks) -> None:
 def run(nodes: int) -> int:
     check, begun = Checks(), time.monotonic()
     with staged(nodes) as stage:
-        print(f"{nodes} nodes discovered in {time.monotonic() - begun:.0f} s")
+        print(f"{nodes} nodes discovered in {time.monotonic() - begun:.0f} s", flush=True)
         stage.must("apply", "-", "-y", given=baseline("bench", SPEC))
         whole: Any = stage.all_right(patience_s=600.0)
         print(f"  compared: {whole['counts']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from iolaus.fleet.judge import expires_at
 from iolaus.fleet.ledger import Ledger, causes
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.asset import Asset, AssetKind, Firmware, Identity, Report
@@ -108,6 +109,32 @@ async def test_what_grows_old_becomes_unknown_without_a_change() -> None:
     hall.clock.advance(2 * SLOW_S + 1)
     hall.reach(1, Reach.REACHABLE)
     assert await hall.states() == {"n1": "unknown"}
+
+
+async def test_an_exception_whose_last_day_is_over_excuses_no_more_without_a_change() -> None:
+    hall = Hall()
+    hall.put(1, "1.7")
+    excused = {
+        "selector": {"matchLabels": {"rack": "r1"}},
+        "items": ["firmware/*"],
+        "owner": "ana",
+        "expires": "2023-11-15",
+        "reason": "waits for fans",
+    }
+    want = {"match": {"component": "bmc"}, "version": "1.8"}
+    base = baseline(labels={"rack": "r1"}, firmware={"components": [want]}, exceptions=[excused])
+    await hall.baselines.put(base, at=0.0, by="ana", source="")
+    assert await hall.states() == {"n1": "excused"}
+    before = hall.ledger.revision
+    assert await hall.states() == {"n1": "excused"}
+    hall.clock.advance(SLOW_S)
+    hall.put(1, "1.7")
+    assert (await hall.states(), hall.ledger.revision) == ({"n1": "excused"}, before)
+    end = expires_at("2023-11-15")
+    hall.ledger.slow_interval_s = 10 * 86_400.0
+    hall.clock.advance(end - hall.clock.now() + 1.0)
+    assert await hall.states() == {"n1": "drifted"}
+    assert hall.ledger.revision > before
 
 
 async def test_a_forgotten_endpoint_has_no_drift() -> None:

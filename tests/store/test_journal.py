@@ -287,3 +287,16 @@ def test_damaged_bytes_are_an_error_of_ours(doc: bytes) -> None:
 def test_whatever_a_device_says_can_be_kept(doc: dict[str, Any]) -> None:
     kept = unpack(_doc({"attempt": 1, **doc}), msgspec.msgpack.Decoder(dict[str, Any]))
     assert "attempt" in kept
+
+
+async def test_spans_are_of_steps_begun_and_done(opened: Opened) -> None:
+    lease = await opened.lease()
+    begun = msgspec.structs.replace(entry(kind=EntryKind.STARTED), at=10.0)
+    again = msgspec.structs.replace(begun, at=20.0)
+    done = msgspec.structs.replace(entry(), at=35.0)
+    only_begun = msgspec.structs.replace(begun, step="s2")
+    already_so = msgspec.structs.replace(done, step="s3")
+    elsewhere = msgspec.structs.replace(done, plan="other")
+    lines = [begun, again, done, only_begun, already_so, elsewhere]
+    await opened.journal.append(lines, lease=lease)
+    assert await opened.journal.spans("p") == (("s", 10.0, 35.0),)

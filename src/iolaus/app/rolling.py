@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,24 +19,27 @@ import structlog
 from iolaus.act.conduct import Conductor
 from iolaus.act.fold import Account
 from iolaus.act.term import Rules
+from iolaus.act.unwind import unwind
 from iolaus.app.draining import Adapters
 from iolaus.app.handshakes import Handshakes
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.changed import what_changed
+from iolaus.fleet.durations import Span, durations_of
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.gate import Judgement
 from iolaus.fleet.hands import Device, FleetHands, Rotates
 from iolaus.fleet.hook import run_hook
 from iolaus.fleet.ledger import Ledger
-from iolaus.fleet.plan import Judged, Surroundings, make_plan
+from iolaus.fleet.plan import Durations, Judged, Surroundings, make_plan
 from iolaus.fleet.plan_text import plan_text
 from iolaus.fleet.renewing import RECEIPT, Renewals
 from iolaus.fleet.rollout import decide, missing_approvals
 from iolaus.fleet.seen import Observer
 from iolaus.fleet.signing import Signer
 from iolaus.fleet.topology import Topology, topology_of
+from iolaus.fleet.undoing import allowed
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
@@ -58,6 +61,8 @@ TOPIC: Final = "rollouts"
 STARTING: Final = "it was applied, and begins as soon as the conductor comes to it"
 HOOK_EVERY_S: Final = 30.0
 TOPOLOGY_S: Final = 60.0
+HISTORY: Final = 20
+"""So many roll-outs that are over say how long steps take."""
 
 
 class Rolling:
@@ -97,6 +102,7 @@ class Rolling:
         self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
         self._plans: dict[str, Plan] = {}
         self._folds: dict[str, Progress] = {}
+        self._spans: dict[str, tuple[Span, ...]] = {}
         self.conductor = Conductor(
             journal=self.journal,
             leases=StoredLeases(state.database),
@@ -117,6 +123,7 @@ class Rolling:
             clock=clock,
             decide=self._decide,
             world=self._world,
+            unwind=self._unwind,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             rules=rules,
             on_change=self._heard,
@@ -142,8 +149,13 @@ class Rolling:
                 next_step="list them with: iolaus get baselines",
             )
         judged = await self._judged(baseline, selector)
-        around = Surroundings(topology=self._seen_topology(), images=await self.images.images())
-        last = next((p for p in await self.journal.plans() if p.baseline == baseline), None)
+        known = await self.journal.plans()
+        around = Surroundings(
+            topology=self._seen_topology(),
+            images=await self.images.images(),
+            durations=await self._durations(known),
+        )
+        last = next((p for p in known if p.baseline == baseline), None)
         plan = await asyncio.to_thread(
             make_plan,
             kept,
@@ -203,6 +215,16 @@ class Rolling:
         await self.journal.put_plan(plan)
         self._plans[plan.id] = plan
         self._bus.publish(TOPIC, plan.id)
+
+    async def _durations(self, known: Iterable[KeptPlan]) -> Durations:
+        """What steps took in the last roll-outs that are over."""
+        over = [kept for kept in known if kept.state and RolloutState(kept.state).over]
+        for kept in over[:HISTORY]:
+            if kept.id not in self._spans:
+                found = await self.journal.spans(kept.id)
+                self._spans[kept.id] = tuple(Span(*each) for each in found)
+                self._plans.setdefault(kept.id, await self.journal.plan(kept.id))
+        return durations_of((self._plans[k.id], self._spans[k.id]) for k in over[:HISTORY])
 
     async def all(self) -> Sequence[Standing]:
         """Every plan that is kept, newest first, without its text."""
@@ -348,6 +370,10 @@ class Rolling:
     def _decide(self, plan: Plan, progress: Progress, world: object, now: float) -> Decision:
         assert isinstance(world, World)
         return decide(plan, progress, world, now)
+
+    def _unwind(self, plan: Plan, progress: Progress, now: float) -> Decision:
+        """What goes back next, held to what holds for every change."""
+        return allowed(unwind(plan, progress, now), plan, progress, self._world(plan), now)
 
     def _world(self, plan: Plan) -> World:
         hooks = {gate.name: self._hook(plan, gate) for gate in plan.gates if gate.command}

@@ -1,8 +1,9 @@
 """The drift of the whole hall, kept current: one fact changed re-judges one node.
 
 Changes only mark an endpoint as due; whoever asks first settles what is due, so that a burst of
-readings costs one judging. What silently grows old (an inventory past two periods) is due by time.
-Baselines that change make everything due.
+readings costs one judging. Two things are due by time alone: an inventory that silently grows old
+(past two periods), and what an exception excused until its last day. Baselines that change make
+everything due.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from iolaus.fleet.facts import NodeFacts, facts_of
-from iolaus.fleet.judge import Judge
+from iolaus.fleet.judge import Judge, expires_at
 from iolaus.fleet.judge_certificate import Authorities
 from iolaus.kernel.clock import Clock
 from iolaus.model.condition import STALE_AFTER_POLLS
@@ -68,6 +69,7 @@ class Ledger:
         self._reach: dict[str, object] = {}
         self._settling = asyncio.Lock()
         self._next_old = 0.0
+        self._ends: list[float] = []
         self.revision = 0
         facts.on_change(self._note)
         baselines.on_change(self.judge_all)
@@ -75,8 +77,10 @@ class Ledger:
 
     def judge_all(self) -> None:
         """The baselines are others now, or the start: every endpoint is due."""
-        every = (kept.baseline for kept in self._baselines.all().values())
+        every = [kept.baseline for kept in self._baselines.all().values()]
         self._judge = Judge(every, self._signers)
+        ends = (expires_at(each.expires) for one in every for each in one.spec.exceptions)
+        self._ends = sorted(end for end in ends if end > self._clock.now())
         self._due.update(held.target.address for held in self._facts.all_held())
         self._due.update(self._by_endpoint)
 
@@ -85,6 +89,7 @@ class Ledger:
         async with self._settling:
             self._ask_who_signs()
             self._due.update(self._grown_old())
+            self._due.update(self._no_longer_excused())
             for number, address in enumerate(list(self._due)):
                 if number % BREATH == BREATH - 1:
                     await asyncio.sleep(0)
@@ -194,6 +199,18 @@ class Ledger:
             self._turns.pop(address, None)
         else:
             self._turns[address] = at
+
+    def _no_longer_excused(self) -> list[str]:
+        """Addresses of nodes with something excused, once an exception has come to its end."""
+        now = self._clock.now()
+        if not self._ends or now < self._ends[0]:
+            return []
+        self._ends = [end for end in self._ends if end > now]
+        return [
+            address
+            for address, verdicts in self._by_endpoint.items()
+            if any(i.outcome is Outcome.EXCUSED for v in verdicts for i in v.drift.items)
+        ]
 
     def _note(self, topic: str, payload: object) -> None:
         if not isinstance(payload, str):

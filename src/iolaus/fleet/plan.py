@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from iolaus.fleet.durations import told
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.gate import parse_gate
 from iolaus.fleet.images import Image
@@ -227,11 +228,8 @@ class Planner:
         )
 
     def _takes(self, step: Step) -> float:
-        verb, durations = step.action.verb, self._around.durations
-        for word in (_word_of(step), ""):
-            if (seconds := durations.get((verb.value, word))) is not None:
-                return seconds
-        return USUAL_S[verb]
+        seen_s = told(self._around.durations, step)
+        return USUAL_S[step.action.verb] if seen_s is None else seen_s
 
     def _too_long(self, estimate_s: float) -> str:
         if self._window is None or estimate_s <= self._window.duration_s:
@@ -284,11 +282,6 @@ def _own_supplies(facts: NodeFacts) -> PowerGroup:
         supplies=tuple(e.component for e in facts.firmware if e.kind == "psu" and not e.bank),
         needed=int(text) if text.isascii() and text.isdigit() and len(text) < 5 else None,
     )
-
-
-def _word_of(step: Step) -> str:
-    """The component's class: what is observed of one is expected of all that are alike."""
-    return str(step.action.arguments.get("kind", ""))
 
 
 def _starts(drafts: Iterable[Draft]) -> bool:

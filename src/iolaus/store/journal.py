@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Connection, case, exists, func, insert, select, update
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, WeErred
@@ -95,6 +95,11 @@ class StoredJournal:
     async def entries(self, plan: str, after: int = 0) -> tuple[Entry, ...]:
         """In their order, those with a number above `after`."""
         return await self._read(lambda c: _entries(c, plan, after))
+
+    async def spans(self, plan: str) -> tuple[tuple[str, float, float], ...]:
+        """(step, when it was first begun, when it was done) of every step that was begun and
+        done on its way forth, in seconds since 1970."""
+        return await self._read(lambda c: _spans(c, plan))
 
     # Plans
 
@@ -252,6 +257,15 @@ def _entries(connection: Connection, plan: str, after: int) -> tuple[Entry, ...]
     table = schema.journal
     query = select(table).where(table.c.plan == plan, table.c.number > after)
     return tuple(map(_entry, connection.execute(query.order_by(table.c.number)).mappings()))
+
+
+def _spans(connection: Connection, plan: str) -> tuple[tuple[str, float, float], ...]:
+    table = schema.journal
+    begun = func.min(case((table.c.kind == EntryKind.STARTED.value, table.c.at)))
+    done = func.max(case((table.c.kind == EntryKind.DONE.value, table.c.at)))
+    query = select(table.c.step, begun, done).where(table.c.plan == plan, table.c.step.is_not(None))
+    both = query.group_by(table.c.step).having(begun.is_not(None) & done.is_not(None))
+    return tuple((row[0], row[1], row[2]) for row in connection.execute(both))
 
 
 def _entry(row: Any) -> Entry:
