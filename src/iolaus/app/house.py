@@ -197,7 +197,9 @@ class House:
         return self.state.secrets.fact_of(target.address, name=target.credential)
 
     def let_in(self, address: str) -> None:
-        """Its login is another now: read it again."""
+        """Its login is another now: the lane goes on with that at once, and reads it again."""
+        if (target := self.state.facts.target_of(address)) is not None:
+            self.devices.open(target)
         self.collector.begin(address)
 
     def begin_all(self, *, spread: bool) -> None:
@@ -241,6 +243,7 @@ class House:
             rolls=self.rolling,
             authorities=self.state.authorities,
             drains=self.draining,
+            secrets=self.state.secrets,
             read_again=self.read_again,
             attests=self.attesting,
             ledger=self.ledger,

@@ -26,7 +26,7 @@ TIMEOUTS_S: Final[Mapping[Verb, float]] = {
     Verb.SET_BIOS: 600.0,
     Verb.SET_MANAGER: 300.0,
     Verb.SET_BOOT: 300.0,
-    Verb.ROTATE_CREDENTIAL: 900.0,
+    Verb.ROTATE_CREDENTIAL: 120.0,
     Verb.RENEW_CERTIFICATE: 1800.0,
     Verb.WAIT_HEALTHY: 1800.0,
 }

@@ -56,10 +56,12 @@ class CredentialFact(msgspec.Struct, frozen=True, kw_only=True):
     """A login as the store knows it, without its secret. `number` counts the passwords that
     Iolaus gave (0: it came from elsewhere), `since` is when the present one was proved (seconds
     since 1970; None: not known). `fallen`: the device takes only another login than the wanted
-    one; `pending`: a new password was begun and is neither proved nor given up."""
+    one; `pending`: a new password was begun and is neither proved nor given up. `old` is what
+    became of the former password ("refused": shown to be dead, or why that was not tried)."""
 
     user: str
     number: int = 0
     since: float | None = None
     fallen: bool = False
     pending: bool = False
+    old: str = ""

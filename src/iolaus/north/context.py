@@ -39,6 +39,7 @@ from iolaus.north.tasks import TaskBook
 from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
+from iolaus.store.secrets import Secrets
 from iolaus.store.shelf import Shelf, advisory_shelf, surface_shelf
 
 
@@ -272,6 +273,7 @@ class Context:
     advisories: Shelf[Kept] = field(default_factory=advisory_shelf)
     read_advisories: ReadsAdvisories | None = None
     surfaces: Shelf[Surface] = field(default_factory=surface_shelf)
+    secrets: Secrets | None = None
     bulletins: Bulletins = field(init=False)
     attests: Attests | None = None
     attestations: Attestations = field(init=False)

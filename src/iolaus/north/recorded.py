@@ -23,7 +23,11 @@ from iolaus.store.audit import AuditLog
 
 log = structlog.get_logger(__name__)
 Message = MutableMapping[str, Any]
-SECRET_BELOW: Final = ("/api/v1/discoveries", "/api/v1/authorities")
+SECRET_BELOW: Final = (
+    "/api/v1/discoveries",
+    "/api/v1/authorities",
+    "/api/v1/credentials",
+)
 """Their bodies may hold a password or a key, and a digest of few words can be guessed."""
 NO_CHANGE: Final = frozenset({("POST", "/api/v1/causes")})
 

@@ -64,6 +64,7 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             since=self.since,
             fallen=self.fallen,
             pending=self.candidate is not None,
+            old=self.old,
         )
 
     def staged(self, candidate: Login, policy: AccountPolicy) -> Own:

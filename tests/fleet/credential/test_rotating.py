@@ -144,6 +144,7 @@ async def test_cut_at_every_write_it_goes_on_and_nothing_is_stranded() -> None:
                 stands(process)
                 process = Process(bmc, disk, clock)
                 await process.poll()
+            disk.at = 0
             assert await pursued(process), (manner, at)
             stands(process)
             assert bmc.accounts["root"] == disk.own[ADDRESS].login.password

@@ -99,12 +99,12 @@ class Recovery:
                 return refused.retry_after_s or AGAIN_S
             except IolausError:
                 return AGAIN_S
-        if not found:
-            return SELDOM_S
+            if not found:
+                return SELDOM_S
+            self._let_in(address)
         own = self._vault.own(address, name=target.credential)
         if own is not None and own.fallen:
             self._say(target, found)
-        self._let_in(address)
         return None
 
     async def _forgive(self, target: Target) -> None:

@@ -78,7 +78,7 @@ class Rotation:
             own = self._own(target)
             if own.candidate is not None:
                 own = await self._settled(target, own)
-            elif own.old == ACCEPTED:
+            elif own.number and own.old in ("", ACCEPTED):
                 own = await self._buried(target, own)
             return {ROTATED: own.number, OLD: own.old}
 

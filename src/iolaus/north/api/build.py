@@ -16,6 +16,7 @@ from iolaus.north.api.attestations import attestation_routes
 from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.authorities import authority_routes
 from iolaus.north.api.baselines import baseline_routes
+from iolaus.north.api.credentials import credential_routes
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.drains import drain_routes
 from iolaus.north.api.endpoints import endpoint_routes
@@ -68,6 +69,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *discovery_routes(context),
             *task_routes(context),
             *attestation_routes(context),
+            *credential_routes(context),
             *token_routes(context),
             *audit_routes(context),
             *advisory_routes(context),

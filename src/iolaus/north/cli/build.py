@@ -21,6 +21,7 @@ from iolaus.north.cli import (
     asking,
     attest,
     authorities,
+    credentials,
     desired,
     drains,
     look,
@@ -68,6 +69,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "export": "What was discovered, as files.",
     "verify": "Judge evidence and documents from files: no server, no state, no network.",
     "token": "Who may speak to the server, as what, and for which groups.",
+    "credential": "Logins of endpoints: whose, how old, and what they may fall back to.",
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
     "boot": "What hosts start from next, by plan.",
     "ca": "The authorities that sign certificates of controllers.",
@@ -101,6 +103,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("undrain")(drains.undrain)
     app.command("attest")(attest.attest)
     app.command("plan")(plans.plan)
+    app.command("rotate")(credentials.rotate)
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)
     app.command("forget")(finding.forget)
@@ -131,6 +134,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "reference": references.REFERENCE_COMMANDS,
         "rollout": plans.ROLLOUT_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
+        "credential": credentials.CREDENTIAL_COMMANDS,
         "sim": sim,
         "demo": commands.demo,
         "export": export,
