@@ -32,6 +32,7 @@ from iolaus.sim.auth import Account
 from iolaus.sim.device import Device
 from iolaus.sim.hall import build_hall
 from iolaus.sim.hall_site import parse_site
+from iolaus.sim.manners.privileges import account_of
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.rules import parse_rules
 from iolaus.sim.server import Hall
@@ -92,8 +93,9 @@ class Watch:
     def flash(self, device: Device) -> None:
         """The accounts are the maker's again: of some the first one, of some another."""
         if len(self.fell) % 2:
-            device.gate.restore()
+            device.gate.accounts = {"root": Account(FIRST)}
         else:
+            device.patch(account_of(device, "root"), {"UserName": "admin"})
             device.gate.accounts = {"admin": Account(FACTORY)}
         device.gate.drop_all()
         self.fell.add(device.name)

@@ -104,7 +104,8 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def fell(self, login: Login) -> Own:
         """Another login let us in. The wanted one may come back; a candidate may too."""
         if login == self.login:
-            return _changed(self, refused=(), fallen=self.fallen)
+            candidates = tuple(each for each in self.refused if each.login == self.candidate)
+            return _changed(self, refused=candidates)
         before = (self.login,) if self.candidate is None else (self.candidate, self.login)
         spare = (*before, *(each for each in self.spare if each != login))
         return _changed(
