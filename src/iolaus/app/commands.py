@@ -17,6 +17,7 @@ import typer
 from iolaus import __version__
 from iolaus.app import breaking, rehearsing
 from iolaus.app.logs import configure_logs
+from iolaus.app.signing_references import reference_sign
 from iolaus.app.verifying import VERIFY_COMMANDS
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
@@ -80,6 +81,7 @@ def main() -> None:
                         "faults": breaking.demo_faults,
                     },
                     verify=VERIFY_COMMANDS,
+                    reference={"sign": reference_sign},
                     export={"site": rehearsing.export_site},
                 )
             )

@@ -32,6 +32,8 @@ from iolaus.wire.rim import Manifest, Resource, parse_rim
 
 CONTENT_TYPE: Final = "application/rim+cbor"
 _META: Final = 8
+BASELINE_ID: Final = "iolaus-baseline:"
+"""How the id of a CoRIM begins that an operator signed (`iolaus.trust.own`); it is a label only."""
 FIRST_BLOCK: Final = 1
 """Index 0 of an accelerator's manifest is the attester's measurement of this index."""
 
@@ -198,8 +200,9 @@ def _corim_read(data: bytes, source: str, anchors: Anchors) -> tuple[Corim, _Rea
         message="it also holds what gives no reference values here",
         detail={"what": list(corim.skipped)},
     )
+    own = corim.id.startswith(BASELINE_ID)
     return corim, _Read(
-        SourceKind.CORIM,
+        SourceKind.BASELINE if own else SourceKind.CORIM,
         signature,
         signer,
         max(after, default=None),

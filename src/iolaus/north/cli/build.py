@@ -61,6 +61,7 @@ class Commands:
     demo: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     export: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     verify: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    reference: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -131,7 +132,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "power": asking.POWER_COMMANDS,
         "boot": asking.BOOT_COMMANDS,
         "ca": authorities.CA_COMMANDS,
-        "reference": references.REFERENCE_COMMANDS,
+        "reference": {**references.REFERENCE_COMMANDS, **commands.reference},
         "rollout": plans.ROLLOUT_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "credential": credentials.CREDENTIAL_COMMANDS,
