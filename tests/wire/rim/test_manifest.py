@@ -133,6 +133,13 @@ def test_other_forms_of_signature_are_refused(
     assert caught.value.reason == reason
 
 
+def test_a_document_without_canonical_form_is_told() -> None:
+    raw = swid(resource()).replace(b"<Payload>", b'<Payload xmlns:r="relative">')
+    with pytest.raises(DocumentMalformed) as caught:
+        parse_rim(raw)
+    assert caught.value.reason == "not-canonical"
+
+
 BOMB = """<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>"""
 OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'

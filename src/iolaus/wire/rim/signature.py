@@ -172,6 +172,10 @@ class _Signature:
 
 
 def canonical(node: Any) -> bytes:
-    """Canonical XML without comments. For what is taken here, 1.0 and 1.1 are the same."""
-    found: bytes = etree.tostring(node, method="c14n", exclusive=False, with_comments=False)
+    """Canonical XML without comments. For what is taken here, 1.0 and 1.1 are the same. Raises
+    `DocumentMalformed` where there is none (a relative namespace)."""
+    try:
+        found: bytes = etree.tostring(node, method="c14n", exclusive=False, with_comments=False)
+    except (etree.LxmlError, ValueError):
+        raise DocumentMalformed("not-canonical", "it has no canonical form") from None
     return found

@@ -9,12 +9,12 @@ firmware has.
 from __future__ import annotations
 
 import hashlib
-import lzma
 import re
+import struct
 import tarfile
 import zlib
 from collections.abc import Mapping
-from typing import IO, Final, Self
+from typing import IO, Final, Literal, Self
 
 import msgspec
 
@@ -29,7 +29,12 @@ _NAME: Final = re.compile(r"(?:\./)?([A-Za-z0-9][A-Za-z0-9._+-]{0,127})")
 _LINE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,63})=(.{0,500})")
 _STEP: Final = 1 << 20
 HASHES: Final = ("sha256", "sha384", "sha512")
-_DAMAGE: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+_XZ: Final = b"\xfd7zXZ\x00"
+_MODES: Final[Mapping[bytes, Literal["r|gz", "r|bz2"]]] = {b"\x1f\x8b": "r|gz", b"BZh": "r|bz2"}
+_DAMAGE: Final = (
+    tarfile.TarError, zlib.error, struct.error, EOFError, OSError, ValueError, TypeError, IndexError
+)  # fmt: skip
+"""What the library raises for damaged bytes, of gzip's own header too."""
 
 
 class _Bounded(tarfile.TarInfo):
@@ -71,9 +76,20 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_archive(stream: IO[bytes], *, subject: str = "archive") -> Archive:
-    """Raises `DocumentMalformed`, nothing else. Reads forward only."""
+    """`stream` is at the beginning and can go back there. Raises `DocumentMalformed`."""
+    head = stream.read(len(_XZ))
+    stream.seek(0)
+    if head == _XZ:
+        told = "xz may ask for any memory, so it is not unpacked here"
+        raise DocumentMalformed(
+            "compression-refused", told, subject=subject, next_step="unpack it to a plain tar."
+        )
+    mode: Literal["r|", "r|gz", "r|bz2"] = "r|"
+    for magic, word in _MODES.items():
+        if head.startswith(magic):
+            mode = word
     try:
-        with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Bounded) as opened:
+        with tarfile.open(fileobj=stream, mode=mode, tarinfo=_Bounded) as opened:
             files = _files(opened, subject)
     except _DAMAGE as error:
         told = f"it is no archive, or a damaged one: {str(error)[:100]}"
