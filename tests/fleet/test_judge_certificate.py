@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
+from iolaus.fleet.asked import plan_asked
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.judge import Judge
 from iolaus.fleet.plan import Surroundings, make_plan
+from iolaus.fleet.step_certificate import INSTALL, REQUEST
 from iolaus.fleet.topology import topology_of
+from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import Certificate
 from iolaus.model.authority import Authority
 from iolaus.model.drift import Item, Outcome
-from iolaus.model.plan import Plan, Step
-from tests.fleet.planned import ABLE, NOW, base_of, kept, tray
+from iolaus.model.plan import Asked, Fate, Plan, Step
+from tests.fleet.planned import ABLE, NOW, base_of, changed, kept, tray
 from tests.fleet.test_asked import reads_as
 
 OURS = Authority(
@@ -114,3 +117,15 @@ def test_each_node_asks_for_its_own_name() -> None:
     assert names == [["n1"], ["n2"]]
     steps: tuple[Step, ...] = plan.nodes[0].steps
     assert [step.undo for step in steps[:2]] == [None, None]
+
+
+def test_a_new_one_may_be_asked_for_whatever_the_old_one_is() -> None:
+    plain = tray("n2", capabilities=ABLE | {"certificates"})
+    nodes = [host("n1"), plain, changed(plain, name="n3", uid="uid-n3", answers=False)]
+    what = Asked(kind="certificate", arguments={"authority": "hall-ca"}, at=NOW)
+    around = Surroundings(topology=topology_of(nodes))
+    plan = plan_asked(what, nodes, around, now=NOW)
+    assert [node.fate for node in plan.nodes] == [Fate.UPDATE, Fate.BLOCKED, Fate.NO_OP]
+    assert [step.action.subject for step in plan.nodes[0].steps] == [REQUEST, INSTALL]
+    with pytest.raises(OperatorMust, match="who is to sign"):
+        plan_asked(Asked(kind="certificate"), nodes, around, now=NOW)

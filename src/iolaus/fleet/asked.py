@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from iolaus.fleet import step_node, step_password
+from iolaus.fleet import step_certificate, step_node, step_password
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.limits import Hall, Room, units_of
 from iolaus.fleet.plan import (
@@ -63,6 +63,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         step_node.say_power,
         step_node.disturbs,
         step_node.ends_off,
+    ),
+    "certificate": Kind(
+        step_certificate.check_certificate,
+        step_certificate.certificate_course,
+        step_certificate.say_certificate,
+        _nobody,
     ),
     "boot": Kind(step_node.check_boot, step_node.boot_course, step_node.say_boot, _nobody),
     "rotate": Kind(

@@ -37,7 +37,10 @@ CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 MAX_PEM: Final = 64 * 1024
 EARLIER: Final = timedelta(hours=1)
 """Valid from so long ago: clocks of controllers are behind."""
-_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, UnicodeEncodeError)
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, UnicodeEncodeError, x509.InvalidVersion),
+    *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
 PublicKey = object
 
 
@@ -102,7 +105,7 @@ def check_request(pem: str, names: Sequence[str], *, device: str) -> x509.Certif
         proven, key = request.is_signature_valid, request.public_key()
         said = [str(a.value) for a in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         wished = _wished(request)
-    except (*_UNREADABLE, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except _UNREADABLE:
         raise _lied(device, "its signing request cannot be read") from None
     if not proven:
         raise _lied(device, "its signing request is not signed with the key in it")

@@ -30,12 +30,12 @@ def renewal_of(
     item = next((each for each in due if each.subject == SUBJECT), None)
     if want is None or served is None or item is None:
         return None
-    signed = f"signed by {_common_name(served.issuer)}"
+    signed = f"signed by {common_name(served.issuer)}"
     was = f"until {(served.not_after or '')[:10]}" if item.reason.startswith(ENDS) else signed
     return Renewal(want.authority, served.uri, names_of(facts), was)
 
 
-def _common_name(name: str | None) -> str:
+def common_name(name: str | None) -> str:
     """Who it is, in a line that people read."""
     parts = [part.strip() for part in (name or "").split(",")]
     return next((part[3:] for part in parts if part.startswith("CN=")), name or "nobody known")[:40]

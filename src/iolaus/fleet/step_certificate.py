@@ -15,15 +15,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from iolaus.fleet.renewal import Renewal
+from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.judge_certificate import served_of
+from iolaus.fleet.renewal import Renewal, common_name, names_of
 from iolaus.fleet.step import LIFT_MANAGER, REACHABLE, Draft, step
-from iolaus.model.plan import Action, Expect, Op, Verb
+from iolaus.fleet.work import Halt
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.plan import Action, Asked, Expect, Fate, Op, Verb
 
 ROOM: Final = "certificate/"
 READY, SERVED = "certificate/ready", "certificate/served"
 """Whether a certificate for it is signed and journalled; which one it serves."""
 OLD, NEW = "the old one", "the new one"
 REQUEST, INSTALL = "certificate/request", "certificate/install"
+
+
+def check_certificate(asked: Asked) -> None:
+    """`authority` is the name of the one that is to sign. Raises `OperatorMust`."""
+    if set(asked.arguments) != {"authority"} or not asked.arguments["authority"]:
+        raise OperatorMust(
+            "who is to sign is not said, or more than that",
+            operation="plan",
+            subject="what is asked",
+            code="BadRequest",
+            next_step="name the authority, and nothing else.",
+        )
+
+
+def say_certificate(asked: Asked) -> str:
+    return f"a new certificate, signed by {asked.arguments.get('authority')}"
+
+
+def certificate_course(facts: NodeFacts, asked: Asked) -> tuple[Draft, ...] | Halt:
+    """A new one whatever the old one is. Pure."""
+    served = served_of(facts.certificates)
+    if not facts.answers:
+        return Halt(Fate.NO_OP, "another asset of its endpoint answers for the certificate")
+    if not facts.endpoint.startswith("https:"):
+        return Halt(Fate.BLOCKED, "it is reached without TLS")
+    if served is None:
+        return Halt(Fate.BLOCKED, "it shows no certificate of its web server")
+    was = f"signed by {common_name(served.issuer)}"
+    authority = str(asked.arguments["authority"])
+    return tuple(certificate_drafts(Renewal(authority, served.uri, names_of(facts), was)))
 
 
 def certificate_drafts(renewal: Renewal | None) -> Iterator[Draft]:

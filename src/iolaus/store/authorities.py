@@ -169,7 +169,7 @@ def _certificates(pem: str) -> list[x509.Certificate]:
         if len(pem) > MAX_PEM:
             raise ValueError("it is too long")
         return x509.load_pem_x509_certificates(pem.encode("ascii"))
-    except (ValueError, UnicodeEncodeError, UnsupportedAlgorithm):
+    except (ValueError, UnicodeEncodeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _wrong("no certificate can be read", "give it in PEM, its own first.") from None
 
 

@@ -26,6 +26,10 @@ from iolaus.model.asset import Certificate, Deviation
 
 MAX_PEM: Final = 64 * 1024
 MAX_NAMES: Final = 32
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion),
+    *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _NAME_FIELDS: Final = (
     ("CN", "CommonName"),
@@ -68,7 +72,7 @@ def _names(held: x509.Certificate) -> tuple[str, ...]:
     """The hosts that it is for; none where it says none that can be read."""
     try:
         found = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return ()
     hosts = found.get_values_for_type(x509.DNSName)
     addresses = map(str, found.get_values_for_type(x509.IPAddress))
@@ -102,7 +106,7 @@ def _parse(der: bytes | None) -> dict[str, Any]:
             "names": _names(held),
             "key": _key(held),
         }
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
+    except _UNREADABLE:
         return {}
 
 

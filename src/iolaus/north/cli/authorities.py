@@ -10,10 +10,18 @@ from urllib.parse import quote
 import typer
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.north.cli.ask import UrlOption, YesOption, confirm
+from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
+from iolaus.north.cli.asking import (
+    NODES,
+    BatchOption,
+    DryRunOption,
+    RulesOption,
+    ask_nodes,
+)
+from iolaus.north.cli.asking import YesOption as AtOnceOption
 from iolaus.north.cli.client import Client, flat
 from iolaus.north.cli.columns import Column, column
-from iolaus.north.cli.render import print_json, print_table, say, write
+from iolaus.north.cli.render import Output, print_json, print_table, say, write
 
 AUTHORITIES: Final = "/api/v1/authorities"
 MAX_PEM: Final = 64 * 1024
@@ -113,11 +121,43 @@ def remove(name: NameArgument, yes: YesOption = False, url: UrlOption = None) ->
     say(f"authority {name} and its key are gone")
 
 
+def renew(
+    names: NODES = None,
+    authority: Annotated[
+        str, typer.Option("--authority", metavar="NAME", help="Who signs: iolaus ca show.")
+    ] = "",
+    selector: SelectorOption = None,
+    rules: RulesOption = None,
+    batch: BatchOption = None,
+    dry_run: DryRunOption = False,
+    yes: AtOnceOption = False,
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = None,
+) -> None:
+    """Plan new certificates for controllers, whatever the old ones are.
+
+    Example: iolaus ca renew h1-r07-u12 --authority hall-ca --yes
+    """
+    ask_nodes(
+        "certificate",
+        {"authority": authority},
+        names,
+        selector=selector,
+        rules=rules,
+        batch=batch,
+        dry_run=dry_run,
+        yes=yes,
+        output=output,
+        url=url,
+    )
+
+
 CA_COMMANDS: Final[Mapping[str, Callable[..., Any] | None]] = {
     "create": create,
     "import": bring_in,
     "show": show,
     "remove": remove,
+    "renew": renew,
 }
 
 

@@ -77,7 +77,7 @@ def _request_in(text: str) -> str | None:
     try:
         request = x509.load_pem_x509_csr(pem.encode())
         return pem if request.is_signature_valid else None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
 
 
@@ -114,7 +114,7 @@ def _kind_of(device: Writes, pem: str) -> str:
     """CertificateType of a text: one certificate, or a chain."""
     try:
         count = len(x509.load_pem_x509_certificates(pem.encode()))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise OperatorMust(
             f"no certificate can be read: {clean(str(error), 120)}",
             operation="replace certificate",
