@@ -17,6 +17,7 @@ SHORT = {
     "judge": ["2000", "200"],
     "plan": ["2000"],
     "rollout": ["40"],
+    "firmware": ["6"],
     "engine": ["200"],
 }
 

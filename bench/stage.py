@@ -90,7 +90,7 @@ class Stage:
         said = self.run("diff", "-o", "json")
         if said.code == UNREACHABLE:
             raise httpx.ConnectError(said.err)
-        if said.code not in (0, 1):
+        if said.code not in (0, 1) or not said.out:
             raise SystemExit(f"diff: {said.code}\n{said.err}")
         return {**said.json, "code": said.code}
 

@@ -1,0 +1,39 @@
+"""A package that its canary does not bear stops there, and nobody else is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.app.canary import OLD, bricked, hall, sick, touched, version
+from tests.survival.stage import PERIODS
+
+from iolaus.model.rollout import NodeState, RolloutState
+
+NODES, SOAK_S = 6, 30.0
+
+
+async def test_a_canary_that_turns_bad_in_its_soak_returns_and_stops_the_roll_out(
+    tmp_path: Path,
+) -> None:
+    async with hall(tmp_path, NODES, PERIODS) as on:
+        ended = await sick(on)
+        assert ended.progress.state is RolloutState.PAUSED, ended.progress
+        assert ended.node.state is NodeState.ROLLED_BACK, ended.node
+        assert ended.others == {NodeState.WAITING}
+        assert ended.stopped_s is not None
+        assert ended.stopped_s <= SOAK_S
+        assert version(ended.canary) == OLD
+        assert set(touched(on.hall.devices)) == {ended.canary.name}
+
+
+@pytest.mark.soak
+async def test_a_canary_that_never_answers_again_uses_up_the_budget(tmp_path: Path) -> None:
+    async with hall(tmp_path, NODES, PERIODS) as on:
+        lost = await bricked(on)
+        assert lost.progress.state is RolloutState.PAUSED, lost.progress
+        assert lost.node.state is NodeState.LOST, lost.node
+        assert lost.progress.budgets["bricks"] == 1
+        assert "may be lost" in lost.progress.reason
+        assert lost.others == {NodeState.WAITING}
+        assert set(touched(on.hall.devices)) == {lost.canary.name}
