@@ -91,7 +91,7 @@ async def hall(folder: Path, count: int, periods: Periods) -> AsyncIterator[Stag
     ):
 
         async def well() -> bool:
-            nodes = await on.listed("nodes")
+            nodes = await on.listed("nodes?limit=10000")
             return len(nodes) == count and all(each.get("health") == "OK" for each in nodes)
 
         await on.until(well, "all are discovered and well", patience_s=60.0 + 3.0 * count)
