@@ -45,6 +45,7 @@ from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.ledger import Ledger
+from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
@@ -67,6 +68,7 @@ from iolaus.store.tries import CountedLogins
 from iolaus.wire.redfish.port import Credential, SessionLedger
 
 TOKENS = "tokens.json"
+POLICY = "policy.yaml"
 Serve = Callable[[Hashable], Awaitable[float | None]]
 WORKERS: Mapping[Job, int] = {
     Job.INVENTORY: 48,
@@ -115,6 +117,7 @@ class House:
 
     def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
         self.options, self.state, self.clock = options, state, clock
+        self.policies = load_policies(state.directory / POLICY)
         self.bus = LocalBus()
         self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
@@ -251,6 +254,7 @@ class House:
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
+            mapped=[each.mapped() for policy in self.policies for each in policy.spec.products],
             references=References(shelf=self.state.references, clock=self.clock),
         )
 

@@ -8,7 +8,7 @@ Everything is found at once, so that a file with three typing errors is mended i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import yaml
@@ -21,6 +21,9 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_NODES: Final = 200_000
 MAX_DEPTH: Final = 40
 MAX_COMPLAINTS: Final = 20
+
+
+T = TypeVar("T")
 
 
 class Complaint(NamedTuple):
@@ -132,16 +135,22 @@ def parse_documents(text: str, *, source: str) -> list[Document]:
 
 def parse_baseline(document: Document) -> Baseline:
     """The baseline of a document, its shape checked. Raises `BadFile` with every complaint."""
+    return parse_as(document, Baseline, page="docs/baselines.md")
+
+
+def parse_as(document: Document, kind: type[T], *, page: str) -> T:
+    """The value of a document as one of `kind`; `page` is where its keys are explained. Raises
+    `BadFile` with every complaint."""
     if not document.complaints:
         try:
-            return msgspec.convert(document.value, Baseline)
+            return msgspec.convert(document.value, kind)
         except msgspec.ValidationError:
             pass
-    found = list(faults(document.value, Baseline))
+    found = list(faults(document.value, kind))
     for fault in found:
         if isinstance(fault, Unknown) and fault.meant:
             document.mean((*fault.path, fault.meant), fault.name)
-    complaints = [*document.complaints, *(_complaint(document, fault) for fault in found)]
+    complaints = [*document.complaints, *(_complaint(document, f, kind, page) for f in found)]
     raise BadFile(document.source, sorted(complaints)[:MAX_COMPLAINTS])
 
 
@@ -171,7 +180,7 @@ def _of_yaml(error: yaml.YAMLError) -> Complaint:
     return Complaint(line, column, str(problem), "Correct the YAML there.")
 
 
-def _complaint(document: Document, fault: Fault) -> Complaint:
+def _complaint(document: Document, fault: Fault, kind: type[Any], page: str) -> Complaint:
     path = fault.path
     match fault:
         case Unknown(name=name, meant=meant, known=known):
@@ -180,43 +189,47 @@ def _complaint(document: Document, fault: Fault) -> Complaint:
         case Missing(name=name):
             return document.wrong(path, f"{name!r} is missing", f"Write {name}: there.")
         case Misfit(message=message):
-            return document.wrong(path, _plainly(message), _hint(message, path))
+            return document.wrong(path, _plainly(message), _hint(message, _shape(path, kind), page))
 
 
 def _plainly(message: str) -> str:
     return message.replace("`", "").replace("Expected", "expected").replace(", got", ", this is")
 
 
-def _hint(message: str, path: Path) -> str:
+def _hint(message: str, shape: str, page: str) -> str:
     if "Expected `str`, got `float`" in message or "Expected `str`, got `int`" in message:
         return "Put it in quotes: YAML reads it as a number."
+    if "Expected `str`, got `date" in message:
+        return "Put it in quotes: YAML reads it as a date."
     if "Invalid enum value" in message or "Invalid" in message:
-        return "See docs/baselines.md for the words that may stand here."
-    shape = _shape(path)
-    return f"It is written {shape}." if shape else "See docs/baselines.md."
+        return f"See {page} for the words that may stand here."
+    return f"It is written {shape}." if shape else f"See {page}."
 
 
-def _schema_at(path: Path) -> Mapping[str, Any]:
+def _schema_of(kind: type[Any]) -> Any:
+    return msgspec.json.schema(kind)
+
+
+def _schema_at(path: Path, schema: Any) -> Mapping[str, Any]:
     """The JSON Schema of the place; empty where it is free."""
-    schema = _SCHEMA
     here: Any = schema
     for step in path:
-        here = _resolve(here)
+        here = _resolve(here, schema)
         if isinstance(step, int):
             here = here.get("items", {})
         else:
             here = here.get("properties", {}).get(step) or here.get("additionalProperties") or {}
         if not isinstance(here, Mapping):
             return {}
-    found: Mapping[str, Any] = _resolve(here)
+    found: Mapping[str, Any] = _resolve(here, schema)
     return found
 
 
-def _resolve(schema: Any) -> Any:
+def _resolve(schema: Any, whole: Any) -> Any:
     """Follows a reference, and takes the one branch of an alternative that is an object."""
     while isinstance(schema, Mapping):
         if "$ref" in schema:
-            schema = _SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+            schema = whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
         elif "anyOf" in schema:
             named = [each for each in schema["anyOf"] if "$ref" in each or "items" in each]
             if not named:
@@ -227,10 +240,7 @@ def _resolve(schema: Any) -> Any:
     return {}
 
 
-def _shape(path: Path) -> str:
-    schema = _schema_at(path)
+def _shape(path: Path, kind: type[Any]) -> str:
+    schema = _schema_at(path, _schema_of(kind))
     branches = [schema, *schema.get("anyOf", [])]
     return next((b["description"] for b in branches if b.get("description")), "")
-
-
-_SCHEMA: Final[Any] = msgspec.json.schema(Baseline)

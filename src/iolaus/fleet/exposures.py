@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from iolaus.fleet.exposure import ORDER, Assessor, NodeExposure
 from iolaus.fleet.ledger import Ledger
 from iolaus.model.advisory import Exposure, Kept
+from iolaus.model.matching import Mapped
 from iolaus.store.facts import Facts
 from iolaus.store.shelf import Shelf
 
@@ -35,9 +36,18 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exposures:
-    """`ledger` says what is known of nodes, `kept` are the advisories."""
+    """`ledger` says what is known of nodes, `kept` are the advisories, `mapped` what an operator
+    says their products are."""
 
-    def __init__(self, *, facts: Facts, ledger: Ledger, kept: Shelf[Kept]) -> None:
+    def __init__(
+        self,
+        *,
+        facts: Facts,
+        ledger: Ledger,
+        kept: Shelf[Kept],
+        mapped: Sequence[Mapped] = (),
+    ) -> None:
+        self._mapped = tuple(mapped)
         self._facts, self._ledger, self._kept = facts, ledger, kept
         self._assessor = Assessor(())
         self._by_endpoint: dict[str, tuple[NodeExposure, ...]] = {}
@@ -65,7 +75,8 @@ class Exposures:
 
     def _begin(self) -> None:
         self._seen = self._kept.revision
-        self._assessor = Assessor(each.advisory for each in self._kept.all().values())
+        advisories = (each.advisory for each in self._kept.all().values())
+        self._assessor = Assessor(advisories, self._mapped)
         self._due = {held.target.address for held in self._facts.all_held()}
         self._due.update(self._by_endpoint)
 

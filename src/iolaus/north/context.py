@@ -20,6 +20,7 @@ from iolaus.model.advisory import Kept
 from iolaus.model.authority import Authority, Words
 from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
+from iolaus.model.matching import Mapped
 from iolaus.model.plan import Asked, Plan
 from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
@@ -272,6 +273,7 @@ class Context:
     plans: PlanShelf = field(init=False)
     advisories: Shelf[Kept] = field(default_factory=advisory_shelf)
     read_advisories: ReadsAdvisories | None = None
+    mapped: Sequence[Mapped] = ()
     surfaces: Shelf[Surface] = field(default_factory=surface_shelf)
     secrets: Secrets | None = None
     bulletins: Bulletins = field(init=False)
@@ -298,7 +300,9 @@ class Context:
         )
         self.fleet.shelves[Source.DRIFT] = self.desired.drift_items
         self.fleet.shelves[Source.BASELINE] = self.desired.baseline_items
-        exposures = Exposures(facts=self.facts, ledger=self.ledger, kept=self.advisories)
+        exposures = Exposures(
+            facts=self.facts, ledger=self.ledger, kept=self.advisories, mapped=self.mapped
+        )
         self.bulletins = Bulletins(
             kept=self.advisories, exposures=exposures, fleet=self.fleet, clock=self.clock
         )

@@ -195,13 +195,6 @@ advisories = Table(
     Column("doc", LargeBinary, nullable=False),
 )
 
-policies = Table(
-    "policies",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("doc", LargeBinary, nullable=False),
-)
-
 surfaces = Table(
     "surfaces",
     metadata,

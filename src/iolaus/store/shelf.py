@@ -1,4 +1,4 @@
-"""Named documents that are few and read whole at the start: advisories, policies, surfaces.
+"""Named documents that are few and read whole at the start: advisories and surfaces.
 
 They live in memory; a change is on disk before anybody sees it. Whoever works with them is told
 after each change and asks for what there is now.

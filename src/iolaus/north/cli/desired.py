@@ -17,10 +17,12 @@ import typer
 import yaml
 
 from iolaus.fleet.check import read_baselines
-from iolaus.fleet.document import BadFile
+from iolaus.fleet.document import BadFile, parse_documents
+from iolaus.fleet.policies import is_policy, read_policies
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline
 from iolaus.model.hosts import fold
+from iolaus.model.policy import Policy
 from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.client import Client
 from iolaus.north.cli.columns import Column, column, text
@@ -53,12 +55,17 @@ class Read(NamedTuple):
 
 
 def validate(files: Files) -> None:
-    """Check files of baselines; no server is needed.
+    """Check files of baselines, or of policy; no server is needed.
 
     Example: iolaus validate baselines/*.yaml
     """
-    found = read_all(files)
-    say(f"{len(found)} {'baseline is' if len(found) == 1 else 'baselines are'} valid")
+    policies = [path for path in files if _holds_policy(path)]
+    count = sum(len(_policies(path)) for path in policies)
+    if count:
+        say(f"{count} {'policy is' if count == 1 else 'policies are'} valid")
+    if len(policies) < len(files):
+        found = read_all([path for path in files if path not in policies])
+        say(f"{len(found)} {'baseline is' if len(found) == 1 else 'baselines are'} valid")
 
 
 def apply(
@@ -344,6 +351,24 @@ def _walk(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and not hidden:
             yield path
+
+
+def _holds_policy(path: Path) -> bool:
+    """Whether its first document says that it is one; standard input is read once only."""
+    if str(path) == "-":
+        return False
+    try:
+        return is_policy(parse_documents(_text(path), source=str(path))[0])
+    except OperatorMust:
+        return False
+
+
+def _policies(path: Path) -> list[Policy]:
+    try:
+        return read_policies(_text(path), source=str(path))
+    except BadFile as error:
+        err_console().print("\n".join(error.lines()), markup=False)
+        raise
 
 
 def _origin(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Advisories, policies, what endpoints show to anybody, and the chained audit log."""
+"""Advisories, what endpoints show to anybody, and the chained audit log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-SHELVES = ("advisories", "policies", "surfaces")
+SHELVES = ("advisories", "surfaces")
 
 
 def upgrade() -> None:
