@@ -54,8 +54,12 @@ PATHS = (
     "/ui/drift?selector=%22%3E%3Cscript%3E&baseline=%3Cb%3E&outcome=%27&cause=%3Ci%3E",
     "/ui/baselines",
     "/ui/baselines?part=1",
+    "/ui/trust",
+    "/ui/trust?part=1",
+    "/ui/trust?selector=%22%3E%3Cscript%3E&summary=%3Cb%3E&page=%27",
 )
 MISSING = (
+    "/ui/trust/%3Cscript%3E",
     "/ui/baselines/%3Cscript%3E",
     "/ui/assets/%3Cscript%3E",
     "/ui/racks/%3Cimg%20src=x%3E",

@@ -252,6 +252,10 @@ def _nothing(kind: Kind, selector: str | None) -> str:
         return f"no {kind.plural} yet; make a plan with: iolaus plan BASELINE"
     if kind.source is Source.DRAIN:
         return "no node is drained, or on its way there"
-    if kind.source is Source.ADVISORY:
-        return f"no {kind.plural} yet; bring some in with: iolaus advisory import FILE"
+    if kind.source in (Source.ADVISORY, Source.REFERENCE):
+        return f"no {kind.plural} yet; bring some in with: iolaus {kind.name} import FILE"
+    if kind.source is Source.BASELINE:
+        return f"no {kind.plural} yet; begin with: iolaus export baseline NODE -o good.yaml"
+    if kind.source is Source.ATTESTATION:
+        return f"no {kind.plural}: nothing that is known can attest"
     return f"no {kind.plural} yet; find some with: iolaus discover 10.0.0.0/24"

@@ -23,6 +23,7 @@ PAGES: Final = (
     ("/ui/drift", "Drift"),
     ("/ui/baselines", "Baselines"),
     ("/ui/rollouts", "Roll-outs"),
+    ("/ui/trust", "Trust"),
 )
 
 

@@ -26,6 +26,7 @@ from iolaus.north.ui.rollforms import roll_routes
 from iolaus.north.ui.rollpages import RollPages
 from iolaus.north.ui.scopes import Maps, visible_names
 from iolaus.north.ui.signin import sign_in_routes
+from iolaus.north.ui.trustpages import TrustPages, trust_routes
 
 Name = Annotated[str, PathParameter()]
 HEADERS: Final = {"Cache-Control": "no-store"}
@@ -53,6 +54,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *_pages(pages),
         *_drift(DriftPages(context, maps, paper), pages),
         *roll_routes(context, RollPages(context, paper), pages),
+        *trust_routes(TrustPages(context, paper), pages),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),
