@@ -70,3 +70,31 @@ async def test_machines_of_several_makes_get_passwords_of_their_own(tmp_path: Pa
         logged = str(on.logs)
         for password in (*passwords, FIRST):
             assert password not in text + journal + logged
+
+
+async def test_a_flash_resets_the_account_and_it_is_found_and_given_a_new_one(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+        await known(on)
+        await on.change("/redfish/v1/AccountService", {"AccountLockoutThreshold": 4})
+        await rotated(on)
+        assert "locks an account after 4 failures" in own_of(on, on.device).old
+        first = password_of(on.device)
+        on.device.gate.accounts["root"].password = FIRST
+        on.device.gate.drop_all()
+        await on.strike("account-locks", tries=3)
+
+        async def fell() -> bool:
+            return own_of(on, on.device).fallen
+
+        await on.until(fell, "what lets us in was found")
+        assert not locked(on.hall.devices)
+        await known(on)
+        _, progress = await rotated(on)
+        assert progress.state is RolloutState.DONE, progress
+        own = own_of(on, on.device)
+        assert (own.number, own.fallen) == (2, False)
+        assert own.login.password == password_of(on.device)
+        assert password_of(on.device) not in (first, FIRST)
+        assert not locked(on.hall.devices)
