@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.sim.firmware.stage import machines
 from tests.survival.stage import Stage, conditions, staged
 
+from iolaus.app.references import References
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.endpoint import Mode
 from iolaus.model.trust import (
@@ -22,6 +23,7 @@ from iolaus.model.trust import (
     Summary,
     Verdict,
 )
+from iolaus.north.context import ReferenceOrder
 from iolaus.observe.attest import AttestRules
 from iolaus.sim.roots.chain import anchors
 from iolaus.sim.roots.references import as_corim, reference_values, signed
@@ -51,24 +53,29 @@ TPM_LIES = {
 """Each lie, and what stands on the axis on which it is caught."""
 
 
-def trusting(folder: Path, seed: str) -> None:
-    """An operator who trusts the hall's makers."""
-    for name in ("state", "state/anchors", "state/references"):
-        (folder / name).mkdir(mode=0o700)
-    (folder / "state/anchors/hall.pem").write_text(anchors(seed))
-    values = signed(as_corim(reference_values()), seed=seed)
-    (folder / "state/references/hall.corim").write_bytes(values)
+async def trusting(on: Stage) -> None:
+    """As an operator who trusts the hall's makers."""
+    attesting = on.house.attesting
+    seed = str(on.hall.devices[0].options.seed)
+    attesting.anchors.mkdir(exist_ok=True)
+    (attesting.anchors / "hall.pem").write_text(anchors(seed))
+    order = ReferenceOrder(
+        source="hall.corim",
+        data=signed(as_corim(reference_values()), seed=seed),
+        anchors=(("hall.pem", anchors(seed).encode()),),
+    )
+    importing = References(shelf=on.house.state.references, clock=on.house.clock)
+    await importing.take(order, by="ana", keep=True)
 
 
 @asynccontextmanager
 async def attesting(
     folder: Path, *personas: str, trust: bool = True, managed: bool = True
 ) -> AsyncIterator[Stage]:
-    devices = machines(*personas, task_s=0.05)
-    if trust:
-        trusting(folder, str(devices[0].options.seed))
-    async with staged(folder, *devices, managed=managed) as on:
+    async with staged(folder, *machines(*personas, task_s=0.05), managed=managed) as on:
         on.house.attesting.attestor.rules = AttestRules(look_s=0.05)
+        if trust:
+            await trusting(on)
         yield on
 
 
@@ -131,12 +138,7 @@ async def test_without_anchors_nobody_is_trusted_and_a_change_of_trust_judges_an
         verdicts = await judged(on, 2)
         assert {each.identity for each in verdicts.values()} == {Identity.UNANCHORED}
         assert {each.reference for each in verdicts.values()} == {Reference.NONE}
-        (tmp_path / "state" / "anchors").mkdir()
-        (tmp_path / "state" / "references").mkdir()
-        seed = str(on.hall.devices[0].options.seed)
-        (tmp_path / "state/anchors/hall.pem").write_text(anchors(seed))
-        values = signed(as_corim(reference_values()), seed=seed)
-        (tmp_path / "state/references/hall.corim").write_bytes(values)
+        await trusting(on)
         await on.house.attesting.refresh()
 
         async def check() -> bool:

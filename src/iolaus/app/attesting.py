@@ -22,7 +22,6 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined, Link
 from iolaus.model.endpoint import Event, Target
-from iolaus.model.reference import ReferenceSet
 from iolaus.model.trust import Summary
 from iolaus.observe.attest import Attestor, AttestRules, Device
 from iolaus.observe.collect import Job, Key
@@ -31,9 +30,7 @@ from iolaus.store.state import State
 from iolaus.trust.appraise import Judged, Rules
 from iolaus.trust.chains import Anchors, fingerprint, name_of
 from iolaus.trust.ledger import Ground, TrustLedger, Turn
-from iolaus.trust.manifests import read_manifest
 from iolaus.trust.signing import read_anchors
-from iolaus.wire.document import DocumentMalformed
 
 log = structlog.get_logger(__name__)
 TOPIC: Final = "attestation"
@@ -68,12 +65,13 @@ class Attesting:
             rules=rules,
         )
         self._policy = policy or Rules(max_age_s=3 * rules.period_s)
-        self.anchors, self.references = state.directory / "anchors", state.directory / "references"
+        self.anchors = state.directory / "anchors"
         self._seen: tuple[Seen, int] | None = None
         self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
         self._begun: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         state.facts.on_change(self._note)
+        state.references.on_change(lambda _: self._later(self.refresh()))
 
     # --- what people ask ----------------------------------------------------------------------
 
@@ -115,8 +113,8 @@ class Attesting:
             await asyncio.gather(judging, *self._tasks, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Read the operator's folders again if anything in them changed."""
-        files = await asyncio.to_thread(_looked, self.anchors, self.references)
+        """Read anchors and references again if any of them changed."""
+        files = await asyncio.to_thread(_looked, self.anchors)
         seen = (files, self._state.references.revision)
         if seen == self._seen:
             return
@@ -130,17 +128,7 @@ class Attesting:
 
     def _read_ground(self) -> Ground:
         anchors = read_anchors((p.name, p.read_bytes()) for p in _files(self.anchors))
-        at, sets = self._clock.now(), list[ReferenceSet]()
-        for path in _files(self.references):
-            try:
-                found = read_manifest(
-                    path.read_bytes(), source=path.name, anchors=anchors, at=at, imported_at=at
-                )
-            except DocumentMalformed as error:
-                log.warning("reference_unread", file=path.name, error=error.message)
-                continue
-            sets += found.sets
-        sets += (s for kept in self._state.references.all().values() for s in kept.sets)
+        sets = (each for kept in self._state.references.all().values() for each in kept.sets)
         return Ground(
             anchors=Anchors(anchors.certificates), references=tuple(sets), rules=self._policy
         )
@@ -238,6 +226,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _looked(*folders: Path) -> Seen:
-    stats = ((path, path.stat()) for folder in folders for path in _files(folder))
+def _looked(folder: Path) -> Seen:
+    stats = ((path, path.stat()) for path in _files(folder))
     return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)

@@ -15,8 +15,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,17 @@ import structlog
 from iolaus.app.banner import Banner
 from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
 from iolaus.app.oracle import Oracle, Place, written_down
+from iolaus.app.references import References
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.model.endpoint import Mode
+from iolaus.north.context import ReferenceOrder
 from iolaus.observe.targets import load_hosts
 from iolaus.store.state import make_private
 
 log = structlog.get_logger(__name__)
 START_S = 120.0
 HALL = "simulated-hall"
+SimulatedHall = tuple[Path, str, Place | None]
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,9 @@ async def up(options: UpOptions) -> None:
                 open_house(HouseOptions(state_dir=state_dir, listen=options.listen, demo=True))
             )
             if hall is not None:
-                take_on(house, *hall)
+                hosts, password, place = hall
+                await stack.enter_async_context(trusted(house, place))
+                take_on(house, hosts, password)
             await _serve(house, Banner(house, hall=options.site))
     finally:
         if kept is None:
@@ -87,8 +92,9 @@ def take_on(house: House, hosts: Path, password: str) -> None:
 
 
 @asynccontextmanager
-async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[tuple[Path, str]]:
-    """A running hall: its hosts file and its password. Ends with this process, however it ends.
+async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[SimulatedHall]:
+    """A running hall: its hosts file, its password, its second door. Ends with this process,
+    however it ends.
 
     Raises `OperatorMust` when the site file is wrong, `WeErred` when it does not start."""
     hosts, password = state_dir / "simulated-hosts.yaml", secrets.token_urlsafe(18)
@@ -106,37 +112,37 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[t
     )
     try:
         ready = await _until_ready(process)
-        with (
-            written_down(ready, state_dir=state_dir, listen=options.listen) as place,
-            trusted(place, state_dir),
-        ):
-            yield hosts, password
+        with written_down(ready, state_dir=state_dir, listen=options.listen) as place:
+            yield hosts, password, place
     finally:
         await _end(process)
 
 
-@contextmanager
-def trusted(place: Place | None, state_dir: Path) -> Iterator[None]:
-    """The demo hall's operator trusts its simulated makers, for as long as the hall is there:
-    their root and their reference values lie where an operator puts those of real makers."""
-    if place is None:
-        yield
-        return
+async def trust(house: House, place: Place) -> list[str]:
+    """The demo hall's operator trusts its simulated makers: their root lies where those of real
+    makers are put, their reference values are imported. Gives the names of these."""
     with Oracle(place) as oracle:
-        roots, manifests = oracle.trust()
-    files = {state_dir / "anchors" / f"{HALL}.pem": roots.encode()}
-    files |= {
-        state_dir / "references" / f"{HALL}-{number}.corim": data
-        for number, data in enumerate(manifests)
-    }
-    for path, data in files.items():
-        make_private(path.parent)
-        path.write_bytes(data)
+        roots, manifests = await asyncio.to_thread(oracle.trust)
+    make_private(house.attesting.anchors)
+    (house.attesting.anchors / f"{HALL}.pem").write_text(roots)
+    importing = References(shelf=house.state.references, clock=house.clock)
+    anchor = (f"{HALL}.pem", roots.encode())
+    orders = (
+        ReferenceOrder(source=f"{HALL}.corim", data=data, anchors=(anchor,)) for data in manifests
+    )
+    return [(await importing.take(order, by="demo", keep=True)).name for order in orders]
+
+
+@asynccontextmanager
+async def trusted(house: House, place: Place | None) -> AsyncIterator[None]:
+    """As long as the hall is there: a state that is kept must not go on trusting it."""
+    names = await trust(house, place) if place is not None else []
     try:
         yield
     finally:
-        for path in files:
-            path.unlink(missing_ok=True)
+        (house.attesting.anchors / f"{HALL}.pem").unlink(missing_ok=True)
+        for name in names:
+            await house.state.references.remove(name)
 
 
 async def _until_ready(process: asyncio.subprocess.Process) -> dict[str, Any]:

@@ -170,6 +170,7 @@ class House:
             rotation=self.keyring.rotation,
             rules=options.rollouts,
             ca_file=options.ca_file,
+            attested=self.attesting.ledger.attested,
         )
         self.draining = self._draining()
 

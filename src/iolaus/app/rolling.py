@@ -82,6 +82,7 @@ class Rolling:
         rotation: Rotates,
         rules: Rules | None = None,
         ca_file: str | None = None,
+        attested: Callable[[str], bool | None] = lambda _: None,
     ) -> None:
         self._facts: Facts = state.facts
         self._baselines: Baselines = state.baselines
@@ -96,6 +97,7 @@ class Rolling:
             clock=clock,
             interval_s=hot_s,
             slow_interval_s=ledger.slow_interval_s,
+            attested=attested,
         )
         self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
         self._asking: set[asyncio.Task[None]] = set()

@@ -8,7 +8,7 @@ What is stale or silent is unknown, and unknown is never good.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -39,11 +39,19 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Observer:
-    """Sees the hall for roll-outs. `interval_s` is the period of the hot set."""
+    """Sees the hall for roll-outs. `interval_s` is the period of the hot set; `attested` says of
+    an asset's uid whether all that can attest in it proved what it runs (None: not known)."""
 
     def __init__(
-        self, *, facts: Facts, clock: Clock, interval_s: float, slow_interval_s: float
+        self,
+        *,
+        facts: Facts,
+        clock: Clock,
+        interval_s: float,
+        slow_interval_s: float,
+        attested: Callable[[str], bool | None] = lambda _: None,
     ) -> None:
+        self._attested = attested
         self._facts, self._clock = facts, clock
         self._interval_s, self._slow_s = interval_s, slow_interval_s
         self._here: dict[str, Turn] = {}
@@ -88,6 +96,7 @@ class Observer:
             well=well,
             unwell_since=None if well else self._since(self._well, uid, well, now),
             why=why_away or why_ill,
+            attested=self._attested(uid),
         )
 
     def _sight(self, held: Held, now: float) -> Sight:
