@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
-from iolaus.fleet.exposures import Group
 from iolaus.model.advisory import Kept
 from iolaus.north.dto.make import when
 from iolaus.north.dto.views import Age, Observed, View
+
+if TYPE_CHECKING:
+    from iolaus.fleet.exposures import Group
 
 
 class AdvisoryFinding(msgspec.Struct, frozen=True, kw_only=True):

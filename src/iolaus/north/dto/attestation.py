@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,9 @@ from iolaus.model.appraisal import Appraisal, Examined
 from iolaus.model.trust import Finding
 from iolaus.north.dto.make import when
 from iolaus.north.dto.views import Endpoint, Observed, Owner, Uri, View
-from iolaus.store.evidence import Kept
+
+if TYPE_CHECKING:
+    from iolaus.store.evidence import Kept
 
 
 class FindingView(msgspec.Struct, frozen=True, kw_only=True):
