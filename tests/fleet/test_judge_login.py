@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from iolaus.fleet.judge import Judge
 from iolaus.model.credential import CredentialFact
 from iolaus.model.drift import Outcome
@@ -9,7 +11,7 @@ from tests.fleet.build import baseline, node
 
 DAY = 86_400.0
 NOW = 1000 * DAY
-WANT = {"bmc": {"accounts": {"rotateEvery": "90d"}}}
+WANT: dict[str, Any] = {"bmc": {"accounts": {"rotateEvery": "90d"}}}
 
 
 def judged(login: CredentialFact | None) -> dict[str, Outcome]:
