@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import zip_longest
 from pathlib import Path
 
+import msgspec
 from tests.sim.firmware.stage import machines
 from tests.survival.stage import Stage, conditions, staged
 
 from iolaus.app.references import References
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.endpoint import Mode
+from iolaus.model.evidence import Exhibit
 from iolaus.model.trust import (
     Evidence,
     Identity,
@@ -213,3 +215,41 @@ async def test_an_attester_that_is_hidden_is_missed(tmp_path: Path) -> None:
         hidden = held(on)["Bluefield_ERoT"].verdict
         assert (hidden.evidence, hidden.summary) == (Evidence.NONE, Summary.UNKNOWN)
         assert hidden.findings[0].code == "attester-hidden"
+
+
+def bent(exhibit: Exhibit, other: Exhibit) -> Iterator[tuple[str, Exhibit]]:
+    """What a courier can do to bytes and words on their way."""
+    replace, signed_ = msgspec.structs.replace, exhibit.measurements
+    assert exhibit.question is not None
+    yield "truncated", replace(exhibit, measurements=signed_[:-1])
+    yield "trailing", replace(exhibit, measurements=signed_ + b"\0")
+    yield "a bit", replace(exhibit, measurements=signed_[:40] + b"\xff" + signed_[41:])
+    yield "stripped of its signature", replace(exhibit, measurements=signed_[:-96])
+    yield "another's evidence", replace(exhibit, measurements=other.measurements)
+    yield "another's chain", replace(exhibit, shown=other.shown)
+    yield "no chain", replace(exhibit, shown=replace(exhibit.shown, chain=b""))
+    yield "another slot", replace(exhibit, question=replace(exhibit.question, slot=1))
+    for name, word in (("Version", "1.0"), ("HashingAlgorithm", "TPM_ALG_SHA_512")):
+        yield f"claims {name}", replace(exhibit, claimed={**exhibit.claimed, name: word})
+
+
+async def test_no_bytes_that_a_courier_bends_are_trusted_and_its_words_change_nothing(
+    tmp_path: Path,
+) -> None:
+    async with attesting(tmp_path, DPU) as on:
+        await judged(on, 2)
+        ledger, store = on.house.attesting.ledger, on.house.state.evidence
+        kept = [(await store.of(each.place))[0] for each in held(on).values()]
+        for one, other in (kept, reversed(kept)):
+            honest = (await ledger.examined(one)).verdict
+            for how, exhibit in bent(one.exhibit, other.exhibit):
+                found = await ledger.examined(msgspec.structs.replace(one, exhibit=exhibit))
+                assert found.verdict.summary is not Summary.TRUSTED, how
+            attester = msgspec.structs.replace(
+                one.exhibit.attester, reported={"verification": "Failed"}, version="9.9"
+            )
+            lied = msgspec.structs.replace(
+                one.exhibit, attester=attester, versions={"BMC": "99.0", "x": "y"}
+            )
+            found = await ledger.examined(msgspec.structs.replace(one, exhibit=lied))
+            assert found.verdict == honest
