@@ -184,9 +184,13 @@ async def test_people_and_programs_see_what_was_proved(tmp_path: Path) -> None:
         assert {row["reference"] for row in rows} == {"mismatch"}
         found = next(each for each in rows[0]["findings"] if each["code"] == "measurement-differs")
         assert {"index", "expected", "seen", "reference"} <= found["detail"].keys()
-        (asset,) = await on.listed("dpus")
-        said = conditions(asset)["Attested"]
-        assert (said["status"], said["reason"]) == ("False", "Untrusted")
+
+        async def said() -> bool:
+            (asset,) = await on.listed("dpus")
+            found = conditions(asset)["Attested"]
+            return (found["status"], found["reason"]) == ("False", "Untrusted")
+
+        await on.until(said, "the machine's condition says so")
         assert len((await on.get(f"attestations/{rows[0]['id']}/evidence"))["items"]) == 2
 
 
