@@ -114,12 +114,7 @@ class Rolling:
                 drains=self.adapters.called,
                 images=self.images,
                 begun=self._begun,
-                renewals=Renewals(
-                    facts=state.facts,
-                    signer=Signer(state.authorities, clock=clock),
-                    shows=Handshakes(ca_file),
-                    begun=self._signed,
-                ),
+                renewals=self._renewals(state, ca_file),
                 rotation=rotation,
             ),
             clock=clock,
@@ -129,6 +124,14 @@ class Rolling:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             rules=rules,
             on_change=self._heard,
+        )
+
+    def _renewals(self, state: State, ca_file: str | None) -> Renewals:
+        return Renewals(
+            facts=state.facts,
+            signer=Signer(state.authorities, clock=self._clock),
+            shows=Handshakes(ca_file),
+            begun=self._signed,
         )
 
     async def close(self) -> None:

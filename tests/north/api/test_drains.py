@@ -53,7 +53,10 @@ class People:
     async def say(self, uid: str, name: str, *, word: str, note: str, by: str) -> None:
         phase = {"done": "drained", "refused": "refused"}[word]
         detail = f"{by} says {word}" + (f": {note}" if note else "")
-        kept = self.found[uid]
+        if (kept := self.found.get(uid)) is None:
+            raise OperatorMust(
+                "nobody has it drained", operation="answer", subject=name, code="NotDrained"
+            )
         self.found[uid] = msgspec.structs.replace(kept, phase=phase, detail=detail)
 
 

@@ -10,12 +10,15 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
+from iolaus.app.references import References
 from iolaus.kernel.clock import JumpClock
 from iolaus.north.api import openapi_document
 from iolaus.north.kinds import KINDS
 from iolaus.store.authorities import Authorities
 from iolaus.store.secrets import Secrets
+from iolaus.store.shelf import reference_shelf
 from tests.north.api.test_advisories import read
+from tests.north.api.test_drains import People
 from tests.north.attesting import Attesting
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
@@ -69,6 +72,9 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.read_advisories = read
     context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
     context.attests = Attesting(context)
+    context.drains = People()
+    context.references = References(shelf=reference_shelf(), clock=context.clock)
+    context.secrets = Secrets(tmp_path / "logins")
     with serving(context) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
         for found in schema.get_all_operations():
