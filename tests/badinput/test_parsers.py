@@ -21,6 +21,10 @@ PARSERS = {
         "wire/advisory/test_read.py",
         "test_any_bytes_give_an_advisory_or_the_one_error",
     ),
+    "wire/archive.py": (
+        "wire/test_archive.py",
+        "test_whatever_bytes_are_read_or_refused",
+    ),
     "wire/certificates.py": (
         "wire/test_certificates.py",
         "test_any_bytes_are_certificates_or_malformed",

@@ -3,7 +3,7 @@ the first node's second one is untrusted, the second node's were never answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined
 from iolaus.model.evidence import Attester, Exhibit, Outcome, Protocol, Question
@@ -84,3 +84,9 @@ class Attesting:
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         self.enrolled.append((place[1], by))
         return self._held[place].verdict is not SILENT
+
+    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
+        return " ".join(sorted(f"{node}:{uri}" for (_, uri), node in named.items())).encode()
+
+    async def pack_key(self) -> bytes:
+        return b"-----BEGIN PUBLIC KEY-----\n"

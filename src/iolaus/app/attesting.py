@@ -11,12 +11,13 @@ those that were imported (docs/references.md); a change of any judges again what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+from iolaus.app.packing import Packing
 from iolaus.bus.local import LocalBus
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
@@ -68,6 +69,7 @@ class Attesting:
         self.anchors = state.directory / "anchors"
         self._seen: tuple[Seen, int] | None = None
         self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
+        self._packing = Packing(state=state, ledger=self.ledger, clock=clock)
         self._begun: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         state.facts.on_change(self._note)
@@ -98,6 +100,14 @@ class Attesting:
 
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         return await self.ledger.enrol(place, by=by)
+
+    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
+        """All that the verdicts of these attesters (to their node's name) rest on, signed."""
+        return await self._packing.pack(named)
+
+    async def pack_key(self) -> bytes:
+        """The public half (PEM) of the key that signs packs."""
+        return await self._packing.public_key()
 
     # --- keeping it current -------------------------------------------------------------------
 

@@ -44,15 +44,15 @@ class Judged(NamedTuple):
     facts: Facts = ()
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, most: int = MAX_EVIDENCE) -> bytes:
     """Raises `OperatorMust` where there is no such file, or one of no evidence's size."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_EVIDENCE + 1)
+            data = file.read(most + 1)
     except OSError as error:
         raise _bad(str(path), error.strerror or "cannot be read", "name a file.") from None
-    if len(data) > MAX_EVIDENCE:
-        raise _bad(str(path), f"more than {MAX_EVIDENCE} bytes", "name another file.")
+    if len(data) > most:
+        raise _bad(str(path), f"more than {most} bytes", "name another file.")
     return data
 
 

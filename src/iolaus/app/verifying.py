@@ -156,9 +156,43 @@ def verify_nvidia(
     give_verdict(judged.verdict, output, judged.facts)
 
 
+def verify_pack(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A pack that `iolaus export evidence` wrote.")
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The signer's public key, got by another way."),
+    ] = None,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option("--anchor", metavar="FILE...", help="Roots to trust instead of the pack's."),
+    ] = None,
+    at: At = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Verify a pack of evidence: every byte as signed, and every verdict derived again.
+
+    Without --key the signer is unknown: the evidence is judged, and what only the signer vouches
+    for is left out. Without --at it is judged as of the pack's own time. The word pack may be
+    left out. Exit code 5 if anything is not so.
+    Example: iolaus verify pack.zip --key evidence.pub
+    """
+    from iolaus.app import evidence, packing
+
+    judged = packing.pack_from_file(
+        file,
+        key=key,
+        anchors=evidence.read_anchors(anchor) if anchor else None,
+        at=evidence.read_at(at) if at else None,
+    )
+    give_verdict(judged.verdict, output, judged.facts)
+
+
 VERIFY_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "spdm": verify_spdm,
     "tpm": verify_tpm,
     "nvidia": verify_nvidia,
     **DOCUMENT_COMMANDS,
+    "pack": verify_pack,
 }

@@ -46,6 +46,14 @@ class Attests(Protocol):
         """Let who answered last be the one from now on; False: nobody answered well."""
         ...
 
+    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
+        """All that the verdicts of these attesters (to their node's name) rest on, signed."""
+        ...
+
+    async def pack_key(self) -> bytes:
+        """The public half (PEM) of the key that signs packs."""
+        ...
+
 
 class Attestations:
     """`port()` is None where nobody attests."""
@@ -74,6 +82,12 @@ class Attestations:
             if f"{node}:{held.name}" == name and (not scope or self._is_in(scope, node)):
                 return held
         return None
+
+    def places(self, scope: Selector) -> Iterator[tuple[str, Appraisal]]:
+        """(node, what is held of one of its attesters) within a scope."""
+        for node, held, _ in self._named():
+            if not scope or self._is_in(scope, node):
+                yield node, held
 
     def condition(self, asset: str) -> Condition | None:
         """ "Attested" of an asset by uid; None where nothing of it can attest."""

@@ -116,6 +116,12 @@ class TrustLedger:
             return None
         return found.summary is Summary.TRUSTED
 
+    def enrolled(self, asset: str, name: str, identity: str) -> tuple[Pin | None, tuple[str, ...]]:
+        """Who is enrolled as an attester, and where else this identity is."""
+        others = self._identities.elsewhere(asset, name, identity)
+        told = tuple(f"{other} of {place}" for place, other in others)
+        return self._identities.pin(asset, name), told
+
     async def examined(self, kept: Kept) -> Judged:
         """An exhibit judged on today's ground, for a person to look at."""
         return await asyncio.to_thread(self._judge, kept.exhibit, ())
@@ -250,9 +256,7 @@ class TrustLedger:
         )
 
     def _identified(self, asset: str, name: str, found: Judged) -> Verdict:
-        pin = self._identities.pin(asset, name)
-        others = self._identities.elsewhere(asset, name, found.identity)
-        told = [f"{other} of {place}" for place, other in others]
+        pin, told = self.enrolled(asset, name, found.identity)
         return identified(found.verdict, found.identity, pin=pin, elsewhere=told)
 
     def _shared(self, pins: Iterable[Pin], judged: set[AttesterKey]) -> list[Appraisal]:

@@ -113,6 +113,36 @@ async def test_a_scope_hides_the_rest_and_a_viewer_asks_nobody(clock: JumpClock)
         assert (await client.post(f"{path}/enrol", json={})).status_code == 403
 
 
+async def test_evidence_is_packed_of_all_or_of_whom_is_meant(
+    api: httpx.AsyncClient, attesting: Attesting
+) -> None:
+    path = f"{V1}/evidence-pack"
+    answer = await api.post(path, json={})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    assert len(answer.text.split()) == len(attesting.appraisals())
+    mine = " ".join(f"{FIRST}:/redfish/v1/ComponentIntegrity/{n}_RoT" for n in ("BMC", "GPU"))
+    for meant in ({"nodes": [FIRST]}, {"labelSelector": f"name={FIRST}"}):
+        assert (await api.post(path, json=meant)).text == mine
+    assert (await api.post(path, json={"nodes": ["nobody"]})).status_code == 404
+    assert (await api.post(path, json={"node": [FIRST]})).status_code == 400
+    key = await api.get(f"{path}/key")
+    assert (key.status_code, key.text[:10]) == (200, "-----BEGIN")
+
+
+async def test_a_scope_bounds_a_pack(clock: JumpClock) -> None:
+    secret, token = new_token(Role.VIEWER, name="vi", scope=f"name={THIRD}")
+    context = make_context(clock, auth=Auth(tokens=TokenList(token)))
+    context.attests = Attesting(context)
+    async with client_of(context) as client:
+        assert (await client.post(f"{V1}/evidence-pack", json={})).status_code == 401
+        client.headers["Authorization"] = f"Bearer {secret}"
+        found = await client.post(f"{V1}/evidence-pack", json={})
+        assert {each.partition(":")[0] for each in found.text.split()} == {THIRD}
+        other = await client.post(f"{V1}/evidence-pack", json={"nodes": [FIRST]})
+        assert other.status_code == 404
+
+
 async def test_metrics_tell_summaries_axes_and_age(
     api: httpx.AsyncClient, attesting: Attesting
 ) -> None:

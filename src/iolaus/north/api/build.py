@@ -25,6 +25,7 @@ from iolaus.north.api.fbom import fbom_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
+from iolaus.north.api.packs import pack_routes
 from iolaus.north.api.plans import plan_routes
 from iolaus.north.api.references import reference_routes
 from iolaus.north.api.resources import SSE, resource_routes
@@ -70,6 +71,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *task_routes(context),
             *attestation_routes(context),
             *credential_routes(context),
+            *pack_routes(context),
             *token_routes(context),
             *audit_routes(context),
             *advisory_routes(context),

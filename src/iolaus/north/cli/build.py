@@ -26,6 +26,7 @@ from iolaus.north.cli import (
     drains,
     look,
     manage,
+    packs,
     plans,
     references,
     tokens,
@@ -34,7 +35,7 @@ from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import print_error, say
-from iolaus.north.cli.several import SeveralValues
+from iolaus.north.cli.several import PacksByName, SeveralValues
 
 EPILOG = (
     "Kinds and selectors: docs/cli.md. Exit codes: 0 ok, 1 differences or partial, 2 usage, "
@@ -126,6 +127,8 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     export: dict[str, Callable[..., Any]] = {
         "baseline": desired.export_baseline,
         "fbom": advising.export_fbom,
+        "evidence": packs.export_evidence,
+        "evidence-key": packs.export_key,
         **commands.export,
     }
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
@@ -145,7 +148,12 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     }
     for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}
-        group = typer.Typer(help=GROUPS[word], no_args_is_help=True, rich_markup_mode=None)
+        group = typer.Typer(
+            help=GROUPS[word],
+            no_args_is_help=True,
+            rich_markup_mode=None,
+            cls=PacksByName if word == "verify" else None,
+        )
         group.callback()(_grouped)
         for name, each in found.items():
             group.command(name, cls=SeveralValues if word == "verify" else None)(each)

@@ -58,6 +58,13 @@ class Client:
     def post(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
         return self._answer("POST", path, query, msgspec.json.encode(body))
 
+    def get_bytes(self, path: str) -> bytes:
+        return self._response("GET", path, {}).content
+
+    def post_for_bytes(self, path: str, body: object) -> bytes:
+        """What is answered, as it is; for a document that may take minutes to make."""
+        return self._response("POST", path, {}, msgspec.json.encode(body), patience_s=900).content
+
     def put(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
         return self._answer("PUT", path, query, msgspec.json.encode(body))
 
@@ -106,17 +113,33 @@ class Client:
         query: Mapping[str, str | int | None],
         body: bytes | None = None,
     ) -> dict[str, Any]:
+        return _object(self._response(method, path, query, body))
+
+    def _response(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None],
+        body: bytes | None = None,
+        *,
+        patience_s: float = 60.0,
+    ) -> httpx.Response:
         given = {name: value for name, value in query.items() if value is not None}
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             response = self._http.request(
-                method, self.url + path, params=given, content=body, headers=headers
+                method,
+                self.url + path,
+                params=given,
+                content=body,
+                headers=headers,
+                timeout=httpx.Timeout(patience_s, connect=5.0),
             )
         except httpx.HTTPError as error:
             raise self._silent(error) from None
         if response.status_code >= 400:
             raise error_of(response, operation=method, subject=path)
-        return _object(response)
+        return response
 
     def _silent(self, error: httpx.HTTPError) -> IolausError:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 
 class SeveralValues(TyperCommand):
@@ -19,6 +19,14 @@ class SeveralValues(TyperCommand):
         }
         waiting = any(each.param_type_name == "argument" for each in self.params)
         return super().parse_args(ctx, list(_repeated(args, several, waiting=waiting)))
+
+
+class PacksByName(TyperGroup):
+    """A group in which a file's name that ends as a pack's stands for the command `pack`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        named = args and args[0].endswith(".zip") and args[0] not in self.commands
+        return super().parse_args(ctx, ["pack", *args] if named else args)
 
 
 def _repeated(args: Sequence[str], several: set[str], *, waiting: bool) -> Iterator[str]:
