@@ -19,6 +19,7 @@ SHORT = {
     "rollout": ["40"],
     "firmware": ["6"],
     "engine": ["200"],
+    "trust": ["50"],
 }
 
 
