@@ -190,3 +190,10 @@ def test_each_parser_is_fuzzed(parser: str, test: tuple[str, str]) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert any(ast.unparse(each).startswith("given(") for each in functions[name].decorator_list)
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+def test_each_parser_is_soaked(parser: str) -> None:
+    soaks = sorted((ROOT / "tests" / "wire").glob("test_soak*.py"))
+    text = "".join(each.read_text(encoding="utf-8") for each in soaks)
+    assert f"from iolaus.{parser.removesuffix('.py').replace('/', '.')} import" in text

@@ -1,20 +1,10 @@
-"""Ten minutes of spoilt bytes for each parser of evidence: no crash, no hang, bounded memory.
-
-SOAK_S sets how long each goes on. The seed is printed by what fails.
-"""
+"""Ten minutes of spoilt bytes for each parser of evidence: no crash, no hang, bounded memory."""
 
 from __future__ import annotations
 
-import os
-import random
-import time
-import tracemalloc
-from collections.abc import Callable, Sequence
-
-import pytest
-
 from iolaus.trust.spdm import SpdmEvidence, SpdmQuestion, judge_spdm
 from iolaus.trust.tpm import TpmEvidence, judge_tpm
+from iolaus.wire.archive import parse_archive
 from iolaus.wire.certificates import parse_certificates, parse_chain
 from iolaus.wire.dice import parse_multi_tcb_info, parse_tcb_info
 from iolaus.wire.octets import EvidenceMalformed
@@ -35,20 +25,17 @@ from tests.wire.hostile import (
     measurements,
     signed_quote,
     split_quote,
-    spoilt,
 )
+from tests.wire.soaking import Parser, soak, soaks
 from tests.wire.spdm.test_answer import BODY as ANSWER_BODY
 from tests.wire.spdm.test_answer import TEXT as ANSWER_TEXT
 from tests.wire.spdm.test_bundle import LIST as BUNDLE_LIST
 from tests.wire.spdm.test_bundle import TEXT as BUNDLE_TEXT
 from tests.wire.spdm.test_opaque import opaque
+from tests.wire.test_archive import WRITTEN
 from tests.wire.test_dice import RIOT, TCB
 from tests.wire.tpm.test_pcrs import BARE, TEXT, stored
 from tests.wire.tpm.test_public import area
-
-SOAK_S = float(os.environ.get("SOAK_S", "600"))
-MAX_CALL_S = 2.0
-MAX_MEMORY = 64 << 20
 
 
 def _transcript(data: bytes) -> object:
@@ -86,7 +73,7 @@ def _tpm_verdict(data: bytes) -> object:
 
 ATTEST, SIGNATURE = split_quote(signed_quote())
 TRANSCRIPTS = (measurements("1.1", (1, 2)), measurements("1.2"), measurements("1.3", (1, 2)))
-PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
+PARSERS: dict[str, Parser] = {
     "transcript": (_transcript, TRANSCRIPTS),
     "general-opaque": (parse_general, (opaque("plain"),)),
     "tlv-opaque": (parse_tlv, (opaque("tlv"),)),
@@ -102,28 +89,12 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
     "public": (parse_public, (area("ecc"), area("rsa"))),
     "event-log": (_log, (event_log(),)),
     "pcrs": (_pcrs, (BARE, TEXT.encode(), stored())),
+    "evidence-archive": (parse_archive, (WRITTEN,)),
     "spdm-verdict": (_spdm_verdict, (*TRANSCRIPTS, chain(), chain_pem())),
     "tpm-verdict": (_tpm_verdict, (signed_quote(), event_log(), chain_pem(), area("ecc"))),
 }
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(SOAK_S * 2 + 60)
-@pytest.mark.parametrize("name", PARSERS)
+@soaks(PARSERS)
 def test_any_bytes_for_long(name: str) -> None:
-    parse, seeds = PARSERS[name]
-    number = random.SystemRandom().randrange(1 << 40)
-    chance = random.Random(number)
-    until = time.monotonic() + SOAK_S
-    tracemalloc.start()
-    while (before := time.monotonic()) < until:
-        data = spoilt(chance.choice(seeds), chance)
-        try:
-            parse(data)
-        except EvidenceMalformed:
-            continue
-        finally:
-            assert time.monotonic() - before < MAX_CALL_S, (number, data.hex())
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < MAX_MEMORY, number
+    soak(name, PARSERS[name], EvidenceMalformed)
