@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 ARGS ?=
+SEEDS ?=
+CONTROLLERS ?=
+JSON ?=
 
-.PHONY: setup dev ansible up test check soak bench lock clean
+.PHONY: setup dev ansible up test check soak bench bench-energy lock clean
 
 setup: $(VENV)/.runtime
 dev: $(VENV)/.dev
@@ -52,6 +55,11 @@ soak: dev
 
 bench: dev
 	@$(BIN)/python -m bench $(ARGS)
+
+# `make bench-energy SEEDS="9001 9002" CONTROLLERS="iolaus static" JSON=out.json`; nothing given is
+# every load with every failure on both curves, under every controller.
+bench-energy: dev
+	@$(BIN)/python -m bench.energy run --seeds "$(SEEDS)" --controllers "$(CONTROLLERS)" --json "$(JSON)" $(ARGS)
 
 # The lock files name packages and hashes only; where they come from is the machine's business.
 lock:

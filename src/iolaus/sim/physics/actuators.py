@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.sim.physics.arrays import Ints, Which
+from iolaus.sim.physics.arrays import F64, Ints, Which
 from iolaus.sim.physics.gpus import LIMITS
 from iolaus.sim.physics.plant import Plant
 
@@ -54,6 +54,11 @@ def limit_gpus(
 
 def limit_nodes(plant: Plant, watts: float | None, *, nodes: Which) -> None:
     """Cap what these nodes take from their feed, conversion included (None: no cap)."""
+    plant.hosts.limit(chosen(nodes, plant.topology.nodes), watts)
+
+
+def limit_each(plant: Plant, watts: F64, *, nodes: Ints) -> None:
+    """A cap of its own for each of these nodes, of what it takes from its feed."""
     plant.hosts.limit(chosen(nodes, plant.topology.nodes), watts)
 
 

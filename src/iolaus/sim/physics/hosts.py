@@ -58,7 +58,7 @@ class Hosts:
 
     # Verbs
 
-    def limit(self, nodes: Ints, watts: float | None) -> None:
+    def limit(self, nodes: Ints, watts: float | F64 | None) -> None:
         """Cap what these nodes take from their feed (None: no cap)."""
         self.cap_w[nodes] = NO_LIMIT if watts is None else watts
         bend, rest = self._bend[nodes], self.cap_w[nodes] - self._fixed[nodes]

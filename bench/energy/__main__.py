@@ -1,0 +1,95 @@
+"""`python -m bench.energy run|tune|tick|plot ...`; `make bench-energy` is the first of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.energy.contest import (
+    DEFAULT_SEEDS,
+    by_controller,
+    contest,
+    named,
+    progress,
+    scenarios_of,
+)
+from bench.energy.scenario import Scenario, blind
+from bench.energy.score import Score
+from bench.energy.table import OURS, goals, table, worst
+from iolaus.kernel.errors import OperatorMust
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+BLIND_SEEDS = tuple(range(5))
+
+
+def seeds_of(words: str) -> list[int]:
+    """`1 2 10-20` as numbers. Raises OperatorMust for anything else."""
+    found: list[int] = []
+    for word in words.replace(",", " ").split():
+        low, _, high = word.partition("-")
+        if not (low.isdecimal() and (high or low).isdecimal()):
+            raise OperatorMust(
+                f"{word!r} is no seed",
+                operation="judge",
+                subject="seeds",
+                code="SeedUnreadable",
+                next_step='Give whole numbers or ranges, as "9001 9002 0-199".',
+            )
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    seeds = seeds_of(arguments.seeds) or list(DEFAULT_SEEDS)
+    scenarios: list[Scenario] = scenarios_of(seeds)
+    if arguments.blind or not arguments.seeds:
+        scenarios += [given for seed in BLIND_SEEDS for given in blind(seed)]
+    names = named(arguments.controllers.replace(",", " ").split())
+    scores = contest(scenarios, names, processes=arguments.processes, tell=progress)
+    progress("")
+    _print(scores, len(scenarios))
+    print(f"{len(scores)} runs in {time.perf_counter() - began:.0f} s")
+    if arguments.json:
+        Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(scores)))
+        print(f"every figure: {arguments.json}")
+    return 0 if all(s.clean for s in scores if s.controller == OURS) else 1
+
+
+def _print(scores: Sequence[Score], count: int) -> None:
+    print(f"{count} scenarios")
+    print(table(scores))
+    print(*goals(scores), sep="\n")
+    groups = by_controller(scores)
+    mine = groups.get(OURS) or next(iter(groups.values()))
+    bad = worst(mine)
+    if bad is not None:
+        print(f"worst case of {bad.controller}: {bad.scenario}")
+        print(f"  see it: python -m bench.energy plot {bad.scenario.split(':')[0]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.energy", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    one = verbs.add_parser("run", help="judge controllers over scenarios")
+    one.add_argument("--seeds", default="", help='numbers or ranges, as "9001 9002 0-199"')
+    one.add_argument("--controllers", default="", help="names; all without")
+    one.add_argument("--json", default="", help="write every figure here")
+    one.add_argument("--processes", type=int, default=None)
+    one.add_argument("--blind", action="store_true", help="also feeds lost without a signal")
+    verb: Callable[[argparse.Namespace], int] = run
+    try:
+        return verb(parser.parse_args())
+    except OperatorMust as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Many runs on all cores: every controller in every scenario, a scenario at a time in a process.
+
+A scenario's controllers run one after another in one process, so that the hall without caps, which
+all are measured against, is run once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from bench.energy.baselines import BASELINES, Central, Params
+from bench.energy.run import Make, run
+from bench.energy.scenario import Scenario, scenario
+from bench.energy.score import Score
+from bench.energy.seen import Controller, Plan
+from iolaus.kernel.errors import OperatorMust
+
+TUNED: Final = Path(__file__).with_name("tuned.json")
+DEFAULT_SEEDS: Final = tuple(range(200))
+"""Every load with every failure on both curves, once."""
+
+
+def tuned() -> dict[str, Params]:
+    """What the search found, by controller."""
+    if not TUNED.exists():
+        return {}
+    found = json.loads(TUNED.read_text(encoding="utf-8"))["controllers"]
+    return {name: row["parameters"] for name, row in found.items()}
+
+
+def makers() -> dict[str, Make]:
+    """Every controller by name, with its tuned parameters."""
+    given = tuned()
+    return {kind.name: _of(kind, given.get(kind.name)) for kind in BASELINES}
+
+
+def _of(kind: type[Central], params: Params | None) -> Make:
+    def make(plan: Plan) -> Controller:
+        return kind(plan, params)
+
+    return make
+
+
+def judge_all(given: Scenario, controllers: Sequence[str]) -> list[Score]:
+    known = makers()
+    return [run(given, known[name]) for name in controllers]
+
+
+def named(controllers: Sequence[str]) -> list[str]:
+    """Raises OperatorMust for a name that nobody has."""
+    known = makers()
+    for name in controllers:
+        if name not in known:
+            raise OperatorMust(
+                f"there is no controller {name!r}",
+                operation="judge",
+                subject=name,
+                code="NoSuchController",
+                next_step=f"Take some of: {', '.join(known)}.",
+            )
+    return list(controllers) or list(known)
+
+
+def contest(
+    scenarios: Sequence[Scenario],
+    controllers: Sequence[str],
+    *,
+    processes: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[Score]:
+    """In the order of scenarios, then controllers."""
+    scores: list[Score] = []
+    for number, rows in enumerate(_spread(scenarios, controllers, processes), start=1):
+        scores += rows
+        if tell is not None:
+            tell(f"{number}/{len(scenarios)} {rows[0].scenario}")
+    return scores
+
+
+def _spread(
+    scenarios: Sequence[Scenario], controllers: Sequence[str], processes: int | None
+) -> Iterator[list[Score]]:
+    count = processes or os.cpu_count() or 1
+    if count == 1 or len(scenarios) == 1:
+        yield from (judge_all(given, controllers) for given in scenarios)
+        return
+    with ProcessPoolExecutor(count) as pool:
+        yield from pool.map(judge_all, scenarios, [controllers] * len(scenarios))
+
+
+def scenarios_of(seeds: Sequence[int]) -> list[Scenario]:
+    return [scenario(seed) for seed in seeds]
+
+
+def by_controller(scores: Sequence[Score]) -> Mapping[str, list[Score]]:
+    found: dict[str, list[Score]] = {}
+    for score in scores:
+        found.setdefault(score.controller, []).append(score)
+    return found
+
+
+def progress(line: str) -> None:
+    """On a terminal's one line."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{line}")
+        sys.stderr.flush()

@@ -1,0 +1,97 @@
+"""Priority inversions: someone waits for watts that someone of less priority has.
+
+A node is inverted while its cap holds it, some node of lower priority draws more than its floor,
+and no limit stands between the two: watts of the one could be the other's. Changes take time
+(shrink, read back, grow), so only what lasts `LASTS_S` counts, once per node and spell. Nodes that
+nobody can reach, or whose edge has no valid budget, are left out on both sides.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from bench.energy.hall import Limits
+from bench.energy.scenario import WARM_S
+from bench.energy.world import World
+from iolaus.sim.physics.arrays import F64, Bools, totals
+
+EVERY_S: Final = 0.5
+HOLD_S: Final = 2.0
+LASTS_S: Final = 5.0
+SMALL: Final = 0.03
+BOUND: Final = 0.04
+
+
+class Inversions:
+    """`count` so far."""
+
+    def __init__(self, world: World) -> None:
+        self.world, nodes = world, world.hall.loads.count
+        self.count, self._next_s = 0, WARM_S
+        self._held_at: F64 = np.full(nodes, -99.0)
+        self._used_at: F64 = np.full(nodes, -99.0)
+        self._since: F64 = np.full(nodes, np.inf)
+
+    def enter(self, limits: Limits, t: float) -> None:
+        if t < self._next_s:
+            return
+        self._next_s += EVERY_S
+        world, loads = self.world, self.world.hall.loads
+        gpus, caps, draw = world.plant.gpus, world.plant.hosts.cap_w, world.plant.node_w
+        unmet = (gpus.want_w - gpus.node_w).astype(np.float64)
+        small = SMALL * loads.nameplate_w
+        reached = self._reached(t)
+        held = (unmet > small) & (caps < loads.cord_w - small) & reached
+        self._held_at = np.where(held, t, self._held_at)
+        self._used_at = np.where(draw > loads.floor_w + small, t, self._used_at)
+        waits = (t - self._held_at <= HOLD_S) & reached
+        gives = (t - self._used_at <= HOLD_S) & (caps > loads.floor_w + small) & reached
+        self._lasting(waits & self._could(limits, caps, gives), t)
+
+    def _lasting(self, inverted: Bools, t: float) -> None:
+        before = self._since
+        self._since = np.where(inverted, np.minimum(before, t), np.inf)
+        spell = t - self._since
+        fresh = inverted & (spell >= LASTS_S) & (spell < LASTS_S + EVERY_S - 1e-9)
+        self.count += int(fresh.sum())
+
+    def _reached(self, t: float) -> Bools:
+        """Who is under control at all."""
+        world, s = self.world, self.world.scenario
+        rack = world.hall.loads.rack
+        if s.during("centre", t) or s.during("bus", t):
+            return np.zeros(rack.size, dtype=np.bool_)
+        apart = world.marked("edge", world.hall.racks) | world.marked("partition", world.hall.racks)
+        lost = world.marked("unreachable", rack.size) | world.marked("stale", rack.size)
+        return ~apart[rack] & ~lost & ~self._flow(t)
+
+    def _flow(self, t: float) -> Bools:
+        rack = self.world.hall.loads.rack
+        struck = np.zeros(rack.size, dtype=np.bool_)
+        for h in self.world.scenario.happenings:
+            if h.what == "flow" and t >= h.start_s:
+                for loop in h.who:
+                    struck |= np.isin(rack, self.world.flow_racks(loop))
+        return struck
+
+    def _could(self, limits: Limits, caps: F64, gives: Bools) -> Bools:
+        """Whether some giver of lower priority could give to each node."""
+        hall, loads = self.world.hall, self.world.hall.loads
+        granted = np.minimum(caps, loads.nameplate_w)
+        rack_w = totals(loads.rack, granted, hall.racks)
+        row_w = totals(hall.rack_row, rack_w, hall.rows)
+        rack_free = (rack_w < limits.rack_w * (1.0 - BOUND))[loads.rack]
+        row_free = (row_w < limits.row_w * (1.0 - BOUND))[loads.row]
+        inside = self._lowest(loads.rack, hall.racks, gives)[loads.rack] < loads.priority
+        beside = self._lowest(loads.row, hall.rows, gives)[loads.row] < loads.priority
+        whole = loads.priority[gives].min(initial=9) < loads.priority
+        could: Bools = inside | rack_free & (beside | row_free & whole)
+        return could
+
+    def _lowest(self, group: np.ndarray, count: int, gives: Bools) -> np.ndarray:
+        """The lowest priority of a giver in each group."""
+        lowest = np.full(count, 9)
+        np.minimum.at(lowest, group[gives], self.world.hall.loads.priority[gives])
+        return lowest
