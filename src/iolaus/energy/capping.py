@@ -1,0 +1,185 @@
+"""From the caps that should be to the writes that are made: first down, read back, then up.
+
+The sum of the ceilings decides, never the wishes. What must fall at once (a latch, a loss, a lease
+that ran out) falls everywhere at once. A budget that shrinks takes from the nodes furthest over
+their share, and from as few as it needs. Nodes grow into what is free, in order of priority; only
+if there is not enough are others lowered for them, and only by what is asked. Between writes that
+nothing forces lie a dead band and a pause, and a minute holds only so many of them.
+
+A node that does not answer, or that keeps a higher cap than was written, is charged with what it
+may have; the others make room for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from iolaus.energy.cap import Cap
+from iolaus.energy.ports import CapRead, CapWrite, Command
+from iolaus.energy.rack import RackView
+from iolaus.energy.rules import EdgeRules
+from iolaus.energy.share import share
+
+EPS_W: Final = 0.5
+"""Half a watt: what rounding at a device may lose."""
+MOST_DOUBLINGS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`caps_w` by node, of which `latched_w` is what reflexes leave (infinite: all); `budget_w`
+    is what the sum may be. `hard`: down at once, everywhere. `grow`: whether anything may."""
+
+    caps_w: Sequence[float]
+    budget_w: float
+    latched_w: Sequence[float]
+    hard: bool
+    grow: bool
+
+
+class Capping:
+    """Decides the writes of one rack. `caps` are by position of the rack's nodes."""
+
+    def __init__(self, rack: RackView, rules: EdgeRules) -> None:
+        self.caps = [Cap(node) for node in rack.nodes]
+        self._rack, self._rules = rack, rules
+        self._by_name = {cap.node.name: cap for cap in self.caps}
+        self._bands = [max(EPS_W, rules.dead_band * n.nameplate_w) for n in rack.nodes]
+        self._tickets = 0
+
+    def commands(self, wish: Wish, now_s: float) -> list[Command]:
+        wanted = self._with_room(wish)
+        ceilings = [cap.ceiling for cap in self.caps]
+        cuts = self._cuts(wish, wanted, now_s)
+        moves = dict(cuts)
+        if wish.grow:
+            free = wish.budget_w - sum(ceilings)
+            for i, watts in self._moves(wanted, ceilings, free, now_s):
+                moves.setdefault(i, watts)
+        found: list[Command] = []
+        for i, watts in moves.items():
+            safety = i in cuts
+            found.append(self._write(i, watts, safety, reflex=wanted[i] >= wish.latched_w[i] - 1))
+        return [*found, *self._reads(moves, now_s)]
+
+    def sent(self, command: Command, now_s: float) -> None:
+        """A command goes out now."""
+        if isinstance(command, CapRead | CapWrite):
+            watts = command.watts if isinstance(command, CapWrite) else None
+            cap = self._by_name[command.node]
+            cap.sent(command.ticket, watts, now_s)
+
+    # --- down --------------------------------------------------------------------------------
+
+    def _with_room(self, wish: Wish) -> list[float]:
+        """The wishes, after those who cannot be moved were charged with what they may have."""
+        stuck = [i for i, cap in enumerate(self.caps) if cap.stuck]
+        if not stuck or math.isinf(wish.budget_w):
+            return list(wish.caps_w)
+        taken = sum(max(self.caps[i].level, wish.caps_w[i]) for i in stuck)
+        others = [i for i, cap in enumerate(self.caps) if not cap.stuck]
+        left = wish.budget_w - taken
+        if sum(wish.caps_w[i] for i in others) <= left:
+            return list(wish.caps_w)
+        nodes = [self.caps[i].node for i in others]
+        wanted = list(wish.caps_w)
+        for i, watts in zip(others, share(nodes, [wanted[i] for i in others], left), strict=True):
+            wanted[i] = min(wanted[i], watts)
+        return wanted
+
+    def _cuts(self, wish: Wish, wanted: Sequence[float], now_s: float) -> dict[int, float]:
+        """What has to fall now. What is on its way down already counts as fallen."""
+        over = {i: cap.level - wanted[i] for i, cap in enumerate(self.caps)}
+        over = {i: by for i, by in over.items() if by > EPS_W}
+        excess = sum(cap.level for cap in self.caps) - wish.budget_w
+        must = {i for i in over if wish.hard or wanted[i] >= wish.latched_w[i] - EPS_W}
+        must |= {i for i in over if self.caps[i].stuck}
+        excess -= sum(over[i] for i in must if not self.caps[i].stuck)
+        for i in sorted(over.keys() - must, key=lambda each: -over[each]):
+            if excess <= EPS_W:
+                break
+            must.add(i)
+            excess -= over[i]
+        return {i: wanted[i] for i in sorted(must) if self._may_cut(self.caps[i], now_s)}
+
+    def _may_cut(self, cap: Cap, now_s: float) -> bool:
+        """At once; where that failed before, after a pause."""
+        tries = max(cap.failures, cap.refusals)
+        pause_s = min(
+            self._rules.again_s * 2 ** min(tries - 1, MOST_DOUBLINGS), self._rules.backoff_s
+        )
+        return tries == 0 or now_s - cap.tried_s >= pause_s
+
+    # --- up ----------------------------------------------------------------------------------
+
+    def _moves(
+        self, wanted: Sequence[float], ceilings: Sequence[float], free: float, now_s: float
+    ) -> Iterator[tuple[int, float]]:
+        """Growth into what is free; then what is lowered, so that the next may grow."""
+        short = 0.0
+        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._bands[i]]
+        order = sorted(rising, key=lambda i: (-self.caps[i].node.priority, ceilings[i]))
+        for i in order:
+            gap = wanted[i] - ceilings[i]
+            given = min(gap, max(0.0, free))
+            if given >= self._bands[i]:
+                free -= given
+                yield i, ceilings[i] + given
+            short += gap - given if given < gap else 0.0
+        coming = sum(cap.ceiling - cap.level for cap in self.caps)
+        yield from self._lowered(wanted, short - coming - max(0.0, free), now_s)
+
+    def _lowered(
+        self, wanted: Sequence[float], short: float, now_s: float
+    ) -> Iterator[tuple[int, float]]:
+        over = {i: self.caps[i].level - wanted[i] for i in self._calm(now_s)}
+        for i in sorted(over, key=lambda each: (self.caps[each].node.priority, -over[each])):
+            if short <= EPS_W:
+                return
+            if over[i] >= self._bands[i]:
+                short -= over[i]
+                yield i, wanted[i]
+
+    def _calm(self, now_s: float) -> list[int]:
+        """The nodes to which something may be written that nothing forces."""
+        rules = self._rules
+        most = rules.writes_per_minute - 1
+        return [
+            i
+            for i, cap in enumerate(self.caps)
+            if not cap.waiting
+            and not cap.stuck
+            and cap.writes(now_s) < most
+            and now_s - cap.wrote_s >= rules.spacing_s
+        ]
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def _write(self, i: int, watts: float, safety: bool, *, reflex: bool) -> CapWrite:
+        """Whole watts, rounded down: every dialect takes them, and reads back the same."""
+        node = self.caps[i].node
+        whole = float(math.floor(watts + 1e-6))
+        return CapWrite(
+            node=node.name, watts=whole, ticket=self._ticket(), safety=safety, reflex=reflex
+        )
+
+    def _reads(self, moves: dict[int, float], now_s: float) -> Iterator[CapRead]:
+        """What was never read, or failed, or was last read long ago."""
+        for i, cap in enumerate(self.caps):
+            if i in moves or cap.waiting:
+                continue
+            doubted = cap.in_doubt(now_s, late_s=self._rules.late_s)
+            unknown = cap.known_w is None or cap.failures > 0 or doubted
+            due = self._may_cut(cap, now_s) if unknown else self._is_old(cap, now_s)
+            if due:
+                yield CapRead(node=cap.node.name, ticket=self._ticket())
+
+    def _is_old(self, cap: Cap, now_s: float) -> bool:
+        return now_s - cap.tried_s >= self._rules.audit_s
+
+    def _ticket(self) -> int:
+        self._tickets += 1
+        return self._tickets

@@ -1,0 +1,63 @@
+"""What an edge goes by: seconds, watts and fractions, worked out from the operator's policies."""
+
+from __future__ import annotations
+
+import msgspec
+
+from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy
+from iolaus.energy.reflex import ReflexRules
+
+
+class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
+    """`acts` lets budgets be written, `reflexes_act` lets reflexes strike; otherwise what would
+    have been done is kept in `Edge.withheld`. Fractions are of nameplate.
+
+    A lease lasts `lease_most_s` at most; an edge that starts waits `start_s` for one before it
+    goes to its floors. Demand is the peak of `hold_s` and `margin`; a peak within `near_cap` of
+    the cap says nothing. `answer_s` is when a command without an answer has failed, `late_s` how
+    long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
+    that must be; `spacing_s` lies between writes of one node that nothing forces. What failed is
+    tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`."""
+
+    acts: bool = True
+    reflexes_act: bool = True
+    lease_most_s: float = 10.0
+    start_s: float = 2.0
+    period_s: float = 1.0
+    hold_s: float = 20.0
+    margin: float = 0.05
+    near_cap: float = 0.03
+    dead_band: float = 0.02
+    writes_per_minute: int = 6
+    spacing_s: float = 5.0
+    answer_s: float = 2.0
+    late_s: float = 3.0
+    again_s: float = 0.5
+    backoff_s: float = 10.0
+    audit_s: float = 30.0
+    look_s: float = 0.25
+    reflex: ReflexRules = ReflexRules()
+
+
+def edge_rules(power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
+    """The operator's policies as an edge needs them."""
+    return EdgeRules(
+        acts=power.mode is Mode.CONTROL,
+        reflexes_act=leak.mode is Mode.CONTROL,
+        lease_most_s=power.lease_s,
+        period_s=power.period_s,
+        dead_band=power.deadband,
+        writes_per_minute=power.writes_per_minute,
+        reflex=ReflexRules(
+            leak_agree=leak.warning_votes,
+            leak_dwell_s=leak.warning_dwell_s,
+            leak_cap=leak.warning_cap,
+            drain=leak.drain,
+            power_off=leak.power_off,
+            isolate=leak.isolate,
+            liquid_after_s=leak.isolate_liquid_after_s,
+            flow_least_lpm=leak.flow_min_lpm,
+            flow_cap=leak.flow_cap,
+            supply_worst_c=leak.supply_worst_c,
+        ),
+    )
