@@ -9,6 +9,7 @@ import sys
 SHORT = {
     "transport": ["--seconds", "2"],
     "metrics": [],
+    "allocate": ["10240"],
     "fleet": ["--nodes", "100", "--latency-ms", "20", "--peers", "4"],
     "ui": [],
     "twin": ["physics"],

@@ -37,10 +37,11 @@ class ZoneKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """`limit_w` is what may flow out of it to those below, in its own watts; None is unknown, and
+    """`limit_w` is what may flow through it to those below, in its own watts; None is unknown, and
     infinity says that it has no limit of its own. `standby` are the other domains that can carry
-    it when `parent` is lost. What it draws from above is `load / efficiency + overhead_w`, where
-    `overhead_w` is also what below it has no cap (fans, switches). `source` says who told."""
+    it when `parent` is lost. `overhead_w` is what it carries without any cap (fans, switches,
+    its own loss at rest); it draws `(loads + overhead_w) / efficiency` from above. `source` says
+    who told."""
 
     name: str
     kind: DomainKind
