@@ -97,6 +97,10 @@ PARSERS = {
         "wire/pldm/test_package.py",
         "test_any_bytes_give_a_package_or_the_one_error",
     ),
+    "wire/modbus/values.py": (
+        "wire/modbus/test_values.py",
+        "test_any_words_are_a_value_or_a_reason",
+    ),
     "wire/redfish/body.py": (
         "wire/redfish/test_decode.py",
         "test_any_coded_bytes_are_a_body_or_garbled",
@@ -153,6 +157,7 @@ OTHERS = {
     "drivers/ports.py": "says what drivers take",
     "drivers/redfish/driver.py": "hands a chain to `attest`",
     "drivers/lane/cache.py": "unpacks what it packed itself",
+    "wire/modbus/line.py": "counts the bytes that the library reads frames from",
     "observe/capture.py": "writes JSON of ours to files",
     "observe/subscribe.py": "bounds a body and hands it to `drivers/redfish/events`",
 }

@@ -1,0 +1,1 @@
+"""Modbus as a client: addresses, register maps as data, and a bus that is read on time."""
