@@ -207,6 +207,37 @@ class SetsPower(Protocol):
         ...
 
 
+class PowerCap(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap as it was read. `watts` is what is in force (None: nothing caps). `floor_w` is what
+    it falls back to after a restart, None where that is not told; `lent` where the cap in force
+    ends by itself with the host's next start."""
+
+    watts: float | None
+    enabled: bool | None
+    at: float
+    floor_w: float | None = None
+    lent: bool = False
+
+
+@runtime_checkable
+class CapsPower(Protocol):
+    """`uri` is that of a `PowerLimit`, whatever the dialect."""
+
+    async def read_cap(self, device: Reads, uri: str) -> PowerCap:
+        """Read afresh. `DeviceRefused` where there is no cap at the URI."""
+        ...
+
+    async def set_cap(self, device: Writes, uri: str, watts: float) -> Receipt:
+        """Set it, and switch it on if it is off; only lent where the device can lend. Watts that
+        the device does not take are refused by it, never bent."""
+        ...
+
+    async def set_floor(self, device: Writes, uri: str, watts: float) -> Receipt | None:
+        """What the cap falls back to by itself. None where the device has no place for it: there
+        the last cap stays."""
+        ...
+
+
 @runtime_checkable
 class ResetsManager(Protocol):
     async def reset_manager(self, device: Writes, uri: str, reset: str | None = None) -> Receipt:

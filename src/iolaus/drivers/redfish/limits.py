@@ -24,13 +24,15 @@ _OFF: Final = frozenset({"Disabled"})
 _ON: Final = frozenset({"Automatic", "Override", "Manual"})
 
 
-def _enabled(mode: object) -> bool | None:
+def enabled_by(mode: object) -> bool | None:
+    """Whether a ControlMode says that the cap is in force; None where it does not say."""
     if not isinstance(mode, str):
         return None
     return False if mode in _OFF else (True if mode in _ON else None)
 
 
-def _watts(value: object, unit: object = "W") -> float | None:
+def watts_of(value: object, unit: object = "W") -> float | None:
+    """A limit in watts; None for what is no number or negative."""
     number = parse_number(value).value
     if number is None or number < 0:
         return None
@@ -45,16 +47,16 @@ def _limit(
     holder: Mapping[str, Any], *, uri: str, asset: str, dialect: str, component: str | None
 ) -> PowerLimit:
     """A `SetPoint` with its bounds: the shape that a Control and its excerpt share."""
-    unit, enabled = holder.get("SetPointUnits"), _enabled(holder.get("ControlMode"))
-    limit_w = _watts(holder.get("SetPoint"), unit)
+    unit, enabled = holder.get("SetPointUnits"), enabled_by(holder.get("ControlMode"))
+    limit_w = watts_of(holder.get("SetPoint"), unit)
     return PowerLimit(
         asset=asset,
         uri=uri,
         dialect=dialect,
         limit_w=None if limit_w == 0 and not enabled else limit_w,
         enabled=enabled,
-        min_w=_watts(_first(holder, "AllowableMin", "SettingRangeMin"), unit),
-        max_w=_watts(_first(holder, "AllowableMax", "SettingRangeMax"), unit),
+        min_w=watts_of(_first(holder, "AllowableMin", "SettingRangeMin"), unit),
+        max_w=watts_of(_first(holder, "AllowableMax", "SettingRangeMax"), unit),
         component=component,
     )
 
@@ -110,14 +112,14 @@ def _legacy(uri: str, payload: Payload, asset: str, names: _Names) -> Iterator[P
         limit = mapping(entry.get("PowerLimit"))
         if "LimitInWatts" not in limit:
             continue
-        limit_w = _watts(limit["LimitInWatts"]) or None
+        limit_w = watts_of(limit["LimitInWatts"]) or None
         yield PowerLimit(
             asset=asset,
             uri=f"{uri}#/PowerControl/{index}",
             dialect="power_control",
             limit_w=limit_w,
             enabled=limit_w is not None,
-            max_w=_watts(entry.get("PowerCapacityWatts")) or None,
+            max_w=watts_of(entry.get("PowerCapacityWatts")) or None,
             component=names.of(*links_in(entry.get("RelatedItem"))),
         )
 

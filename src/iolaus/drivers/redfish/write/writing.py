@@ -9,6 +9,7 @@ from iolaus.drivers.ports import (
     How,
     Image,
     Payload,
+    PowerCap,
     Reads,
     Receipt,
     SettingValue,
@@ -21,6 +22,7 @@ from iolaus.drivers.redfish.write import (
     accounts,
     bios,
     boot,
+    caps,
     certificates,
     manager,
     power,
@@ -44,6 +46,15 @@ class Writing:
 
     async def set_power(self, device: Writes, uri: str, reset: str) -> Receipt:
         return await power.set_power(self._mended(device), uri, reset)
+
+    async def read_cap(self, device: Reads, uri: str) -> PowerCap:
+        return await caps.read_cap(device, uri)
+
+    async def set_cap(self, device: Writes, uri: str, watts: float) -> Receipt:
+        return await caps.set_cap(self._mended(device), uri, watts)
+
+    async def set_floor(self, device: Writes, uri: str, watts: float) -> Receipt | None:
+        return await caps.set_floor(self._mended(device), uri, watts)
 
     async def reset_manager(self, device: Writes, uri: str, reset: str | None = None) -> Receipt:
         return await power.reset_manager(self._mended(device), uri, reset)
