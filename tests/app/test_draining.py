@@ -199,6 +199,31 @@ async def test_a_roll_out_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
             await on.house.draining.say(uid, name, word="done", note="", by="kim")
 
 
+async def test_a_roll_out_leaves_a_node_alone_that_a_person_had_drained(tmp_path: Path) -> None:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+        (tmp_path / "state" / "drains.yaml").write_text("people: {adapter: manual}\n")
+        rollout = {"waves": [{"name": "all"}], "drain": {"adapter": "people"}}
+        plan = await planned(on, step_s=60.0, **SETTINGS, rollout=rollout)
+        uid, name = plan.nodes[0].uid, plan.nodes[0].name
+        draining, rolling = on.house.draining, on.house.rolling
+        await draining.drain(uid, name, adapter="people", reason="new pump", by="kim")
+        await rolling.apply(plan.id, by="ana")
+
+        async def waits() -> bool:
+            return "kim has it drained" in (await rolling.standing(plan.id)).holds.get(uid, "")
+
+        await on.until(waits, "it waits and says for whom")
+        assert await written(on) == 0
+        await draining.undrain(uid, name, by="kim")
+
+        async def asked() -> bool:
+            return any(each["by"].startswith("rollout/") for each in await on.listed("drains"))
+
+        await on.until(asked, "it goes on once the node is given back")
+        await draining.say(uid, name, word="done", note="", by="kim")
+        assert (await ended(on, plan)).state is RolloutState.DONE
+
+
 async def written(on: Stage) -> int:
     """Requests that changed something at the device."""
     told = await on.counters()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,17 @@ from tests.fleet.build import baseline
 from tests.sim.firmware.stage import machines
 from tests.survival.stage import Stage, staged
 
+from iolaus.act.entries import Began, Ended, PlanSaid, entry
+from iolaus.fleet.durations import LEAST
+from iolaus.fleet.plan import USUAL_S
+from iolaus.kernel.clock import WallClock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
-from iolaus.model.plan import Fate, Plan
-from iolaus.model.rollout import NodeState, Progress, RolloutState
+from iolaus.model.plan import Fate, Plan, Verb
+from iolaus.model.rollout import EntryKind, NodeState, Progress, RolloutState
 from iolaus.model.select import EVERYTHING
 from iolaus.sim.firmware.examples import example
+from iolaus.store.journal import StoredJournal
+from iolaus.store.lease import StoredLeases
 
 TRAY, BMC = "gb300-tray", "FW_BMC_0"
 AT_ONCE: Mapping[str, Any] = {"waves": [{"name": "all"}]}
@@ -182,3 +189,44 @@ async def test_the_same_world_gives_the_same_plan_and_another_one_names_its_pare
         assert (await planned(on)).id == second.id
         kept = await on.house.rolling.all()
         assert [each.plan.id for each in kept] == [second.id, first.id]
+
+
+async def test_a_plan_expects_what_the_last_roll_outs_journalled(tmp_path: Path) -> None:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+        await known(on)
+        await want(on, bmc={"ntp": ["10.9.9.9"]})
+        before = await planned(on)
+        (node,) = before.nodes
+        assert node.estimate_s is not None
+        step = next(s for s in node.steps if s.action.verb is Verb.SET_MANAGER)
+        others = [await planned_before(on, number) for number in range(LEAST)]
+        for each in others:
+            await journalled(on, each, took_s=4000.0)
+        await want(on, bmc={"ntp": ["10.8.8.8"]})
+        (then,) = (await planned(on)).nodes
+        assert then.estimate_s is not None
+        assert then.estimate_s - node.estimate_s == 4000.0 - USUAL_S[step.action.verb]
+
+
+async def planned_before(on: Stage, number: int) -> Plan:
+    await want(on, bmc={"ntp": [f"10.7.7.{number}"]})
+    return await planned(on)
+
+
+async def journalled(on: Stage, plan: Plan, *, took_s: float) -> None:
+    """A roll-out of it that is over, and whose steps took so long."""
+    state = on.house.state
+    journal, leases = StoredJournal(state.database, clock=WallClock()), StoredLeases(state.database)
+    lease = await leases.acquire("test", "test", 600.0, time.time())
+    assert lease
+    lines = [entry(plan.id, EntryKind.PLAN_STATE, PlanSaid(state=RolloutState.DONE), at=1.0)]
+    for node in plan.nodes:
+        for step in node.steps:
+            began = Began(attempt=1, effect="e", verb=step.action.verb.value)
+            for kind, said, at in (
+                (EntryKind.STARTED, began, 10.0),
+                (EntryKind.DONE, Ended(), 10.0 + took_s),
+            ):
+                if step.action.verb is Verb.SET_MANAGER:
+                    lines.append(entry(plan.id, kind, said, at=at, node=node.uid, step=step.id))
+    await journal.append(lines, lease=lease)

@@ -6,7 +6,7 @@ from typing import Any
 
 from iolaus.act.unwind import unwind
 from iolaus.fleet.topology import PowerGroup
-from iolaus.fleet.undoing import allowed
+from iolaus.fleet.undoing import allowed, returned
 from iolaus.fleet.world import Standing, World
 from iolaus.model.plan import Plan
 from iolaus.model.rollout import Decision, NodeProgress, NodeState, Progress, RolloutState
@@ -40,7 +40,8 @@ def here(plan: Plan, *away: str, **more: Any) -> World:
 
 
 def decided(plan: Plan, progress: Progress, world: World) -> Decision:
-    return allowed(unwind(plan, progress, NOW), plan, progress, world, NOW)
+    back = returned(plan, progress, world, NOW)
+    return allowed(unwind(plan, progress, NOW, back=back), plan, progress, world, NOW)
 
 
 def test_nothing_is_undone_while_the_window_is_shut() -> None:
@@ -71,6 +72,39 @@ def test_who_does_not_answer_waits_and_counts_as_away() -> None:
     found = decided(plan, undoing(plan), here(plan, gone))
     assert gone not in found.roll_back
     assert len(found.roll_back) == 1
+
+
+def test_one_that_failed_and_is_back_in_service_does_not_use_up_a_limit_of_one() -> None:
+    plan = plan_of(3, limits={"maxUnavailable": 1}, onFailure={"node": "leave"})
+    failed = plan.nodes[0].uid
+    progress = undoing(plan, **{failed: NodeState.FAILED})
+    found = decided(plan, progress, here(plan))
+    assert len(found.roll_back) == 1
+    assert failed not in found.roll_back
+    away = decided(plan, progress, here(plan, failed))
+    assert away.roll_back == ()
+    assert "no room" in away.holds[""]
+
+
+def test_a_limit_of_one_lets_all_be_undone_one_after_the_other() -> None:
+    plan = plan_of(4, limits={"maxUnavailable": 1}, onFailure={"node": "leave"})
+    states = {plan.nodes[0].uid: NodeState.LOST}
+    gone: list[str] = []
+    while (found := decided(plan, undoing(plan, **states), here(plan))).state is None:
+        (uid,) = found.roll_back
+        gone.append(uid)
+        states[uid] = NodeState.ROLLED_BACK
+    assert sorted(gone) == sorted(node.uid for node in plan.nodes[1:])
+    assert found.state is RolloutState.UNDONE
+
+
+def test_what_somebody_took_out_of_service_waits() -> None:
+    plan = plan_of(1)
+    (node,) = plan.nodes
+    seen = {node.uid: Standing(at=NOW, out="kim has it drained")}
+    found = decided(plan, undoing(plan), World(nodes=seen))
+    assert found.roll_back == ()
+    assert "kim has it drained" in found.holds[node.uid]
 
 
 def test_supplies_are_undone_one_after_the_other_where_power_needs_them() -> None:

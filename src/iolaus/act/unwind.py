@@ -20,8 +20,15 @@ _BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
 _AWAY: Final = (*_BUSY, NodeState.FAILED, NodeState.LOST)
 
 
-def unwind(plan: Plan, progress: Progress, now: float) -> Decision:  # noqa: ARG001
-    """For a roll-out that is aborting or undoing."""
+def unwind(
+    plan: Plan,
+    progress: Progress,
+    now: float,  # noqa: ARG001
+    *,
+    back: Collection[str] = (),
+) -> Decision:
+    """For a roll-out that is aborting or undoing. `back` are nodes that failed or were lost and
+    are in service again: they take nobody's place."""
     aborting = progress.state is RolloutState.ABORTING
     begun = _begun(plan, progress)
     busy = any(node.state in _BUSY for node in progress.nodes.values())
@@ -34,7 +41,7 @@ def unwind(plan: Plan, progress: Progress, now: float) -> Decision:  # noqa: ARG
     left = _left(plan, progress)
     if not (left or busy or begun):
         return Decision(state=RolloutState.UNDONE, reason=_told(progress))
-    going = (*begun, *_next(plan, progress, left))
+    going = (*begun, *_next(plan, progress, left, back))
     stuck = left and not going and not busy
     holds = {"": "too many are away: the limits leave no room"} if stuck else {}
     return Decision(roll_back=going, holds=holds, wake_s=_WAKE_S)
@@ -70,9 +77,12 @@ def _is_done(progress: Progress, uid: str) -> bool:
     return node is not None and node.state is NodeState.DONE and not node.unwound
 
 
-def _next(plan: Plan, progress: Progress, left: tuple[str, ...]) -> Iterator[str]:
+def _next(
+    plan: Plan, progress: Progress, left: tuple[str, ...], back: Collection[str]
+) -> Iterator[str]:
     """As many as the limits allow besides those that are away; atomic domains go whole."""
-    away = _Away(plan, (n.uid for n in progress.nodes.values() if n.state in _AWAY))
+    found = (n for n in progress.nodes.values() if n.state in _AWAY)
+    away = _Away(plan, (n.uid for n in found if n.state in _BUSY or n.uid not in back))
     busy = sum(node.state in _BUSY for node in progress.nodes.values())
     batch = next((wave.batch for wave in plan.waves if left and left[0] in wave.nodes), None)
     for unit in _units(left, away.domains, plan.limits.atomic):

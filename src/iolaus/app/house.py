@@ -39,7 +39,6 @@ from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
 from iolaus.app.references import References
 from iolaus.app.rolling import Rolling
-from iolaus.app.rollout_drains import RolloutDrains
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
@@ -181,7 +180,7 @@ class House:
             adapters=self.rolling.adapters,
             bus=self.bus,
             clock=self.clock,
-            going=RolloutDrains(self.rolling.journal).all,
+            going=self.rolling.drains.all,
             wake=self.rolling.conductor.wake,
             acting=lambda: self.rolling.conductor.acting,
         )

@@ -8,9 +8,10 @@ Beside the state database two things are kept in the state directory by the oper
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from iolaus.act.term import Rules
 from iolaus.act.unwind import unwind
 from iolaus.app.draining import Adapters
 from iolaus.app.handshakes import Handshakes
+from iolaus.app.rollout_drains import RolloutDrains, WhoDrained
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.changed import what_changed
@@ -39,10 +41,10 @@ from iolaus.fleet.rollout import decide, missing_approvals
 from iolaus.fleet.seen import Observer
 from iolaus.fleet.signing import Signer
 from iolaus.fleet.topology import Topology, topology_of
-from iolaus.fleet.undoing import allowed
+from iolaus.fleet.undoing import allowed, returned
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.kernel.errors import IolausError, OperatorMust, PolicyRefused
 from iolaus.model.desired import Kept, Share
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Fate, GateRule, Plan
@@ -61,6 +63,7 @@ TOPIC: Final = "rollouts"
 STARTING: Final = "it was applied, and begins as soon as the conductor comes to it"
 HOOK_EVERY_S: Final = 30.0
 TOPOLOGY_S: Final = 60.0
+DRAINED_S: Final = 5.0
 HISTORY: Final = 20
 """So many roll-outs that are over say how long steps take."""
 
@@ -92,12 +95,16 @@ class Rolling:
         kept = StoredDrains(state.database)
         self.adapters = Adapters(state.directory / "drains.yaml", clock=clock, kept=kept)
         self.journal = StoredJournal(state.database, clock=clock)
+        self.drains = RolloutDrains(self.journal)
+        self._drained = WhoDrained(kept, self.drains)
+        self._drained_at = -DRAINED_S
         self._observer = Observer(
             facts=state.facts,
             clock=clock,
             interval_s=hot_s,
             slow_interval_s=ledger.slow_interval_s,
             attested=attested,
+            drained=self._drained.of,
         )
         self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
         self._asking: set[asyncio.Task[None]] = set()
@@ -378,12 +385,32 @@ class Rolling:
 
     def _unwind(self, plan: Plan, progress: Progress, now: float) -> Decision:
         """What goes back next, held to what holds for every change."""
-        return allowed(unwind(plan, progress, now), plan, progress, self._world(plan), now)
+        world = self._world(plan)
+        back = returned(plan, progress, world, now)
+        return allowed(unwind(plan, progress, now, back=back), plan, progress, world, now)
 
     def _world(self, plan: Plan) -> World:
+        self._look_at_drains()
         hooks = {gate.name: self._hook(plan, gate) for gate in plan.gates if gate.command}
         known = {name: said for name, said in hooks.items() if said is not None}
         return self._observer.world(plan, topology=self._seen_topology(), hooks=known)
+
+    def _look_at_drains(self) -> None:
+        """What people had drained is read in the background; what roll-outs drain is heard."""
+        now = self._clock.monotonic()
+        if now - self._drained_at >= DRAINED_S:
+            self._drained_at = now
+            self._in_background(self._ask_drains())
+
+    async def _ask_drains(self) -> None:
+        with contextlib.suppress(IolausError):  # the database, which says so elsewhere
+            if await self._drained.look():
+                self.conductor.wake()
+
+    def _in_background(self, asking: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
     def _seen_topology(self) -> Topology:
         at, known = self._topology
@@ -399,9 +426,7 @@ class Rolling:
         at, said = self._hooks.get(key, (-HOOK_EVERY_S, None))
         if now - at >= HOOK_EVERY_S:
             self._hooks[key] = (now, said)
-            task = asyncio.create_task(self._ask_hook(key, gate))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._in_background(self._ask_hook(key, gate))
         return said
 
     async def _ask_hook(self, key: tuple[str, str], gate: GateRule) -> None:
@@ -430,6 +455,7 @@ class Rolling:
 
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
         """What was done to a node is read by the next inventory, and that is due now."""
+        self.drains.hear(plan, entries)
         for entry in entries:
             if entry.kind is not EntryKind.NODE_STATE or not NodeState(entry.doc["state"]).over:
                 continue

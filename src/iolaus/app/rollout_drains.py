@@ -6,7 +6,7 @@ a large roll-out writes much.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from iolaus.fleet.drain.port import Drained, DrainPhase
 from iolaus.model.plan import Plan, Verb
 from iolaus.model.rollout import Entry, EntryKind
 from iolaus.north.context import StandingDrain
+from iolaus.store.drains import StoredDrains
 from iolaus.store.journal import StoredJournal
 
 ENDED: Final[Mapping[tuple[EntryKind, Verb], bool]] = {
@@ -36,7 +37,10 @@ class OfPlan:
         self.found: dict[str, StandingDrain] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
+        """In their order; what is known already says nothing new."""
         for entry in entries:
+            if entry.number <= self.last:
+                continue
             self.last = entry.number
             receipt = entry.doc.get("receipt") or {}
             if entry.kind is EntryKind.SENT and entry.node and "drained" in receipt:
@@ -73,6 +77,17 @@ class RolloutDrains:
         self._journal = journal
         self._plans: dict[str, OfPlan] = {}
 
+    def hear(self, plan: str, entries: Sequence[Entry]) -> None:
+        """What was journalled just now, so that it need not be read."""
+        known = self._plans.get(plan)
+        if known is not None and entries and entries[0].number == known.last + 1:
+            known.add(entries)
+
+    def of(self, uid: str) -> tuple[str, ...]:
+        """The roll-outs that have a node drained, as of what was heard and last read."""
+        plans = self._plans.values()
+        return tuple(each.found[uid].by for each in plans if uid in each.found)
+
     async def all(self) -> list[StandingDrain]:
         due = [each.plan for each in await self._journal.agenda()]
         self._plans = {id_: each for id_, each in self._plans.items() if id_ in due}
@@ -82,3 +97,27 @@ class RolloutDrains:
                 known = self._plans[id_] = OfPlan(await self._journal.plan(id_))
             known.add(await self._journal.entries(id_, after=known.last))
         return [drain for each in self._plans.values() for drain in each.found.values()]
+
+
+class WhoDrained:
+    """Who has a node drained through here: people as they were last looked up, roll-outs as they
+    are heard."""
+
+    def __init__(self, kept: StoredDrains, going: RolloutDrains) -> None:
+        self._kept, self._going = kept, going
+        self._people: Mapping[str, str] | None = None
+
+    async def look(self) -> bool:
+        """Whether that changed anything."""
+        await self._going.all()
+        people = {each.uid: each.by for each in await self._kept.all()}
+        changed = people != self._people
+        self._people = people
+        return changed
+
+    def of(self, uid: str) -> tuple[str, ...] | None:
+        """By their names, a roll-out's as `rollout/ID`; None: nobody looked yet."""
+        if self._people is None:
+            return None
+        person = self._people.get(uid)
+        return (*((person,) if person is not None else ()), *self._going.of(uid))

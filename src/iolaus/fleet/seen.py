@@ -28,6 +28,7 @@ from iolaus.store.held import Held
 
 POWERED: Final = frozenset({AssetKind.NODE, AssetKind.DPU, AssetKind.SWITCH})
 KEEP_S: Final = 2.0
+ROLLOUT: Final = "rollout/"
 _CRITICAL: Final = "Critical"
 
 
@@ -40,7 +41,8 @@ class Turn(msgspec.Struct, frozen=True):
 
 class Observer:
     """Sees the hall for roll-outs. `interval_s` is the period of the hot set; `attested` says of
-    an asset's uid whether all that can attest in it proved what it runs (None: not known)."""
+    an asset's uid whether all that can attest in it proved what it runs (None: not known), and
+    `drained` who has it drained (roll-outs as `rollout/ID`; None: not known)."""
 
     def __init__(
         self,
@@ -50,8 +52,9 @@ class Observer:
         interval_s: float,
         slow_interval_s: float,
         attested: Callable[[str], bool | None] = lambda _: None,
+        drained: Callable[[str], tuple[str, ...] | None] = lambda _: None,
     ) -> None:
-        self._attested = attested
+        self._attested, self._drained = attested, drained
         self._facts, self._clock = facts, clock
         self._interval_s, self._slow_s = interval_s, slow_interval_s
         self._here: dict[str, Turn] = {}
@@ -63,8 +66,9 @@ class Observer:
     ) -> World:
         """The hall as this plan must see it now."""
         supplies = [uid for group in topology.power.values() for uid in group.supplies]
-        nodes = {node.uid: self._standing(node.uid, node) for node in plan.nodes}
-        nodes |= {uid: self._standing(uid, None) for uid in supplies if uid not in nodes}
+        mine = f"{ROLLOUT}{plan.id}"
+        nodes = {node.uid: self._standing(node.uid, node, mine) for node in plan.nodes}
+        nodes |= {uid: self._standing(uid, None, mine) for uid in supplies if uid not in nodes}
         return World(
             nodes=nodes, power=topology.power, values=self.values(), hooks=dict(hooks or {})
         )
@@ -78,7 +82,7 @@ class Observer:
             self._values = (now, known)
         return known
 
-    def _standing(self, uid: str, node: NodePlan | None) -> Standing:
+    def _standing(self, uid: str, node: NodePlan | None, mine: str) -> Standing:
         now = self._clock.now()
         found = self._facts.find_asset(uid)
         if found is None:
@@ -88,11 +92,13 @@ class Observer:
         here, why_away = _here(asset, sight, powered=node is None or needs_host(node))
         off = node is not None and stays_off(node) and _is_off(asset, sight)
         well, why_ill = _well(asset, sight, node)
+        drained = self._drained(uid)
         return Standing(
             at=max(asset.observed_at, held.hot_at or 0.0),
             here=here,
             since=self._since(self._here, uid, here, now),
-            out="its power is Off" if off else "",
+            out="its power is Off" if off else _out(drained or (), node, mine),
+            drained=None if drained is None else bool(drained),
             well=well,
             unwell_since=None if well else self._since(self._well, uid, well, now),
             why=why_away or why_ill,
@@ -145,6 +151,15 @@ class Observer:
             "inlet_c_max": max(inlets, default=None),
             "coolant_c_max": max(coolant, default=None),
         }
+
+
+def _out(drained: tuple[str, ...], node: NodePlan | None, mine: str) -> str:
+    """Another roll-out is at work where it drained a node. A person's drain stands in the way of
+    a plan that drains, too; a plan that does not may have been what it was made for."""
+    drains = node is not None and node.drains
+    others = (by for by in drained if by != mine and (drains or by.startswith(ROLLOUT)))
+    by = next(others, "")
+    return f"{by} has it drained" if by else ""
 
 
 def _is_off(asset: Asset, sight: Sight) -> bool:

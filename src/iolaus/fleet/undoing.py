@@ -12,10 +12,18 @@ import msgspec
 
 from iolaus.fleet.limits import Room
 from iolaus.fleet.starting import WAKE_S, shut
-from iolaus.fleet.view import View
+from iolaus.fleet.view import LEFT, View
 from iolaus.fleet.world import World
 from iolaus.model.plan import Plan
 from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
+
+
+def returned(plan: Plan, progress: Progress, world: World, now: float) -> frozenset[str]:
+    """Nodes that failed or were lost and were seen in service since: they are not away any more,
+    and a limit of one is not used up by them for ever."""
+    view = View(plan, progress, world, now)
+    left = (node.uid for state in LEFT for node in view.by_state[state])
+    return frozenset(uid for uid in left if uid not in view.away)
 
 
 def allowed(
@@ -48,6 +56,11 @@ def _room(view: View, going: list[str]) -> Room:
 
 
 def _absence(view: View, unit: list[str]) -> str:
-    """What does not answer cannot be undone now."""
-    absent = next((uid for uid in unit if view.world.of(uid).here is not True), None)
-    return f"{view.name(absent)} does not answer" if absent is not None else ""
+    """What does not answer cannot be undone now, and what others have taken out must not be."""
+    for uid in unit:
+        standing = view.world.of(uid)
+        if standing.here is not True:
+            return f"{view.name(uid)} does not answer"
+        if standing.out:
+            return f"{view.name(uid)} is out of service: {standing.out}"
+    return ""

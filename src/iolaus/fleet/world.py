@@ -21,7 +21,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `here`: it answers and its host is on; None: not known. `since` is when that became so.
     `out` is why it must be left alone although it is here (somebody's maintenance). `drained`:
-    no work is given to it, by whomever; None: nobody asked.
+    somebody had it drained through here and has not given it back; None: nobody looked.
     `well`: its health and telemetry are as they should be; `unwell_since` when they turned.
     `why` says what is wrong, in words for a person.
     """
