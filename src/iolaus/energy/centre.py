@@ -1,0 +1,294 @@
+"""The centre of a hall: it shares out what the plant can carry, and never promises a watt twice.
+
+Once a period it asks two questions. What should everybody have, given demand, priorities and every
+limit? And what may be sent now, given that what was granted before may still be in force? A rack
+that is to have less is told at once; one that is to have more gets it as far as there is room over
+everybody's charge (`book.RackBook`), by priority, and the rest when the others have read back.
+
+A rack that is not heard is granted its floor, and is charged with what may be in force in it. A
+centre that starts listens first; its first word to a rack (`hold`) takes the epoch and raises
+nothing, and nobody is raised into room that a rack may use which has not answered it. When a report
+names a newer epoch there is another centre, and this one says no more.
+
+No I/O, no clock: reports and events go in with the time, budgets come out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from iolaus.energy.book import RackBook
+from iolaus.energy.decisions import Decision, DomainState, RackState
+from iolaus.energy.frames import Budget, Report
+from iolaus.energy.needs import Needs
+from iolaus.energy.planning import Aim, Stand, plan, raise_into_room
+from iolaus.energy.policy import Mode, PowerPolicy
+from iolaus.energy.rooms import Rooms
+from iolaus.model.plant import Plant
+
+KEPT: Final = 512
+PATIENCE_S: Final = 1.5
+TELL: Final = 0.01
+"""A change of a rack's budget by less than this part of it is not worth a decision."""
+
+
+class Centre:
+    """`epoch` is greater than that of every centre before it (a lease of the store gives it).
+    `decisions` are the last ones, oldest first; `advice` is what would be sent, in every mode but
+    observe; `ignored` counts reports that changed nothing; `deposed` is set by a newer epoch."""
+
+    def __init__(self, plant: Plant, policy: PowerPolicy, epoch: int) -> None:
+        self.epoch, self.deposed, self.ignored = epoch, False, 0
+        self.policy, self.plant = policy, plant
+        self.decisions: deque[Decision] = deque(maxlen=KEPT)
+        self.advice: list[Budget] = []
+        self.rooms = Rooms(plant, policy)
+        self.needs = Needs(plant)
+        self._seq = 0
+        self._since_s: float | None = None
+        self._last_s: float | None = None
+        self._aim: Aim | None = None
+        self._books = {
+            rack: RackBook(
+                rack,
+                epoch=epoch,
+                most_w=sum(max(load.nameplate_w, load.floor_w) for load in loads),
+                constant_w=plant.by_name[rack].overhead_w,
+            )
+            for rack, loads in plant.by_rack.items()
+        }
+
+    # --- what it is told ---------------------------------------------------------------------
+
+    def take(self, report: Report, now_s: float) -> bool:
+        """Count a report. False: it is of no rack of this plant, or older than one counted."""
+        book = self._books.get(report.rack)
+        if report.epoch > self.epoch or (report.epoch == self.epoch and report.seq > self._seq):
+            self._depose(report, now_s)
+            return False
+        if book is None or not book.take(report, now_s):
+            self.ignored += 1
+            return False
+        self.needs.take(report)
+        return True
+
+    def _depose(self, report: Report, now_s: float) -> None:
+        if not self.deposed:
+            because = f"{report.rack} took budget {report.seq} of epoch {report.epoch}"
+            self._decide(now_s, "centre", "deposed", because=because)
+        self.deposed = True
+
+    def lost(self, domain: str, now_s: float) -> None:
+        """It carries nothing any more. Tick at once. Raises `OperatorMust` for an unknown one."""
+        if self.rooms.lose(domain):
+            self._decide(now_s, domain, "lost", because="it was told to be out of service")
+
+    def restored(self, domain: str, now_s: float) -> None:
+        """It carries again what it could. Raises `OperatorMust` for an unknown one."""
+        if self.rooms.restore(domain):
+            self._decide(now_s, domain, "restored", because="it was told to be in service")
+
+    def derate(self, domain: str, limit_w: float | None, now_s: float) -> None:
+        """It carries no more than this until told otherwise (a lost supply); None lifts it."""
+        if self.rooms.derated.get(domain) != limit_w:
+            self.rooms.derate(domain, limit_w)
+            self._decide(now_s, domain, "derate", after_w=limit_w, because="it was told so")
+
+    def target(self, limit_w: float | None, now_s: float) -> None:
+        """The site may draw no more than this (a load target); None lifts it."""
+        if self.rooms.goal_w != limit_w:
+            drawn = sum(book.charge_w for book in self._books.values())
+            before = self.rooms.goal_w
+            self.rooms.aim(limit_w, drawn_w=drawn)
+            subject = self.rooms.site or "site"
+            because = "the target was lifted" if limit_w is None else "a load target was set"
+            self._decide(
+                now_s, subject, "target", before_w=before, after_w=limit_w, because=because
+            )
+
+    def follow(self, policy: PowerPolicy, now_s: float) -> None:
+        """Go by another policy from the next tick on; what is in force stays counted."""
+        old, self.policy = self.rooms, policy
+        self.rooms = Rooms(self.plant, policy)
+        self.rooms.derated, self.rooms.goal_w = old.derated, old.goal_w
+        self.rooms.target_w = old.target_w
+        for domain in old.lost:
+            self.rooms.lose(domain)
+        self._decide(now_s, "centre", "policy", because=f"{policy.name}, {policy.mode.value}")
+
+    # --- what it says ------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> list[Budget]:
+        """The budgets to send now: one for every rack that is heard, a lease each. Empty unless
+        the policy says control. Call it every period, and right after any event."""
+        if self._since_s is None:
+            self._since_s = now_s
+        elapsed_s = 0.0 if self._last_s is None else max(0.0, now_s - self._last_s)
+        self._last_s = now_s
+        if self.policy.mode is Mode.OBSERVE or self.deposed:
+            self.advice = []
+            return []
+        self.rooms.walk(elapsed_s)
+        stand = self._stand(now_s)
+        aim = plan(self.rooms, self.needs, self.policy, stand)
+        if self.policy.mode is Mode.CONTROL:
+            aim = raise_into_room(aim, self.policy, stand, elapsed_s)
+        self._tell_short(aim, now_s)
+        self._aim = aim
+        self.advice = [frame for rack in self._books for frame in self._frame(rack, aim)]
+        if self.policy.mode is Mode.ADVISE:
+            return []
+        for frame in self.advice:
+            self._tell(frame, aim, now_s)
+            self._books[frame.rack].sent(frame.seq, frame.budget_w)
+        return self.advice
+
+    def _stand(self, now_s: float) -> Stand:
+        policy, since = self.policy, self._since_s or 0.0
+        advising = policy.mode is Mode.ADVISE
+        stand = Stand(reading=now_s - since < policy.read_s)
+        for rack, book in self._books.items():
+            silent = book.silent(now_s, policy.silent_s)
+            stand.charge_w[rack] = book.charge_w if not advising or silent else 0.0
+            stand.error[rack] = book.error(policy.cap_error, now_s)
+            if book.heard_s is None:
+                stand.unheard.add(rack)
+            elif silent:
+                stand.silent.add(rack)
+            stand.stuck_w[rack] = 0.0 if silent else book.stuck_w(now_s, PATIENCE_S)
+        return stand
+
+    def _frame(self, rack: str, aim: Aim) -> Iterator[Budget]:
+        book, floor_w = self._books[rack], aim.floor_w[rack]
+        report = book.report
+        if report is None and aim.stand.reading:
+            return
+        shares, hold = aim.shares(rack), False
+        if report is None or rack in aim.stand.silent:
+            shares = aim.floors(rack)
+        elif not book.fenced and self.policy.mode is Mode.CONTROL:
+            hold, shares = True, {}
+        self._seq += 1
+        budget_w = sum(shares.values())
+        if hold and report is not None:
+            budget_w = max(floor_w, min(report.granted_w, sum(aim.shares(rack).values())))
+        yield Budget(
+            epoch=self.epoch,
+            seq=self._seq,
+            rack=rack,
+            budget_w=budget_w,
+            floor_w=floor_w,
+            expires_in_ms=round(self.policy.lease_s * 1000),
+            shares=shares,
+            boot=report.boot if report else "",
+            hold=hold,
+        )
+
+    # --- why ---------------------------------------------------------------------------------
+
+    def _tell(self, frame: Budget, aim: Aim, now_s: float) -> None:
+        before = self._books[frame.rack].last_w
+        if before is not None and abs(frame.budget_w - before) <= TELL * max(before, 1.0):
+            return
+        action = "raise" if before is None or frame.budget_w > before else "lower"
+        if frame.hold:
+            action = "hold"
+        elif frame.rack in aim.stand.silent | aim.stand.unheard:
+            action = "floor"
+        self._decide(
+            now_s, frame.rack, action, before_w=before, after_w=frame.budget_w,
+            because=self._because(frame.rack, action, aim, now_s),
+        )  # fmt: skip
+
+    def _because(self, rack: str, action: str, aim: Aim, now_s: float) -> str:
+        book = self._books[rack]
+        if action == "hold":
+            return "a new centre takes over and raises nothing yet"
+        if action == "floor":
+            ago = "never" if book.heard_s is None else f"{now_s - book.heard_s:.1f} s ago"
+            return f"its edge was last heard {ago}"
+        if rack in aim.waiting:
+            return "the rest waits until others have read back less"
+        full = aim.full.get(rack)
+        if full and aim.unmet(rack):
+            return f"{full} is full"
+        return "its demand is met"
+
+    def _tell_short(self, aim: Aim, now_s: float) -> None:
+        before = self._aim.short_w if self._aim else {}
+        for name, watts in aim.short_w.items():
+            if abs(watts - before.get(name, 0.0)) > 1.0:
+                because = "the floors and what cannot be lowered are more than it can carry"
+                self._decide(now_s, name, "short", after_w=watts, because=because)
+
+    def _decide(
+        self, now_s: float, subject: str, action: str, *, before_w: float | None = None,
+        after_w: float | None = None, because: str,
+    ) -> None:  # fmt: skip
+        said = Decision(
+            at_s=now_s, subject=subject, action=action, before_w=before_w, after_w=after_w,
+            because=because,
+        )  # fmt: skip
+        self.decisions.append(said)
+
+    # --- how it stands -----------------------------------------------------------------------
+
+    def racks(self, now_s: float) -> list[RackState]:
+        """Every rack with loads, as it stood at the last tick."""
+        return [self._rack(rack, now_s) for rack in self._books]
+
+    def _rack(self, rack: str, now_s: float) -> RackState:
+        book, aim = self._books[rack], self._aim
+        report = book.report
+        state = self._state(rack, now_s)
+        return RackState(
+            rack=rack,
+            state=state,
+            budget_w=book.last_w,
+            planned_w=aim.planned_w(rack) if aim else 0.0,
+            charged_w=book.charge_w,
+            demand_w=self.needs.demand_w(rack),
+            floor_w=self.needs.floor_w(rack),
+            measured_w=report.measured_w if report else None,
+            age_s=None if book.heard_s is None else max(0.0, now_s - book.heard_s),
+            unreachable=report.unreachable if report else (),
+            latched=report.latched if report else (),
+            because=self._because(rack, "", aim, now_s) if aim and state == "limited" else "",
+        )
+
+    def _state(self, rack: str, now_s: float) -> str:
+        book, aim = self._books[rack], self._aim
+        if book.heard_s is None:
+            return "unheard"
+        if book.silent(now_s, self.policy.silent_s):
+            return "silent"
+        if self.policy.mode is Mode.CONTROL and not book.fenced:
+            return "fencing"
+        if book.report and book.report.latched:
+            return "held"
+        if aim and rack in aim.waiting:
+            return "waiting"
+        return "limited" if aim and aim.unmet(rack) else "met"
+
+    def domains(self) -> list[DomainState]:
+        """Every domain, with what may flow in it now."""
+        limits, usable = self.rooms.limits(), self.rooms.usable()
+        charged = self.rooms.flows({rack: book.charge_w for rack, book in self._books.items()})
+        aim = self._aim
+        planned = self.rooms.flows({r: aim.planned_w(r) if aim else 0.0 for r in self._books})
+        return [
+            DomainState(
+                name=domain.name,
+                kind=domain.kind.value,
+                parent=domain.parent,
+                limit_w=limits[domain.name],
+                usable_w=usable[domain.name],
+                charged_w=charged.get(domain.name, 0.0),
+                planned_w=planned.get(domain.name, 0.0),
+                short_w=aim.short_w.get(domain.name, 0.0) if aim else 0.0,
+                lost=domain.name in self.rooms.lost,
+            )
+            for domain in self.plant.domains
+        ]

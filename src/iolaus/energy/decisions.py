@@ -1,0 +1,51 @@
+"""What the centre decided and why, and how its plant stands: values for whoever looks."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """`action`: raise, lower, floor, hold, wait, short, lost, restored, derate, target, policy or
+    deposed; `subject` is a rack or a domain. `because` is a sentence for a person; times are
+    the centre's monotonic seconds, powers watts (None: does not apply)."""
+
+    at_s: float
+    subject: str
+    action: str
+    before_w: float | None = None
+    after_w: float | None = None
+    because: str = ""
+
+
+class DomainState(msgspec.Struct, frozen=True, kw_only=True):
+    """`limit_w` is what may flow (None: unknown), after the guard `usable_w`. `charged_w` is what
+    may be in force below it and `planned_w` what is aimed at, both with what has no cap."""
+
+    name: str
+    kind: str
+    parent: str | None
+    limit_w: float | None
+    usable_w: float | None
+    charged_w: float
+    planned_w: float
+    short_w: float = 0.0
+    lost: bool = False
+
+
+class RackState(msgspec.Struct, frozen=True, kw_only=True):
+    """`state`: unheard, fencing, silent, held (by a reflex), waiting (for others to shrink),
+    limited (by `because`), or met."""
+
+    rack: str
+    state: str
+    budget_w: float | None
+    planned_w: float
+    charged_w: float
+    demand_w: float
+    floor_w: float
+    measured_w: float | None
+    age_s: float | None
+    unreachable: tuple[str, ...] = ()
+    latched: tuple[str, ...] = ()
+    because: str = ""

@@ -1,0 +1,71 @@
+"""What the loads of a plant need, as far as their edges have told: arrays, filled by reports.
+
+What no report has told is the most there can be: a node's nameplate. A node that cannot be reached
+can neither be lowered nor raised, so it stands fixed at what its edge charges it with; a node that
+a reflex holds gets its floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from iolaus.energy.allocate import Bools
+from iolaus.energy.frames import Report
+from iolaus.energy.network import Floats, Ints, Network
+from iolaus.model.plant import Plant
+
+ALONE: Final = -1
+
+
+class Needs:
+    """Arrays are in the order of the plant; `order(network)` turns them into a network's."""
+
+    def __init__(self, plant: Plant) -> None:
+        loads = plant.loads
+        self.names = [load.name for load in loads]
+        self.floor: Floats = np.array([load.floor_w for load in loads], dtype=np.float64)
+        plate = np.array([load.nameplate_w for load in loads], dtype=np.float64)
+        self.plate: Floats = np.maximum(plate, self.floor)
+        self.priority = np.array([load.priority for load in loads], dtype=np.int64)
+        self.demand: Floats = self.plate.copy()
+        self.fixed: Floats = np.full(len(loads), np.nan)
+        self.held: Bools = np.zeros(len(loads), dtype=np.bool_)
+        jobs = {name: at for at, name in enumerate(sorted({each.job or "" for each in loads}))}
+        self.job: Ints = np.array(
+            [jobs[load.job] if load.job else ALONE for load in loads], dtype=np.intp
+        )
+        self._at = {name: at for at, name in enumerate(self.names)}
+        self._of: Mapping[str, Ints] = {
+            rack: np.array([self._at[load.name] for load in below], dtype=np.intp)
+            for rack, below in plant.by_rack.items()
+        }
+        self._order: tuple[Network, Ints] | None = None
+
+    def take(self, report: Report) -> None:
+        """Go by a report, wholly: what it does not say is unknown."""
+        here = self._of[report.rack]
+        said = report.demand_w
+        names = [self.names[at] for at in here]
+        told = np.array([said.get(name, np.inf) for name in names])
+        lost, held = set(report.unreachable), set(report.latched)
+        self.demand[here] = np.clip(told, self.floor[here], self.plate[here])
+        stuck = np.array([name in lost for name in names], dtype=np.bool_)
+        self.fixed[here] = np.where(stuck, self.demand[here], np.nan)
+        whole = report.rack in held
+        self.held[here] = np.array([whole or name in held for name in names], dtype=np.bool_)
+
+    def order(self, network: Network) -> Ints:
+        """For each load of the network, its place in these arrays."""
+        if self._order is None or self._order[0] is not network:
+            places = np.array([self._at[load.name] for load in network.loads], dtype=np.intp)
+            self._order = network, places
+        return self._order[1]
+
+    def demand_w(self, rack: str) -> float:
+        return float(self.demand[self._of[rack]].sum())
+
+    def floor_w(self, rack: str) -> float:
+        return float(self.floor[self._of[rack]].sum())
