@@ -38,6 +38,7 @@ class Wish:
     latched_w: Sequence[float]
     hard: bool
     grow: bool
+    because: str = ""
 
 
 class Capping:
@@ -62,8 +63,10 @@ class Capping:
         found: list[Command] = []
         for i, watts in moves.items():
             safety = i in cuts
-            found.append(self._write(i, watts, safety, reflex=wanted[i] >= wish.latched_w[i] - 1))
-        return [*found, *self._reads(moves, now_s)]
+            reflex = wanted[i] >= wish.latched_w[i] - EPS_W
+            why = "a reflex holds it" if reflex else wish.because
+            found.append(self._write(i, watts, safety, reflex=reflex, because=why))
+        return [*found, *self._reads(moves, now_s)] if self._rules.reads else found
 
     def sent(self, command: Command, now_s: float) -> None:
         """A command goes out now."""
@@ -158,12 +161,17 @@ class Capping:
 
     # --- commands ----------------------------------------------------------------------------
 
-    def _write(self, i: int, watts: float, safety: bool, *, reflex: bool) -> CapWrite:
+    def _write(self, i: int, watts: float, safety: bool, *, reflex: bool, because: str) -> CapWrite:
         """Whole watts, rounded down: every dialect takes them, and reads back the same."""
         node = self.caps[i].node
         whole = float(math.floor(watts + 1e-6))
         return CapWrite(
-            node=node.name, watts=whole, ticket=self._ticket(), safety=safety, reflex=reflex
+            node=node.name,
+            watts=whole,
+            ticket=self._ticket(),
+            safety=safety,
+            reflex=reflex,
+            because=because,
         )
 
     def _reads(self, moves: dict[int, float], now_s: float) -> Iterator[CapRead]:

@@ -133,6 +133,12 @@ class Edge:
             self.counts["late answers"] += 1
         self._wake(now_s)
 
+    def cap_seen(self, node: str, watts: float, now_s: float) -> None:
+        """What somebody else read of a cap, for an edge that only watches and asks for nothing."""
+        if node in self._index and not self.rules.reads and 0 <= watts < math.inf:
+            self.caps[self._index[node]].known_w = watts
+            self._wake(now_s)
+
     def powered(self, node: str, on: bool | None, now_s: float) -> None:
         """Whether a node was read to be on; None is unknown."""
         if node in self._index:
@@ -254,6 +260,7 @@ class Edge:
             budget_w=budget_w,
             latched_w=latched,
             hard=hard,
+            because=self._because(leased),
             grow=leased and not self._blind() and all(cap.settled for cap in self.caps),
         )
 
@@ -269,6 +276,11 @@ class Edge:
         if ready is None or hold.subject not in self.rack.armed:
             ready = share(self.rack.nodes, self._floors, watts)
         return watts, ready
+
+    def _because(self, leased: bool) -> str:
+        if self.verdict.holds:
+            return self.verdict.holds[0].because
+        return "its share of the budget" if leased else "no lease: the floor"
 
     def _blind(self) -> bool:
         """Whether what carries the heat away is unknown: then nothing grows."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy
 from iolaus.energy.reflex import ReflexRules
+
+OFF_ABOVE_C: Final = 8.0
+"""So much above what caps is what switches off."""
 
 
 class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +22,8 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     the cap says nothing. `answer_s` is when a command without an answer has failed, `late_s` how
     long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
     that must be; `spacing_s` lies between writes of one node that nothing forces. What failed is
-    tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`."""
+    tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`; not
+    at all without `reads`."""
 
     acts: bool = True
     reflexes_act: bool = True
@@ -35,6 +41,7 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     again_s: float = 0.5
     backoff_s: float = 10.0
     audit_s: float = 30.0
+    reads: bool = True
     look_s: float = 0.25
     reflex: ReflexRules = ReflexRules()
 
@@ -44,6 +51,8 @@ def edge_rules(power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
     return EdgeRules(
         acts=power.mode is Mode.CONTROL,
         reflexes_act=leak.mode is Mode.CONTROL,
+        reads=Mode.CONTROL in (power.mode, leak.mode),
+        look_s=0.25 if Mode.CONTROL in (power.mode, leak.mode) else 1.0,
         lease_most_s=power.lease_s,
         period_s=power.period_s,
         dead_band=power.deadband,
@@ -58,6 +67,10 @@ def edge_rules(power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
             liquid_after_s=leak.isolate_liquid_after_s,
             flow_least_lpm=leak.flow_min_lpm,
             flow_cap=leak.flow_cap,
+            coolant_cap_c=leak.coolant_max_c,
+            coolant_off_c=leak.coolant_max_c + OFF_ABOVE_C,
+            die_cap_c=leak.die_max_c,
+            die_off_c=leak.die_max_c + OFF_ABOVE_C,
             supply_worst_c=leak.supply_worst_c,
         ),
     )
