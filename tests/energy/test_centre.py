@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -130,6 +131,11 @@ class Hall:
         self.now_s, self.boots = 0.0, itertools.count(2)
         self.centre = Centre(plant, POLICY, 1)
         self.worst: dict[str, float] = {}
+        self.temper = {
+            "dies": rng.choice([0.0, 0.003]), "starts": rng.choice([0.0, 0.05]),
+            "centre": rng.choice([0.0, 0.02, 0.05]), "cut": rng.choice([0.0, 0.0, 0.02]),
+            "stuck": rng.choice([0.0, 0.0, 0.02]),
+        }  # fmt: skip
 
     def run(self, seconds: float, *, chaos: bool = False) -> None:
         for _ in range(round(seconds * 10)):
@@ -159,22 +165,24 @@ class Hall:
                 if domain.name == rack.name or domain in self.plant.above(rack.name)
             )
             over = used - (domain.limit_w or 0.0)
-            self.worst[domain.name] = max(self.worst.get(domain.name, 0.0), over)
+            self.worst[domain.name] = max(self.worst.get(domain.name, -math.inf), over)
 
     def befall(self) -> None:
-        rng, racks = self.rng, list(self.racks.values())
-        if rng.random() < 0.05:
-            rack = rng.choice(racks)
-            rack.demand = {node: rng.uniform(0, PLATE) for node in rack.nodes}
-        if rng.random() < 0.01:
+        """Demand swings all the time; what else goes wrong depends on the run's temper."""
+        rng, racks, often = self.rng, list(self.racks.values()), self.temper
+        for rack in racks:
+            if rng.random() < 0.1:
+                most = rng.choice([0.2, 1.0])
+                rack.demand = {node: rng.uniform(0, most * PLATE) for node in rack.nodes}
+        if rng.random() < often["dies"]:
             rng.choice(racks).alive = False
-        if rng.random() < 0.02:
+        if rng.random() < often["starts"]:
             rng.choice(racks).restart(str(next(self.boots)))
-        if rng.random() < 0.01:
+        if rng.random() < often["centre"]:
             self.centre = Centre(self.plant, POLICY, self.centre.epoch + 1)
-        if rng.random() < 0.02:
+        if rng.random() < often["cut"]:
             self.net.cut = {rack.name for rack in racks if rng.random() < 0.3}
-        if rng.random() < 0.02:
+        if rng.random() < often["stuck"]:
             rng.choice(racks).stuck ^= True
 
     def budgets(self) -> dict[str, float]:
