@@ -47,7 +47,7 @@ class RackBook:
         """Count a report. False: it is older than one that was counted, and changes nothing."""
         if report.mono_s <= self._starts.get(report.boot, -math.inf) or self._older(report):
             return False
-        if self.report is not None and self.report.boot != report.boot:
+        if self.fenced and self.report is not None and self.report.boot != report.boot:
             self._carried = self.charge_w, self._last_seq
         self._remember(report)
         if report.epoch == self.epoch:

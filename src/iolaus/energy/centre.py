@@ -4,6 +4,9 @@ Once a period it asks two questions. What should everybody have, given demand, p
 limit? And what may be sent now, given that what was granted before may still be in force? A rack
 that is to have less is told at once; one that is to have more gets it as far as there is room over
 everybody's charge (`book.RackBook`), by priority, and the rest when the others have read back.
+Where the charges together are more than a limit (a feed is lost, a rack is unknown), what is sent
+below it is marked `hold`: it can lower a rack and never raise it, whatever became of what was sent
+before.
 
 A rack that is not heard is granted its floor, and is charged with what may be in force in it. A
 centre that starts listens first; its first word to a rack (`hold`) takes the epoch and raises
@@ -165,15 +168,14 @@ class Centre:
         report = book.report
         if report is None and aim.stand.reading:
             return
-        shares, hold = aim.shares(rack), False
+        shares = aim.shares(rack)
         if report is None or rack in aim.stand.silent:
             shares = aim.floors(rack)
-        elif not book.fenced and self.policy.mode is Mode.CONTROL:
+        budget_w, hold = sum(shares.values()), rack in aim.lowering
+        if report and not book.fenced and self.policy.mode is Mode.CONTROL:
             hold, shares = True, {}
+            budget_w = max(floor_w, min(report.granted_w, budget_w))
         self._seq += 1
-        budget_w = sum(shares.values())
-        if hold and report is not None:
-            budget_w = max(floor_w, min(report.granted_w, sum(aim.shares(rack).values())))
         yield Budget(
             epoch=self.epoch,
             seq=self._seq,
@@ -193,7 +195,7 @@ class Centre:
         if before is not None and abs(frame.budget_w - before) <= TELL * max(before, 1.0):
             return
         action = "raise" if before is None or frame.budget_w > before else "lower"
-        if frame.hold:
+        if not self._books[frame.rack].fenced and frame.hold:
             action = "hold"
         elif frame.rack in aim.stand.silent | aim.stand.unheard:
             action = "floor"

@@ -5,9 +5,10 @@ edge's own clock. An edge takes a budget only if (epoch, seq) is greater than th
 it took and `boot`, where it is given, is its own; everything else is ignored. A report
 acknowledges by naming the newest budget taken.
 
-The first budgets of an epoch have `hold`: the edge takes the epoch and keeps the lower of its
-budget in force and `budget_w`. After such a budget is acknowledged no frame of an older centre can
-count any more, and what the report says is what is in force.
+A budget with `hold` only ever lowers: the edge takes its epoch and number, renews its lease and
+keeps the lower of its budget in force and `budget_w`. The first budgets of an epoch are such; after
+one is acknowledged no frame of an older centre can count any more, and what the report says is what
+is in force. So are all budgets while more may be in force than a limit carries.
 """
 
 from __future__ import annotations

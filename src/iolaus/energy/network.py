@@ -207,7 +207,8 @@ def _ways(
 def _share(policy: PowerPolicy, domain: Domain, live: int) -> float:
     rule = policy.domains.get(domain.name)
     how = rule.redundancy if rule and rule.redundancy else policy.redundancy
-    return 1.0 / live if how is Redundancy.SHARED and live else 1.0
+    shared = how is Redundancy.SHARED and not domain.alone
+    return 1.0 / live if shared and live else 1.0
 
 
 def _capped(way: Way) -> float:

@@ -50,7 +50,8 @@ class Stand:
 class Aim:
     """A plan in watts by load, in the network's order: `planned` is what should be, `watts` what
     may be sent now. `waiting` are racks that get the rest later, `full` names the nearest full
-    limit over a rack, `short_w` by how much the floors overrun a domain."""
+    limit over a rack, `short_w` by how much the floors overrun a domain. `lowering` are racks under
+    a limit that what is in force may overrun: nothing that is sent there may raise anybody."""
 
     network: Network
     stand: Stand
@@ -64,6 +65,7 @@ class Aim:
     full: Mapping[str, str]
     short_w: Mapping[str, float]
     waiting: frozenset[str] = frozenset()
+    lowering: frozenset[str] = frozenset()
 
     def shares(self, rack: str) -> dict[str, float]:
         """Watts by node, rounded down to milliwatts."""
@@ -152,15 +154,18 @@ def raise_into_room(aim: Aim, policy: PowerPolicy, stand: Stand, elapsed_s: floa
     rising = (target > charge + CLOSE_W) & ~_racks(network, stand.beyond | stand.unheard)
     grows = rising[network.rack_of]
     in_force = _spread(network, charge, aim.floor, ask.ceiling_w)
-    room = _ramped(aim, policy, network.charge(in_force * scale), elapsed_s)
+    used = network.charge(in_force * scale)
+    room = _ramped(aim, policy, used, elapsed_s)
+    aim = replace(aim, lowering=_under(network, used > room * (1.0 + TINY) + CLOSE_W))
     wanted = np.where(grows, aim.planned, in_force)
     used = network.charge(wanted * scale)
     if not grows.any() or not (used > room * (1.0 + TINY) + CLOSE_W).any():
         return aim
     low = _by_rack_values(network, ask.floor_w)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.nan_to_num(np.clip((charge - low) / (target - low), 0.0, 1.0))[network.rack_of]
-    base = np.where(grows, ask.floor_w + (aim.planned - ask.floor_w) * part, in_force)
+    above, span = charge - low, target - low
+    part = np.divide(above, span, out=np.zeros(len(span)), where=span > 0).clip(0.0, 1.0)
+    base = ask.floor_w + (aim.planned - ask.floor_w) * part[network.rack_of]
+    base = np.where(grows, base, in_force)
     most = np.maximum(wanted, base)
     again = replace(
         ask, floor_w=base, demand_w=wanted, ceiling_w=most, job=None, headroom=False
@@ -171,6 +176,12 @@ def raise_into_room(aim: Aim, policy: PowerPolicy, stand: Stand, elapsed_s: floa
     waits = rising & (sums < target - np.maximum(1.0, 0.001 * target))
     waiting = frozenset(network.racks[at] for at in np.flatnonzero(waits))
     return replace(aim, watts=watts, waiting=waiting)
+
+
+def _under(network: Network, over: Bools) -> frozenset[str]:
+    """The racks below any of these limits."""
+    limits = (network.limits[at] for at in np.flatnonzero(over))
+    return frozenset(rack for limit in limits for rack in limit.factors)
 
 
 def _ramped(aim: Aim, policy: PowerPolicy, charged: Floats, elapsed_s: float) -> Floats:

@@ -9,7 +9,7 @@ disagree; what they said is kept beside the value that counts meanwhile, which i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
@@ -40,8 +40,8 @@ class Domain:
     """`limit_w` is what may flow through it to those below, in its own watts; None is unknown, and
     infinity says that it has no limit of its own. `standby` are the other domains that can carry
     it when `parent` is lost. `overhead_w` is what it carries without any cap (fans, switches,
-    its own loss at rest); it draws `(loads + overhead_w) / efficiency` from above. `source` says
-    who told."""
+    its own loss at rest); it draws `(loads + overhead_w) / efficiency` from above. With `alone`
+    each feeder must carry it whole, whatever the policy says. `source` says who told."""
 
     name: str
     kind: DomainKind
@@ -51,6 +51,7 @@ class Domain:
     source: str = ""
     efficiency: float = 1.0
     overhead_w: float = 0.0
+    alone: bool = False
 
     @property
     def feeders(self) -> tuple[str, ...]:
@@ -107,6 +108,15 @@ class PlantConflict:
     counts: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PlantGap:
+    """What nobody has told of a field, or what was told and cannot be."""
+
+    subject: str
+    field: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Plant:
     """All of it. Names are unique among the domains, and among the loads."""
@@ -116,7 +126,8 @@ class Plant:
     loops: tuple[Loop, ...] = ()
     units: tuple[CoolingUnit, ...] = ()
     zones: tuple[LeakZone, ...] = ()
-    conflicts: tuple[PlantConflict, ...] = field(default=())
+    conflicts: tuple[PlantConflict, ...] = ()
+    gaps: tuple[PlantGap, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Domain]:
