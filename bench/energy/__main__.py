@@ -19,9 +19,12 @@ from bench.energy.contest import (
     progress,
     scenarios_of,
 )
-from bench.energy.scenario import Scenario, blind
+from bench.energy.plots import plot
+from bench.energy.scenario import Scenario, blind, scenario
 from bench.energy.score import Score
 from bench.energy.table import OURS, goals, table, worst
+from bench.energy.tick import tick
+from bench.energy.tune import tune
 from iolaus.kernel.errors import OperatorMust
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,6 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(s.clean for s in scores if s.controller == OURS) else 1
 
 
+def draw(arguments: argparse.Namespace) -> int:
+    names = named(arguments.controllers.replace(",", " ").split())
+    return plot(scenario(arguments.seed), names, arguments.to)
+
+
 def _print(scores: Sequence[Score], count: int) -> None:
     print(f"{count} scenarios")
     print(table(scores))
@@ -76,16 +84,30 @@ def _print(scores: Sequence[Score], count: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.energy", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(required=True)
     one = verbs.add_parser("run", help="judge controllers over scenarios")
     one.add_argument("--seeds", default="", help='numbers or ranges, as "9001 9002 0-199"')
     one.add_argument("--controllers", default="", help="names; all without")
     one.add_argument("--json", default="", help="write every figure here")
     one.add_argument("--processes", type=int, default=None)
     one.add_argument("--blind", action="store_true", help="also feeds lost without a signal")
-    verb: Callable[[argparse.Namespace], int] = run
+    one.set_defaults(verb=run)
+    two = verbs.add_parser("tune", help="search parameters for the baselines")
+    two.add_argument("--processes", type=int, default=None)
+    two.set_defaults(verb=lambda given: tune(given.processes))
+    three = verbs.add_parser("tick", help="time a tick of the centre with its edges")
+    three.add_argument("--edges", type=int, default=640)
+    three.add_argument("--ticks", type=int, default=100)
+    three.set_defaults(verb=lambda given: tick(given.edges, given.ticks))
+    four = verbs.add_parser("plot", help="draw a scenario under some controllers")
+    four.add_argument("seed", type=int)
+    four.add_argument("--controllers", default="none static three-band iolaus")
+    four.add_argument("--to", type=Path, default=Path("docs/images/energy"))
+    four.set_defaults(verb=draw)
+    arguments = parser.parse_args()
+    verb: Callable[[argparse.Namespace], int] = arguments.verb
     try:
-        return verb(parser.parse_args())
+        return verb(arguments)
     except OperatorMust as error:
         print(error, file=sys.stderr)
         return 2

@@ -14,11 +14,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench.energy.baselines import BASELINES, Central, Params
-from bench.energy.run import Make, run
+from bench.energy.oracle import Oracle, bound
+from bench.energy.ours import Ours
+from bench.energy.run import Make, reference, run
 from bench.energy.scenario import Scenario, scenario
 from bench.energy.score import Score
-from bench.energy.seen import Controller, Plan
+from bench.energy.seen import Controller
+from bench.energy.world import World
 from iolaus.kernel.errors import OperatorMust
 
 TUNED: Final = Path(__file__).with_name("tuned.json")
@@ -37,19 +42,27 @@ def tuned() -> dict[str, Params]:
 def makers() -> dict[str, Make]:
     """Every controller by name, with its tuned parameters."""
     given = tuned()
-    return {kind.name: _of(kind, given.get(kind.name)) for kind in BASELINES}
+    found: dict[str, Make] = {kind.name: _of(kind, given.get(kind.name)) for kind in BASELINES}
+    return found | {Oracle.name: Oracle, Ours.name: lambda world: Ours(world.plan)}
 
 
 def _of(kind: type[Central], params: Params | None) -> Make:
-    def make(plan: Plan) -> Controller:
-        return kind(plan, params)
+    def make(world: World) -> Controller:
+        return kind(world.plan, params)
 
     return make
 
 
+def run_named(given: Scenario, name: str, *, watch: Callable[[World], None] | None = None) -> Score:
+    """One run of a controller by its name."""
+    return run(given, makers()[name], watch=watch)
+
+
 def judge_all(given: Scenario, controllers: Sequence[str]) -> list[Score]:
-    known = makers()
-    return [run(given, known[name]) for name in controllers]
+    """One scenario under each of them, with the bound that all are held against."""
+    most = bound(given, reference(given))
+    scores = [run_named(given, name) for name in controllers]
+    return [msgspec.structs.replace(s, of_bound=s.throughput / most) for s in scores]
 
 
 def named(controllers: Sequence[str]) -> list[str]:

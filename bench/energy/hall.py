@@ -15,7 +15,7 @@ import numpy as np
 
 from iolaus.sim.physics.arrays import F64, Ints, totals
 from iolaus.sim.physics.build import Shape, uniform_hall
-from iolaus.sim.physics.kinds import Job, NodeKind
+from iolaus.sim.physics.kinds import Job, LoopKind, NodeKind
 from iolaus.sim.physics.plant import Plant
 from iolaus.sim.physics.topology import Topology
 
@@ -85,11 +85,16 @@ class PowerPlant(Plant):
 
 
 def build(
-    jobs: list[Job], sizes: list[int], rng: np.random.Generator, *, racks_per_row: int = 8
+    jobs: list[Job], sizes: list[int], rng: np.random.Generator, *, racks_per_row: int = 6
 ) -> Hall:
     """`sizes` are nodes per job; jobs stand side by side, across racks where they do not fit."""
     nodes = sum(sizes)
-    shape = Shape(nodes=nodes, nodes_per_rack=NODES_PER_RACK, racks_per_row=racks_per_row)
+    shape = Shape(
+        nodes=nodes,
+        nodes_per_rack=NODES_PER_RACK,
+        racks_per_row=racks_per_row,
+        loop=LoopKind(design_w=5e5),
+    )
     plain = uniform_hall(shape)
     job_of = np.repeat(np.arange(len(jobs)), sizes)
     kinds = tuple(replace(shape.node, name=f"alpha-{alpha}", alpha=alpha) for alpha in ALPHAS)

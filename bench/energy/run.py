@@ -12,13 +12,13 @@ import numpy as np
 from bench.energy.hall import Hall, Limits, limits_for
 from bench.energy.scenario import SECONDS, WARM_S, Scenario
 from bench.energy.score import WEIGHTS, Judge, Score
-from bench.energy.seen import Controller, Plan
+from bench.energy.seen import Controller
 from bench.energy.world import DT, World
 from iolaus.sim.physics import actuators as do
 from iolaus.sim.physics.arrays import F64
 
-Make = Callable[[Plan], Controller]
-"""A controller for a plan."""
+Make = Callable[[World], Controller]
+"""A controller for a world, of which all but the oracle take the plan only."""
 
 UNBOUND_W: Final = 1e12
 
@@ -35,6 +35,7 @@ class Reference:
             jobs=given.jobs,
             sizes=given.sizes,
             starts_s=given.starts_s,
+            pressure=given.pressure,
         )
         self.hall: Hall = plain.hall()
         nodes = self.hall.loads.count
@@ -83,7 +84,7 @@ def run(given: Scenario, make: Make, *, watch: Callable[[World], None] | None = 
     began = time.perf_counter()
     base = reference(given)
     world = World(given, base.hall, base.limits)
-    judge, controller = Judge(world), make(world.plan)
+    judge, controller = Judge(world), make(world)
     before = work_done(world)
     for step in range(round(SECONDS / world.dt)):
         t = world.t

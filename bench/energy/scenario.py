@@ -23,7 +23,9 @@ SECONDS: Final = 75.0
 WARM_S: Final = 15.0
 LOADS: Final = ("training", "serving", "mixed", "big-job-starts", "staggered-starts")
 CURVES: Final = {"fast": FAST_BREAKER, "slow": SLOW_BREAKER}
-NODES: Final = 288
+NODES: Final = 216
+PRESSURE: Final = (1.05, 1.3)
+"""Mean demand over the hall's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Scenario:
     sizes: tuple[int, ...]
     starts_s: tuple[float, ...]
     happenings: tuple[Happening, ...] = ()
-    pressure: float = 1.07
+    pressure: float = 1.1
     window_s: float = 0.5
     signalled: bool = True
 
@@ -125,7 +127,7 @@ def _feed_back(rng: np.random.Generator) -> tuple[Happening, ...]:
 
 
 def _psu(rng: np.random.Generator) -> tuple[Happening, ...]:
-    who = tuple(int(n) for n in rng.choice(RACKS, size=3, replace=False))
+    who = tuple(int(n) for n in rng.choice(RACKS, size=2, replace=False))
     return (Happening(what="psu", start_s=30.0, end_s=55.0, who=who, amount=0.7),)
 
 
@@ -159,7 +161,7 @@ FAILURES: Final[dict[str, Draw]] = {
     "unreachable-10-feed-loss": _both(_some("unreachable", NODES, 0.1), _feed_loss),
     "bad-frames-feed-loss": _both(_always("frames"), _feed_loss),
     "wrong-clocks-feed-loss": _both(_always("clocks"), _feed_loss),
-    "flow-loss": _some("flow", 3, 0.3),
+    "flow-loss": _some("flow", 4, 0.25),
     "battery-discharge": _battery,
     "grid-target": _grid,
 }
@@ -187,6 +189,7 @@ def scenario(seed: int) -> Scenario:
         sizes=tuple(sizes),
         starts_s=tuple(_start(load, number, rng) for number in range(len(sizes))),
         happenings=FAILURES[failure](rng),
+        pressure=float(rng.uniform(*PRESSURE)),
     )
 
 

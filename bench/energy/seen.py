@@ -70,6 +70,8 @@ class Seen:
     bus_up: bool
     edge_up: Bools
     joined: Bools
+    bad_frames: float = 0.0
+    bad_clocks: float = 0.0
     signals: list[Signal] = field(default_factory=list)
     told: list[Signal] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)

@@ -135,10 +135,10 @@ class World:
 
     # Limits
 
-    def limits_now(self, *, told: bool = False) -> Limits:
-        """What counts now. A told limit comes a little later, but a grid target before it is
-        due."""
-        t = self.t - (TOLD_S if told else 0.0)
+    def limits_now(self, *, told: bool = False, ahead_s: float = 0.0) -> Limits:
+        """What counts now, or in a while. A told limit comes a little later, but a grid target
+        before it is due."""
+        t = self.t + ahead_s - (TOLD_S if told else 0.0)
         s = self.scenario
         site = self.limits.site_w
         if s.during("feed", t):
@@ -178,6 +178,8 @@ class World:
             bus_up=not s.during("bus", t),
             edge_up=~self.marked("edge", hall.racks),
             joined=~self.marked("partition", hall.racks),
+            bad_frames=max((h.amount for h in s.during("frames", t)), default=0.0),
+            bad_clocks=max((h.amount for h in s.during("clocks", t)), default=0.0),
             signals=self._ripe(local=True),
             told=self._ripe(local=False),
             answers=self._answered(),

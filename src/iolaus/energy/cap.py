@@ -10,6 +10,7 @@ are free to be given; nothing else is.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -46,7 +47,7 @@ class Cap:
         self.pending_w: float | None = None
         self.pending_s = 0.0
         self.doubt_w, self.doubt_s = 0.0, 0.0
-        self.failures, self.refusals, self.tried_s = 0, 0, -MINUTE_S
+        self.failures, self.refusals, self.tried_s = 0, 0, -math.inf
         self.written: deque[float] = deque()
 
     @property
@@ -79,7 +80,7 @@ class Cap:
 
     @property
     def wrote_s(self) -> float:
-        return self.written[-1] if self.written else -MINUTE_S
+        return self.written[-1] if self.written else -math.inf
 
     @property
     def settled(self) -> bool:

@@ -3,8 +3,9 @@
 The sum of the ceilings decides, never the wishes. What must fall at once (a latch, a loss, a lease
 that ran out) falls everywhere at once. A budget that shrinks takes from the nodes furthest over
 their share, and from as few as it needs. Nodes grow into what is free, in order of priority; only
-if there is not enough are others lowered for them, and only by what is asked. Between writes that
-nothing forces lie a dead band and a pause, and a minute holds only so many of them.
+if there is not enough are others lowered for them, and only by what is asked. A small step is
+written seldom, so that an aim that climbs does not use up a minute's writes.
+Between writes that nothing forces lie a dead band and a pause, and a minute holds only so many.
 
 A node that does not answer, or that keeps a higher cap than was written, is charged with what it
 may have; the others make room for it.
@@ -25,7 +26,11 @@ from iolaus.energy.share import share
 
 EPS_W: Final = 0.5
 """Half a watt: what rounding at a device may lose."""
+EPS_S: Final = 1e-3
+"""What a clock's own rounding may make of a pause."""
 MOST_DOUBLINGS: Final = 6
+SELDOM: Final = 3.0
+"""Small raises come so many times more seldom than the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Capping:
     def __init__(self, rack: RackView, rules: EdgeRules) -> None:
         self.caps = [Cap(node) for node in rack.nodes]
         self._rack, self._rules = rack, rules
+        self._steps = [rules.worth * n.nameplate_w for n in rack.nodes]
         self._by_name = {cap.node.name: cap for cap in self.caps}
         self._bands = [max(EPS_W, rules.dead_band * n.nameplate_w) for n in rack.nodes]
         self._tickets = 0
@@ -128,12 +134,17 @@ class Capping:
         for i in order:
             gap = wanted[i] - ceilings[i]
             given = min(gap, max(0.0, free))
-            if given >= self._bands[i]:
+            if given >= self._worth(i, now_s):
                 free -= given
                 yield i, ceilings[i] + given
             short += gap - given if given < gap else 0.0
         coming = sum(cap.ceiling - cap.level for cap in self.caps)
         yield from self._lowered(wanted, short - coming - max(0.0, free), now_s)
+
+    def _worth(self, i: int, now_s: float) -> float:
+        """The least by which a node is raised: more, if it was written lately."""
+        late = now_s - self.caps[i].wrote_s < SELDOM * self._rules.spacing_s - EPS_S
+        return max(self._bands[i], self._steps[i]) if late else self._bands[i]
 
     def _lowered(
         self, wanted: Sequence[float], short: float, now_s: float
@@ -156,7 +167,7 @@ class Capping:
             if not cap.waiting
             and not cap.stuck
             and cap.writes(now_s) < most
-            and now_s - cap.wrote_s >= rules.spacing_s
+            and now_s - cap.wrote_s >= rules.spacing_s - EPS_S
         ]
 
     # --- commands ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from iolaus.model.plant import Plant
 
 KEPT: Final = 512
 PATIENCE_S: Final = 1.5
+SLACK_W: Final = 1.0
 TELL: Final = 0.01
 """A change of a rack's budget by less than this part of it is not worth a decision."""
 
@@ -53,6 +54,7 @@ class Centre:
         self._since_s: float | None = None
         self._last_s: float | None = None
         self._aim: Aim | None = None
+        self._settled: frozenset[str] = frozenset()
         self._books = {
             rack: RackBook(
                 rack,
@@ -135,6 +137,7 @@ class Centre:
             return []
         self.rooms.walk(elapsed_s)
         stand = self._stand(now_s)
+        self._settle(stand)
         aim = plan(self.rooms, self.needs, self.policy, stand)
         if self.policy.mode is Mode.CONTROL:
             aim = raise_into_room(aim, self.policy, stand, elapsed_s)
@@ -163,6 +166,20 @@ class Centre:
             stand.stuck_w[rack] = 0.0 if silent else book.stuck_w(now_s, PATIENCE_S)
         return stand
 
+    def _settle(self, stand: Stand) -> None:
+        """A loss may be named in budgets when all that may be in force fits without it. Until then
+        edges stand by what they armed, for one may grow before another has heard of its cut."""
+        gone = frozenset(self.rooms.lost) | frozenset(self.rooms.derated)
+        self._settled &= gone
+        if gone == self._settled:
+            return
+        charged = {
+            rack: watts * (1.0 + stand.error[rack]) for rack, watts in stand.charge_w.items()
+        }
+        flows, usable = self.rooms.flows(charged), self.rooms.usable()
+        if all(watts <= (usable[name] or 0.0) + SLACK_W for name, watts in flows.items()):
+            self._settled = gone
+
     def _frame(self, rack: str, aim: Aim) -> Iterator[Budget]:
         book, floor_w = self._books[rack], aim.floor_w[rack]
         report = book.report
@@ -186,6 +203,7 @@ class Centre:
             shares=shares,
             boot=report.boot if report else "",
             hold=hold,
+            lost=() if hold else tuple(sorted(self._settled)),
         )
 
     # --- why ---------------------------------------------------------------------------------

@@ -249,7 +249,7 @@ class Edge:
         if not leased and self._since_s is not None and now_s - self._since_s < self.rules.start_s:
             budget_w, caps_w = math.inf, [cap.ceiling for cap in self.caps]
         hard = not leased
-        for hold in self.verdict.holds:
+        for hold in self._holds(now_s):
             watts, table = self._held(hold)
             budget_w = min(budget_w, watts)
             caps_w = [min(pair) for pair in zip(caps_w, table, strict=True)]
@@ -260,9 +260,17 @@ class Edge:
             budget_w=budget_w,
             latched_w=latched,
             hard=hard,
-            because=self._because(leased),
+            because=self._because(now_s),
             grow=leased and not self._blind() and all(cap.settled for cap in self.caps),
         )
+
+    def _holds(self, now_s: float) -> list[Hold]:
+        """The losses that the budget in force was not planned with."""
+        frame = self._frame
+        if frame is None or frame.hold or now_s >= self._lease_s:
+            return list(self.verdict.holds)
+        known = set(frame.lost)
+        return [h for h in self.verdict.holds if h.fraction is not None or h.subject not in known]
 
     def _held(self, hold: Hold) -> tuple[float, list[float]]:
         """What a loss leaves to the rack and to each node: as worked out before, if it was."""
@@ -277,10 +285,11 @@ class Edge:
             ready = share(self.rack.nodes, self._floors, watts)
         return watts, ready
 
-    def _because(self, leased: bool) -> str:
-        if self.verdict.holds:
-            return self.verdict.holds[0].because
-        return "its share of the budget" if leased else "no lease: the floor"
+    def _because(self, now_s: float) -> str:
+        holds = self._holds(now_s)
+        if holds:
+            return holds[0].because
+        return "its share of the budget" if self.leased(now_s) else "no lease: the floor"
 
     def _blind(self) -> bool:
         """Whether what carries the heat away is unknown: then nothing grows."""

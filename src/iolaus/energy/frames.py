@@ -32,7 +32,9 @@ Boot = Annotated[str, msgspec.Meta(max_length=64)]
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """A lease of `budget_w` to a rack for `expires_in_ms` from its arrival; then `floor_w`.
     `shares` proposes how to divide it, watts by node, in sum at most `budget_w`. `boot` is that
-    of the report which it answers (empty: of any)."""
+    of the report which it answers (empty: of any). `lost` are the domains without which it was
+    planned, once everybody is known to have made room for their loss: what an edge had armed for
+    it binds no longer."""
 
     epoch: Count
     seq: Count
@@ -43,6 +45,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     shares: dict[Name, Watts] = {}
     boot: Boot = ""
     hold: bool = False
+    lost: tuple[Name, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

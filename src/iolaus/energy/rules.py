@@ -21,9 +21,9 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     goes to its floors. Demand is the peak of `hold_s` and `margin`; a peak within `near_cap` of
     the cap says nothing. `answer_s` is when a command without an answer has failed, `late_s` how
     long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
-    that must be; `spacing_s` lies between writes of one node that nothing forces. What failed is
-    tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`; not
-    at all without `reads`."""
+    that must be; `spacing_s` lies between writes of one node that nothing forces, and three times
+    that before a raise by less than `worth`. What failed is tried again after `again_s`,
+    doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
 
     acts: bool = True
     reflexes_act: bool = True
@@ -34,6 +34,7 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     margin: float = 0.05
     near_cap: float = 0.03
     dead_band: float = 0.02
+    worth: float = 0.08
     writes_per_minute: int = 6
     spacing_s: float = 5.0
     answer_s: float = 2.0
