@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from iolaus.energy.centre import Centre
 
+from iolaus.energy.centre import Centre
 from iolaus.energy.frames import Budget, Report, encode, parse_budget, parse_report
 from iolaus.energy.policy import Mode, PowerPolicy, Redundancy
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
