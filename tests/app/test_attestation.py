@@ -257,3 +257,26 @@ async def test_no_bytes_that_a_courier_bends_are_trusted_and_its_words_change_no
             )
             found = await ledger.examined(msgspec.structs.replace(one, exhibit=lied))
             assert found.verdict == honest
+
+
+async def test_what_components_have_in_common_is_learned_by_command(tmp_path: Path) -> None:
+    async with attesting(tmp_path, TRAY, trust=False) as on:
+        seed = str(on.hall.devices[0].options.seed)
+        on.house.attesting.anchors.mkdir(exist_ok=True)
+        (on.house.attesting.anchors / "hall.pem").write_text(anchors(seed))
+        await on.house.attesting.refresh()
+        verdicts = await asked(on, 8)
+        assert {each.reference for each in verdicts.values()} == {Reference.NONE}
+        told = await on.command(
+            "reference", "learn", "--name", "gpus", TRAY, "--component", "*GPU*"
+        )
+        assert "learned from" in told
+        (row,) = await on.listed("references")
+        assert (row["type"], row["state"], row["learned_from"]) == ("learned", "learned", 4)
+
+        async def seen() -> bool:
+            found = {each.verdict.reference for each in held(on).values()}
+            return Reference.UNTRUSTED in found
+
+        await on.until(seen, "it is held against them, and counts for nothing")
+        assert Summary.TRUSTED not in {each.verdict.summary for each in held(on).values()}

@@ -170,3 +170,11 @@ def test_the_simulated_halls_references_are_imported() -> None:
     kept = kept_of(order(data, anchors=(("root", root),)), by="ana", at=NOW)
     assert kept.provenance.genuine
     assert len(kept.sets) == len(values)
+
+
+def test_a_person_is_told_why_nothing_is_learned(url: str) -> None:
+    told = run("reference learn --name rots h1-r01-u01")
+    assert "proved who they are" in told
+    assert told.endswith("--- exit code 2\n")
+    assert "say what it is called" in run("reference learn")
+    assert run("reference learn --name rots h9").endswith("--- exit code 2\n")

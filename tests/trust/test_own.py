@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.reference import SourceKind
+from iolaus.model.reference import Digest, Provenance, ReferenceSet, ReferenceValue, SourceKind
 from iolaus.model.trust import Measurement, Reference
 from iolaus.trust.compare import compare
 from iolaus.trust.manifests import Imported, read_manifest
-from iolaus.trust.own import learn, read_private_key, write_baseline
+from iolaus.trust.own import read_private_key, write_baseline
 from iolaus.trust.signing import read_anchors
 from tests.trust.made import LATER, NOW
 
@@ -21,7 +21,14 @@ SEEN = [
     Measurement(index=2, kind="firmware-config", value=b"\x01\x02", raw=True),
     Measurement(index=9, kind="svn", value=b"\x07", raw=True),
 ]
-LEARNED = learn(SEEN, vendor="ACME", model="Trap", version="1.2", at=NOW)
+VALUES = (
+    ReferenceValue(index=1, digests=(Digest("sha384", b"a" * 48),), version="1.2"),
+    ReferenceValue(index=2, raw=b"\x01\x02", version="1.2"),
+)
+LEARNED = ReferenceSet(
+    name="ACME Trap 1.2", part="ACME Trap", vendor="ACME", model="Trap", version="1.2",
+    values=VALUES, provenance=Provenance(source="", kind=SourceKind.LEARNED),
+)  # fmt: skip
 
 
 def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -37,9 +44,7 @@ def read(data: bytes, *keys: ec.EllipticCurvePrivateKey, at: float = NOW) -> Imp
     return read_manifest(data, source="own.corim", anchors=anchors, at=at)
 
 
-def test_learned_values_say_what_they_are() -> None:
-    assert LEARNED.provenance.kind is SourceKind.LEARNED
-    assert [each.index for each in LEARNED.values] == [1, 2]
+def test_what_nobody_signed_counts_for_nothing() -> None:
     assert compare(SEEN, [LEARNED], at=NOW).reference is Reference.UNTRUSTED
     assert compare(SEEN, [LEARNED], at=NOW, accept_learned=True).reference is Reference.MATCH
     other = [Measurement(index=1, kind="rom", value=b"b" * 48, algorithm="sha384"), *SEEN[1:]]

@@ -30,11 +30,13 @@ from iolaus.store.evidence import Kept
 from iolaus.store.state import State
 from iolaus.trust.appraise import Judged, Rules
 from iolaus.trust.chains import Anchors, fingerprint, name_of
+from iolaus.trust.learning import Witness
 from iolaus.trust.ledger import Ground, TrustLedger, Turn
 from iolaus.trust.signing import read_anchors
 
 log = structlog.get_logger(__name__)
 TOPIC: Final = "attestation"
+ANCHORS: Final = "anchors"
 FIRMWARE: Final = frozenset({"FirmwareChanged"})
 LOOK_S: Final = 10.0
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -66,7 +68,7 @@ class Attesting:
             rules=rules,
         )
         self._policy = policy or Rules(max_age_s=3 * rules.period_s)
-        self.anchors = state.directory / "anchors"
+        self.anchors = state.directory / ANCHORS
         self._seen: tuple[Seen, int] | None = None
         self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
         self._packing = Packing(state=state, ledger=self.ledger, clock=clock)
@@ -97,6 +99,21 @@ class Attesting:
 
     def of_asset(self, asset: str) -> Sequence[Appraisal]:
         return self.ledger.of_asset(asset)
+
+    async def witnesses(self, named: Mapping[AttesterKey, str]) -> Sequence[Witness]:
+        """What attesters of these places (to the name of their node) proved last."""
+        held = [each for each in self.ledger.appraisals() if each.place in named]
+        numbers = [each.exhibit for each in held if each.exhibit is not None]
+        kept = {each.number: each for each in await self._state.evidence.exhibits(numbers)}
+        return [
+            Witness(
+                label=f"{named[each.place]}:{each.name}",
+                standing=each.verdict,
+                judged=await self.ledger.examined(found),
+            )
+            for each in held
+            if each.exhibit is not None and (found := kept.get(each.exhibit)) is not None
+        ]
 
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         return await self.ledger.enrol(place, by=by)

@@ -31,9 +31,11 @@ import uvicorn
 
 from iolaus import __version__
 from iolaus.act.term import Rules
-from iolaus.app.attesting import Attesting
+from iolaus.app.attesting import ANCHORS, Attesting
+from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
+from iolaus.app.handmade import Handmade
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
@@ -137,6 +139,8 @@ class House:
             rules=options.streams,
         )
         self.receiver = _receiver(options, clock)
+        self.checkpoints = Checkpoints(state=state, clock=clock)
+        self.handmade = Handmade(state=state, clock=clock, names=(POLICY, TOKENS, ANCHORS))
         self.attesting = self._attesting()
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = Discoverer(
@@ -251,11 +255,16 @@ class House:
             attests=self.attesting,
             ledger=self.ledger,
             audit_log=self.state.audit,
+            checkpoints=self.checkpoints,
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
             mapped=[each.mapped() for policy in self.policies for each in policy.spec.products],
-            references=References(shelf=self.state.references, clock=self.clock),
+            references=References(
+                shelf=self.state.references,
+                clock=self.clock,
+                witnesses=self.attesting.witnesses,
+            ),
         )
 
     def application(self) -> Any:
@@ -372,6 +381,8 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.attesting.run()))
         tasks.append(asyncio.create_task(house.keyring.loop.run()))
         tasks.append(asyncio.create_task(house.draining.run()))
+        tasks.append(asyncio.create_task(house.checkpoints.run()))
+        tasks.append(asyncio.create_task(house.handmade.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

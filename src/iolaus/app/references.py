@@ -7,32 +7,50 @@ only where that was accepted, and counts for nothing then (`iolaus.trust.compare
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import PurePath
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, Unverified
+from iolaus.model.appraisal import AttesterKey
 from iolaus.model.naming import slug
-from iolaus.model.reference import KeptReference
+from iolaus.model.reference import KeptReference, SourceKind
 from iolaus.model.trust import Signature
-from iolaus.north.context import ReferenceOrder
+from iolaus.north.context import LearnOrder, ReferenceOrder
 from iolaus.store.shelf import Shelf
 from iolaus.trust.compare import comparable
+from iolaus.trust.learning import Witness, learned
 from iolaus.trust.manifests import Imported, read_manifest
 from iolaus.trust.signing import read_anchors
 
+Teaching = Callable[[Mapping[AttesterKey, str]], Awaitable[Sequence[Witness]]]
+
 
 class References:
-    """The port of north. `shelf` keeps the documents."""
+    """The port of north. `shelf` keeps the documents; `witnesses` gives what components of these
+    places (to the name of their node) have proved, None where nobody attests."""
 
-    def __init__(self, *, shelf: Shelf[KeptReference], clock: Clock) -> None:
-        self._shelf, self._clock = shelf, clock
+    def __init__(
+        self, *, shelf: Shelf[KeptReference], clock: Clock, witnesses: Teaching | None = None
+    ) -> None:
+        self._shelf, self._clock, self._witnesses = shelf, clock, witnesses
 
     def all(self) -> Mapping[str, KeptReference]:
         return self._shelf.all()
 
     async def take(self, order: ReferenceOrder, *, by: str, keep: bool) -> KeptReference:
         kept = await asyncio.to_thread(kept_of, order, by=by, at=self._clock.now())
+        if keep:
+            await self._shelf.put({kept.name: kept})
+        return kept
+
+    async def learn(self, order: LearnOrder, *, by: str, keep: bool) -> KeptReference:
+        held = await self._witnesses(order.named) if self._witnesses else ()
+        at = self._clock.now()
+        kept = learned(held, name=order.name, by=by, at=at, least=order.least)
+        other = self._shelf.get(kept.name)
+        if other is not None and other.provenance.kind is not SourceKind.LEARNED:
+            raise _taken(kept.name)
         if keep:
             await self._shelf.put({kept.name: kept})
         return kept
@@ -86,3 +104,13 @@ def _check(order: ReferenceOrder, found: Imported) -> None:
             code="NoReferenceValues",
             next_step="import a manifest with reference values.",
         )
+
+
+def _taken(name: str) -> OperatorMust:
+    return OperatorMust(
+        "a document that was imported has that name",
+        operation="learn",
+        subject=name,
+        code="NameTaken",
+        next_step="choose another --name.",
+    )

@@ -55,7 +55,8 @@ class ReferenceValue(msgspec.Struct, frozen=True, kw_only=True):
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """Where a set comes from. `digest` is the SHA-256 of the file in hex, `signer` who signed it
     as their certificate or key is named. `not_before` and `not_after` bound the document and the
-    certificates that signed it; `imported_at` is when it came here. All in seconds since 1970."""
+    certificates that signed it; `imported_at` is when it came here, all in seconds since
+    1970. `count` is of how many components it was learned."""
 
     source: str
     kind: SourceKind
@@ -66,6 +67,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float | None = None
     not_after: float | None = None
     imported_at: float | None = None
+    count: int = 0
 
     @property
     def genuine(self) -> bool:

@@ -17,6 +17,7 @@ from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.kernel.clock import Clock
 from iolaus.model.advisory import Kept
+from iolaus.model.appraisal import AttesterKey
 from iolaus.model.authority import Authority, Words
 from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
@@ -42,6 +43,7 @@ from iolaus.store.baselines import Baselines
 from iolaus.store.facts import Facts
 from iolaus.store.secrets import Secrets
 from iolaus.store.shelf import Shelf, advisory_shelf, surface_shelf
+from iolaus.trust.checkpoints import Checkpoint
 
 
 class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,15 @@ class ReferenceOrder(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     anchors: tuple[tuple[str, bytes], ...] = ()
     accept_unverified: bool = False
+
+
+class LearnOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Components to learn from: where they are, to the name of their node. `least` is how many of
+    a kind there must be."""
+
+    name: str
+    named: Mapping[AttesterKey, str]
+    least: int = 2
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,8 +227,25 @@ class KeepsReferences(Protocol):
         is none, `Unverified` for what nobody vouches for and was not accepted as such."""
         ...
 
+    async def learn(self, order: LearnOrder, *, by: str, keep: bool) -> KeptReference:
+        """What components have in common, labelled as learned. Raises `OperatorMust` where they
+        do not agree."""
+        ...
+
     async def remove(self, name: str) -> KeptReference | None:
         """Forget it. None: there is none."""
+        ...
+
+
+class Checkpointing(Protocol):
+    """Signs the newest entry of the audit log."""
+
+    async def newest(self) -> Checkpoint:
+        """Raises `OperatorMust` while the log is empty."""
+        ...
+
+    async def public_key(self) -> bytes:
+        """PEM."""
         ...
 
 
@@ -266,6 +294,7 @@ class Context:
     read_again: Callable[[str], None] | None = None
     ledger: Ledger | None = None
     audit_log: AuditLog | None = None
+    checkpoints: Checkpointing | None = None
     audit: AuditLog = field(init=False)
     fleet: Fleet = field(init=False)
     tasks: TaskBook = field(init=False)

@@ -4,7 +4,7 @@ It stands behind the guard, where it is known who asks, and before every route, 
 can forget it. What is asked is on disk before it is done, and what became of it is added after; if
 the server dies between the two, the log shows a request without an answer. A log that cannot be
 written refuses the request. Bodies are named by their SHA-256 only, and not where they may hold a
-password. Who is not let in at the door is not recorded: anybody could fill the disk with that.
+password. Who is not let in, at the door or for reading, is recorded by `refused`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import structlog
 from iolaus.kernel.errors import IolausError
 from iolaus.model.audit import Record
 from iolaus.north.guard import SAFE, refuse
+from iolaus.north.refused import RECORDED
 from iolaus.store.audit import AuditLog
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Recorded:
             await self.inner(scope, receive, send)
             return
         request = _Request(scope, receive, send)
+        scope[RECORDED] = True
         try:
             asked = await self.audit.append(request.asks())
         except IolausError as error:

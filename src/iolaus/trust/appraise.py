@@ -46,6 +46,7 @@ CRTM_VERSION: Final = 0x00000008
 EFI_ACTION: Final = 0x80000007
 CODE: Final = frozenset((0x80000003, 0x80000004, 0x80000005, 0x80000008, 0x8000000A, 0x800000E1))
 """Events that measure code: boot services, drivers, firmware volumes."""
+BOOT: Final = "boot"
 BOOT_FIRMWARE, OPTION_ROM = "boot-firmware", "option-rom"
 PLATFORM: Final[Mapping[int, str]] = {0: BOOT_FIRMWARE, 2: OPTION_ROM}
 """Registers that hold code of the platform, before any loader."""
@@ -79,7 +80,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """`identity` is the digest of the key that stays (hex, "" for nobody), `subject` its name;
     `measurements` those that a valid signature covers; `references` name the sets that matched
-    and `parts` what those are of; `chain` is from root to leaf as far as it was shown."""
+    and `parts` what those are of; `chain` is from root to leaf as far as it was shown. `maker`,
+    `model` and `version` are what it calls itself under its signature ("": it does not)."""
 
     verdict: Verdict
     identity: str = ""
@@ -88,6 +90,9 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     chain: ChainResult | None = None
+    maker: str = ""
+    model: str = ""
+    version: str = ""
 
 
 class _Proved(msgspec.Struct, frozen=True, kw_only=True):
@@ -321,7 +326,24 @@ def _compared(
         references=tuple(each.name for each in met),
         parts=tuple(dict.fromkeys(each.part for each in met)),
         chain=proved.chain,
+        maker=who.maker if who else "",
+        model=_called(proved),
+        version=_running(proved),
     )
+
+
+def _called(proved: _Proved) -> str:
+    """What it calls itself; a boot's firmware has no name of its own."""
+    if any(each.kind in PLATFORM.values() for each in proved.measurements):
+        return BOOT
+    own = proved.attester.product if proved.attester else ""
+    return own or next((name for name in proved.names if name), "")
+
+
+def _running(proved: _Proved) -> str:
+    """The one version that it signs for itself."""
+    named = proved.names.get(_called(proved), "")
+    return named or (proved.versions[0] if len(proved.versions) == 1 else "")
 
 
 def _mine(
@@ -414,7 +436,8 @@ def _concerns(references: ReferenceSet, proved: _Proved) -> bool:
 def _labelled(
     found: Comparison, met: Iterable[ReferenceSet], proved: _Proved
 ) -> tuple[Reference, list[Finding]]:
-    """A digest of one release under the signed name of another differs."""
+    """A digest of one release under the signed name of another differs, if somebody vouches for
+    what the release is."""
     wrong = [each for each in met if each.version and not _says(each, proved)]
     findings = [
         _finding(
@@ -427,7 +450,8 @@ def _labelled(
         )
         for each in wrong
     ]
-    return (Reference.MISMATCH if wrong else found.reference), findings
+    counts = found.reference is not Reference.UNTRUSTED
+    return (Reference.MISMATCH if wrong and counts else found.reference), findings
 
 
 def _claimed(references: ReferenceSet, proved: _Proved) -> str:

@@ -1,14 +1,13 @@
-"""Reference values of our own: what was measured here and taken for right, and what is signed here.
+"""Reference values of our own, signed here.
 
-A maker does not publish values for everything. Measurements of a component that somebody has
-looked at can be kept as *learned*: nobody's promise, and shown as such. An operator who stands by
-such values signs them; they are a CoRIM then like any maker's, with the operator's key as anchor,
-so that there is one way in for all of them.
+A maker does not publish values for everything. An operator who stands by values signs them; they
+are a CoRIM then like any maker's, with the operator's key as anchor, so that there is one way in
+for all of them. What was only measured here is `learning`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import cbor2
@@ -16,8 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.reference import Digest, Provenance, ReferenceSet, ReferenceValue, SourceKind
-from iolaus.model.trust import Measurement
+from iolaus.model.reference import ReferenceSet, ReferenceValue
 from iolaus.trust.manifests import BASELINE_ID
 from iolaus.trust.signing import CURVES, HASHES
 from iolaus.wire.corim.measured import ALGORITHMS
@@ -25,35 +23,6 @@ from iolaus.wire.corim.measured import ALGORITHMS
 _NUMBERS: Final = {word: number for number, word in ALGORITHMS.items() if number > 0}
 _COSE: Final = {"ES256": -7, "ES384": -35, "ES512": -36}
 _CORIM, _COMID, _SIGN1, _SVN, _SVN_LEAST, _RAW, _EPOCH = 501, 506, 18, 552, 553, 560, 1
-
-
-def learn(
-    measurements: Iterable[Measurement], *, vendor: str, model: str, version: str, at: float
-) -> ReferenceSet:
-    """What was measured, as values to hold the next measurements against. `at` is in seconds
-    since 1970. A security version and a mode of the device are no firmware, and are left out."""
-    values = tuple(
-        _learned(each, version)
-        for each in measurements
-        if each.kind not in ("svn", "version", "device-mode")
-    )
-    part = f"{vendor} {model}".strip()
-    return ReferenceSet(
-        name=f"{part} {version} (learned)",
-        part=part,
-        values=values,
-        provenance=Provenance(source="measured here", kind=SourceKind.LEARNED, imported_at=at),
-        vendor=vendor,
-        model=model,
-        version=version,
-    )
-
-
-def _learned(seen: Measurement, version: str) -> ReferenceValue:
-    if seen.raw:
-        return ReferenceValue(index=seen.index, raw=seen.value, version=version)
-    digests = (Digest(seen.algorithm, seen.value),)
-    return ReferenceValue(index=seen.index, digests=digests, version=version)
 
 
 def write_baseline(

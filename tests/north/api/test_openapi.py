@@ -20,6 +20,7 @@ from iolaus.store.shelf import reference_shelf
 from tests.north.api.test_advisories import read
 from tests.north.api.test_drains import People
 from tests.north.attesting import Attesting
+from tests.north.checkpointing import Signs
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
 
@@ -73,6 +74,7 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
     context.attests = Attesting(context)
     context.drains = People()
+    context.checkpoints = Signs(context.audit)
     context.references = References(shelf=reference_shelf(), clock=context.clock)
     context.secrets = Secrets(tmp_path / "logins")
     with serving(context) as url:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from iolaus.kernel.clock import JumpClock, WallClock
 from iolaus.north.auth import COOKIE, Auth, Role, TokenList, new_token
+from iolaus.north.context import Context
 from iolaus.north.ui.signin import local
 from iolaus.store.facts import Facts
 from tests.north.ui import scene
@@ -24,9 +25,27 @@ OLD_TEXT, OLD = new_token(Role.VIEWER, name="last year", expires_at=1.0)
 
 @pytest.fixture
 async def web(facts: Facts, clock: JumpClock) -> AsyncIterator[httpx.AsyncClient]:
-    context = make_context(facts, clock, auth=Auth(tokens=TokenList(TOKEN, OLD)))
-    async with client_of(context) as client:
+    async with client_of(signing(facts, clock)) as client:
         yield client
+
+
+def signing(facts: Facts, clock: JumpClock) -> Context:
+    return make_context(facts, clock, auth=Auth(tokens=TokenList(TOKEN, OLD)))
+
+
+async def test_who_opened_the_pages_is_in_the_audit_log(facts: Facts, clock: JumpClock) -> None:
+    context = signing(facts, clock)
+    async with client_of(context) as web:
+        await web.post("/signin", data={"token": "iol_no_such"})
+        await web.post("/signout")
+        await web.post("/signin", data={"token": TEXT})
+        await web.post("/signout")
+    found = [(each.who, each.what, each.subject) for each in await context.audit.entries()]
+    assert found == [
+        ("nobody", "refuse", "POST /signin"),
+        ("night shift", "sign-in", "pages"),
+        ("night shift", "sign-out", "pages"),
+    ]
 
 
 async def test_a_page_leads_to_the_door_and_back(web: httpx.AsyncClient) -> None:

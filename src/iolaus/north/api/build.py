@@ -38,6 +38,7 @@ from iolaus.north.guard import MAX_BODY, Guard
 from iolaus.north.metrics import Metrics
 from iolaus.north.problems import HANDLERS
 from iolaus.north.recorded import Recorded
+from iolaus.north.refused import Refused
 from iolaus.north.ui import routes as own_pages
 from iolaus.north.warm import Warm
 
@@ -45,12 +46,13 @@ Pages = Sequence[ControllerRouterHandler]
 OPENAPI_PATH = "/api/v1/openapi.json"
 
 
-def create_app(context: Context, *, pages: Pages | None = None) -> Guard:
+def create_app(context: Context, *, pages: Pages | None = None) -> Refused:
     """The ASGI application: REST, metrics, health and pages behind the guard. `pages` other than
     our own may be given, or none."""
     litestar = build(context, pages=pages)
     recorded = Recorded(litestar, audit=context.audit)
-    return Guard(recorded, auth=context.auth, clock=context.clock)
+    guard = Guard(recorded, auth=context.auth, clock=context.clock)
+    return Refused(guard, audit=context.audit, clock=context.clock)
 
 
 def build(context: Context, *, pages: Pages | None = None) -> Litestar:

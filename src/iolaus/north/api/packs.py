@@ -14,14 +14,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.select import Selector, parse_selector
 from iolaus.north.api.attestations import AttestOrder, offered
-from iolaus.north.api.lists import known_keys, principal_of
+from iolaus.north.api.chosen import chosen_nodes
+from iolaus.north.api.lists import principal_of
 from iolaus.north.api.resources import problems
 from iolaus.north.context import Context
-from iolaus.north.fleet import lookup_of
-from iolaus.north.kinds import BY_NAME
-from iolaus.north.problems import not_found
 
 ZIP: Final = "application/zip"
 PEM: Final = "application/x-pem-file"
@@ -48,7 +45,10 @@ def _pack(context: Context) -> HTTPRouteHandler:
     )
     async def pack(request: Request[Any, Any, Any], data: JSONBody[PackOrder]) -> Response[bytes]:
         principal = principal_of(request)
-        port, wanted = offered(context), await _wanted(context, data, principal.scope)
+        port = offered(context)
+        wanted = await chosen_nodes(
+            context, data.nodes, data.label_selector, principal.scope, none_is_all=True
+        )
         places = context.attestations.places(principal.scope)
         named = {held.place: node for node, held in places if node in wanted}
         if not named:
@@ -56,20 +56,6 @@ def _pack(context: Context) -> HTTPRouteHandler:
         return Response(await port.pack(named), media_type=ZIP)
 
     return pack
-
-
-async def _wanted(context: Context, data: PackOrder, scope: Selector) -> set[str]:
-    """Names of nodes; what is shown no more can still have evidence."""
-    known, text = known_keys(context, BY_NAME["node"]), data.label_selector
-    selector = parse_selector(text, known=known) if text else None
-    views = await context.fleet.assets(scope)
-    unknown = set(data.nodes) - {view.name for view in views}
-    if unknown:
-        raise not_found("node", min(unknown))
-    if selector is None and not data.nodes:
-        return {view.name for view in views}
-    chosen = (v.name for v in views if selector and selector.matches(v.name, lookup_of(v)))
-    return {*data.nodes, *chosen}
 
 
 def _key(context: Context) -> HTTPRouteHandler:

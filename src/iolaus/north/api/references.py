@@ -6,6 +6,7 @@ of a document counts for nothing. Its bytes are kept, so that it can be judged a
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,11 +16,13 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.reference import KeptReference
+from iolaus.north.api.chosen import chosen_nodes
 from iolaus.north.api.lists import DryRun, one_object, principal_of
 from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, of_type
 from iolaus.north.auth import Deed, Principal
-from iolaus.north.context import Context, ReferenceOrder
+from iolaus.north.context import Context, LearnOrder, ReferenceOrder
 from iolaus.north.dto.references import reference_view
 from iolaus.north.fleet import Item
 from iolaus.north.kinds import BY_NAME
@@ -54,8 +57,65 @@ class ImportOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     spec: ImportSpec
 
 
+class LearnSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Whose measurements are kept: of nodes by name, and of those that a selector selects."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    nodes: Annotated[list[str], Meta(max_length=10_240)] = []
+    label_selector: Annotated[str, Meta(max_length=4096)] = ""
+    component: Annotated[
+        str, Meta(max_length=200, description="Which of them, with * and ?: HGX_ERoT_GPU_*")
+    ] = "*"
+    least: Annotated[
+        int, Meta(ge=1, le=100_000, description="How many of a kind there must be.")
+    ] = 2
+
+
+class LearnRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request to learn reference values."""
+
+    spec: LearnSpec
+
+
 def reference_routes(context: Context) -> list[HTTPRouteHandler]:
-    return [_import(context), _remove(context)]
+    return [_import(context), _learn(context), _remove(context)]
+
+
+def _learn(context: Context) -> HTTPRouteHandler:
+    @post(
+        "/references/learn",
+        status_code=200,
+        operation_id="learnReference",
+        summary="Keep what components that agree have measured, labelled as learned",
+        tags=["references"],
+        responses=of_type(
+            TYPES["reference"][0], "What was learned.", 400, 401, 403, 404, 409, 413, 415
+        ),
+    )
+    async def learn(
+        request: Request[Any, Any, Any], data: JSONBody[LearnRequest], dry_run: DryRun = None
+    ) -> Response[Any]:
+        principal, spec = _principal(request), data.spec
+        if context.references is None:
+            raise not_found("reference", spec.name)
+        wanted = await chosen_nodes(context, spec.nodes, spec.label_selector, principal.scope)
+        named = {
+            held.place: node
+            for node, held in context.attestations.places(principal.scope)
+            if node in wanted and fnmatchcase(held.name, spec.component)
+        }
+        order = LearnOrder(name=spec.name, named=named, least=spec.least)
+        kept = await context.references.learn(order, by=principal.name, keep=dry_run is None)
+        return Response(one_object(context, REFERENCE, _item(context, kept)))
+
+    return learn
+
+
+def _item(context: Context, kept: KeptReference) -> Item:
+    view = reference_view(kept, now=context.clock.now())
+    return Item(
+        name=kept.name, origin=f"reference/{kept.name}", key=(kept.name,), revision=1, view=view
+    )
 
 
 def _import(context: Context) -> HTTPRouteHandler:
@@ -82,15 +142,7 @@ def _import(context: Context) -> HTTPRouteHandler:
             accept_unverified=data.spec.accept_unverified,
         )
         kept = await context.references.take(order, by=principal.name, keep=dry_run is None)
-        view = reference_view(kept, now=context.clock.now())
-        item = Item(
-            name=kept.name,
-            origin=f"reference/{kept.name}",
-            key=(kept.name,),
-            revision=1,
-            view=view,
-        )
-        return Response(one_object(context, REFERENCE, item))
+        return Response(one_object(context, REFERENCE, _item(context, kept)))
 
     return take
 

@@ -17,6 +17,7 @@ import typer
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.audit import Checked, Entry, parse_head, verify
 from iolaus.north.cli.ask import OutputOption, UrlOption
+from iolaus.north.cli.checkpoints import kept_heads
 from iolaus.north.cli.client import Client
 from iolaus.north.cli.columns import Column, column
 from iolaus.north.cli.render import Output, plain_table, print_csv, print_json, say, write
@@ -79,6 +80,47 @@ def export(
     say(f"{count} entries in {file}; check it with: iolaus audit verify {file}")
 
 
+def checkpoint(
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Add it to this file, a line each."),
+    ] = None,
+    url: UrlOption = None,
+) -> None:
+    """Print the newest entry, signed, to be kept where nobody of this hall can write.
+
+    Example: iolaus audit checkpoint -o /mnt/elsewhere/audit.checkpoints
+    """
+    with Client(url) as client:
+        line = msgspec.json.encode(client.get("/api/v1/audit/checkpoint")) + b"\n"
+    if out is None:
+        write(line.decode())
+        return
+    try:
+        with out.open("ab") as file:
+            file.write(line)
+    except OSError as error:
+        raise _unusable(out, error.strerror or str(error)) from None
+    say(f"added to {out}; hold the log against it with: iolaus audit verify --checkpoint {out}")
+
+
+def key(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")],
+    url: UrlOption = None,
+) -> None:
+    """Write the public key that checkpoints of the audit log are signed with.
+
+    Example: iolaus audit key -o audit.pub
+    """
+    with Client(url) as client:
+        data = client.get_bytes("/api/v1/audit/key")
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise _unusable(out, error.strerror or str(error)) from None
+    say(f"the public key is in {out}")
+
+
 def verify_audit(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="An export; else the server's log.")
@@ -87,17 +129,27 @@ def verify_audit(
         list[str] | None,
         typer.Option("--head", metavar="N:DIGEST", help="A head kept elsewhere; several may be."),
     ] = None,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", metavar="FILE", help="Checkpoints kept elsewhere."),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="Whose checkpoints; else anybody's count."),
+    ] = None,
     output: OutputOption = Output.TABLE,
     url: UrlOption = None,
 ) -> None:
     """Follow the chain from its first entry to its end. Exit code 5 if it does not hold.
 
     A chain shows what was changed, removed or inserted. That its end was cut off, or that all of
-    it was written anew, shows only against a head that was kept elsewhere (--head).
+    it was written anew, shows only against a checkpoint or a head that was kept elsewhere.
 
-    Examples: iolaus audit verify; iolaus audit verify audit.jsonl --head 812:9f2c...
+    Examples: iolaus audit verify --checkpoint kept.jsonl --key audit.pub;
+    iolaus audit verify audit.jsonl --head 812:9f2c...
     """
     wanted = [parse_head(each) for each in heads or ()]
+    wanted += kept_heads(checkpoints or (), key)
     if file is not None:
         found = verify(_of_file(file), wanted)
     else:
@@ -114,6 +166,8 @@ AUDIT_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "list": list_audit,
     "head": head,
     "export": export,
+    "checkpoint": checkpoint,
+    "key": key,
     "verify": verify_audit,
 }
 COLUMNS: Final = (
@@ -145,7 +199,7 @@ def _print(found: Checked, output: Output, *, kept: bool) -> None:
         say(f"{count} {word} without an answer: {', '.join(map(str, found.unanswered[:10]))}")
     if found.whole and not kept:
         say("not proved: that no end was cut off and that it was not all written anew;")
-        say("  keep heads elsewhere (iolaus audit head) and give one with --head.")
+        say("  keep checkpoints elsewhere (iolaus audit checkpoint) and give --checkpoint FILE.")
 
 
 def _head(client: Client) -> str:

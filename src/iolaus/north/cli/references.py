@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from iolaus.kernel.errors import IolausError, OperatorMust
-from iolaus.north.cli.ask import UrlOption, YesOption, confirm
+from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.columns import text
 from iolaus.north.cli.desired import DryRunOption
@@ -66,6 +66,55 @@ def import_references(
         raise typer.Exit(worst)
 
 
+def learn_references(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NODE]...", show_default=False)
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="What it will be called.")] = "",
+    selector: SelectorOption = None,
+    component: Annotated[
+        str, typer.Option("--component", metavar="PATTERN", help="Which components: GPU_*")
+    ] = "*",
+    least: Annotated[
+        int, typer.Option("--least", min=1, help="How many of a kind there must be.")
+    ] = 2,
+    dry_run: DryRunOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Keep what components that agree measure, labelled as learned: nobody vouches for it.
+
+    They must have proved who they are; if their code differs, nothing is learned and it is told
+    who departs. It counts only where the policy accepts what was learned.
+    Example: iolaus reference learn --name gpus-2026-11 -l rack=h1-r07 --component "*GPU*"
+    """
+    nodes = [each.removeprefix("node/") for each in names or ()]
+    spec = {
+        "name": name,
+        "nodes": nodes,
+        "labelSelector": selector or "",
+        "component": component,
+        "least": least,
+    }
+    if not name or not (nodes or selector):
+        raise OperatorMust(
+            "say what it is called and from whom it is learned",
+            operation="learn",
+            subject="reference",
+            code="Incomplete",
+            next_step="iolaus reference learn --name NAME -l rack=h1-r07",
+        )
+    with Client(url) as client:
+        order = {"spec": spec}
+        row = flat(client.post(f"{PATH}/learn", order, dryRun="All" if dry_run else None))
+    word = "would keep" if dry_run else "kept"
+    say(
+        f"{word} reference/{row['name']}: {row['values']} values of {len(row['parts'])} parts, "
+        f"learned from {row['learned_from']} components"
+    )
+    for each in row["oddities"]:
+        say(f"  {each}")
+
+
 def remove_reference(
     name: Annotated[str, typer.Argument(metavar="REFERENCE")],
     dry_run: DryRunOption = False,
@@ -87,6 +136,7 @@ def remove_reference(
 
 REFERENCE_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "import": import_references,
+    "learn": learn_references,
     "remove": remove_reference,
 }
 

@@ -48,6 +48,9 @@ class ReferenceView(View, frozen=True, kw_only=True):
     anchors: Annotated[tuple[str, ...], Meta(description="SHA-256 of those it was held against.")]
     oddities: Annotated[tuple[str, ...], Meta(description="What was found when it was read.")] = ()
     by: Annotated[str, Meta(description="Who imported it.")] = ""
+    learned_from: Annotated[
+        int, Meta(description="Of how many components it was learned; 0: it was not.")
+    ] = 0
     observed_at: Observed = None
     age_s: Age = None
 
@@ -73,6 +76,7 @@ def reference_view(kept: KeptReference, *, now: float) -> ReferenceView:
         anchors=kept.anchors,
         oddities=tuple(f"{each.code}: {each.message}" for each in kept.findings),
         by=kept.by,
+        learned_from=provenance.count,
         observed_at=when(imported),
         age_s=None if imported is None else round(max(0.0, now - imported), 3),
     )

@@ -7,15 +7,18 @@ somebody in nor out. In the demo there is nothing to sign in to.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+import msgspec
 import structlog
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.types import ControllerRouterHandler
 
 from iolaus.kernel.errors import PolicyRefused
+from iolaus.model.audit import Record
 from iolaus.north.auth import COOKIE, SIGN_IN, SIGN_OUT
 from iolaus.north.context import Context
 from iolaus.north.ui.pages import Pages
@@ -47,15 +50,36 @@ def sign_in_routes(context: Context, pages: Pages) -> list[ControllerRouterHandl
         except PolicyRefused as error:
             log.warning("sign-in refused", code=error.code, client=client.host if client else "")
             return _html(pages.sign_in(onward=onward, problem=error.message), status=401)
+        await context.audit.append(_entry(request, who.name, "sign-in"))
         log.info("signed in", name=who.name, role=who.role.value)
         return _go(onward, _cookie(request, told.get("token", "").strip()))
 
     @post(SIGN_OUT, include_in_schema=False)
     async def sign_out(request: Request[Any, Any, Any]) -> Response[str]:
         _same_site(request)
+        if (who := _signed_in(context, request)) is not None:
+            await context.audit.append(_entry(request, who, "sign-out"))
         return _go(SIGN_IN, _cookie(request, None))
 
     return [form, sign_in, sign_out]
+
+
+def _entry(request: Request[Any, Any, Any], who: str, what: str) -> Record:
+    client = request.client.host if request.client else ""
+    detail = msgspec.json.encode({"client": client}).decode()
+    return Record(who=who, what=what, subject="pages", detail=detail)
+
+
+def _signed_in(context: Context, request: Request[Any, Any, Any]) -> str | None:
+    """Whose the cookie is; None where it is nobody's (any more)."""
+    text, client = request.cookies.get(COOKIE), request.client
+    with contextlib.suppress(PolicyRefused):
+        return context.auth.principal(
+            text=unquote(text) if text else None,
+            client=client.host if client else "",
+            now=context.clock.now(),
+        ).name
+    return None
 
 
 def local(path: str) -> str:
