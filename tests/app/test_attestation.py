@@ -25,7 +25,7 @@ from iolaus.model.trust import (
     Summary,
     Verdict,
 )
-from iolaus.north.context import ReferenceOrder
+from iolaus.north.context import LearnOrder, ReferenceOrder
 from iolaus.observe.attest import AttestRules
 from iolaus.sim.roots.chain import anchors
 from iolaus.sim.roots.references import as_corim, reference_values, signed
@@ -259,7 +259,7 @@ async def test_no_bytes_that_a_courier_bends_are_trusted_and_its_words_change_no
             assert found.verdict == honest
 
 
-async def test_what_components_have_in_common_is_learned_by_command(tmp_path: Path) -> None:
+async def test_what_components_have_in_common_is_learned(tmp_path: Path) -> None:
     async with attesting(tmp_path, TRAY, trust=False) as on:
         seed = str(on.hall.devices[0].options.seed)
         on.house.attesting.anchors.mkdir(exist_ok=True)
@@ -267,12 +267,15 @@ async def test_what_components_have_in_common_is_learned_by_command(tmp_path: Pa
         await on.house.attesting.refresh()
         verdicts = await asked(on, 8)
         assert {each.reference for each in verdicts.values()} == {Reference.NONE}
-        told = await on.command(
-            "reference", "learn", "--name", "gpus", TRAY, "--component", "*GPU*"
+        named = {each.place: TRAY for name, each in held(on).items() if "GPU" in name}
+        house = on.house
+        learning = References(
+            shelf=house.state.references, clock=house.clock, witnesses=house.attesting.witnesses
         )
-        assert "learned from" in told
+        await learning.learn(LearnOrder(name="gpus", named=named), by="ana", keep=True)
         (row,) = await on.listed("references")
-        assert (row["type"], row["state"], row["learned_from"]) == ("learned", "learned", 4)
+        assert (row["type"], row["state"]) == ("learned", "learned")
+        assert row["learned_from"] == len(named) > 1
 
         async def seen() -> bool:
             found = {each.verdict.reference for each in held(on).values()}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from iolaus.wire.dice import (
     parse_device_info,
+    parse_module_name,
     parse_multi_tcb_info,
     parse_tcb_info,
     parse_ueid,
@@ -68,7 +69,8 @@ def test_what_is_neither_is_refused(data: bytes) -> None:
 
 @given(hostile(TCB, RIOT, der(0x30, TCB, TCB)) | st.binary(max_size=40).map(lambda b: der(0x30, b)))
 def test_any_extension_is_read_or_malformed(data: bytes) -> None:
-    for parse in (parse_tcb_info, parse_multi_tcb_info, parse_ueid, parse_device_info):
+    known = (parse_tcb_info, parse_multi_tcb_info, parse_ueid, parse_device_info)
+    for parse in (*known, parse_module_name):
         try:
             parse(data)
         except EvidenceMalformed:

@@ -18,7 +18,7 @@ from iolaus.north.dto.attestation import attestation_view
 from iolaus.north.fleet import Fleet, Item, lookup_of
 from iolaus.store.evidence import Kept
 
-QUIET: Final = frozenset({"measurement-unreferenced"})
+QUIET: Final = frozenset({"measurement-unreferenced", "key-bound", "endorsement-missing"})
 """Findings that are no reason for anything."""
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from iolaus.model.appraisal import Pin
 from iolaus.model.evidence import Exhibit, Outcome, Protocol
 from iolaus.model.reference import ReferenceSet, SourceKind
 from iolaus.model.trust import (
@@ -81,7 +82,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """`identity` is the digest of the key that stays (hex, "" for nobody), `subject` its name;
     `measurements` those that a valid signature covers; `references` name the sets that matched
     and `parts` what those are of; `chain` is from root to leaf as far as it was shown. `maker`,
-    `model` and `version` are what it calls itself under its signature ("": it does not)."""
+    `model` and `version` are what it calls itself under its signature ("": it does not). `key` is
+    the digest of the signing key where `identity` is not of it."""
 
     verdict: Verdict
     identity: str = ""
@@ -93,6 +95,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     maker: str = ""
     model: str = ""
     version: str = ""
+    key: str = ""
+
+    def identity_under(self, pin: Pin | None) -> str:
+        """By what it is known: a TPM that was enrolled by its attestation key, by that as long as
+        it has it."""
+        enrolled = pin is not None and bool(self.key) and pin.identity == self.key
+        return self.key if enrolled else self.identity
 
 
 class _Proved(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,6 +255,7 @@ def _tpm(exhibit: Exhibit, anchors: Anchors, at: float, rules: Rules) -> _Proved
         signature=signature,
         key=exhibit.shown.chain,
         event_log=exhibit.shown.log or None,
+        endorsement=exhibit.shown.endorsement or None,
     )
     nonce = exhibit.question.nonce
     found = judge_tpm(evidence, nonce=nonce, anchors=anchors, at=at, validity=rules.validity)
@@ -328,6 +338,7 @@ def _compared(
         chain=proved.chain,
         maker=who.maker if who else "",
         model=_called(proved),
+        key=who.key if who else "",
         version=_running(proved),
     )
 

@@ -39,7 +39,8 @@ _HARDWARE_IDENTITY: Final = bytes.fromhex("060a2b06010401831c821202")
 class Attester(msgspec.Struct, frozen=True, kw_only=True):
     """`pin` is the SHA-256 of the SubjectPublicKeyInfo that stays (hex), `leaf` of the leaf's
     certificate; `maker`, `product` and `serial` are the leaf's device information, "" where it
-    has none; `tcb` is what its layers say, from the leaf upwards; `ueid` is in hex."""
+    has none; `tcb` is what its layers say, from the leaf upwards; `ueid` is in hex. `key` is
+    the digest of the signing key where the pin is another thing's that it was certified for."""
 
     subject: str
     leaf: str
@@ -48,6 +49,7 @@ class Attester(msgspec.Struct, frozen=True, kw_only=True):
     product: str = ""
     serial: str = ""
     ueid: str = ""
+    key: str = ""
     tcb: tuple[TcbInfo, ...] = ()
 
 

@@ -70,7 +70,7 @@ def derived(pack: Pack, entry: Entry, *, at: float, anchors: Anchors | None = No
             parts=entry.parts,
         )
         verdict = identified(
-            found.verdict, found.identity, pin=entry.pin, elsewhere=entry.elsewhere
+            found.verdict, found.identity_under(entry.pin), pin=entry.pin, elsewhere=entry.elsewhere
         )
         stands = after(stands, verdict)
     return _aged(stands or Verdict(), exhibits, at, pack.rules)

@@ -256,8 +256,9 @@ class TrustLedger:
         )
 
     def _identified(self, asset: str, name: str, found: Judged) -> Verdict:
-        pin, told = self.enrolled(asset, name, found.identity)
-        return identified(found.verdict, found.identity, pin=pin, elsewhere=told)
+        identity = found.identity_under(self._identities.pin(asset, name))
+        pin, told = self.enrolled(asset, name, identity)
+        return identified(found.verdict, identity, pin=pin, elsewhere=told)
 
     def _shared(self, pins: Iterable[Pin], judged: set[AttesterKey]) -> list[Appraisal]:
         """Those that stood well until somebody else enrolled their identity."""

@@ -26,6 +26,7 @@ from iolaus.model.trust import (
 )
 from iolaus.trust.attester import Attester, read_attester
 from iolaus.trust.chains import Anchors, ChainResult, Validity, judge_chain
+from iolaus.trust.endorsement import Bound, bound
 from iolaus.trust.signatures import (
     ALLOWED_HASHINGS,
     PublicKey,
@@ -55,13 +56,15 @@ _WHOLE: Final = frozenset((0x00000004, 0x80000001, 0x80000006, 0x80000007))
 class TpmEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """`quote` is TPMS_ATTEST or TPM2B_ATTEST, `signature` TPMT_SIGNATURE. `key` is the attestation
     key as TPM2B_PUBLIC, PEM or DER, or certificates of it (PEM or DER, leaf first or last).
-    `pcrs` and `event_log` are None where there are none."""
+    `pcrs` and `event_log` are None where there are none; `endorsement` is the certificate of the
+    endorsement key with what stands above it (PEM), None where it is not shown."""
 
     quote: bytes
     signature: bytes
     key: bytes
     pcrs: bytes | None = None
     event_log: bytes | None = None
+    endorsement: bytes | None = None
 
 
 class TpmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +86,7 @@ class _Key(msgspec.Struct, frozen=True):
     key: PublicKey
     chain: ChainResult | None = None
     area: PublicArea | None = None
+    bound: Bound = Bound()
 
 
 def _of_area(area: PublicArea) -> PublicKey:
@@ -105,12 +109,18 @@ def _is_certificate(data: bytes) -> bool:
     return True
 
 
-def _load_key(data: bytes, anchors: Anchors | None, at: float, validity: Validity) -> _Key:
+def _load_key(
+    evidence: TpmEvidence, anchors: Anchors | None, at: float, validity: Validity
+) -> _Key:
+    data = evidence.key
     if _is_certificate(data):
         ders = parse_certificates(data, subject="TPM key")
         chain = judge_chain(ders, anchors or Anchors(), at=at, validity=validity)
         key = allowed_key(chain.leaf.public_key())
-        return _Key(key) if anchors is None else _Key(key, chain)
+        if anchors is None:
+            return _Key(key)
+        tied = bound(chain, evidence.endorsement, anchors, at=at, validity=validity)
+        return _Key(key, chain, bound=tied)
     if data[:1] == b"0" or data.lstrip().startswith(b"-----BEGIN"):
         return _Key(load_public_key(data))
     area = parse_public(data)
@@ -220,6 +230,7 @@ def _binding(key: _Key) -> Iterator[Finding]:
         yield _finding("key-not-restricted", told, name=key.area.name.hex())
     if key.chain is not None:
         yield from key.chain.findings
+        yield from key.bound.faults
     else:
         told = "Nothing binds this attestation key to an endorsement or device identity."
         yield _finding("key-unbound", told)
@@ -268,7 +279,18 @@ def _identity(key: _Key) -> Identity | None:
     """None where nobody asked whose key it is, and it can be a TPM's."""
     if key.area is not None and not key.area.attests:
         return Identity.UNANCHORED
+    if key.bound.faults:
+        return Identity.UNANCHORED
     return key.chain.identity if key.chain else None
+
+
+def _attester(key: _Key) -> Attester | None:
+    """Who signs: of a TPM whose endorsement key is named, that names it for as long as it lives,
+    whatever attestation keys it makes."""
+    found = read_attester(key.chain.linked) if key.chain else None
+    if found is None or not key.bound.pin:
+        return found
+    return msgspec.structs.replace(found, pin=key.bound.pin, key=found.pin)
 
 
 def judge_tpm(
@@ -285,8 +307,8 @@ def judge_tpm(
     try:
         quote = parse_quote(evidence.quote)
         signature = parse_signature(evidence.signature)
-        key = _load_key(evidence.key, anchors, at, validity)
-        attester = read_attester(key.chain.linked) if key.chain else None
+        key = _load_key(evidence, anchors, at, validity)
+        attester = _attester(key)
         told = _told(evidence, quote, signature.hashing)
     except EvidenceMalformed as error:
         return _broken(error)
@@ -318,7 +340,15 @@ def _judged(
         evidence=Evidence.MALFORMED if told.beside else Evidence.STALE if stale else Evidence.FRESH,
         signature=signature,
         identity=_identity(key),
-        findings=(*wrong, *stale, *told.beside, *_binding(key), *_weak_banks(quote), *events),
+        findings=(
+            *wrong,
+            *stale,
+            *told.beside,
+            *_binding(key),
+            *_weak_banks(quote),
+            *events,
+            *key.bound.notes,
+        ),
     )
     return TpmResult(
         verdict=verdict,

@@ -187,3 +187,12 @@ def parse_device_info(data: bytes) -> tuple[str, str, str]:
     maker, _, rest = _text(fields[0][1]).partition(":")
     product, _, serial = rest.partition(":")
     return maker, product, serial
+
+
+def parse_module_name(data: bytes) -> bytes:
+    """The number in a hardwareModuleName (RFC 4108, 5): whose is said by its object identifier,
+    which is not asked. Raises `EvidenceMalformed`."""
+    fields = _sequence(data)
+    if [tag for tag, _ in fields] != [_OBJECT, _OCTETS] or not 0 < len(fields[1][1]) <= 256:
+        raise _wrong("no hardware module name")
+    return fields[1][1]
