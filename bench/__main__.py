@@ -21,6 +21,7 @@ SHORT = {
     "firmware": ["6"],
     "engine": ["200"],
     "trust": ["50"],
+    "energy": ["run", "--seeds", "0", "--controllers", "iolaus static"],
 }
 
 

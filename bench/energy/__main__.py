@@ -1,4 +1,4 @@
-"""`python -m bench.energy run|tune|tick|plot ...`; `make bench-energy` is the first of them."""
+"""`python -m bench.energy run|tune|tick|reflexes|plot ...`; `make bench-energy` is `run`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bench.energy.contest import (
     scenarios_of,
 )
 from bench.energy.plots import plot
+from bench.energy.reflexes import reflexes
 from bench.energy.scenario import Scenario, blind, scenario
 from bench.energy.score import Score
 from bench.energy.table import OURS, goals, table, worst
@@ -94,11 +95,14 @@ def main() -> int:
     one.set_defaults(verb=run)
     two = verbs.add_parser("tune", help="search parameters for the baselines")
     two.add_argument("--processes", type=int, default=None)
-    two.set_defaults(verb=lambda given: tune(given.processes))
+    two.add_argument("--width", type=int, default=4, help="how many candidates and scenarios")
+    two.set_defaults(verb=lambda given: tune(given.processes, given.width))
     three = verbs.add_parser("tick", help="time a tick of the centre with its edges")
     three.add_argument("--edges", type=int, default=640)
     three.add_argument("--ticks", type=int, default=100)
     three.set_defaults(verb=lambda given: tick(given.edges, given.ticks))
+    five = verbs.add_parser("reflexes", help="leaks, lost flow and broken detectors at an edge")
+    five.set_defaults(verb=lambda _: reflexes())
     four = verbs.add_parser("plot", help="draw a scenario under some controllers")
     four.add_argument("seed", type=int)
     four.add_argument("--controllers", default="none static three-band iolaus")

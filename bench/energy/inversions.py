@@ -2,7 +2,8 @@
 
 A node is inverted while its cap holds it, some node of lower priority draws more than its floor,
 and no limit stands between the two: watts of the one could be the other's. Changes take time
-(shrink, read back, grow), so only what lasts `LASTS_S` counts, once per node and spell. Nodes that
+(shrink, read back, grow, and a machine is written six times a minute at most), so only what lasts
+`LASTS_S` counts, once per node and spell. Nodes that
 nobody can reach, or whose edge has no valid budget, are left out on both sides.
 """
 
@@ -13,13 +14,12 @@ from typing import Final
 import numpy as np
 
 from bench.energy.hall import Limits
-from bench.energy.scenario import WARM_S
 from bench.energy.world import World
 from iolaus.sim.physics.arrays import F64, Bools, totals
 
 EVERY_S: Final = 0.5
 HOLD_S: Final = 2.0
-LASTS_S: Final = 5.0
+LASTS_S: Final = 15.0
 SMALL: Final = 0.03
 BOUND: Final = 0.04
 
@@ -29,7 +29,7 @@ class Inversions:
 
     def __init__(self, world: World) -> None:
         self.world, nodes = world, world.hall.loads.count
-        self.count, self._next_s = 0, WARM_S
+        self.count, self._next_s = 0, world.scenario.warm_s
         self._held_at: F64 = np.full(nodes, -99.0)
         self._used_at: F64 = np.full(nodes, -99.0)
         self._since: F64 = np.full(nodes, np.inf)

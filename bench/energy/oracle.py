@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.energy.hall import Hall, Limits
 from bench.energy.run import Reference
-from bench.energy.scenario import SECONDS, WARM_S, Scenario
+from bench.energy.scenario import Scenario
 from bench.energy.seen import Seen, Write
 from bench.energy.world import DT, World
 from iolaus.sim.physics import actuators as do
@@ -143,9 +143,9 @@ def bound(given: Scenario, base: Reference) -> float:
     per_s, ones = round(1.0 / DT), np.ones(hall.loads.count)
     floor = np.minimum(hall.loads.floor_w, hall.loads.idle_w)
     total = []
-    for start in range(0, round((SECONDS - WARM_S) / DT), per_s):
+    for start in range(0, len(base.want_w), per_s):
         demand = np.mean(base.want_w[start : start + per_s], axis=0)
-        limits = world.limits_now(ahead_s=WARM_S + start * DT)
+        limits = world.limits_now(ahead_s=given.warm_s + start * DT)
         low = np.minimum(floor, demand)
         _, work = program.solve(limits, low, demand, ones)
         total.append(float(work.mean()))

@@ -33,6 +33,9 @@ DUPLICATED, LATE, LOST, LATE_S = 0.3, 0.3, 0.15, (0.5, 3.0)
 SKEW: Final = 0.02
 LEAST_SHARE: Final = 0.2
 PSU_LEFT: Final = 0.69
+ARMED: Final = 0.85
+"""Of what a loss leaves. A cap slews: the deeper it is written, the sooner the limit is reached;
+the centre gives back the rest within a second or two."""
 POWER: Final = PowerPolicy(
     name="bench", mode=Mode.CONTROL, cap_error=0.01, redundancy=Redundancy.SHARED
 )
@@ -85,12 +88,16 @@ CORD_LEFT: Final = 1.0 - POWER.guard - POWER.cap_error
 def view_of(plan: Plan, plant: Plant, rack: int) -> RackView:
     """What an edge is given: its nodes, and what it may draw after each loss."""
     limits, left = plan.limits, 1.0 - POWER.guard - POWER.cap_error
-    even = left * min(
-        limits.feed_w * NODES_PER_RACK / plan.nodes,
-        float(limits.row_w[plan.hall.rack_row[rack]]) * NODES_PER_RACK / plan.nodes * 2.0,
+    even = (
+        ARMED
+        * left
+        * min(
+            limits.feed_w * NODES_PER_RACK / plan.nodes,
+            float(limits.row_w[plan.hall.rack_row[rack]]) * NODES_PER_RACK / plan.nodes * 2.0,
+        )
     )
     armed = {feed_name(0): even, feed_name(1): even}
-    armed[rack_name(rack)] = left * PSU_LEFT * float(limits.rack_w[rack])
+    armed[rack_name(rack)] = ARMED * left * PSU_LEFT * float(limits.rack_w[rack])
     nodes = tuple(
         NodeView(
             name=load.name,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from bench.energy.ours import LEAK, POWER
+from bench.energy.stays import NEVER
 from bench.energy.table import goal
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget
@@ -110,6 +111,12 @@ def _answers(
         yield effect, lambda now: edge.isolated(medium, True, now)
 
 
+def reflexes() -> int:
+    lines = list(measure())
+    print(*lines, sep="\n")
+    return 1 if any("MISSED" in line for line in lines) else 0
+
+
 def measure() -> Iterator[str]:
     """Goal 6, each with its distance."""
     tray = script([Event(sense=Sense.LEAK, subject="d-n3", grade=Grade.CRITICAL)])
@@ -119,7 +126,12 @@ def measure() -> Iterator[str]:
     yield goal("6", "trays switched off by a tray's leak", alone, 1.0, "")
     pan = script([Event(sense=Sense.LEAK, subject="d-pan", grade=Grade.CRITICAL)])
     cuts = [each for each in pan if isinstance(each.command, IsolationRequest)]
-    yield _timed("rack isolation, both requests confirmed", cuts, 2.0, effect=True)
+    dry = [
+        each
+        for each in cuts
+        if isinstance(each.command, IsolationRequest) and each.command.medium is Medium.LIQUID
+    ]
+    yield _timed("rack isolation, both requests confirmed", dry, 2.0, effect=True)
     order = [e.command.medium for e in cuts if isinstance(e.command, IsolationRequest)]
     wrong = float(list(dict.fromkeys(order)) != [Medium.ELECTRICAL, Medium.LIQUID])
     yield goal("6", "isolations out of order", wrong, 0.0, "")
@@ -137,13 +149,7 @@ def measure() -> Iterator[str]:
 def _timed(
     what: str, done: Sequence[Done], most: float, *, effect: bool = False, count: int = 1
 ) -> str:
-    """From the trip to the last of the first `count` (NEVER where there are fewer)."""
-    first = [each for each in done if each.at_s >= TRIP_S]
-    if len(first) < count:
-        return goal("6", what, NEVER, most, "s")
-    times = [(e.effect_s if effect else e.at_s) - TRIP_S for e in first[: max(count, 1)]]
-    last = max(times) if count > 1 or not effect else max(e.effect_s for e in first[:2]) - TRIP_S
+    """From the trip to the command (or its effect) that is the `count`th."""
+    times = sorted(each.effect_s if effect else each.at_s for each in done if each.at_s >= TRIP_S)
+    last = times[count - 1] - TRIP_S if len(times) >= count else NEVER
     return goal("6", what, last, most, "s")
-
-
-NEVER: Final = 999.0

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from bench.energy.hall import Hall, Limits, limits_for
-from bench.energy.scenario import SECONDS, WARM_S, Scenario
+from bench.energy.scenario import Scenario
 from bench.energy.score import WEIGHTS, Judge, Score
 from bench.energy.seen import Controller
 from bench.energy.world import DT, World
@@ -36,6 +36,8 @@ class Reference:
             sizes=given.sizes,
             starts_s=given.starts_s,
             pressure=given.pressure,
+            seconds=given.seconds,
+            warm_s=given.warm_s,
         )
         self.hall: Hall = plain.hall()
         nodes = self.hall.loads.count
@@ -50,8 +52,8 @@ class Reference:
         do.limit_nodes(world.plant, None, nodes=slice(None))
         self.want_w: list[F64] = []
         before, served, watts = np.zeros(0), np.zeros(0), []
-        begin = round(WARM_S / DT)
-        for step in range(round(SECONDS / DT)):
+        begin = round(given.warm_s / DT)
+        for step in range(round(given.seconds / DT)):
             if step == begin:
                 before, served = work_done(world)
             world.plant.step(DT)
@@ -86,9 +88,9 @@ def run(given: Scenario, make: Make, *, watch: Callable[[World], None] | None = 
     world = World(given, base.hall, base.limits)
     judge, controller = Judge(world), make(world)
     before = work_done(world)
-    for step in range(round(SECONDS / world.dt)):
+    for step in range(round(given.seconds / world.dt)):
         t = world.t
-        if step == round(WARM_S / world.dt):
+        if step == round(given.warm_s / world.dt):
             before = work_done(world)
         controller.observe(world.seen())
         for write in controller.tick(t):
@@ -114,7 +116,7 @@ def _score(
     mine = shares[loads.job]
     weights = np.asarray(WEIGHTS)[loads.priority]
     ramp, band = judge.grid()
-    seconds = SECONDS - WARM_S
+    seconds = world.scenario.seconds - world.scenario.warm_s
     return Score(
         seed=world.scenario.seed,
         scenario=world.scenario.name,

@@ -54,6 +54,8 @@ class Scenario:
     pressure: float = 1.1
     window_s: float = 0.5
     signalled: bool = True
+    seconds: float = SECONDS
+    warm_s: float = WARM_S
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.energy.hall import Limits, at_feed_w
 from bench.energy.inversions import Inversions
-from bench.energy.scenario import CURVES, SECONDS, WARM_S
+from bench.energy.scenario import CURVES
 from bench.energy.stays import NEVER, Stays
 from bench.energy.world import GRID_NOTICE_S, World
 from iolaus.sim.physics.arrays import F64, totals
@@ -115,7 +115,7 @@ class Judge:
         self._warm(dt)
         self.site_w.append(float(loads["site"][0]))
         self.limit_w.append(float(bounds["site"][0]))
-        if t >= WARM_S:
+        if t >= self.world.scenario.warm_s:
             self.pace_sum += world.plant.work.throughput * dt
             self._strand(loads, bounds, dt)
         self.inversions.enter(limits, t)
@@ -168,7 +168,7 @@ class Judge:
 
     def wrote(self, nodes: F64, t: float) -> None:
         """Count cap writes of the steady state: warm, and no event near."""
-        if t >= WARM_S and not self._disturbed(t):
+        if t >= self.world.scenario.warm_s and not self._disturbed(t):
             self.writes += nodes
 
     def _disturbed(self, t: float) -> bool:
@@ -177,7 +177,7 @@ class Judge:
 
     @property
     def steady_min(self) -> float:
-        times = np.arange(WARM_S, SECONDS, 0.5)
+        times = np.arange(self.world.scenario.warm_s, self.world.scenario.seconds, 0.5)
         return max(0.5, sum(0.5 for t in times if not self._disturbed(float(t)))) / 60.0
 
     def to_cap_s(self) -> float:
@@ -193,7 +193,7 @@ class Judge:
     def grid(self) -> tuple[float, float]:
         """The steepest ramp over a second, and the share of swing power within 0.1 to 20 Hz."""
         dt = self.world.dt
-        power = np.array(self.site_w)[round(WARM_S / dt) :]
+        power = np.array(self.site_w)[round(self.world.scenario.warm_s / dt) :]
         lag = round(1.0 / dt)
         ramp = float(np.abs(power[lag:] - power[:-lag]).max())
         swing = power - power.mean()

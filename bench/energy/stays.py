@@ -52,13 +52,16 @@ class Stays:
         return bool((plant.hosts.cap_w <= ROUNDING * loads.floor_w)[nodes].all())
 
     def _nodes(self, number: int) -> Bools:
+        """Whom it befalls; where an edge is dead nobody can write, and the caps stay."""
         h, hall = self.world.scenario.happenings[number], self.world.hall
+        dead = self.world.marked("edge", hall.racks)[hall.loads.rack]
         if h.what == "partition":
-            return np.isin(hall.loads.rack, h.who)
+            return np.isin(hall.loads.rack, h.who) & ~dead
         if h.what == "flow":
             racks = [rack for loop in h.who for rack in self.world.flow_racks(loop)]
-            return np.isin(hall.loads.rack, racks)
-        return np.ones(hall.loads.count, dtype=np.bool_)
+            return np.isin(hall.loads.rack, racks) & ~dead
+        living: Bools = ~dead
+        return living
 
     def _note(self, number: int, seconds: float) -> None:
         del self.waiting[number]

@@ -34,14 +34,11 @@ from bench.energy.scenario import SECONDS, WARM_S, scenario
 from bench.energy.score import Score
 
 FIRST_SEED: Final = 100_000
-ROUNDS: Final = ((16, 1), (6, 2), (2, 4))
-"""(candidates, scenarios of their own) of each round."""
+ROUNDS: Final = ((6, 1), (2, 2))
+"""(candidates, scenarios of their own) of each round, for a width of one."""
 OVER_COST, TRIP_COST = 10.0, 1.0
 STRIDE: Final = 7
 RANGES: Final[Mapping[type[Central], Mapping[str, tuple[float, float]]]] = {
-    Static: {"guard": (0.0, 0.06)},
-    Uniform: {"target": (0.75, 0.99), "grow": (0.01, 0.15)},
-    Proportional: {"target": (0.75, 0.99), "room": (1.0, 1.6)},
     ThreeBand: {
         "cap": (0.85, 0.995),
         "target": (0.7, 0.96),
@@ -58,6 +55,9 @@ RANGES: Final[Mapping[type[Central], Mapping[str, tuple[float, float]]]] = {
         "step": (0.01, 0.2),
     },
     Pid: {"target": (0.7, 0.97), "p": (0.0, 1.0), "i": (0.01, 0.5), "d": (0.0, 0.5)},
+    Static: {"guard": (0.0, 0.06)},
+    Uniform: {"target": (0.75, 0.99), "grow": (0.01, 0.15)},
+    Proportional: {"target": (0.75, 0.99), "room": (1.0, 1.6)},
     LastApplied: {"guard": (0.0, 0.06)},
 }
 
@@ -82,11 +82,12 @@ def tried(kind: type[Central], params: Params, seed: int) -> float:
     return cost(run(scenario(seed), lambda world: kind(world.plan, params)))
 
 
-def search(kind: type[Central], pool: ProcessPoolExecutor) -> tuple[Params, float]:
+def search(kind: type[Central], pool: ProcessPoolExecutor, width: int) -> tuple[Params, float]:
     """The best parameters, and their mean cost over all scenarios of the search."""
-    rows: list[tuple[Params, list[float]]] = [(p, []) for p in candidates(kind, ROUNDS[0][0])]
+    rounds = [(width * keep, width * more) for keep, more in ROUNDS]
+    rows: list[tuple[Params, list[float]]] = [(p, []) for p in candidates(kind, rounds[0][0])]
     seed = FIRST_SEED
-    for keep, more in ROUNDS:
+    for keep, more in rounds:
         rows = sorted(rows, key=lambda row: float(np.mean(row[1])) if row[1] else 0.0)[:keep]
         seeds = [seed + STRIDE * n for n in range(more)]
         seed += STRIDE * more
@@ -108,18 +109,18 @@ def _costs(
     return [found[n : n + len(seeds)] for n in range(0, len(found), len(seeds))]
 
 
-def tune(processes: int | None = None) -> int:
-    """Search for all, print as it goes, and write the data."""
+def tune(processes: int | None = None, width: int = 4) -> int:
+    """Search for all, print as it goes, and keep what was found after each."""
     found: dict[str, dict[str, object]] = {}
     with ProcessPoolExecutor(processes or os.cpu_count() or 1) as pool:
         for kind in RANGES:
-            params, value = search(kind, pool)
+            params, value = search(kind, pool, width)
             found[kind.name] = {"parameters": params, "cost": round(value, 4)}
             print(f"{kind.name:24} {value:.4f} {json.dumps(params)}", flush=True)
-    data = {
-        "command": "python -m bench.energy tune",
-        "seeds": f"{FIRST_SEED} and every {STRIDE}th after",
-        "controllers": found,
-    }
-    TUNED.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+            data = {
+                "command": f"python -m bench.energy tune --width {width}",
+                "seeds": f"{FIRST_SEED} and every {STRIDE}th after",
+                "controllers": found,
+            }
+            TUNED.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 0

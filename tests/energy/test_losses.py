@@ -72,6 +72,17 @@ def test_small_steps_are_written_seldom() -> None:
     assert all(watts >= 80 or pause >= 14.9 for pause, watts in steps)
 
 
+def test_the_way_back_from_a_loss_does_not_wait_for_the_minute_to_end() -> None:
+    world = World(Edge(rack(armed={"feed-a": 1600.0})))
+    world.lease(3600, until_s=90)
+    world.busy(1000, until_s=90)
+    for at in (20.0, 34.0, 48.0):
+        world.says(at, event(Sense.FEED, "feed-a", Grade.CRITICAL))
+        world.says(at + 0.5, event(Sense.FEED, "feed-a", Grade.GOOD))
+    world.run(72)
+    assert world.total_w > 3400
+
+
 def pair() -> Plant:
     """Two racks on two feeds that share; one feed carries less than both racks may have."""
     site = Domain("site", DomainKind.SITE, None, 4000.0)

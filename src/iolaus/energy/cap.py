@@ -87,12 +87,13 @@ class Cap:
         """It was read since the start, or it was tried and does not answer."""
         return self.known_w is not None or self.unreachable
 
-    def sent(self, ticket: int, watts: float | None, now_s: float) -> None:
-        """A write (or, None, a read) was asked for; an older one that waits is given up."""
+    def sent(self, ticket: int, watts: float | None, now_s: float, *, counted: bool = True) -> None:
+        """A write (or, None, a read) was asked for; an older one that waits is given up.
+        What was forced is not `counted` among the writes of a minute."""
         self._give_up(now_s)
         self.ticket, self.waiting = ticket, True
         self.pending_w, self.pending_s, self.tried_s = watts, now_s, now_s
-        if watts is not None:
+        if watts is not None and counted:
             self.written.append(now_s)
 
     def answered(self, ticket: int, watts: float | None, now_s: float, *, late_s: float) -> bool:

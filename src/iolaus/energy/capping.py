@@ -5,7 +5,8 @@ that ran out) falls everywhere at once. A budget that shrinks takes from the nod
 their share, and from as few as it needs. Nodes grow into what is free, in order of priority; only
 if there is not enough are others lowered for them, and only by what is asked. A small step is
 written seldom, so that an aim that climbs does not use up a minute's writes.
-Between writes that nothing forces lie a dead band and a pause, and a minute holds only so many.
+Between writes that nothing forces lie a dead band and a pause, and a minute holds only so many;
+what a loss forces is not counted, or the way back would wait for the minute to end.
 
 A node that does not answer, or that keeps a higher cap than was written, is charged with what it
 may have; the others make room for it.
@@ -56,6 +57,7 @@ class Capping:
         self._by_name = {cap.node.name: cap for cap in self.caps}
         self._bands = [max(EPS_W, rules.dead_band * n.nameplate_w) for n in rack.nodes]
         self._tickets = 0
+        self._forced = range(0)
 
     def commands(self, wish: Wish, now_s: float) -> list[Command]:
         wanted = self._with_room(wish)
@@ -67,6 +69,8 @@ class Capping:
             for i, watts in self._moves(wanted, ceilings, free, now_s):
                 moves.setdefault(i, watts)
         found: list[Command] = []
+        first = self._tickets + 1
+        self._forced = range(first, first + len(cuts)) if wish.hard else range(0)
         for i, watts in moves.items():
             safety = i in cuts
             reflex = wanted[i] >= wish.latched_w[i] - EPS_W
@@ -79,7 +83,8 @@ class Capping:
         if isinstance(command, CapRead | CapWrite):
             watts = command.watts if isinstance(command, CapWrite) else None
             cap = self._by_name[command.node]
-            cap.sent(command.ticket, watts, now_s)
+            counted = command.ticket not in self._forced
+            cap.sent(command.ticket, watts, now_s, counted=counted)
 
     # --- down --------------------------------------------------------------------------------
 
