@@ -1,5 +1,7 @@
 """`python -m bench.trust [NODES] [COMPONENTS]`: what verifying evidence costs.
 
+`peers` instead of numbers sets it beside DMTF's tool (`bench.trust_peers`).
+
 Transcripts are made by the simulator's roots and verified by the product, which shares no code
 with them. "Transcripts" is signature, chain and parsing, a second of one core's time by algorithm;
 "fleet" judges kept exhibits on all five axes in as many processes as there are cores, as after a
@@ -11,15 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import repeat
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 
 import msgspec
 from tests.sim.roots.world import NONCE, SEED, responder
 
+from bench import trust_peers as peers
 from iolaus.kernel.clock import WallClock
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.evidence import Attester, Exhibit, Outcome, Protocol, Question, Shown
@@ -48,6 +53,9 @@ ATTESTERS = 12
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["peers"]:
+        peers.main(write="write" in sys.argv[2:])
+        return
     given = [int(each) for each in sys.argv[1:3]]
     nodes, parts = (*given, *(200, ATTESTERS)[len(given) :])
     transcripts()
@@ -115,9 +123,12 @@ def fleet(nodes: int, parts: int) -> None:
         begin = time.monotonic()
         count = sum(pool.map(judge_nodes, shares, repeat(parts)))
         took = time.monotonic() - begin
+    own, below = (resource.getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
+    busy, most = below.ru_utime + below.ru_stime, max(own.ru_maxrss, below.ru_maxrss) >> 10
     sets = len(ground().references)
     print(f"fleet: {nodes} nodes x {parts}, {sets} reference sets, {cores} processes: "
-          f"{count} verdicts in {took:.1f} s, {count / took:.0f} a second", flush=True)  # fmt: skip
+          f"{count} verdicts in {took:.1f} s, {count / took:.0f} a second; "
+          f"{busy:.0f} s of CPU time, at most {most} MiB a process", flush=True)  # fmt: skip
 
 
 async def one(nodes: int, parts: int) -> None:
@@ -135,15 +146,16 @@ async def one(nodes: int, parts: int) -> None:
         )
         for node in range(nodes) for part in range(parts)
     )  # fmt: skip
-    took = []
+    took, busy = [], time.process_time()
     for _ in range(40):
         begin = time.monotonic()
         await store.keep([exhibit(0, 0)])
         await ledger.settle()
         took.append((time.monotonic() - begin) * 1000)
     took.sort()
+    busy = (time.process_time() - busy) * 1000 / len(took)
     print(f"one: of {nodes * parts} attesters, median {took[20]:.1f} ms, "
-          f"p95 {took[37]:.1f} ms", flush=True)  # fmt: skip
+          f"p95 {took[37]:.1f} ms; {busy:.1f} ms of CPU time each", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -75,6 +75,10 @@ def test_any_certificate_is_read_or_nothing(odd: bytes, at: int, cut: int) -> No
     assert found is None or len(found.fingerprint) == 64
 
 
+def test_a_certificate_of_no_known_version_is_none() -> None:
+    assert read_shown(DER.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x11")) is None
+
+
 def test_a_certificate_is_read_as_it_is() -> None:
     shown = read_shown(DER)
     assert shown is not None

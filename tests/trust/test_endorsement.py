@@ -85,6 +85,14 @@ def test_nonsense_beside_it_is_malformed_evidence() -> None:
     assert found.verdict.evidence == "malformed"
 
 
+def test_a_key_in_a_certificate_of_no_known_version_is_malformed_evidence() -> None:
+    der = ROOT.certified("ecc").leaf.public_bytes(Encoding.DER)
+    odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x11")
+    evidence = msgspec.structs.replace(told(ROOT), key=odd)
+    found = judge_tpm(evidence, nonce=NONCE, anchors=anchors(), at=AT)
+    assert found.verdict.evidence == "malformed"
+
+
 def test_who_was_enrolled_by_the_attestation_key_stays_who_it_is() -> None:
     pin = Pin(asset="a", name="T", identity="old", at=0.0, by="first contact")
     found = Judged(verdict=judged().verdict, identity="new", key="old")

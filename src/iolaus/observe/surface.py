@@ -127,6 +127,12 @@ class Surveyor:
         return FIRST_S + share * (SPREAD_S if many else FIRST_S)
 
 
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+
+
 def read_shown(der: bytes) -> Shown | None:
     """What a certificate says; None for bytes that are none. Pure."""
     try:
@@ -144,7 +150,7 @@ def read_shown(der: bytes) -> Shown | None:
                 hashed=hashed.name if hashed else "",
                 own=held.subject == held.issuer,
             )
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
+    except _UNREADABLE:
         return None
 
 

@@ -104,7 +104,7 @@ def _is_certificate(data: bytes) -> bool:
         return True
     try:
         x509.load_der_x509_certificate(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return False
     return True
 

@@ -104,7 +104,7 @@ def _is_rsa(chain: bytes) -> bool:
             issuers = {each.issuer for each in found if each.issuer != each.subject}
             own = next((each for each in found if each.subject not in issuers), found[0])
             return isinstance(own.public_key(), RSAPublicKey)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return False
 
 
