@@ -97,6 +97,14 @@ PARSERS = {
         "wire/pldm/test_package.py",
         "test_any_bytes_give_a_package_or_the_one_error",
     ),
+    "wire/dsx/point.py": (
+        "wire/dsx/test_point.py",
+        "test_any_bytes_are_a_point_or_nothing",
+    ),
+    "wire/dsx/flex.py": (
+        "wire/dsx/test_flex.py",
+        "test_any_bytes_are_targets_or_the_one_error",
+    ),
     "wire/modbus/values.py": (
         "wire/modbus/test_values.py",
         "test_any_words_are_a_value_or_a_reason",
@@ -157,6 +165,8 @@ OTHERS = {
     "drivers/ports.py": "says what drivers take",
     "drivers/redfish/driver.py": "hands a chain to `attest`",
     "drivers/lane/cache.py": "unpacks what it packed itself",
+    "wire/dsx/bms.py": "hands payloads to `point`",
+    "wire/mqtt/link.py": "bounds a payload and hands it to its party",
     "wire/modbus/line.py": "counts the bytes that the library reads frames from",
     "observe/capture.py": "writes JSON of ours to files",
     "observe/subscribe.py": "bounds a body and hands it to `drivers/redfish/events`",

@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from iolaus.drivers.probe import ProbeResult, probe
 from iolaus.kernel.clock import Clock
-from iolaus.model.endpoint import Target
+from iolaus.kernel.errors import IolausError
+from iolaus.model.endpoint import Reach, Target, protocol_of
 from iolaus.north.context import DiscoveryOrder, Found
+from iolaus.observe.buses import Buses
 from iolaus.observe.discover import Discovery, Outcome
 from iolaus.observe.ssdp import search
 from iolaus.observe.targets import parse_hosts, parse_target, unique
@@ -30,6 +32,20 @@ async def probe_target(target: Target, *, ca_file: str | None = None) -> ProbeRe
         return await probe(target.address, transport, pinned=target.fingerprint)
 
 
+async def probe_bus(target: Target, buses: Buses) -> ProbeResult:
+    """Look for units on a bus that is not read yet; one that nobody answers on is let go again."""
+    device = buses.open(target)
+    try:
+        await (await device.driver()).inventory()
+    except IolausError as error:
+        if not device.bus.units:
+            await buses.drop(device.address)
+        return ProbeResult(
+            address=target.address, reach=Reach.UNREACHABLE, protocol="modbus", error=error
+        )
+    return ProbeResult(address=target.address, reach=Reach.REACHABLE, protocol="modbus")
+
+
 class Discoverer:
     """`begin(address)` starts collecting what was taken on."""
 
@@ -41,9 +57,10 @@ class Discoverer:
         clock: Clock,
         begin: Callable[[str], None],
         ca_file: str | None = None,
+        buses: Buses | None = None,
     ) -> None:
         self._facts, self._secrets, self._clock = facts, secrets, clock
-        self._begin, self._ca_file = begin, ca_file
+        self._begin, self._ca_file, self._buses = begin, ca_file, buses
 
     def targets(self, order: DiscoveryOrder) -> Sequence[Target]:
         """Read an order without touching the network."""
@@ -74,6 +91,8 @@ class Discoverer:
         await discovery.run(named, ranged, tell, trust_first=order.trust_first)
 
     async def _probe(self, target: Target) -> ProbeResult:
+        if protocol_of(target.address) == "modbus" and self._buses is not None:
+            return await probe_bus(target, self._buses)
         return await probe_target(target, ca_file=self._ca_file)
 
     def _read(

@@ -52,13 +52,15 @@ from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
 from iolaus.model.advisory import Kept as Advised
 from iolaus.model.credential import CredentialFact
-from iolaus.model.endpoint import Target
+from iolaus.model.endpoint import Target, protocol_of
 from iolaus.north.api.build import create_app
 from iolaus.north.auth import Auth, TokenFile
 from iolaus.north.context import Context
 from iolaus.observe.attest import AttestRules
+from iolaus.observe.beside import Beside
+from iolaus.observe.buses import Buses, ModbusDevice
 from iolaus.observe.collect import Collector, Job, Key, Periods
-from iolaus.observe.devices import Devices
+from iolaus.observe.devices import Devices, LaneDevice
 from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.observe.surface import Surveyor
@@ -66,6 +68,7 @@ from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
 from iolaus.store.tries import CountedLogins
+from iolaus.wire.modbus.bus import Rates
 from iolaus.wire.redfish.port import Credential, SessionLedger
 
 TOKENS = "tokens.json"
@@ -79,6 +82,7 @@ WORKERS: Mapping[Job, int] = {
     Job.SUBSCRIPTION: 64,
     Job.ATTEST: 32,
     Job.SURVEY: 2,
+    Job.BESIDE: 32,
 }
 PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
@@ -111,6 +115,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     attesting: AttestRules = AttestRules()
     rollouts: Rules = Rules(budgets=BUDGETS)
     database: str | None = None
+    registers: Rates = Rates()
 
 
 class House:
@@ -122,9 +127,10 @@ class House:
         self.bus = LocalBus()
         self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
+        self.buses = Buses(clock=clock, tell=state.facts.record_event, rates=options.registers)
         self.collector = Collector(
             picture=state.facts,
-            open_device=self.devices.open,
+            open_device=self.open,
             clock=clock,
             wake=self.wake,
             periods=options.periods,
@@ -149,6 +155,7 @@ class House:
             clock=clock,
             ca_file=options.ca_file,
             begin=self.collector.begin,
+            buses=self.buses,
         )
 
         periods = options.periods
@@ -189,6 +196,12 @@ class House:
             acting=lambda: self.rolling.conductor.acting,
         )
 
+    def open(self, target: Target) -> LaneDevice | ModbusDevice:
+        """The device of a target, whatever is spoken to it."""
+        if protocol_of(target.address) == "modbus":
+            return self.buses.open(target)
+        return self.devices.open(target)
+
     def wake(self, key: Key, after_s: float) -> None:
         self.loops[key.job].wake(key, after_s=after_s)
 
@@ -206,7 +219,7 @@ class House:
     def let_in(self, address: str) -> None:
         """Its login is another now: the lane goes on with that at once, and reads it again."""
         if (target := self.state.facts.target_of(address)) is not None:
-            self.devices.open(target)
+            self.open(target)
         self.collector.begin(address)
 
     def begin_all(self, *, spread: bool) -> None:
@@ -306,6 +319,8 @@ class House:
             serve = self.follower.reconcile
         elif job is Job.SUBSCRIPTION:
             serve = self._subscriber()
+        elif job is Job.BESIDE:
+            serve = self._beside()
         elif job is Job.SURVEY:
             serve = self._surveyor()
         elif job is Job.ATTEST:
@@ -316,6 +331,10 @@ class House:
         return Surveyor(
             facts=self.state.facts, kept=self.state.surfaces, clock=self.clock, wake=self.wake
         ).reconcile
+
+    def _beside(self) -> Serve:
+        facts, clock = self.state.facts, self.clock
+        return Beside(picture=facts, open_bus=self.buses.open, clock=clock).reconcile
 
     def _subscriber(self) -> Serve:
         if self.receiver is None:
@@ -374,6 +393,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         await state.start()
         house = House(options=options, state=state, clock=clock)
         stack.push_async_callback(house.lanes.close)
+        stack.push_async_callback(house.buses.close)
         state.facts.on_change(house.bus.publish)
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
         tasks.append(asyncio.create_task(keep_pace(house.loops, PACE)))

@@ -28,9 +28,10 @@ class Mode(StrEnum):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that the operator asked for. `address` is `https://host[:port]`, normalised,
-    and is the endpoint's key everywhere. `fingerprint` pins its certificate (SHA-256, hex);
-    `credential` names an entry of the credential store."""
+    """An endpoint that the operator asked for. `address` is `https://host[:port]`, a Modbus bus
+    or a building's broker, normalised, and is the endpoint's key everywhere. `fingerprint` pins
+    its certificate (SHA-256, hex); `credential` names an entry of the credential store; `also`
+    are further addresses of the same equipment, whose readings are laid beside."""
 
     address: str
     name: str | None = None
@@ -38,6 +39,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     credential: str | None = None
     mode: Mode = Mode.READ_ONLY
+    also: tuple[str, ...] = ()
+
+
+def protocol_of(address: str) -> str:
+    """What is spoken to an address: "redfish", "modbus" or "dsx"."""
+    scheme = address.partition("://")[0]
+    if scheme.startswith("modbus+"):
+        return "modbus"
+    return "dsx" if scheme.startswith("dsx+") else "redfish"
 
 
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):

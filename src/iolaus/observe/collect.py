@@ -23,7 +23,7 @@ from iolaus.drivers.ports import Priority, Reads, ReadsHot, ReadsInventory, Read
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import HotUpdate, LogEntry, Report
-from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target
+from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target, protocol_of
 from iolaus.observe.reach import event_of, status_after
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ class Job(StrEnum):
     SUBSCRIPTION = "subscription"
     ATTEST = "attest"
     SURVEY = "survey"
+    BESIDE = "beside"
 
 
 class Key(NamedTuple):
@@ -134,6 +135,7 @@ class Collector:
         """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
         offset = _phase(address) * self.periods.hot_s if spread else 0.0
         self._wake(Key(address, Job.INVENTORY), offset)
+        self._wake(Key(address, Job.BESIDE), offset)
         if self._picture.report_of(address) is not None:
             self._wake(Key(address, Job.HOT), offset)
 
@@ -165,8 +167,9 @@ class Collector:
         if last is None:
             self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
             self._wake(Key(address, Job.LOGS), self.periods.hot_s)
-        for job in (Job.EVENTS, Job.SUBSCRIPTION):
-            self._wake(Key(address, job), 0.0)
+        if protocol_of(address) == "redfish":
+            for job in (Job.EVENTS, Job.SUBSCRIPTION):
+                self._wake(Key(address, job), 0.0)
         if last is not None and len(report.partial) > len(last.partial):
             return min(RECHECK_S, self.periods.inventory_s)
         return self.periods.inventory_s * (0.9 + 0.2 * _phase(address))

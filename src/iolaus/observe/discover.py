@@ -117,6 +117,7 @@ def _with_pin(target: Target, known: Target | None) -> Target:
         fingerprint=target.fingerprint or known.fingerprint,
         credential=target.credential or known.credential,
         mode=known.mode,
+        also=target.also or known.also,
     )
 
 

@@ -8,7 +8,7 @@ session) leaves the endpoint reachable: what it told us before simply ages.
 from __future__ import annotations
 
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError, Unverified
-from iolaus.model.endpoint import EndpointStatus, Event, Reach
+from iolaus.model.endpoint import EndpointStatus, Event, Reach, protocol_of
 
 
 def judge_reach(error: IolausError | None, before: Reach | None) -> Reach:
@@ -49,6 +49,7 @@ def status_after(
         reach=reach,
         at=now,
         since=before.since if before and before.reach is reach else now,
+        protocol=protocol_of(address),
         driver=driver or (before.driver if before else None),
         latency_ms=latency_ms,
         in_flight=in_flight,

@@ -19,13 +19,16 @@ import yaml
 
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.endpoint import Mode, Target
+from iolaus.wire.modbus.address import is_modbus, parse_bus
 
 MAX_RANGE: Final = 65_536
 _NAME: Final = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _BRACKET: Final = re.compile(r"\[([0-9,\-]+)\]")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FINGERPRINT: Final = re.compile(r"^[0-9a-f]{64}$")
-_KNOWN: Final = frozenset({"address", "name", "labels", "fingerprint", "credential", "mode"})
+_KNOWN: Final = frozenset(
+    {"address", "name", "labels", "fingerprint", "credential", "mode", "also"}
+)
 
 
 def parse_target(text: str, *, allow_http: bool = False) -> tuple[list[Target], bool]:
@@ -45,7 +48,10 @@ def parse_target(text: str, *, allow_http: bool = False) -> tuple[list[Target], 
 
 
 def normalise(text: str, *, allow_http: bool = False) -> str:
-    """`https://host[:port]`, lower case, without the default port, path or user."""
+    """`https://host[:port]`, lower case, without the default port, path or user; a Modbus bus
+    as `wire.modbus.address` writes it."""
+    if is_modbus(text):
+        return str(parse_bus(text))
     scheme, _, rest = text.partition("://") if "://" in text else ("https", "", text)
     if scheme not in ("https", "http"):
         raise _bad(text, f'"{scheme}" is not a protocol that Iolaus speaks to a target')
@@ -120,8 +126,12 @@ def _entry(entry: Any, index: int, *, subject: str, allow_http: bool) -> Target:
         mode = Mode(entry.get("mode") or Mode.READ_ONLY)
     except ValueError:
         raise _bad_file(subject, f"{where}: `mode` is read-only or managed") from None
+    also = entry.get("also") or []
+    if not isinstance(also, list) or not all(isinstance(each, str) for each in also):
+        raise _bad_file(subject, f"{where}: `also` is not a list of addresses")
     return Target(
         address=normalise(entry["address"], allow_http=allow_http),
+        also=tuple(str(parse_bus(each)) for each in also),
         name=str(entry["name"]) if entry.get("name") else None,
         labels={str(key): str(value) for key, value in labels.items()},
         fingerprint=fingerprint or None,
@@ -147,6 +157,7 @@ def _merge(old: Target, new: Target) -> Target:
         fingerprint=new.fingerprint or old.fingerprint,
         credential=new.credential or old.credential,
         mode=old.mode if new.mode is Mode.READ_ONLY else new.mode,
+        also=tuple(dict.fromkeys((*old.also, *new.also))),
     )
 
 

@@ -59,7 +59,8 @@ def by_key(readings: Iterable[Reading]) -> dict[str, Reading]:
 
 
 def lay_report(held: Held, report: Report) -> None:
-    """Take a new full reading; facts read later than it (the hot set ran meanwhile) stay."""
+    """Take a new full reading; facts read later than it (the hot set ran meanwhile) stay, and so
+    does what another channel said of its assets (its URIs name the channel)."""
     assets, readings = held.assets, held.readings
     held.report = report
     held.assets = {a.key: _newest(assets.get(a.key), a) for a in report.assets}
@@ -67,6 +68,8 @@ def lay_report(held: Held, report: Report) -> None:
     for key, reading in held.readings.items():
         if (before := readings.get(key)) is not None and before.at > reading.at:
             held.readings[key] = before
+    beside = {k: r for k, r in readings.items() if "://" in r.uri and r.asset in held.assets}
+    held.readings = {**beside, **held.readings}
 
 
 def lay_hot(held: Held, update: HotUpdate) -> None:

@@ -100,6 +100,7 @@ async def running(
     try:
         yield bus
     finally:
+        await bus.close()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

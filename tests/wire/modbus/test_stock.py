@@ -44,6 +44,7 @@ async def reading(
         try:
             yield bus
         finally:
+            await bus.close()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
     finally:

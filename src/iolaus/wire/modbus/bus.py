@@ -20,13 +20,12 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, PolicyRefused
 from iolaus.wire.modbus.blocks import Block, cut, halves, plan_blocks
 from iolaus.wire.modbus.health import LONG_S, Outcome, UnitHealth, UnitState
-from iolaus.wire.modbus.line import ACKNOWLEDGED, BUSY, ILLEGAL_ADDRESS, ILLEGAL_VALUE, Line
+from iolaus.wire.modbus.line import ACKNOWLEDGED, BUSY, Line
 from iolaus.wire.modbus.registers import Register, RegisterMap, clearing
 from iolaus.wire.modbus.schedule import Key, Schedule
 from iolaus.wire.modbus.values import Value, decode, encode, raised
 
 log = structlog.get_logger(__name__)
-MISSING: Final = (ILLEGAL_ADDRESS, ILLEGAL_VALUE)
 LOST_S: Final = 3.0
 REOPEN_S: Final = 2.0
 IDLE_S: Final = 0.25
@@ -110,6 +109,7 @@ class Bus:
         self._lock = asyncio.Lock()
         self._heard_at = clock.monotonic()
         self._silences = 0
+        self._closed = False
 
     # What is on it
 
@@ -135,8 +135,9 @@ class Bus:
     # Reading
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until cancelled or closed. A cancellation that comes together with an answer may be
+        swallowed below us (asyncio before Python 3.12), so whoever ends it closes the bus too."""
+        while not self._closed:
             wait_s = await self.step()
             if wait_s > 0:
                 await self._clock.sleep(wait_s if self.trouble else min(wait_s, IDLE_S))
@@ -160,8 +161,9 @@ class Bus:
     async def read_now(self, unit: Unit, names: Iterable[str]) -> None:
         """Read these registers before anything else. What fails is left as it was."""
         wanted = [unit.map[name] for name in names]
-        for block in plan_blocks(unit.map, wanted, frozenset(unit.absent)):
-            await self._read(unit, block)
+        left = plan_blocks(unit.map, wanted, frozenset(unit.absent))
+        while left:
+            left += await self._read(unit, left.pop())
 
     async def ask(
         self, number: int, at: int, count: int, *, patience_s: float = LONG_S
@@ -172,7 +174,8 @@ class Bus:
         self._heard()
         return words
 
-    async def _read(self, unit: Unit, block: Block) -> None:
+    async def _read(self, unit: Unit, block: Block) -> list[Block]:
+        """One transaction; what to read instead, if the block was refused."""
         began, health = self._clock.monotonic(), unit.health
         try:
             async with self._lock:
@@ -181,8 +184,7 @@ class Bus:
                     unit.number, block.at, block.words, patience_s=health.patience_s
                 )
         except FAILURES as error:
-            self._failed(unit, block, error, began)
-            return
+            return self._failed(unit, block, error, began)
         finally:
             self.transactions += 1
         self._note(unit, Outcome.ANSWERED, began)
@@ -195,24 +197,23 @@ class Bus:
                 self._alarms(unit, reg, at)
         for listener in self.on_sample:
             listener(unit, names)
+        return []
 
-    def _failed(self, unit: Unit, block: Block, error: Exception, began: float) -> None:
-        if isinstance(error, DeviceRefused) and error.status in MISSING:
-            self._note(unit, Outcome.ANSWERED, began)
-            self._split(unit, block)
-        elif isinstance(error, DeviceRefused):
-            self._note(unit, Outcome.BUSY, began)
-            if error.status not in (BUSY, ACKNOWLEDGED):
-                self._split(unit, block)
-        elif isinstance(error, DeviceLied):
+    def _failed(self, unit: Unit, block: Block, error: Exception, began: float) -> list[Block]:
+        if isinstance(error, DeviceRefused):
+            busy = error.status in (BUSY, ACKNOWLEDGED)
+            self._note(unit, Outcome.BUSY if busy else Outcome.ANSWERED, began)
+            return [] if busy else self._split(unit, block)
+        if isinstance(error, DeviceLied):
             self.crc_errors += 1
             self._note(unit, Outcome.GARBLED, began)
         elif isinstance(error, DeviceSilent):
             if error.code == "ModbusNoLink":
                 self._no_link(error)
-                return
+                return []
             late = error.code == "ModbusLate"
             self._note(unit, Outcome.LATE if late else Outcome.SILENT, began)
+        return []
 
     def _note(self, unit: Unit, outcome: Outcome, began: float) -> None:
         now = self._clock.monotonic()
@@ -220,10 +221,11 @@ class Bus:
             self._silences += 1
         else:
             self._heard()
+        before = unit.health.state
         if unit.health.note(outcome, took_s=now - began, now=now):
-            state = unit.health.state
-            say = log.info if state is UnitState.THERE else log.warning
-            say("modbus_unit", bus=self.name, unit=unit.number, state=state.value)
+            after = unit.health.state
+            if after in (UnitState.GONE, UnitState.NOISY) or before is UnitState.GONE:
+                log.warning("modbus_unit", bus=self.name, unit=unit.number, state=after.value)
 
     def _heard(self) -> None:
         self._heard_at, self._silences, self.trouble = self._clock.monotonic(), 0, ""
@@ -235,18 +237,19 @@ class Bus:
 
     # What a unit lacks
 
-    def _split(self, unit: Unit, block: Block) -> None:
+    def _split(self, unit: Unit, block: Block) -> list[Block]:
         """A block that was refused: what is left of it when the register at fault is left out."""
         parts = halves(block)
         if not parts:
             unit.absent.update(reg.name for reg in block.registers)
             self._plan(unit)
-            return
+            return []
         key = _key(unit, block)
         period = self._schedule.period_of(key) if key in self._schedule else None
         self._schedule.drop([key])
         for part in parts:
             self._put(unit, part, period)
+        return parts
 
     def _plan(self, unit: Unit) -> None:
         """Blocks of the unit afresh, without what it lacks."""
@@ -356,6 +359,8 @@ class Bus:
         return value.number
 
     async def close(self) -> None:
+        """Stop reading and let go of the line."""
+        self._closed = True
         await self._line.close()
 
 

@@ -36,7 +36,7 @@ async def find_units(bus: Bus, address: BusAddress) -> Found:
     itself cannot be used."""
     units: dict[int, RegisterMap] = {}
     strange: list[int] = []
-    patience_s = LONG_S if address.units or address.is_serial is False else SHORT_S
+    patience_s = LONG_S if address.units else SHORT_S
     for group in _groups(address):
         for number in group:
             known = bus.units.get(number)

@@ -1,0 +1,1 @@
+"""DSX Exchange: points of a building, requests to it, and signed messages of the grid."""

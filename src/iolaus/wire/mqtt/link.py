@@ -1,0 +1,205 @@
+"""A link to a broker: connected, or trying again with patience.
+
+Whoever speaks over it is a `Party`: it says what it wants to hear, takes each message at once, and
+is told when the link is there and when it is not. Nothing is queued while the link is down: a
+value or a request that is late is wrong, so `publish` says that it was not sent, and the party
+says it anew when it is asked what to say at the next connection. A password comes from a file
+whenever a connection is made, so that it can be changed without a restart, and is nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import aiomqtt
+import structlog
+
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import DeviceSilent, OperatorMust
+from iolaus.wire.mqtt.address import BrokerAddress
+
+log = structlog.get_logger(__name__)
+FIRST_S, MOST_S = 1.0, 30.0
+TURN_S: Final = 1.0
+KEEPALIVE_S: Final = 10
+PUBLISH_S: Final = 5.0
+MOST_BYTES: Final = 1 << 20
+MOST_PASSWORD: Final = 1024
+
+
+class Message(NamedTuple):
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+
+
+class Party(Protocol):
+    """`first` is said at each new connection and `due` every second after it; `heard` takes a
+    message and may answer at once. None of them waits or raises."""
+
+    @property
+    def filters(self) -> Sequence[tuple[str, int]]:
+        """Topic filters with the quality of service that is wanted."""
+        ...
+
+    def first(self) -> Iterable[Message]: ...
+
+    def due(self) -> Iterable[Message]: ...
+
+    def heard(self, topic: str, payload: bytes, *, retained: bool) -> Iterable[Message]: ...
+
+
+class Access(NamedTuple):
+    """What a broker wants to know of us. Files are read at each connection."""
+
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Link:
+    """`connected` is whether the broker hears us now; `trouble` why not, or why it last did not."""
+
+    def __init__(
+        self, address: BrokerAddress, access: Access, party: Party, clock: Clock, *, name: str
+    ) -> None:
+        self.address, self.connected, self.trouble = address, False, "not tried yet"
+        self.messages = self.connections = self.too_large = 0
+        self._access, self._party, self._clock, self._name = access, party, clock, name
+        self._client: aiomqtt.Client | None = None
+        self._closed = False
+
+    async def run(self) -> None:
+        """Until cancelled or closed. Tries again after 1, 2, 4 ... 30 seconds."""
+        pause_s = FIRST_S
+        while not self._closed:
+            before = self.connections
+            try:
+                await self._connected()
+            except (aiomqtt.MqttError, OSError, OperatorMust) as error:
+                self._lost(error)
+            pause_s = FIRST_S if self.connections > before else min(2 * pause_s, MOST_S)
+            await self._clock.sleep(pause_s)
+
+    def close(self) -> None:
+        self._closed = True
+
+    async def publish(self, *messages: Message) -> None:
+        """Raises `DeviceSilent` where the broker did not take it."""
+        if self._client is None:
+            raise self._silent(self.trouble)
+        try:
+            async with asyncio.timeout(PUBLISH_S):
+                await self._say(self._client, messages)
+        except (aiomqtt.MqttError, TimeoutError) as error:
+            raise self._silent(str(error) or "it did not confirm") from None
+
+    async def _connected(self) -> None:
+        access = self._access
+        async with aiomqtt.Client(
+            self.address.host,
+            self.address.port,
+            username=access.user,
+            password=read_password(access.password_file),
+            identifier=self._name,
+            tls_context=_tls(access) if self.address.tls else None,
+            keepalive=KEEPALIVE_S,
+            max_concurrent_outgoing_calls=100,
+        ) as client:
+            self._client, self.connected, self.trouble = client, True, ""
+            self.connections += 1
+            log.info("mqtt_connected", broker=str(self.address))
+            try:
+                for topics, qos in self._party.filters:
+                    await client.subscribe(topics, qos=qos)
+                await self._say(client, self._party.first())
+                await self._converse(client)
+            finally:
+                self._client, self.connected = None, False
+
+    async def _converse(self, client: aiomqtt.Client) -> None:
+        listening = asyncio.create_task(self._listen(client))
+        try:
+            while not listening.done() and not self._closed:
+                await self._say(client, self._party.due())
+                await self._clock.sleep(TURN_S)
+            if listening.done():
+                listening.result()
+        finally:
+            while not listening.done():
+                listening.cancel()
+                await asyncio.wait({listening}, timeout=0.05)
+            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                listening.result()
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            payload = message.payload
+            self.messages += 1
+            if not isinstance(payload, bytes) or len(payload) > MOST_BYTES:
+                self.too_large += 1
+                continue
+            answers = self._party.heard(str(message.topic), payload, retained=bool(message.retain))
+            await self._say(client, answers)
+
+    async def _say(self, client: aiomqtt.Client, messages: Iterable[Message]) -> None:
+        for each in messages:
+            await client.publish(each.topic, each.payload, qos=each.qos, retain=each.retain)
+
+    def _lost(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        if why != self.trouble:
+            log.warning("mqtt_lost", broker=str(self.address), error=why)
+        self.trouble = why
+
+    def _silent(self, why: str) -> DeviceSilent:
+        return DeviceSilent(
+            f"the building's broker does not hear us: {why}",
+            operation="publish",
+            subject=str(self.address),
+            code="BrokerSilent",
+            next_step="see the building link: iolaus describe endpoint; docs/building.md.",
+        )
+
+
+def read_password(file: Path | None) -> str | None:
+    """The first line of a file. Raises `OperatorMust` where it cannot be read."""
+    if file is None:
+        return None
+    try:
+        with file.open(encoding="utf-8") as handle:
+            return handle.readline(MOST_PASSWORD).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad_file(file, f"cannot be read: {type(error).__name__}") from None
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    """Raises `OperatorMust` for files that are no certificates."""
+    try:
+        context = ssl.create_default_context(
+            cafile=str(access.ca_file) if access.ca_file is not None else None
+        )
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if access.cert_file is not None:
+            context.load_cert_chain(access.cert_file, access.key_file, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise _bad_file(access.ca_file or access.cert_file, type(error).__name__) from None
+    return context
+
+
+def _bad_file(file: Path | None, why: str) -> OperatorMust:
+    return OperatorMust(
+        why,
+        operation="read the building's credentials",
+        subject=str(file),
+        code="BuildingCredentials",
+        next_step="check the files that the building's document names; see docs/building.md.",
+    )
