@@ -45,12 +45,12 @@ def test_what_is_wrong_is_said(text: str) -> None:
 
 def test_a_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
-    file.write_text("word\nmore\n")
-    assert read_password(file) == "word"
+    file.write_text("tiger7\nmore\n")
+    assert read_password(file) == "tiger7"
     assert read_password(None) is None
     with pytest.raises(OperatorMust) as caught:
         read_password(tmp_path / "none")
-    assert "word" not in str(caught.value)
+    assert "tiger7" not in str(caught.value)
 
 
 @given(st.text(max_size=40))
