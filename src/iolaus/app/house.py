@@ -22,6 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,6 +32,7 @@ import uvicorn
 
 from iolaus import __version__
 from iolaus.act.term import Rules
+from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, Attesting
 from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.discovering import Discoverer
@@ -183,6 +185,13 @@ class House:
             attested=self.attesting.ledger.attested,
         )
         self.draining = self._draining()
+        self.alarming = Alarming(
+            facts=state.facts,
+            fleet=lambda: self.context.fleet,
+            kept=state.alarms,
+            bus=self.bus,
+            clock=clock,
+        )
 
     def _draining(self) -> Draining:
         return Draining(
@@ -244,6 +253,7 @@ class House:
     def read_advisories(self, raw: bytes, source: str, by: str) -> Sequence[Advised]:
         return read_advisories(raw, source=source, at=self.clock.now(), by=by)
 
+    @cached_property
     def context(self) -> Context:
         periods = self.options.periods
         return Context(
@@ -266,6 +276,7 @@ class House:
             secrets=self.state.secrets,
             read_again=self.read_again,
             attests=self.attesting,
+            alarms=self.alarming,
             ledger=self.ledger,
             audit_log=self.state.audit,
             checkpoints=self.checkpoints,
@@ -282,7 +293,7 @@ class House:
 
     def application(self) -> Any:
         """The ASGI application: the API and pages, and the door that devices push events to."""
-        api, receiver = create_app(self.context()), self.receiver
+        api, receiver = create_app(self.context), self.receiver
         if receiver is None:
             return api
         receiver.intake = self.intake
@@ -403,6 +414,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.draining.run()))
         tasks.append(asyncio.create_task(house.checkpoints.run()))
         tasks.append(asyncio.create_task(house.handmade.run()))
+        tasks.append(asyncio.create_task(house.alarming.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

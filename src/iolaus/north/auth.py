@@ -60,6 +60,8 @@ class Deed(StrEnum):
     """Pause or abort a roll-out: whoever may look after the hall may stop it."""
     DRAIN = "drain"
     """Have work taken away from nodes, give them back, and answer for drains by hand."""
+    ANSWER = "answer"
+    """Acknowledge, shelve and reset alarms."""
     ADMIT = "admit"
     """Make and revoke tokens."""
     SECURE = "secure"
@@ -73,11 +75,12 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     Role.OPERATOR: frozenset(Deed),
     Role.FIRMWARE_ADMIN: frozenset(
         {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP, Deed.DRAIN}
+        | {Deed.ANSWER}
     ),
-    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT}),
+    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT, Deed.ANSWER}),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE, Deed.AUDIT}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
-    Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN}),
+    Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN, Deed.ANSWER}),
 }
 
 

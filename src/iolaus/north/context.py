@@ -27,6 +27,7 @@ from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.model.surface import Surface
+from iolaus.north.alarms import Alarms, AlarmShelf
 from iolaus.north.attestations import Attestations, Attests
 from iolaus.north.auth import Auth
 from iolaus.north.bulletins import Bulletins
@@ -308,6 +309,8 @@ class Context:
     bulletins: Bulletins = field(init=False)
     attests: Attests | None = None
     attestations: Attestations = field(init=False)
+    alarms: Alarms | None = None
+    alarm_shelf: AlarmShelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -349,5 +352,7 @@ class Context:
         self.fleet.shelves[Source.REFERENCE] = reference_items(
             lambda: self.references.all() if self.references else {}, self.clock
         )
+        self.alarm_shelf = AlarmShelf(lambda: self.alarms, clock=self.clock)
+        self.fleet.shelves[Source.ALARM] = self.alarm_shelf.items
         self.fleet.singles[Source.PLAN] = self.plans.plan
         self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

@@ -47,7 +47,7 @@ from iolaus.store.held import Held
 KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
-    | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION}
+    | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM}
 )
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]

@@ -13,6 +13,7 @@ import msgspec
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.advisories import AdvisoryView
+from iolaus.north.dto.alarms import AlarmView
 from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
@@ -54,6 +55,7 @@ class Source(StrEnum):
     HARDENING = "hardening"
     REFERENCE = "reference"
     ATTESTATION = "attestation"
+    ALARM = "alarm"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +181,14 @@ KINDS: Final = (
         source=Source.ATTESTATION,
         view=AttestationView,
         short="at",
+    ),
+    Kind(
+        name="alarm",
+        plural="alarms",
+        object="Alarm",
+        source=Source.ALARM,
+        view=AlarmView,
+        short="al",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

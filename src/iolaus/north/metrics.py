@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Final, NamedTuple
 
+from iolaus.model.alarm import AlarmState, Priority
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.asset import Asset, Reading
 from iolaus.model.condition import effective, last_seen, leak_verdict
@@ -80,6 +81,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     ),
     "iolaus_attestation_axis": Family("gauge", "Always 1; what stands on an axis of a verdict"),
     "iolaus_attestation_age_seconds": Family("gauge", "Since the evidence was asked"),
+    "iolaus_alarms": Family("gauge", "Alarms that are not normal, by priority and state"),
     "iolaus_attestation_components": Family("gauge", "Components that can attest, by summary"),
     "iolaus_build_info": Family("gauge", "Always 1; the version of Iolaus"),
 }
@@ -183,6 +185,7 @@ class Metrics:
                 f'iolaus_endpoints{{state="{state}"}} {count}\n' for state, count in states.items()
             ],
             **self._attestation_lines(),
+            **self._alarm_lines(),
             "iolaus_build_info": [
                 f'iolaus_build_info{{version="{escape(self._context.version)}"}} 1\n'
             ],
@@ -205,6 +208,19 @@ class Metrics:
         name = "iolaus_attestation_components"
         found[name] = [f'{name}{{summary="{word}"}} {n}\n' for word, n in counts.items()]
         return found if attests else {}
+
+    def _alarm_lines(self) -> dict[str, list[str]]:
+        if (alarms := self._context.alarms) is None:
+            return {}
+        counts = Counter((each.priority, each.state) for each in alarms.all())
+        name = "iolaus_alarms"
+        lines = [
+            f'{name}{{priority="{priority}",state="{state}"}} {counts[(priority, state)]}\n'
+            for priority in Priority
+            for state in AlarmState
+            if state is not AlarmState.NORMAL
+        ]
+        return {name: lines}
 
     async def _refresh(self) -> list[Block]:
         fleet, blocks = self._context.fleet, []

@@ -242,3 +242,11 @@ reference_values = Table(
     Column("name", String, primary_key=True),
     Column("doc", LargeBinary, nullable=False),
 )
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""By the subject's uid and the code."""

@@ -1,4 +1,4 @@
-"""Named documents that are few and read whole at the start: advisories and surfaces.
+"""Named documents that are few and read whole at the start: advisories, surfaces, alarms.
 
 They live in memory; a change is on disk before anybody sees it. Whoever works with them is told
 after each change and asks for what there is now.
@@ -7,13 +7,14 @@ after each change and asks for what there is now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from iolaus.model.advisory import Kept
+from iolaus.model.alarm import Alarm
 from iolaus.model.reference import KeptReference
 from iolaus.model.surface import Surface
 from iolaus.store import schema
@@ -55,6 +56,21 @@ class Shelf(Generic[T]):
             await self._write(lambda connection: self._put(connection, documents))
             self._kept.update(documents)
             for name in documents:
+                self._changed(name)
+
+    async def replace(self, documents: Mapping[str, T], gone: Collection[str]) -> None:
+        """Keep some and forget others, all or none."""
+        async with self._writing:
+
+            def work(connection: Connection) -> None:
+                self._delete(connection, list(gone))
+                self._put(connection, documents)
+
+            await self._write(work)
+            self._kept.update(documents)
+            for name in gone:
+                self._kept.pop(name, None)
+            for name in (*documents, *gone):
                 self._changed(name)
 
     async def remove(self, name: str) -> T | None:
@@ -105,3 +121,7 @@ def surface_shelf(database: Database | None = None) -> Shelf[Surface]:
 
 def reference_shelf(database: Database | None = None) -> Shelf[KeptReference]:
     return Shelf(schema.reference_values, KeptReference, database)
+
+
+def alarm_shelf(database: Database | None = None) -> Shelf[Alarm]:
+    return Shelf(schema.alarms, Alarm, database)

@@ -32,7 +32,7 @@ from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
-from iolaus.store.shelf import advisory_shelf, reference_shelf, surface_shelf
+from iolaus.store.shelf import advisory_shelf, alarm_shelf, reference_shelf, surface_shelf
 from iolaus.store.tries import Tries
 
 
@@ -62,7 +62,7 @@ class State:
         self.references = reference_shelf(database)
         self.evidence, self.audit = EvidenceStore(database), audit
         self.authorities = Authorities(directory, secrets=secrets)
-        self.surfaces = surface_shelf(database)
+        self.surfaces, self.alarms = surface_shelf(database), alarm_shelf(database)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins, self.tries = logins, tries
         self._unlock = unlock
@@ -76,6 +76,7 @@ class State:
         await self.advisories.load()
         await self.surfaces.load()
         await self.references.load()
+        await self.alarms.load()
         await self.audit.start()
         await self.series.start()
 

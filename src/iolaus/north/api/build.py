@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from iolaus.north.api.advisories import advisory_routes
+from iolaus.north.api.alarms import alarm_routes
 from iolaus.north.api.attestations import attestation_routes
 from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.authorities import authority_routes
@@ -69,6 +70,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *plan_routes(context),
             *rollout_routes(context),
             *drain_routes(context),
+            *alarm_routes(context),
             *discovery_routes(context),
             *task_routes(context),
             *attestation_routes(context),

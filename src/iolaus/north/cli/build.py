@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli import advisories as advising
 from iolaus.north.cli import (
+    alarms,
     asking,
     attest,
     authorities,
@@ -70,6 +71,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "demo": "Faults of the simulated hall of a running `iolaus up`.",
     "export": "What was discovered, as files.",
     "verify": "Judge evidence and documents from files: no server, no state, no network.",
+    "alarm": "Alarms answered: acknowledged, shelved, reset.",
     "token": "Who may speak to the server, as what, and for which groups.",
     "credential": "Logins of endpoints: whose, how old, and what they may fall back to.",
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
@@ -137,6 +139,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "ca": authorities.CA_COMMANDS,
         "reference": {**references.REFERENCE_COMMANDS, **commands.reference},
         "rollout": plans.ROLLOUT_COMMANDS,
+        "alarm": alarms.ALARM_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "credential": credentials.CREDENTIAL_COMMANDS,
         "sim": sim,

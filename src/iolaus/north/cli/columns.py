@@ -417,6 +417,17 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         AGE,
         Column(title="TITLE", cell=lambda row: text(row["title"])[:60]),
     ),
+    "alarm": (
+        NAME,
+        column("PRIORITY", "priority"),
+        column("STATE", "state"),
+        column("MESSAGE", "message"),
+        column("TIMES", "times", right=True, wide=True),
+        column("BY", "acknowledged_by", wide=True),
+        column("HIDDEN BY", "hidden_by", wide=True),
+        column("NEXT STEP", "next_step", wide=True),
+        AGE,
+    ),
     "drain": (
         NAME,
         column("STATE", "state"),

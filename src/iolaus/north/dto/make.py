@@ -162,19 +162,24 @@ def condition_views(found: Iterable[Condition]) -> tuple[ConditionView, ...]:
     )
 
 
+def asset_conditions(asset: Asset, frame: Frame) -> tuple[Condition, ...]:
+    """All that is said of an asset, rooms included."""
+    found = conditions(
+        asset,
+        frame.sight,
+        readings=frame.readings_of.get(asset.key, ()),
+        components=frame.components_of.get(asset.key, ()),
+        conflict=frame.conflicts.get(asset.key, ""),
+    )
+    return (*found, *frame.more.get(asset.key, ()))
+
+
 def asset_view(asset: Asset, frame: Frame) -> AssetView:
     sight, report = frame.sight, frame.report
     interval_s = sight.asset_interval_s(asset)
     seen_at = last_seen(asset)
     limit_w = limit_of(frame.limits_of.get(asset.key, ()))
     asset = with_reasons(asset, has_limit=limit_w is not None)
-    found = conditions(
-        asset,
-        sight,
-        readings=frame.readings_of.get(asset.key, ()),
-        components=frame.components_of.get(asset.key, ()),
-        conflict=frame.conflicts.get(asset.key, ""),
-    )
     identity = asset.identity
     return AssetView(
         name=frame.names[asset.key],
@@ -194,7 +199,7 @@ def asset_view(asset: Asset, frame: Frame) -> AssetView:
         redfish_version=report.redfish_version if report else None,
         bmc_firmware=asset.bmc_firmware,
         capabilities=asset.capabilities,
-        conditions=condition_views((*found, *frame.more.get(asset.key, ()))),
+        conditions=condition_views(asset_conditions(asset, frame)),
         firmware=tuple(firmware_line(each) for each in frame.firmware_of.get(asset.key, ())),
         deviations=frame.deviations_of.get(asset.key, 0),
         observed_at=when(seen_at),

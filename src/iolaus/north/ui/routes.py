@@ -18,6 +18,7 @@ from litestar.types import ControllerRouterHandler
 from iolaus.model.select import Selector
 from iolaus.north.auth import Principal
 from iolaus.north.context import Context
+from iolaus.north.ui.alarmpages import AlarmPages, alarm_page_routes
 from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
@@ -55,6 +56,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *_drift(DriftPages(context, maps, paper), pages),
         *roll_routes(context, RollPages(context, paper), pages),
         *trust_routes(TrustPages(context, paper), pages),
+        *alarm_page_routes(AlarmPages(context, paper), pages),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),
