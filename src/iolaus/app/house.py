@@ -171,19 +171,7 @@ class House:
         )
         self.keyring = self._keyring()
         state.secrets.on_change(self.ledger.note_login)
-        self.rolling = Rolling(
-            state=state,
-            bus=self.bus,
-            clock=clock,
-            ledger=self.ledger,
-            open_device=self.devices.open,
-            read_again=self.read_again,
-            hot_s=periods.hot_s,
-            rotation=self.keyring.rotation,
-            rules=options.rollouts,
-            ca_file=options.ca_file,
-            attested=self.attesting.ledger.attested,
-        )
+        self.rolling = self._rolling()
         self.draining = self._draining()
         self.alarming = Alarming(
             facts=state.facts,
@@ -191,6 +179,21 @@ class House:
             kept=state.alarms,
             bus=self.bus,
             clock=clock,
+        )
+
+    def _rolling(self) -> Rolling:
+        return Rolling(
+            state=self.state,
+            bus=self.bus,
+            clock=self.clock,
+            ledger=self.ledger,
+            open_device=self.devices.open,
+            read_again=self.read_again,
+            hot_s=self.options.periods.hot_s,
+            rotation=self.keyring.rotation,
+            rules=self.options.rollouts,
+            ca_file=self.options.ca_file,
+            attested=self.attesting.ledger.attested,
         )
 
     def _draining(self) -> Draining:
