@@ -151,14 +151,7 @@ class House:
         self.handmade = Handmade(state=state, clock=clock, names=(POLICY, TOKENS, ANCHORS))
         self.attesting = self._attesting()
         self.loops = {job: self._loop(job) for job in Job}
-        self.discoverer = Discoverer(
-            facts=state.facts,
-            secrets=state.secrets,
-            clock=clock,
-            ca_file=options.ca_file,
-            begin=self.collector.begin,
-            buses=self.buses,
-        )
+        self.discoverer = self._discoverer()
 
         periods = options.periods
         self.ledger = Ledger(
@@ -194,6 +187,16 @@ class House:
             rules=self.options.rollouts,
             ca_file=self.options.ca_file,
             attested=self.attesting.ledger.attested,
+        )
+
+    def _discoverer(self) -> Discoverer:
+        return Discoverer(
+            facts=self.state.facts,
+            secrets=self.state.secrets,
+            clock=self.clock,
+            ca_file=self.options.ca_file,
+            begin=self.collector.begin,
+            buses=self.buses,
         )
 
     def _draining(self) -> Draining:
