@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,17 @@ from iolaus.model.endpoint import Mode
 from iolaus.north.context import ReferenceOrder
 from iolaus.observe.targets import load_hosts
 from iolaus.store.state import make_private
+from iolaus.wire.modbus.address import parse_bus
+from iolaus.wire.modbus.bus import Rates
 
 log = structlog.get_logger(__name__)
 START_S = 120.0
 HALL = "simulated-hall"
-SimulatedHall = tuple[Path, str, Place | None]
+WIRING = ("modbus", "serial", "snmp")
+"""Labels by which the hall tells where its gear answers besides: ports, no words of a person."""
+SLOWLY = Rates(fast_s=2.0, medium_s=4.0, slow_s=60.0)
+"""A hall on a laptop shares its processor with what it simulates."""
+SimulatedHall = tuple[Path, str, Place | None, Mapping[str, Any]]
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +66,16 @@ async def up(options: UpOptions) -> None:
             if options.simulate:
                 hall = await stack.enter_async_context(simulated_hall(options, state_dir))
             house = await stack.enter_async_context(
-                open_house(HouseOptions(state_dir=state_dir, listen=options.listen, demo=True))
+                open_house(
+                    HouseOptions(
+                        state_dir=state_dir, listen=options.listen, demo=True, registers=SLOWLY
+                    )
+                )
             )
             if hall is not None:
-                hosts, password, place = hall
+                hosts, password, place, ready = hall
                 await stack.enter_async_context(trusted(house, place))
-                take_on(house, hosts, password)
+                take_on(house, hosts, password, wiring(ready))
             await _serve(house, Banner(house, hall=options.site))
     finally:
         if kept is None:
@@ -83,12 +93,35 @@ async def _serve(house: House, banner: Banner) -> None:
         await asyncio.gather(telling, return_exceptions=True)
 
 
-def take_on(house: House, hosts: Path, password: str) -> None:
-    """Make the simulated hall's endpoints targets, pinned, with the hall's account."""
+def take_on(
+    house: House, hosts: Path, password: str, wired: Mapping[str, tuple[str, ...]] | None = None
+) -> None:
+    """Make the simulated hall's endpoints targets, pinned, with the hall's account, and with the
+    buses beside them."""
+    wired = wired or {}
     house.state.secrets.put(HALL, user="root", password=password)
     for target in load_hosts(hosts):
-        managed = msgspec.structs.replace(target, credential=HALL, mode=Mode.MANAGED)
+        managed = msgspec.structs.replace(
+            target,
+            credential=HALL,
+            mode=Mode.MANAGED,
+            also=wired.get(target.name or "", ()),
+            labels={k: v for k, v in target.labels.items() if k not in WIRING},
+        )
         house.state.facts.put_target(managed)
+
+
+def wiring(ready: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    """By name of the hall's gear: the Modbus bus beside its controller, with its units."""
+    building = ready.get("building")
+    if not isinstance(building, dict):
+        return {}
+    told = json.loads((Path(building["folder"]) / "building.json").read_text())
+    return {
+        name: (str(parse_bus(f"modbus+tcp://{gear['modbus']}?unit={','.join(gear['units'])}")),)
+        for name, gear in told["things"].items()
+        if "modbus" in gear
+    }
 
 
 @asynccontextmanager
@@ -99,7 +132,7 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[S
     Raises `OperatorMust` when the site file is wrong, `WeErred` when it does not start."""
     hosts, password = state_dir / "simulated-hosts.yaml", secrets.token_urlsafe(18)
     command = [sys.executable, "-m", "iolaus", "sim", "hall", "--port", "0", "--with-parent"]
-    command += ["--hosts-out", str(hosts)]
+    command += ["--building", "--hosts-out", str(hosts)]
     command += ["--nodes", str(options.nodes)] if options.nodes is not None else []
     command += [str(options.site)] if options.site is not None else []
     process = await asyncio.create_subprocess_exec(
@@ -113,7 +146,7 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[S
     try:
         ready = await _until_ready(process)
         with written_down(ready, state_dir=state_dir, listen=options.listen) as place:
-            yield hosts, password, place
+            yield hosts, password, place, ready
     finally:
         await _end(process)
 
