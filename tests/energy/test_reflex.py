@@ -202,6 +202,19 @@ def test_a_lost_feed_leaves_what_was_armed_at_once_and_ends_with_it() -> None:
     assert world.total_w > 3400
 
 
+def test_what_was_armed_gives_way_to_a_plan_that_knows_of_the_loss() -> None:
+    world = running(armed={"feed-a": 2200.0})
+    world.says(13, event(Sense.FEED, "feed-a", BAD))
+    world.run(14)
+    assert world.total_w <= 2200
+    for second in range(14, 24):
+        world.gives(second + 0.5, frame(100 + second, 2700, lost=("feed-a",)))
+    world.run(24)
+    assert 2600 < world.total_w <= 2700
+    world.run(30)
+    assert world.total_w == 1600
+
+
 def test_a_feed_for_which_nothing_is_armed_leaves_the_floors() -> None:
     world = running()
     world.says(13, event(Sense.REDUNDANCY, "shelf-1", BAD))

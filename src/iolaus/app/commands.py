@@ -65,6 +65,7 @@ def main() -> None:
                     version=__version__,
                     up=up_command,
                     serve=serve_command,
+                    edge=edge_command,
                     sim_replay=sim_replay,
                     sim_hall=sim_hall,
                     inspect=inspect_command,
@@ -172,6 +173,47 @@ def serve_command(
             )
         )
     )
+
+
+def edge_command(
+    hosts: Annotated[
+        Path, typer.Argument(metavar="HOSTS", help="A hosts file with a label rack on each host.")
+    ],
+    user: User = None,
+    password_file: PasswordFile = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="observe|advise|control",
+            help="Only `control` writes to devices; then every host of the file is managed.",
+        ),
+    ] = "observe",
+    state: State = None,
+    ca_file: CaFile = None,
+    allow_http: AllowHttp = False,
+) -> None:
+    """Run the edges of some racks: limits and reflexes, with no server, database or bus.
+
+    Without a lease a rack stands at its floors. Ctrl-C ends it; caps and latches stay.
+    Example: iolaus edge racks.yaml --user root --password-file pw --mode control
+    """
+    import uvloop
+
+    from iolaus.app.edge import EdgeOptions, chosen, edge
+    from iolaus.store.state import default_state_dir
+
+    must_be_one_of(mode, "observe", "advise", "control", option="--mode")
+    targets, power, leak = chosen(hosts, mode, allow_http=allow_http)
+    options = EdgeOptions(
+        targets=targets,
+        credential=credential_of(user, password_file, None),
+        state_dir=state or default_state_dir(),
+        ca_file=str(ca_file) if ca_file else None,
+        power=power,
+        leak=leak,
+    )
+    uvloop.run(edge(options))
 
 
 def inspect_command(

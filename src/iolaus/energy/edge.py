@@ -86,10 +86,20 @@ class Edge:
     def _lower(self, frame: Budget, now_s: float) -> Budget:
         """A new centre's first word gives nothing: the lower of its budget and that in force."""
         last = self._frame if now_s < self._lease_s else None
-        held_w = last.budget_w if last else self.floor_w
+        held_w, shares = self.floor_w, dict[str, float]()
+        if last:
+            held_w, shares = last.budget_w, last.shares
+        elif self._starting(now_s):
+            shares = {cap.node.name: cap.ceiling for cap in self.caps}
+            held_w = sum(shares.values())
         if frame.budget_w < held_w:
             return frame
-        return msgspec.structs.replace(frame, budget_w=held_w, shares=last.shares if last else {})
+        return msgspec.structs.replace(frame, budget_w=held_w, shares=shares)
+
+    def _starting(self, now_s: float) -> bool:
+        """Whether it began a moment ago and waits for its first lease: the caps stay as found."""
+        began = now_s if self._since_s is None else self._since_s
+        return self._frame is None and now_s - began < self.rules.start_s
 
     def _refusal(self, frame: Budget) -> str:
         last = self._frame
@@ -213,12 +223,14 @@ class Edge:
     # --- inside ------------------------------------------------------------------------------
 
     def _demand(self, now_s: float) -> list[float]:
-        """A node that a reflex holds can want no more than that leaves it."""
+        """A node that a reflex holds can want no more than that leaves it; one out of reach has
+        what it may have, whatever it wants."""
         rules = self.rules
         caps = np.array([cap.ceiling for cap in self.caps])
         free = self._peaks.demand(caps, now_s, margin=rules.margin, near=rules.near_cap)
         return [
-            min(w, self.reflexes.limit_w(n)) for w, n in zip(free.tolist(), self.names, strict=True)
+            cap.ceiling if cap.unreachable else min(w, self.reflexes.limit_w(cap.node.name))
+            for w, cap in zip(free.tolist(), self.caps, strict=True)
         ]
 
     def _prepare(self, now_s: float) -> None:
@@ -246,7 +258,7 @@ class Edge:
             self._prepare(now_s)
         budget_w = max(frame.budget_w, self.floor_w) if frame and leased else self.floor_w
         caps_w = list(self._shares) if leased else list(self._floors)
-        if not leased and self._since_s is not None and now_s - self._since_s < self.rules.start_s:
+        if not leased and self._starting(now_s):
             budget_w, caps_w = math.inf, [cap.ceiling for cap in self.caps]
         hard = not leased
         for hold in self._holds(now_s):

@@ -7,7 +7,8 @@ a seat's detectors is wet is told by their own names, so that two of one tray ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -77,9 +78,14 @@ def whole_cap(limits: Iterable[PowerLimit]) -> PowerLimit | None:
     )
 
 
-def rack_view(rack: str, seats: Sequence[Seat], plant: Plant | None = None) -> RackView:
+def rack_view(
+    rack: str,
+    seats: Sequence[Seat],
+    plant: Plant | None = None,
+    armed: Mapping[str, float] = MappingProxyType({}),
+) -> RackView:
     """What the edge of a rack holds. What a plant says of a node or a rack goes before what its
-    controllers say."""
+    controllers say; `armed` as `arming.arm` works it out."""
     loads = {load.name: load for load in plant.loads} if plant else {}
     mine = [seat for seat in seats if seat.rack == rack and seat.cap_uri and seat.nameplate_w > 0]
     nodes = tuple(_node(seat, loads.get(seat.name)) for seat in mine)
@@ -91,6 +97,7 @@ def rack_view(rack: str, seats: Sequence[Seat], plant: Plant | None = None) -> R
         nodes=nodes,
         zones=tuple(_zones(rack, seats, names)),
         limit_w=known.limit_w if known else None,
+        armed=dict(armed),
     )
 
 

@@ -54,6 +54,7 @@ class Commands:
     version: str
     up: Callable[..., Any] | None = None
     serve: Callable[..., Any] | None = None
+    edge: Callable[..., Any] | None = None
     sim_replay: Callable[..., Any] | None = None
     sim_hall: Callable[..., Any] | None = None
     inspect: Callable[..., Any] | None = None
@@ -95,7 +96,7 @@ def build_cli(commands: Commands) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in ("up", "serve"):
+    for name in ("up", "serve", "edge"):
         _add(app, name, getattr(commands, name))
     for name in ("get", "describe", "explain", "events", "watch", "top", "summary"):
         app.command(name)(getattr(look, name))

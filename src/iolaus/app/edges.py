@@ -1,0 +1,310 @@
+"""The edges of the racks that this process holds: made from what is known, fed, and looked after.
+
+Each rack with a node that can be capped has an edge. It is made anew, with its latches, when what
+stands in the rack has changed. A loop that raised, or has not come round for too long, is started
+again over the same core, so that neither lease nor latch is lost by it; a process that hangs as a
+whole is ended by its watchdog (`app.edge`) and finds its latches in their files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from iolaus.app.edge_hands import Hands
+from iolaus.energy.arming import arm
+from iolaus.energy.edge import Edge
+from iolaus.energy.frames import Budget, Report
+from iolaus.energy.journal import LatchFile
+from iolaus.energy.policy import PowerPolicy
+from iolaus.energy.ports import AsksBuilding, Event, Grade, Latch, Sense
+from iolaus.energy.rack import RackView
+from iolaus.energy.rules import EdgeRules
+from iolaus.energy.run import Done, Doors, EdgeRun
+from iolaus.energy.seats import Seat, draw_of, events_of, rack_view, reaches, seat_of
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.asset import Asset, AssetKind, PowerLimit, Reading
+from iolaus.model.asset import Report as DeviceReport
+from iolaus.model.endpoint import Target
+from iolaus.model.fact import Known
+from iolaus.model.naming import slug
+from iolaus.model.plant import Plant
+
+log = structlog.get_logger(__name__)
+LOOK_AFTER_S: Final = 1.0
+HUNG_S: Final = 5.0
+FLOORS_S: Final = 600.0
+
+
+class Running(msgspec.Struct, kw_only=True):
+    """One rack's. `task` is its loop; `restarts` counts how often that was started again."""
+
+    run: EdgeRun
+    view: RackView
+    task: asyncio.Task[None]
+    rows: frozenset[str]
+    restarts: int = 0
+    floors_s: float = float("-inf")
+
+
+class Edges:
+    """`directory` holds the latches; `tell` takes reports for the centre, `record` is told what
+    was done. `plant` may say more of racks and nodes than their controllers do, and what is
+    armed by `policy`."""
+
+    def __init__(
+        self,
+        *,
+        hands: Hands,
+        building: AsksBuilding,
+        clock: Clock,
+        directory: Path,
+        rules: EdgeRules,
+        tell: Callable[[Report], None],
+        record: Callable[[Done], None],
+        plant: Callable[[], Plant | None] = lambda: None,
+    ) -> None:
+        self.hands, self.rules, self.running = hands, rules, dict[str, Running]()
+        self._building, self._clock, self._directory = building, clock, directory
+        self._tell, self._record, self._plant = tell, record, plant
+        self.policy = PowerPolicy()
+        self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+        self._changed = False
+
+    # --- what is known -----------------------------------------------------------------------
+
+    def learn(self, target: Target, report: DeviceReport) -> None:
+        """An endpoint's last inventory. Cheap when it is the one that was learnt last."""
+        last = self._seats.get(target.address)
+        if last and last[0] is report and last[1] is target:
+            return
+        seat = seat_of(target, report)
+        self._changed |= last is None or last[2] != seat
+        self._seats[target.address] = report, target, seat
+
+    def forget(self, address: str) -> None:
+        self._changed |= self._seats.pop(address, None) is not None
+
+    def hear(self, address: str, assets: Iterable[Asset], readings: Sequence[Reading]) -> None:
+        """What an endpoint's last reading says, to every edge that it matters to."""
+        seat = self._seat(address)
+        if seat is None:
+            return
+        events = list(events_of(seat, readings))
+        draw_w, is_read = draw_of(readings)
+        on = _is_on(assets)
+        for running in self._reached(seat):
+            if seat.name in running.run.edge.names:
+                if is_read:
+                    running.run.read(seat.name, draw_w, quality=1 if draw_w is not None else 0)
+                running.run.powered(seat.name, on)
+            self._heard(running, events)
+
+    def capped(self, address: str, limits: Iterable[PowerLimit]) -> None:
+        """The caps of an endpoint as an inventory read them, for edges that only watch."""
+        seat = self._seat(address)
+        running = self.running.get(seat.rack) if seat else None
+        if seat is None or running is None:
+            return
+        for limit in limits:
+            if limit.uri == seat.cap_uri and limit.limit_w is not None:
+                now_s = self._clock.monotonic()
+                running.run.edge.cap_seen(seat.name, limit.limit_w, now_s)
+
+    def lost(self, address: str) -> None:
+        """An endpoint does not answer: what it told is unknown."""
+        seat = self._seat(address)
+        if seat is None:
+            return
+        why = "its controller does not answer"
+        for running in self._reached(seat):
+            signals = running.run.edge.reflexes.signals
+            mine = {*((Sense.LEAK, each) for each in seat.detectors)}
+            mine |= {(sense, seat.name) for sense in (Sense.FLOW, Sense.COOLANT, Sense.DIE)}
+            told = [
+                Event(sense=sense, subject=subject, grade=Grade.UNKNOWN, because=why)
+                for sense, subject in mine & signals.keys()
+            ]
+            self._heard(running, told)
+
+    def told(self, address: str, origin: str | None) -> None:
+        """An endpoint sent an event: where a leak detector is its origin, that is read at once."""
+        seat = self._seat(address)
+        if seat is None or origin is None or "LeakDetector" not in origin:
+            return
+        self._spawn(self._look(seat, origin.partition("#")[0]))
+
+    def budget(self, frame: Budget) -> bool:
+        running = self.running.get(frame.rack)
+        return running is not None and running.run.took(frame)
+
+    def event(self, rack: str, event: Event) -> None:
+        """A signal from elsewhere (a shelf's bus, the building): to one rack, or to all ("*")."""
+        for name, running in self.running.items():
+            if rack in (name, "*"):
+                self._heard(running, [event])
+
+    def release(self, rack: str, latch: str, *, who: str, reason: str) -> Latch:
+        """Raises `OperatorMust` for a rack or latch that is not there, `PolicyRefused` while its
+        cause is still read."""
+        running = self.running.get(rack)
+        if running is None:
+            raise OperatorMust(
+                "it has no edge here",
+                operation="release latch",
+                subject=rack,
+                code="NoSuchEdge",
+                next_step="name one of: iolaus get edges",
+            )
+        return running.run.release(latch, who=who, reason=reason)
+
+    def use(self, rules: EdgeRules, policy: PowerPolicy | None = None) -> None:
+        """Go by other rules, or another plant, from now on: edges begin anew, with their latches,
+        where that changes anything for them."""
+        self.rules, self.policy, self._changed = rules, policy or self.policy, True
+
+    # --- looking after -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                self.look_after()
+                await self._clock.sleep(LOOK_AFTER_S)
+        finally:
+            tasks = [each.task for each in self.running.values()]
+            for task in (*tasks, *self._looks):
+                task.cancel()
+            await asyncio.gather(*tasks, *self._looks, return_exceptions=True)
+
+    def look_after(self) -> None:
+        """Make the edges that there should be, and start those again that stopped."""
+        if self._changed:
+            self._changed = False
+            self._rebuild()
+        now_s = self._clock.monotonic()
+        for rack, running in self.running.items():
+            if running.task.done() or now_s - running.run.beat_s > HUNG_S:
+                self._again(rack, running)
+            if self.rules.acts and now_s - running.floors_s > FLOORS_S:
+                running.floors_s = now_s
+                self._spawn(self._floors(running))
+
+    def _rebuild(self) -> None:
+        seats = [seat for _, _, seat in self._seats.values() if seat is not None]
+        self.hands.seats = {seat.name: seat for seat in seats if seat.systems}
+        plant = self._plant()
+        armed = arm(plant, self.policy) if plant else {}
+        racks: dict[str, list[Seat]] = {}
+        for seat in seats:
+            racks.setdefault(seat.rack, []).append(seat)
+        wide = racks.pop("", [])
+        for rack, mine in racks.items():
+            rows = frozenset(seat.row for seat in mine)
+            near = [*mine, *(seat for seat in wide if seat.row in rows)]
+            view = rack_view(rack, near, plant, armed.get(rack, {}))
+            if view.nodes:
+                self._ensure(rack, view, rows)
+
+    def _ensure(self, rack: str, view: RackView, rows: frozenset[str]) -> None:
+        old = self.running.get(rack)
+        if old is not None and old.view == view and old.run.edge.rules == self.rules:
+            return
+        kept = LatchFile(self._directory / f"{slug(rack)}.json")
+        if old is not None:
+            old.task.cancel()
+            latched: Sequence[Latch] = list(old.run.edge.reflexes.latches.values())
+        else:
+            try:
+                latched = kept.load()
+            except OperatorMust as error:
+                log.error("an edge is not started", rack=rack, error=str(error))  # noqa: TRY400
+                return
+        edge = Edge(view, self.rules, boot=secrets.token_hex(8), latched=latched)
+        doors = Doors(
+            caps=self.hands,
+            power=self.hands,
+            building=self._building,
+            latches=kept,
+            tell=self._tell,
+            record=self._record,
+        )
+        run = EdgeRun(edge, doors, self._clock)
+        task = asyncio.create_task(run.run())
+        self.running[rack] = Running(run=run, view=view, task=task, rows=rows)
+
+    def _again(self, rack: str, running: Running) -> None:
+        error = running.task.exception() if running.task.done() and not _cut(running) else None
+        log.error("an edge's loop is started again", rack=rack, error=str(error or "it hung"))
+        running.task.cancel()
+        running.restarts += 1
+        running.run.beat_s = self._clock.monotonic()
+        running.task = asyncio.create_task(running.run.run())
+
+    async def _floors(self, running: Running) -> None:
+        """Each device's own floor is looked at, and put in place where it differs."""
+        for node in running.view.nodes:
+            await self.hands.ensure_floor(node.name, node.floor_w)
+
+    async def _look(self, seat: Seat, uri: str) -> None:
+        event = await self.hands.look(seat, uri)
+        if event is not None:
+            for running in self._reached(seat):
+                self._heard(running, [event])
+
+    # --- small things ------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    def _seat(self, address: str) -> Seat | None:
+        known = self._seats.get(address)
+        return known[2] if known else None
+
+    def _reached(self, seat: Seat) -> list[Running]:
+        own = self.running.get(seat.rack)
+        if seat.rack:
+            return [own] if own else []
+        return [r for rack, r in self.running.items() if reaches(seat, rack, r.rows)]
+
+    @staticmethod
+    def _heard(running: Running, events: Iterable[Event]) -> None:
+        for event in events:
+            running.run.heard(event)
+
+
+def _cut(running: Running) -> bool:
+    return running.task.cancelled()
+
+
+def _is_on(assets: Iterable[Asset]) -> bool | None:
+    """Whether any host of a controller is on; None where one is unknown and none is on."""
+    states = [
+        asset.power_state.value if isinstance(asset.power_state, Known) else None
+        for asset in assets
+        if asset.kind is AssetKind.NODE
+    ]
+    if any(state not in (None, "Off") for state in states):
+        return True
+    return None if not states or None in states else False
+
+
+def counts_of(edges: Mapping[str, Running]) -> dict[str, float]:
+    """Our own numbers, for metrics."""
+    return {
+        "energy_edges": float(len(edges)),
+        "energy_edge_restarts": float(sum(each.restarts for each in edges.values())),
+        "energy_latches": float(
+            sum(len(each.run.edge.reflexes.latches) for each in edges.values())
+        ),
+    }
