@@ -166,6 +166,7 @@ OTHERS = {
     "drivers/redfish/driver.py": "hands a chain to `attest`",
     "drivers/lane/cache.py": "unpacks what it packed itself",
     "wire/dsx/bms.py": "hands payloads to `point`",
+    "observe/building.py": "hands payloads to `wire/dsx/bms` and `wire/dsx/flex`",
     "wire/mqtt/link.py": "bounds a payload and hands it to its party",
     "wire/modbus/line.py": "counts the bytes that the library reads frames from",
     "observe/capture.py": "writes JSON of ours to files",
