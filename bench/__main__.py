@@ -19,6 +19,7 @@ SHORT = {
     "plan": ["2000"],
     "rollout": ["40"],
     "firmware": ["6"],
+    "rotate": ["10", "--kills", "1"],
     "engine": ["200"],
     "trust": ["50"],
     "energy": ["run", "--seeds", "0", "--controllers", "iolaus static"],

@@ -1,8 +1,9 @@
 """New passwords for a whole hall that misbehaves: `python -m bench.rotate [N] [--kills K]`.
 
 N machines of several makes, over the wire: all lock an account after five failed logins, some
-say so and some do not; a part answers late, a part loses the answer to the very write, and a part
-goes back to its maker's accounts as after a flash, in the middle of it all. A real `iolaus serve`
+say so and some do not; a part answers late, a part loses the answer to the very write, a part
+judges a login when nobody waits for the answer any more, and a part goes back to its maker's
+accounts as after a flash, in the middle of it all. A real `iolaus serve`
 gives all of them new passwords and is killed by SIGKILL while it does. Then whoever fell back is
 given one again, as an operator would. What counts is judged at the devices and in the sealed store.
 Exit code 1 where anything is not as it must be.
@@ -53,7 +54,9 @@ spec:
 ACCOUNTS = {"method": ["PATCH", "POST"], "path": "*/AccountService/Accounts*"}
 LATE = {"effect": "latency", "drip_bytes_per_s": 100.0, "times": 1, "select": ACCOUNTS}
 LOST = {"effect": "die", "how": "reset", "times": 1, "select": ACCOUNTS}
+LOGIN = {"method": ["POST"], "path": "*/Sessions"}
 SLOW = {"effect": "latency", "seconds": 3.0, "times": 3, "select": {"path": "*/Sessions"}}
+HUNG = {"effect": "latency", "seconds": 40.0, "times": 1, "select": LOGIN}
 PATIENCE_S = 1500.0
 Json = dict[str, Any]
 
@@ -71,13 +74,14 @@ class Watch:
 
     def __init__(self, hall: Hall) -> None:
         self.hall, self.locked, self.fell = hall, set[str](), set[str]()
+        self.most_failures = 0
 
     def misbehave(self) -> None:
         for number, device in enumerate(self.hall.devices):
             device.options = replace(device.options, lockout_after=5, lockout_s=1e9)
             if number % 3:
                 _say_threshold(device, 5)
-            rule = {1: LATE, 2: LOST, 3: SLOW}.get(number % 5)
+            rule = {1: LATE, 2: LOST, 3: SLOW, 4: HUNG}.get(number % 5)
             if rule is not None:
                 for each in parse_rules([rule], source="bench"):
                     self.hall.places[device.name].front.faults.arm(each)
@@ -86,8 +90,11 @@ class Watch:
         """Until it is cancelled."""
         while True:
             for device in self.hall.devices:
-                if any(a.locked_until > 0.0 for a in device.gate.accounts.values()):
+                accounts = device.gate.accounts.values()
+                if any(account.locked_until > 0.0 for account in accounts):
                     self.locked.add(device.name)
+                most = max(account.failures for account in accounts)
+                self.most_failures = max(self.most_failures, most)
             await asyncio.sleep(0.2)
 
     def flash(self, device: Device) -> None:
@@ -188,12 +195,21 @@ class Product:
     async def credentials(self) -> list[Json]:
         return list((await self.ask("GET", "/credentials"))["items"])
 
-    async def rotate(self, selector: str) -> str:
+    async def rotate(self, selector: str, tries: int = 10) -> str:
+        """Asked for again where the hall moved between the plan and its application."""
         spec = {"asked": {"kind": "rotate"}, "selector": selector, "batch": 32}
-        made = (await self.ask("POST", "/plans", {"spec": spec}))["status"]
-        print(f"  plan {made['name']}: {made['fates']}", flush=True)
-        await self.ask("POST", f"/plans/{made['name']}/apply", {})
-        return str(made["name"])
+        while True:
+            made = (await self.ask("POST", "/plans", {"spec": spec}))["status"]
+            print(f"  plan {made['name']}: {made['fates']}", flush=True)
+            try:
+                await self.ask("POST", f"/plans/{made['name']}/apply", {})
+            except RuntimeError as moved:
+                tries -= 1
+                if "WorldMoved" not in str(moved) or not tries:
+                    raise
+                await asyncio.sleep(5.0)
+            else:
+                return str(made["name"])
 
     async def over(self, name: str, resumes: int = 12) -> Json:
         """The roll-out when it is over; resumed where it stopped for a person."""
@@ -263,8 +279,8 @@ async def play(product: Product, watch: Watch, kills: int) -> None:
     print(f"read {len(devices)} machines in {time.monotonic() - began:.0f} s", flush=True)
     watch.misbehave()
     began = time.monotonic()
+    name = await product.rotate("hall=bench")
     async with doing(watch.look(), watch.flash_some(5)):
-        name = await product.rotate("hall=bench")
         for number in range(kills):
             part = (number + 1) * len(devices) // (kills + 2)
             await watch.until_new(part)
@@ -324,6 +340,7 @@ def judged(state_dir: Path, watch: Watch) -> bool:
     }
     found["passwords of their own"], must["passwords of their own"] = len(passwords), len(devices)
     found["fell back meanwhile"] = len(watch.fell)
+    print(f"failed logins in a row       {watch.most_failures:>5} at most at one account, of 5")
     for what, count in found.items():
         wrong = "" if must.get(what, count) == count else f"   WRONG, must be {must[what]}"
         print(f"{what:28}{count:>6} of {len(devices)}{wrong}")

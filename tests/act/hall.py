@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from iolaus.act.ports import Sight
+from iolaus.drivers.lane import HeldBack
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.plan import (
@@ -55,6 +56,8 @@ class Mood(msgspec.Struct, kw_only=True):
     hang_s: float = 0.0
     bricks_on: str = ""
     sulks: int = 1_000_000
+    held_until_s: float = 0.0
+    """Until then its login is held back by ourselves, in the clock's monotonic seconds."""
 
 
 class Device:
@@ -153,6 +156,10 @@ class Hands:
         silent = DeviceSilent("no answer", operation=action.verb.value, subject=node.uid)
         if device.bricked or device.moody(mood.silent_before):
             raise silent
+        if (left_s := mood.held_until_s - clock.monotonic()) > 0:
+            raise HeldBack(
+                "held", operation="log in to", subject=node.uid, status=401, retry_after_s=left_s
+            )
         if device.moody(mood.refuses):
             raise DeviceRefused(
                 "not now", operation=action.verb.value, subject=node.uid, status=mood.refusal

@@ -387,3 +387,34 @@ async def test_an_error_nobody_foresaw_fails_that_node_alone(database: Path, hal
     assert progress.nodes["n0"].state is NodeState.FAILED
     assert "KeyError" in progress.nodes["n0"].reason
     assert Counter(n.state for n in progress.nodes.values())[NodeState.DONE] == 3
+
+
+def password() -> tuple[Step, ...]:
+    given = setting(Verb.ROTATE_CREDENTIAL, firmware_BMC="2")
+    return one(action=given, timeout_s=120.0, after=(is_(BMC, "2"),))
+
+
+async def test_a_new_password_waits_out_the_window_of_failures(database: Path, hall: Hall) -> None:
+    """The budget is spent: that is longer than its step may take, and nobody failed."""
+    began = hall.clock.monotonic()
+    mood = Mood(held_until_s=began + 1500.0)
+    it = await ran(database, hall, password(), mood)
+    assert it.node.state is NodeState.DONE
+    assert 1500.0 <= hall.clock.monotonic() - began < 1900.0
+    assert it.hands.dos <= 7, "held back, it is not asked time and again"
+
+
+async def test_a_new_password_waits_for_no_window_that_never_ends(
+    database: Path, hall: Hall
+) -> None:
+    mood = Mood(held_until_s=hall.clock.monotonic() + 1e6)
+    it = await ran(database, hall, password(), mood, on_failure=LEAVE)
+    assert it.node.state is NodeState.FAILED
+    assert "held" in it.node.reason
+    assert hall.clock.monotonic() < 7200.0 + 1000.0
+
+
+async def test_after_the_wait_it_has_all_its_time(database: Path, hall: Hall) -> None:
+    mood = Mood(held_until_s=hall.clock.monotonic() + 1500.0, refuses=1.0, sulks=3)
+    it = await ran(database, hall, password(), mood)
+    assert it.node.state is NodeState.DONE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +20,7 @@ from iolaus.act.ports import Fenced, Lease
 from iolaus.act.standing import Standing
 from iolaus.act.unwind import unwind
 from iolaus.act.waiting import doze, within
+from iolaus.drivers.lane import HeldBack
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import (
     DeviceLied,
@@ -27,8 +30,8 @@ from iolaus.kernel.errors import (
     PolicyRefused,
     WeErred,
 )
-from iolaus.model.plan import Domain, Limits, Plan
-from iolaus.model.rollout import NodeState, RolloutState
+from iolaus.model.plan import Action, Domain, Limits, Plan, Step, Verb
+from iolaus.model.rollout import NodeState, RolloutState, Sight
 from tests.act.hall import BMC, Hall, Mood, is_, node_of, plan_of, steps
 
 LEASE = Lease(name="act", holder="me", epoch=3, expires_at=30.0)
@@ -169,6 +172,70 @@ async def test_one_unanswered_look_at_the_end_is_not_silence(hall: Hall) -> None
     dead = looking(hall, Mood(silent_look=1.0))
     watched = await dead.settle(step, step.after, baseline={}, for_s=0.0)
     assert (watched.settled, watched.silent) == (False, True)
+
+
+class Held:
+    """A login that is held back until a time, as the driver's lane says it; then all is so."""
+
+    def __init__(self, hall: Hall, until: float, *, status: int = 401) -> None:
+        self._hall, self._until, self._status = hall, until, status
+        self.looks = 0
+
+    async def look(self, *_: object, **__: object) -> Sight:
+        self.looks += 1
+        left_s = self._until - self._hall.clock.monotonic()
+        if left_s <= 0:
+            return Sight(verdict="met")
+        raise HeldBack(
+            "held",
+            operation="log in to",
+            subject="n1",
+            status=self._status,
+            retry_after_s=left_s,
+        )
+
+    async def do(self, *_: object, **__: object) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+
+def rotation() -> Step:
+    action = Action(verb=Verb.ROTATE_CREDENTIAL, subject="credential/root")
+    return Step(id="r", action=action, text="new", after=(is_("credential/number", 1),))
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "until", "settled"),
+    [
+        (rotation(), 401, 3000.0, True),
+        (rotation(), 401, 9000.0, False),
+        (rotation(), 403, 300.0, False),
+        (steps("n1")[1], 401, 300.0, False),
+    ],
+)
+async def test_only_a_new_password_waits_for_a_login_that_is_held_back(
+    hall: Hall, clock: JumpClock, step: Step, status: int, until: float, settled: bool
+) -> None:
+    hands = Held(hall, until, status=status)
+    pace = Pace(longest_held_s=7200.0)
+    held = Looking(node_of("n1", (step,)), hands=hands, clock=clock, pace=pace)
+    watched = await held.settle(step, step.after, baseline={}, for_s=120.0)
+    assert watched.settled is settled
+    if settled:
+        assert until <= clock.monotonic() <= until + 120.0
+    elif status == 401 and step.action.verb is Verb.ROTATE_CREDENTIAL:
+        assert 7200.0 <= clock.monotonic() <= 7400.0, "not for ever"
+    else:
+        assert clock.monotonic() <= 125.0, "the step's own time"
+
+
+async def test_who_would_not_wait_does_not_wait_for_a_login_either(
+    hall: Hall, clock: JumpClock
+) -> None:
+    step = rotation()
+    held = Looking(node_of("n1", (step,)), hands=Held(hall, 300.0), clock=clock, pace=Pace())
+    watched = await held.settle(step, step.after, baseline={}, for_s=0.0)
+    assert not watched.settled
+    assert clock.monotonic() < 1.0
 
 
 def test_unwinding_nothing_is_over_at_once() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as change
 
 from iolaus.fleet.asked import plan_asked, rules_for
 from iolaus.fleet.facts import NodeFacts
@@ -20,6 +21,7 @@ from iolaus.fleet.plan_text import plan_text
 from iolaus.fleet.step_node import ACTIONS
 from iolaus.fleet.topology import topology_of
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.credential import CredentialFact
 from iolaus.model.desired import RolloutWant
 from iolaus.model.plan import Asked, Fate, Plan, Verb
 from tests.fleet.build import manager
@@ -32,6 +34,7 @@ FREE = [
     manager("boot.override.enabled", "Disabled"),
     manager("boot.override.mode", "UEFI"),
 ]
+DAY = 86_400.0
 DRAIN = {"adapter": "slurm", "timeout": "1h"}
 
 
@@ -114,6 +117,25 @@ def test_what_leads_to_what_it_began_with_is_sent_once() -> None:
         (node,) = plan_of([host("n1")], asked(action=action)).nodes
         assert [s.attempts for s in node.steps if s.action.verb is Verb.RESET] == [1]
         assert all(step.undo is None and not step.escalate for step in node.steps)
+
+
+def test_new_passwords_read_well() -> None:
+    """Given anew, never given yet, fallen back to another login, none known, and not ours to
+    give."""
+    accounts = ABLE | {"accounts"}
+    own = CredentialFact(user="root", number=2, since=NOW - 100 * DAY)
+    nodes = [
+        *(host(f"r1-u{unit:02}", capabilities=accounts, credential=own) for unit in (1, 2, 3)),
+        host("r1-u04", capabilities=accounts, credential=CredentialFact(user="root")),
+        host("r1-u05", capabilities=accounts, credential=change(own, fallen=True, user="svc")),
+        host("r1-u06", capabilities=accounts),
+        host("r1-u07", credential=own),
+        host("r1-u08", capabilities=accounts, credential=own, answers=False),
+        host("r1-u09", capabilities=accounts, credential=own, managed=False),
+        host("r1-u10", capabilities=accounts, credential=own, blind="it does not answer"),
+    ]
+    rules = {"limits": {"maxUnavailable": 2}, "drain": DRAIN}
+    reads_as("new-passwords", plan_of(nodes, asked("rotate"), rules))
 
 
 def test_a_boot_override_reads_well_and_goes_back() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from iolaus.kernel.errors import IolausError
-from iolaus.model.plan import Plan
+from iolaus.model.plan import Asked, Plan
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, RolloutState
-from iolaus.model.select import EVERYTHING
+from iolaus.model.select import EVERYTHING, parse_selector
 from iolaus.sim.firmware.examples import example
 from tests.fleet.build import baseline
 from tests.sim.firmware.stage import machines
@@ -260,6 +260,47 @@ async def locked_out(folder: Path) -> str:
         assert account.locked_until == 0.0
         assert ours
     return "it stops and says so; the account is not locked by trying"
+
+
+@scenario(
+    11,
+    "in a rotation: the accounts are the maker's again",
+    played="as the new password is sent; five wrong ones lock it",
+)
+async def changed_under_us(folder: Path) -> str:
+    async with staged(folder, *machines(HOST), managed=True) as on:
+        secrets = on.house.state.secrets
+        secrets.put("maker", user="root", password="factory")
+        secrets.recover_with("default", "maker")
+        on.device = on.hall.devices[0]
+        await on.green()
+        policy = {"AccountLockoutThreshold": 5, "AccountLockoutCounterResetAfter": 4}
+        await on.change("/redfish/v1/AccountService", policy)
+        await on.strike("account-locks", tries=5)
+        write = {"method": ["PATCH"], "path": "*/AccountService/Accounts*"}
+        await on.fault({"effect": "latency", "seconds": 1.0, "times": 1, "select": write})
+        asked = Asked(kind="rotate", arguments={}, at=0.0)
+        every = parse_selector("kind=node")
+        rolling = on.house.rolling
+        plan = await rolling.plan_asked(asked, selector=every, batch=None, by="ana", keep=True)
+        await rolling.apply(plan.id, by="ana")
+
+        async def under_way() -> bool:
+            return on.device.address in secrets.pending()
+
+        await on.until(under_way, "the new password is kept")
+        account = on.device.gate.accounts["root"]
+        account.password = "factory"
+        on.device.gate.drop_all()
+        progress = await ended(on, plan)
+        node = progress.nodes[plan.nodes[0].uid]
+        assert (progress.state, node.state) == (RolloutState.DONE, NodeState.DONE), node
+        assert account.locked_until == 0.0
+        own = secrets.own(on.device.address, name="hall")
+        assert own is not None
+        assert (own.login.password, own.candidate) == (account.password, None)
+        assert account.password != "factory"
+    return "the maker's is found when a login may fail again, and a new one is given; never locked"
 
 
 @scenario(

@@ -39,7 +39,6 @@ BEHAVIOURS = {
     15: "half-dead hardware, other actors",
 }
 WAITING = {
-    11: "the two-phase rotation of credentials is not built yet",
     12: "a rename of the address while a roll-out runs",
 }
 

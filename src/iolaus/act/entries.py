@@ -57,13 +57,14 @@ class Began(Said, frozen=True, kw_only=True):
 
 
 class Sent(Said, frozen=True, kw_only=True):
-    """After it: a receipt, a refusal (`passing`: it does not count; `wait_s`: the device's wish),
-    or silence: not known."""
+    """After it: a receipt, a refusal (`passing`: it does not count; `wait_s`: the device's wish;
+    `held`: ours, nothing was sent so that no account is locked), or silence: not known."""
 
     attempt: int
     outcome: Literal["receipt", "refused", "silent"]
     undo: bool = False
     passing: bool = False
+    held: bool = False
     wait_s: float = 0.0
     detail: str = ""
     receipt: Mapping[str, Json] = {}

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from iolaus.drivers.lane import HeldBack
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.model.plan import Step, Verb
 
 
 class Fault(StrEnum):
@@ -40,6 +42,10 @@ BY_STATUS: Final[Mapping[int, Fault]] = {
     504: Fault.UNKNOWN,
 }
 
+PATIENT: Final = frozenset({Verb.ROTATE_CREDENTIAL})
+"""What waits until a login may be tried again: there time heals; elsewhere a person must look."""
+LOGIN_HELD: Final = 401
+
 
 def fault_of(error: Exception) -> Fault:
     """Pure. What is neither the device's nor a time-out is final: trying again heals nothing."""
@@ -50,3 +56,11 @@ def fault_of(error: Exception) -> Fault:
         wished = error.retry_after_s is not None and usual is not Fault.UNKNOWN
         return Fault.PASSING if wished else usual
     return Fault.FINAL
+
+
+def held_s(error: Exception, step: Step) -> float:
+    """Seconds that a login is held back for by ourselves, so that no account is locked, where the
+    step is worth waiting for it; else 0. Pure."""
+    if not isinstance(error, HeldBack) or error.status != LOGIN_HELD:
+        return 0.0
+    return (error.retry_after_s or 0.0) if step.action.verb in PATIENT else 0.0

@@ -106,8 +106,8 @@ _EVENTS: Final[Mapping[EntryKind, tuple[Way, Event]]] = {
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """One pursuit of a step. `attempt` counts everything that was begun (0: nothing), `sends`
     the action itself without passing refusals, `escalated` the rungs; `on_rung`: the last thing
-    begun was a rung; `taken`: one that was begun before it was not refused. Times are seconds
-    since 1970."""
+    begun was a rung; `taken`: one that was begun before it was not refused; `held`: the last one
+    was held back by ourselves. Times are seconds since 1970."""
 
     phase: Phase = Phase.FRESH
     attempt: int = 0
@@ -119,6 +119,7 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     begun_at: float = 0.0
     refused_since: float | None = None
     wait_s: float = 0.0
+    held: bool = False
     baseline: Mapping[str, Json] = {}
     reason: str = ""
     silent: bool = False
@@ -280,12 +281,14 @@ def _answered(before: Pass, phase: Phase, at: float, said: Sent) -> Pass:
             before, phase=phase, reason=said.detail, refusals=0, refused_since=None
         )
     counted = before.sends - (said.passing and not before.on_rung)
+    anew = before.refused_since is None or (before.held and not said.held)
     return msgspec.structs.replace(
         before,
         phase=phase,
         sends=counted,
-        refusals=before.refusals + 1,
-        refused_since=at if before.refused_since is None else before.refused_since,
+        refusals=1 if anew else before.refusals + 1,
+        refused_since=at if anew else before.refused_since,
         wait_s=said.wait_s,
+        held=said.held,
         reason=said.detail,
     )

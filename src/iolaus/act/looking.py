@@ -2,7 +2,8 @@
 
 Controllers serve stale state after a write, show a new version minutes late and then under another
 name, and fall silent in between; so one read proves nothing. Unknown is neither yes nor no: it is
-looked at again until the time is up.
+looked at again until the time is up. Where a new password waits for a login that is held back, so
+that no account is locked, that time is given on top, up to a bound.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from iolaus.act.faults import held_s
 from iolaus.act.ports import Hands, Sight
 from iolaus.act.waiting import within
 from iolaus.kernel.clock import Clock
@@ -25,7 +27,8 @@ SILENT_LOOKS: Final = 2
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between looks (growing from `look_s` to `slowest_s`), between two that should
     agree, that one look may take, and that a step is given at least after a restart; pauses
-    after a passing refusal grow from `refused_s` to `refused_slowest_s`."""
+    after a passing refusal grow from `refused_s` to `refused_slowest_s`. `longest_held_s` is for
+    how long at most a login that is held back is waited for."""
 
     look_s: float = 2.0
     slowest_s: float = 30.0
@@ -35,6 +38,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 60.0
     refused_s: float = 5.0
     refused_slowest_s: float = 60.0
+    longest_held_s: float = 7200.0
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,22 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     sight: Sight
     settled: bool
     silent: bool
+
+
+class Until:
+    """The end of `for_s`, put off while a login is held back: what waits for one has its time
+    when it may be tried. Somebody who would not wait at all (0) does not wait for that either."""
+
+    def __init__(self, clock: Clock, for_s: float, pace: Pace) -> None:
+        self._clock, self._for_s = clock, for_s
+        self._at = clock.monotonic() + for_s
+        self._last = self._at + (pace.longest_held_s if for_s else 0.0)
+
+    def left_s(self, sight: Sight) -> float:
+        now = self._clock.monotonic()
+        if sight.held_s:
+            self._at = max(self._at, min(now + sight.held_s + self._for_s, self._last))
+        return self._at - now
 
 
 class Looking:
@@ -64,7 +84,7 @@ class Looking:
         except (DeviceSilent, TimeoutError) as error:
             return Sight(verdict="unknown", detail=str(error), answered=False)
         except IolausError as error:
-            return Sight(verdict="unknown", detail=error.message)
+            return Sight(verdict="unknown", detail=error.message, held_s=held_s(error, step))
 
     async def settle(
         self,
@@ -77,7 +97,7 @@ class Looking:
     ) -> Watched:
         """Look until `step.reads` looks in a row agree on `verdict`, for `for_s` at most (and
         as long as the last ones agreed)."""
-        until, pause = self._clock.monotonic() + for_s, self.pace.look_s
+        until, pause = Until(self._clock, for_s, self.pace), self.pace.look_s
         agreed, silence, last = 0, 0, None
         while True:
             sight = await self.look(step, expects, baseline)
@@ -85,7 +105,7 @@ class Looking:
             agreed = _agreed(agreed, last, sight, expects, verdict)
             if agreed >= max(1, step.reads) or not expects:
                 return Watched(sight=sight, settled=True, silent=False)
-            left_s = until - self._clock.monotonic()
+            left_s = until.left_s(sight)
             if left_s <= 0 and not agreed and not 0 < silence < SILENT_LOOKS:
                 return Watched(sight=sight, settled=False, silent=silence > 0)
             last = sight

@@ -8,6 +8,8 @@ interrupted at any instant goes on by the same road. The rules:
   first, for all the time that the step has; it is sent again only if the device itself answers
   that it is not so, or if the device had refused it.
 - What does not come true is tried by the rungs of its ladder in order, as far as budgets go.
+- A new password waits while logins are held back, so that no account is locked, and its time is
+  not counted meanwhile.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from iolaus.act.aim import Aim
 from iolaus.act.book import Book
 from iolaus.act.budget import Budgets
 from iolaus.act.entries import Began, Ended, Said, Sent
-from iolaus.act.faults import Fault, fault_of
+from iolaus.act.faults import Fault, fault_of, held_s
 from iolaus.act.fold import Pass, Phase, Way
-from iolaus.act.looking import Looking, Pace, Watched
+from iolaus.act.looking import Looking, Pace, Until, Watched
 from iolaus.act.ports import Hands, Sight
 from iolaus.act.waiting import within
 from iolaus.kernel.clock import Clock
@@ -104,7 +106,8 @@ class Pursuit:
     async def _refused(self, now: Pass) -> None:
         """It took no effect: again after a pause, while the step's time and attempts last."""
         since = now.begun_at if now.refused_since is None else now.refused_since
-        late = self._clock.now() - since > self._aim.step.timeout_s
+        most_s = self._pace.longest_held_s if now.held else self._aim.step.timeout_s
+        late = self._clock.now() - since > most_s
         if now.on_rung:
             await self._onward(now, await self._is_so(now, for_s=0.0))
         elif late or now.sends >= self._aim.step.attempts:
@@ -153,7 +156,7 @@ class Pursuit:
 
     async def _begin(self, now: Pass) -> None:
         """Read the preconditions afresh, and send."""
-        until, pause = self._clock.monotonic() + self._aim.step.timeout_s, self._pace.look_s
+        until, pause = Until(self._clock, self._aim.step.timeout_s, self._pace), self._pace.look_s
         while not (now.phase is Phase.FRESH and self._stopping):
             sight = await self._ready(now)
             if sight.verdict == "unmet":
@@ -164,7 +167,7 @@ class Pursuit:
                 await self._send(self._aim.action, sight.seen, rung=False)
             elif sight.verdict == "unmet":
                 await self._refrain(now, f"not begun: {sight.detail}", sight)
-            elif self._clock.monotonic() >= until:
+            elif until.left_s(sight) <= 0:
                 await self._refrain(now, f"not begun, it is not known: {sight.detail}", sight)
             if self._now != now:
                 return
@@ -255,6 +258,7 @@ class Pursuit:
                 outcome="silent" if fault is Fault.UNKNOWN else "refused",
                 undo=undo,
                 passing=fault is Fault.PASSING,
+                held=held_s(error, step) > 0,
                 wait_s=getattr(error, "retry_after_s", None) or 0.0,
                 detail=str(error)[:REASON_CHARS],
             )

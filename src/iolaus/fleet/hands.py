@@ -26,6 +26,7 @@ from iolaus.fleet.step_certificate import REQUEST, ROOM
 from iolaus.fleet.work import CREDENTIAL
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.asset import Asset
+from iolaus.model.credential import MAY_TRY
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
 from iolaus.model.rollout import Sight
@@ -62,7 +63,7 @@ class Device(Protocol):
 class Rotates(Protocol):
     """Gives accounts new passwords (`fleet.credential.rotating.Rotation`)."""
 
-    async def look(self, target: Target) -> Mapping[str, Any]: ...
+    async def look(self, target: Target, *, trying: bool) -> Mapping[str, Any]: ...
 
     async def give(
         self, target: Target, *, number: int, deadline_s: float | None = None
@@ -109,7 +110,8 @@ class FleetHands:
         if mine := [each for each in subjects if each.startswith(ROOM)]:
             await self._renewing().look(self._known(node)[0], node.uid, mine, values)
         if logins := [each for each in subjects if each.startswith(CREDENTIAL)]:
-            values |= await self._rotation.look(self._known(node)[0].target)
+            target = self._known(node)[0].target
+            values |= await self._rotation.look(target, trying=MAY_TRY in logins)
         if rest := [each for each in subjects if each not in (DRAINED, *mine, *logins)]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values

@@ -12,7 +12,7 @@ from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.step import REACHABLE, Draft, step
 from iolaus.fleet.work import Halt, NewPassword, Work
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.credential import ACCEPTED, OLD, ROTATED
+from iolaus.model.credential import ACCEPTED, MAY_TRY, OLD, ROTATED
 from iolaus.model.plan import Action, Asked, Expect, Fate, Op, Verb
 
 
@@ -60,7 +60,11 @@ def _give(password: NewPassword) -> Draft:
                 arguments={"user": user, "number": number},
             ),
             f"Give {user} a new password",
-            before=(Expect(subject=ROTATED, op=Op.IS, value=number - 1), *REACHABLE),
+            before=(
+                Expect(subject=ROTATED, op=Op.IS, value=number - 1),
+                Expect(subject=MAY_TRY, op=Op.IS, value=True),
+                *REACHABLE,
+            ),
             after=(
                 Expect(subject=ROTATED, op=Op.IS, value=number),
                 Expect(subject=OLD, op=Op.IS_NOT, value=ACCEPTED),

@@ -25,6 +25,8 @@ ROTATED: Final = "credential/number"
 """Subject of what is read back: how many passwords Iolaus has given."""
 OLD: Final = "credential/old"
 """Subject: what became of the old password (`OldPassword`, or why that was not tried)."""
+MAY_TRY: Final = "credential/may-try"
+"""Subject: whether a login that may fail may be tried; not known while it is held back."""
 REFUSED: Final = "refused"
 ACCEPTED: Final = "accepted"
 

@@ -55,12 +55,14 @@ class NodeState(StrEnum):
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What was read afresh: whether all that was expected is so. `seen` has a value for every
     subject that could be read; `detail` says what is different or unknown, in words for a person.
-    `answered`: the device said something."""
+    `answered`: the device said something. `held_s`: nobody was asked, because another login that
+    fails might lock an account; so many seconds until one may be tried."""
 
     verdict: Literal["met", "unmet", "unknown"]
     seen: Mapping[str, Any] = {}
     detail: str = ""
     answered: bool = True
+    held_s: float = 0.0
 
 
 class EntryKind(StrEnum):

@@ -49,6 +49,14 @@ class Logins:
         if self._refused.pop(address, None) is not None:
             self._append(address)
 
+    def unanswered(self, address: str) -> float:
+        """Counted elsewhere (`store.tries`)."""
+        del address
+        return 0.0
+
+    def answered(self, address: str, began: float) -> None:
+        del address, began
+
     def not_before_s(self, address: str) -> float:
         """Nothing is known here but the lane's own refusals."""
         del address

@@ -137,8 +137,9 @@ def held_s(failed: Sequence[float], policy: AccountPolicy, *, now: float) -> flo
 
 
 class CountedLogins:
-    """The lane's memory, of which every refusal counts among the tries, and which lets the lane
-    wait for as long as those count. `policy_of` is what is known of an endpoint's accounts."""
+    """The lane's memory, of which every refusal counts among the tries, and every login that was
+    sent and not answered; it lets the lane wait for as long as those count. `policy_of` is what is
+    known of an endpoint's accounts."""
 
     def __init__(
         self,
@@ -165,3 +166,9 @@ class CountedLogins:
 
     def forget(self, address: str) -> None:
         self._logins.forget(address)
+
+    def unanswered(self, address: str) -> float:
+        return self._tries.begin(address)
+
+    def answered(self, address: str, began: float) -> None:
+        self._tries.succeeded(address, began)

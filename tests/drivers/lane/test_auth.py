@@ -63,6 +63,7 @@ class Memory:
     def __init__(self) -> None:
         self.held: dict[str, tuple[int, float]] = {}
         self.others_s = 0.0
+        self.doubts: list[float] = []
 
     def recall(self, address: str) -> tuple[int, float]:
         return self.held.get(address, (0, 0.0))
@@ -73,8 +74,15 @@ class Memory:
     def forget(self, address: str) -> None:
         self.held.pop(address, None)
 
+    def unanswered(self, address: str) -> float:
+        self.doubts.append(len(self.doubts) + 1.0)
+        return self.doubts[-1]
+
+    def answered(self, address: str, began: float) -> None:
+        self.doubts.remove(began)
+
     def not_before_s(self, address: str) -> float:
-        return self.others_s
+        return 300.0 if len(self.doubts) >= 2 else self.others_s
 
 
 def remembered(memory: Memory, *, now: float) -> AuthBackOff:
@@ -122,3 +130,27 @@ def test_success_and_another_credential_are_forgotten_for_good() -> None:
     second.recall(now=700.0)
     second.succeeded()
     assert memory.held == {}
+
+
+def test_a_login_that_nobody_answers_counts_until_the_same_credential_is_let_in() -> None:
+    memory = Memory()
+    auth = remembered(memory, now=0.0)
+    auth.succeeded()
+    auth.doubted()
+    auth.check(now=0.0, operation="log in to", address="https://x")
+    auth.doubted()
+    with pytest.raises(HeldBack) as caught:
+        auth.check(now=0.0, operation="log in to", address="https://x")
+    assert caught.value.retry_after_s == 300.0
+    auth.succeeded()
+    assert memory.doubts == []
+
+
+def test_another_credential_clears_no_doubt_of_the_one_before() -> None:
+    memory = Memory()
+    first = remembered(memory, now=0.0)
+    first.doubted()
+    second = first.another()
+    second.succeeded()
+    first.succeeded()
+    assert memory.doubts == [1.0], "what was sent with the old one may count at the device"

@@ -51,7 +51,7 @@ class HandClock:
 class Bmc:
     """`next` are manners of the next writes: "good", "silent-after", "silent-before", "refused",
     "busy", "ignored", "late" (in force at the next but one login); `logins` of the next logins:
-    "good", "silent". `locked` never ends."""
+    "good", "silent", "unheard". `locked` never ends."""
 
     def __init__(
         self, clock: HandClock, policy: AccountPolicy = POLICY, *, locks_at: int | None = None
@@ -71,14 +71,14 @@ class Bmc:
         self.accounts, self.late = {login.user: login.password}, []
         self.age += 1
 
-    def log_in(self, login: Login, *, aside: bool = False) -> bool:
-        """A trial is judged and then not answered; the lane's login is not even heard."""
+    def log_in(self, login: Login) -> bool:
+        """One that is not answered is judged all the same, and sometimes not even heard."""
         self.tried += 1
         for each in [e for e in self.late if e[0] <= self.tried]:
             self.late.remove(each)
             self.accounts[each[1]] = each[2]
         manner = self.logins.popleft() if self.logins else "good"
-        if manner == "silent" and not aside:
+        if manner == "unheard":
             raise silent()
         right = not self.locked and self.accounts.get(login.user) == login.password
         now = self._clock.now()
@@ -186,6 +186,12 @@ class FakeTries:
     def forget(self, address: str) -> None:
         self._disk.refused = 0, 0.0
 
+    def unanswered(self, address: str) -> float:
+        return self.begin(address)
+
+    def answered(self, address: str, began: float) -> None:
+        self.succeeded(address, began)
+
     def not_before_s(self, address: str) -> float:
         own = self._disk.own.get(address)
         policy = own.policy if own else AccountPolicy()
@@ -232,7 +238,12 @@ class FakeLane:
         if self._session == (login, self.bmc.age):
             return
         self.auth.check(now=self._clock.now(), operation="log in to", address=ADDRESS)
-        if not self.bmc.log_in(login):
+        try:
+            let_in = self.bmc.log_in(login)
+        except DeviceSilent:
+            self.auth.doubted()
+            raise
+        if not let_in:
             self.auth.failed(now=self._clock.now())
             raise DeviceRefused("no", operation="log in to", subject=ADDRESS, status=401)
         self.auth.succeeded()
@@ -288,7 +299,7 @@ class Process:
         return own.login
 
     async def _try(self, target: Target, login: Login) -> bool:
-        return self.bmc.log_in(login, aside=True)
+        return self.bmc.log_in(login)
 
     async def poll(self) -> None:
         """One everyday read, and what follows from its being refused."""

@@ -153,7 +153,7 @@ async def test_cut_at_every_write_it_goes_on_and_nothing_is_stranded() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     manners=st.lists(st.sampled_from(MANNERS), max_size=6),
-    logins=st.lists(st.sampled_from(("good", "good", "silent")), max_size=8),
+    logins=st.lists(st.sampled_from(("good", "good", "silent", "unheard")), max_size=8),
     deaths=st.lists(st.integers(1, 12), max_size=3),
     flashed=st.lists(st.integers(0, 8), max_size=2),
     drops=st.booleans(),

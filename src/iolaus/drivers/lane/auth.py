@@ -5,7 +5,9 @@ whatever else happens. So a refused login stops every login to this device, for 
 lane, and the pause grows: with the defaults at most two tries fall in half an hour and three in an
 hour. Only another credential clears it early, because nothing else makes the next try different;
 a restart of ours does not, where a memory is given. The memory may know of more failures than
-ours, those of logins on the side; then the next try waits for as long as it says.
+ours, those of logins on the side; then the next try waits for as long as it says. A login that was
+sent and not answered may have failed at the controller: the memory is told of it as of a failure,
+until this credential is let in.
 """
 
 from __future__ import annotations
@@ -36,6 +38,14 @@ class LoginMemory(Protocol):
 
     def forget(self, address: str) -> None: ...
 
+    def unanswered(self, address: str) -> float:
+        """One more may have failed; to be handed in at `answered`."""
+        ...
+
+    def answered(self, address: str, began: float) -> None:
+        """It had not."""
+        ...
+
     def not_before_s(self, address: str) -> float:
         """Seconds that a login which may fail has to wait for, whoever tries it."""
         ...
@@ -44,12 +54,13 @@ class LoginMemory(Protocol):
 class AuthBackOff:
     """`accepted`: this credential was right at least once; `failures` in a row since."""
 
-    __slots__ = ("_address", "_memory", "_rules", "accepted", "failures", "retry_at")
+    __slots__ = ("_address", "_doubts", "_memory", "_rules", "accepted", "failures", "retry_at")
 
     def __init__(
         self, rules: AuthRules, *, address: str = "", memory: LoginMemory | None = None
     ) -> None:
         self._rules, self._address, self._memory = rules, address, memory
+        self._doubts: list[float] = []
         self.accepted, self.failures, self.retry_at = False, 0, float("-inf")
 
     def recall(self, *, now: float) -> None:
@@ -72,6 +83,10 @@ class AuthBackOff:
     def succeeded(self) -> None:
         if self.failures:
             self._forget()
+        doubts, self._doubts = self._doubts, []
+        if self._memory is not None:
+            for began in doubts:
+                self._memory.answered(self._address, began)
         self.accepted, self.failures, self.retry_at = True, 0, float("-inf")
 
     def _forget(self) -> None:
@@ -88,6 +103,12 @@ class AuthBackOff:
         self.retry_at = now + pause_s
         if self._memory is not None:
             self._memory.remember(self._address, failures=self.failures, wait_s=pause_s)
+
+    def doubted(self) -> None:
+        """Sent, and nobody answered: it may have failed."""
+        self.accepted = False
+        if self._memory is not None:
+            self._doubts.append(self._memory.unanswered(self._address))
 
     def wait_s(self, *, now: float) -> float:
         """Until the next login may be tried."""

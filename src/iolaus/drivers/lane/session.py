@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from iolaus.drivers.lane.auth import AuthBackOff, HeldBack
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
+from iolaus.wire.redfish.errors import LoginUnanswered
 from iolaus.wire.redfish.port import Answer
 from iolaus.wire.redfish.upload import Upload
 
@@ -78,6 +80,7 @@ class SharedSession:
         "_auth",
         "_clock",
         "_denied",
+        "_doubted",
         "_idle",
         "_login",
         "_on_silence",
@@ -104,6 +107,7 @@ class SharedSession:
         self._proving: asyncio.Lock | None = None
         self._denied: dict[str, float] = {}
         self._reaped = False
+        self._doubted: weakref.ref[DeviceSilent] | None = None
         self._users = 0
         self._idle: asyncio.Event | None = None
 
@@ -117,11 +121,20 @@ class SharedSession:
                 return await self._send(uri, send)
             async with self._turn_to_prove():
                 self._check()
-                return await self._send(uri, send)
+                return await self._prove(uri, send)
         finally:
             self._users -= 1
             if self._idle and not self._users:
                 self._idle.set()
+
+    async def _prove(self, uri: str, send: Callable[[], Awaitable[T]]) -> T:
+        """The password goes with the request itself, and nobody answers: that may count, too."""
+        try:
+            return await self._send(uri, send)
+        except DeviceSilent as silence:
+            if uri not in PUBLIC and not self._auth.accepted:
+                self._doubt(silence)
+            raise
 
     async def ensure(self) -> None:
         """Log in if that is due; whoever comes meanwhile waits for the same login."""
@@ -158,6 +171,9 @@ class SharedSession:
         except DeviceRefused as refused:
             self._judge(uri, refused)
             raise
+        except LoginUnanswered as silence:
+            self._doubt(silence)
+            raise
         if uri not in PUBLIC:
             self._auth.succeeded()
         return answer
@@ -185,6 +201,9 @@ class SharedSession:
             if refused.status in LOGIN_REFUSED:
                 self._auth.failed(now=self._clock.monotonic())
             raise
+        except LoginUnanswered as silence:
+            self._doubt(silence)
+            raise
         if self.conversation.has_session:
             self._auth.succeeded()
 
@@ -194,6 +213,12 @@ class SharedSession:
         failure = None if login.cancelled() else login.exception()
         if isinstance(failure, DeviceSilent):
             self._on_silence(failure)
+
+    def _doubt(self, silence: DeviceSilent) -> None:
+        """Once, however many waited for the same login."""
+        if self._doubted is None or self._doubted() is not silence:
+            self._doubted = weakref.ref(silence)
+            self._auth.doubted()
 
     def _turn_to_prove(self) -> asyncio.Lock:
         if self._proving is None:

@@ -73,6 +73,14 @@ class Finder:
                 code="NoRoomForAMistake",
                 next_step="raise its AccountLockoutThreshold to 3 at least, 5 are better.",
             )
+        self.check_wait(target, own)
+
+    def check_wait(self, target: Target, own: Own) -> None:
+        """Raises `HeldBack` while what failed lately leaves no room; of an account where nothing
+        may ever fail nothing is said here."""
+        policy = own.policy
+        if policy.may_fail == 0:
+            return
         failed = self._tries.failures(target.address, within_s=policy.counts_s)
         wait_s = held_s(failed, policy, now=self._clock.now())
         if not wait_s:

@@ -26,6 +26,7 @@ from iolaus.kernel.errors import DeviceLied, DeviceRefused, IolausError, Operato
 from iolaus.model.credential import (
     ACCEPTED,
     AMPLE_THRESHOLD,
+    MAY_TRY,
     OLD,
     REFUSED,
     ROTATED,
@@ -36,6 +37,8 @@ from iolaus.store.own import Login, Own
 
 WITHDRAWN: Final = frozenset({400, 403, 404, 405, 422, 501})
 """Answers that say that this password will never be taken."""
+SOON_S: Final = 5.0
+"""Refused although we were in a moment ago: the login is another now, and is looked for."""
 
 
 class Device(Protocol):
@@ -70,17 +73,20 @@ class Rotation:
         self._vault, self._finder, self._open = vault, finder, open_device
         self._clock = clock
 
-    async def look(self, target: Target) -> Mapping[str, Any]:
+    async def look(self, target: Target, *, trying: bool = False) -> Mapping[str, Any]:
         """How many passwords we gave, and what became of the old one. A candidate of which
-        nobody knows is tried first. Raises what the device's silence raises, and `HeldBack` while
-        no login may be tried: then it is not known."""
+        nobody knows is tried first. `trying`: whether another may be given now, too. Raises what
+        the device's silence raises, and `HeldBack` while no login may be tried: then it is not
+        known."""
         async with self._finder.turn(target.address):
             own = self._own(target)
             if own.candidate is not None:
                 own = await self._settled(target, own)
             elif own.number and own.old in ("", ACCEPTED):
                 own = await self._buried(target, own)
-            return {ROTATED: own.number, OLD: own.old}
+            if trying:
+                self._finder.check_wait(target, own)
+            return {ROTATED: own.number, OLD: own.old, MAY_TRY: True}
 
     async def give(
         self, target: Target, *, number: int, deadline_s: float | None = None
@@ -167,6 +173,8 @@ class Rotation:
         except DeviceRefused as refused:
             if refused.status in WITHDRAWN:
                 await self._kept(target, own.withdrawn())
+            elif refused.status == 401 and refused.retry_after_s is None:
+                refused.retry_after_s = SOON_S
             raise
 
     async def _proved(self, target: Target, own: Own, candidate: Login) -> Own:

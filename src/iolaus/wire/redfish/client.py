@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, IolausError
+from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError
 from iolaus.wire.redfish import etag as etags
 from iolaus.wire.redfish import session as sessions
 from iolaus.wire.redfish import sse
 from iolaus.wire.redfish.address import parse_address, resolve
 from iolaus.wire.redfish.decode import Deviation, parse_object
-from iolaus.wire.redfish.errors import Code, refusal
+from iolaus.wire.redfish.errors import Code, LoginUnanswered, refusal
 from iolaus.wire.redfish.port import (
     Answer,
     Credential,
@@ -138,7 +138,8 @@ class Redfish:
     async def login(self) -> None:
         """Open the one session, or settle for Basic. Concurrent callers share one attempt.
 
-        Raises `DeviceRefused` with `AuthenticationFailed` for a wrong account, after one attempt.
+        Raises `DeviceRefused` with `AuthenticationFailed` for a wrong account, after one attempt,
+        `LoginUnanswered` where the password was sent and no answer came, `DeviceSilent` before.
         The attempt after a refused one is Basic, which some take where they refuse every session;
         so each call costs at most one failed login, whichever way.
         """
@@ -382,14 +383,22 @@ class Redfish:
 
     async def _post_session(self, where: str, credential: Credential) -> Response:
         body = {"UserName": credential.user, "Password": credential.password}
-        return await self._followed(
-            Request(
-                method="POST",
-                url=self.address + where,
-                headers={**_HEADERS, "Content-Type": "application/json"},
-                body=msgspec.json.encode(body),
-            )
+        request = Request(
+            method="POST",
+            url=self.address + where,
+            headers={**_HEADERS, "Content-Type": "application/json"},
+            body=msgspec.json.encode(body),
         )
+        try:
+            return await self._followed(request)
+        except DeviceSilent as silence:
+            raise LoginUnanswered(
+                silence.message,
+                operation=silence.operation,
+                subject=silence.subject,
+                code=silence.code,
+                next_step=silence.next_step,
+            ) from silence
 
     def _out_of_slots(self, response: Response) -> bool:
         if response.status < 400:

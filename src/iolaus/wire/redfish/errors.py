@@ -19,6 +19,10 @@ from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, Iolaus
 from iolaus.wire.redfish.decode import parse_object
 
 
+class LoginUnanswered(DeviceSilent):
+    """A password was sent and nobody said what came of it: the device may count a failed login."""
+
+
 class Code(StrEnum):
     NOT_FOUND = "NotFound"
     AUTHENTICATION_FAILED = "AuthenticationFailed"
