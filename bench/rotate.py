@@ -211,7 +211,15 @@ class Product:
             else:
                 return str(made["name"])
 
-    async def over(self, name: str, resumes: int = 12) -> Json:
+    async def kept_going(self, name: str) -> None:
+        """Until it is cancelled: whoever falls back pauses the roll-out, and somebody resumes."""
+        while True:
+            row = (await self.ask("GET", f"/rollouts/{name}"))["status"]
+            if row["state"] == "paused":
+                await self.ask("POST", f"/rollouts/{name}/resume", {})
+            await asyncio.sleep(2.0)
+
+    async def over(self, name: str, resumes: int = 60) -> Json:
         """The roll-out when it is over; resumed where it stopped for a person."""
         while True:
             row = (await self.ask("GET", f"/rollouts/{name}"))["status"]
@@ -283,7 +291,8 @@ async def play(product: Product, watch: Watch, kills: int) -> None:
     async with doing(watch.look(), watch.flash_some(5)):
         for number in range(kills):
             part = (number + 1) * len(devices) // (kills + 2)
-            await watch.until_new(part)
+            async with doing(product.kept_going(name)):
+                await watch.until_new(part)
             await product.end(signal.SIGKILL)
             print(f"killed while {watch.new()} of {len(devices)} had a new one", flush=True)
             await product.start()

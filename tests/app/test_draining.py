@@ -96,12 +96,16 @@ async def test_a_drain_is_followed_until_it_is_done_and_given_back(office: Offic
     office.program.state = {"state": "drained"}
     await office.draining.look_again()
     assert (await office.one()).phase == "drained"
+    seen = office.draining.of("u1")
+    assert seen is not None
+    assert seen.phase == "drained"
     (question,) = office.program.drains.values()
     assert question["reason"] == "kim: new pump"
     assert question["node"]["hostname"] == "n1.hall"
     with pytest.raises(PolicyRefused, match="kim had it drained: new pump"):
         await office.drain(by="lee")
     await office.draining.undrain("u1", "n1", by="lee")
+    assert office.draining.of("u1") is None
     assert await office.draining.all() == []
     assert office.program.effects == {"begin": 1, "undo": 1}
     with pytest.raises(OperatorMust, match="nobody had it drained"):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.judge import Judge, say
@@ -161,6 +162,19 @@ def test_settings_of_the_manager() -> None:
         ("bmc/secureBoot.enabled", "unknown", None, "HTTP 500"),
         ("bmc/services.ssh", "unknown", None, "the device does not show it"),
     ]
+
+
+def test_a_setting_that_two_managers_show_is_judged_at_both() -> None:
+    base = baseline(bmc={"ntp": ["10.0.0.1"]})
+    one, other = "/redfish/v1/Managers/1", "/redfish/v1/Managers/2"
+    servers = manager("ntp.servers", ("10.0.0.1",))
+    wrong = replace(servers, value=("10.9.9.9",), uri=other)
+    enabled = manager("ntp.enabled", True)
+    for pair in ((servers, wrong), (wrong, servers)):
+        (item,) = judged(node(manager=(*pair, enabled)), base).items
+        assert (item.subject, item.uri, item.applied) == ("bmc/ntp.servers", other, "10.9.9.9")
+    both = node(manager=(replace(wrong, uri=one), wrong, enabled))
+    assert [item.uri for item in judged(both, base).items] == [one, other]
 
 
 def test_a_node_that_is_not_heard_is_unknown_as_a_whole() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.kernel.errors import OperatorMust
@@ -239,6 +240,22 @@ def test_secure_boot_waits_for_a_start_and_accounts_have_no_way_back() -> None:
         ("bmc/services.ssh", True),
         ("health", False),
     ]
+
+
+def test_each_manager_that_shows_a_setting_is_written_to_and_read_back_by_itself() -> None:
+    (servers,) = settings({"ntp.servers": ("10.9.9.9",)})
+    (on,) = settings({"ntp.enabled": True})
+    other = replace(servers, uri="/redfish/v1/Managers/2")
+    base = base_of(bmc={"ntp": ["10.0.0.1"]})
+    plan = planned([tray("n1", manager=(servers, other, on))], base)
+    steps = [s for s in only(plan).steps if s.action.verb is Verb.SET_MANAGER]
+    assert [s.action.arguments["uri"] for s in steps] == [servers.uri, other.uri]
+    spots = [f"bmc/ntp.servers@{each.uri}" for each in (servers, other)]
+    assert [s.after[0].subject for s in steps] == spots
+    assert [s.before[0].subject for s in steps] == spots
+    assert all(s.undo is not None for s in steps)
+    alone = planned([tray("n1", manager=(servers, on))], base)
+    assert only(alone).steps[0].after[0].subject == "bmc/ntp.servers"
 
 
 def test_parts_that_are_alike_are_flashed_at_once_and_supplies_one_by_one() -> None:

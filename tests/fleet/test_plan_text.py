@@ -20,6 +20,7 @@ from iolaus.model.asset import Firmware
 from iolaus.model.plan import Plan
 from tests.fleet.build import baseline, firmware
 from tests.fleet.planned import (
+    ABLE,
     base_of,
     bios,
     changed,
@@ -315,10 +316,34 @@ def large() -> str:
     return text_of(planned(hall, base, *images))
 
 
+def ways_back() -> str:
+    """Two with a second bank, one of them with an image as well; one that is flashed again; one
+    whose other bank holds nothing, and nothing brings back what it has."""
+    able = ABLE | {"manager.reset"}
+    hall = [
+        tray("h1-r01-u01", firmware=banks("1.7", "1.6"), capabilities=able),
+        tray("h1-r01-u02", firmware=banks("1.5", "1.7"), capabilities=able),
+        tray("h1-r01-u03", firmware=parts(bmc="1.7"), capabilities=able),
+        tray("h1-r01-u04", firmware=banks("1.5", None), capabilities=able),
+        tray("h1-r01-u05", firmware=banks("1.7", "1.6"), capabilities=ABLE - {"manager.reset"}),
+    ]
+    base = base_of(firmware={"components": [want("bmc", "1.8")]})
+    images = image("bmc-1.7.fwpkg", bmc="1.7"), image("bmc-1.8.fwpkg", bmc="1.8")
+    return text_of(planned(hall, base, *images))
+
+
+def banks(runs: str, other: str | None) -> tuple[Firmware, ...]:
+    manager = "/redfish/v1/Managers/1"
+    return (
+        firmware("BMC", runs, kind="bmc", booted_by=manager),
+        firmware("Backup_BMC", other, kind="bmc", bank="backup", booted_by=manager),
+    )
+
+
 CASES: dict[str, Callable[[], str]] = {
     each.__name__.replace("_", "-"): each
     for each in (mixed, staged_only, blocked, no_image, atomic, window_gates_approvals,
-                 downgrade, power_shelves, changed_world, large)
+                 downgrade, power_shelves, changed_world, large, ways_back)
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ LANES = LaneRules(
 ROLLOUTS = Rules(
     budgets={"reset": 3, "reset-manager": 2, "ac-cycle": 1},
     settle_s=0.05, poll_s=0.3, retry_s=0.3, pace=Pace(look_s=0.2, slowest_s=0.5, agree_s=0.1,
-    refused_s=0.3, refused_slowest_s=1.0, grace_s=10.0, longest_look_s=3.0, longest_held_s=30.0),
+    refused_s=0.3, refused_slowest_s=1.0, grace_s=10.0, longest_look_s=3.0, longest_held_s=4.0),
 )  # fmt: skip
 STREAMS = StreamRules(retry_s=0.1, retry_max_s=0.4, settle_s=0.05, refused_s=0.5)
 SUBSCRIPTIONS = SubscriptionRules(audit_s=0.5, refused_s=0.5, test_s=1.0)

@@ -111,11 +111,18 @@ class Draining:
         self._facts, self._kept, self._adapters = facts, kept, adapters
         self._bus, self._clock = bus, clock
         self._going, self._wake, self._acting = going, wake, acting
+        self._seen: dict[str, StandingDrain] = {}
 
     async def all(self) -> Sequence[StandingDrain]:
         """Of people and of roll-outs."""
         mine = [_standing(kept) for kept in await self._kept.all()]
-        return [*mine, *[await self._heard(each) for each in await self._going()]]
+        found = [*mine, *[await self._heard(each) for each in await self._going()]]
+        self._seen = {each.uid: each for each in reversed(found)}
+        return found
+
+    def of(self, uid: str) -> StandingDrain | None:
+        """A node's drain as it was last seen, not long ago."""
+        return self._seen.get(uid)
 
     async def _heard(self, drain: StandingDrain) -> StandingDrain:
         """With what a person said of it, which the roll-out hears at its next look."""
@@ -152,7 +159,7 @@ class Draining:
                 await self._kept.remove(kept)
                 raise
             await self._note(kept, DrainPhase.UNKNOWN.value, error.message, ())
-        self._bus.publish(TOPIC, name)
+        await self._changed(name)
 
     async def undrain(self, uid: str, name: str, *, by: str) -> None:
         """Give back what `drain` took. Raises `OperatorMust` (code NotDrained), and what the
@@ -172,7 +179,7 @@ class Draining:
         await self._adapters.called(kept.adapter).undo(self._target(kept), drained)
         await self._kept.remove(kept)
         log.info("undrained", node=name, by=by)
-        self._bus.publish(TOPIC, name)
+        await self._changed(name)
 
     async def say(self, uid: str, name: str, *, word: str, note: str, by: str) -> None:
         """What a person says of drains that wait for one. Raises `OperatorMust` where none does."""
@@ -193,14 +200,15 @@ class Draining:
         if (kept := await self._kept.get(uid)) is not None:
             await self._look(kept)
         self._wake()
-        self._bus.publish(TOPIC, name)
+        await self._changed(name)
 
     async def run(self) -> None:
         """Does not return."""
         while True:
-            if self._acting():
-                with contextlib.suppress(IolausError):  # the database, which says so elsewhere
+            with contextlib.suppress(IolausError):  # the database, which says so elsewhere
+                if self._acting():
                     await self.look_again()
+                await self.all()
             await self._clock.sleep(EVERY_S)
 
     async def look_again(self) -> None:
@@ -241,7 +249,11 @@ class Draining:
             now, phase=phase, detail=detail, remaining=remaining, since=since
         )
         await self._kept.put(noted)
-        self._bus.publish(TOPIC, kept.name)
+        await self._changed(kept.name)
+
+    async def _changed(self, name: str) -> None:
+        await self.all()
+        self._bus.publish(TOPIC, name)
 
     def _target(self, kept: KeptDrain) -> DrainTarget:
         found = self._facts.find_asset(kept.uid)

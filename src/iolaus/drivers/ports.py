@@ -245,6 +245,19 @@ class ResetsManager(Protocol):
         ...
 
 
+@runtime_checkable
+class SwitchesBank(Protocol):
+    async def next_version(self, device: Reads, manager: str) -> str | None:
+        """The version of the image that the manager at this URI boots at its next reset; None
+        where it does not say."""
+        ...
+
+    async def switch_bank(self, device: Writes, manager: str, version: str) -> Receipt:
+        """Boot the bank that holds this version from the next reset on (DSP0268, Manager,
+        Links.ActiveSoftwareImage). Raises `OperatorMust` where none does."""
+        ...
+
+
 How = Literal["simple", "push", "multipart"]
 
 

@@ -107,8 +107,9 @@ def _seen(facts: NodeFacts) -> dict[str, Any]:
     found: dict[str, Any] = {f"firmware/{f.component}": f.version for f in facts.firmware}
     found |= {f"bios/{s.name}": s.value for s in facts.settings}
     for setting in reversed(facts.manager):
-        value = setting.value
-        found[f"bmc/{setting.name}"] = list(value) if isinstance(value, tuple) else value
+        value: Any = setting.value
+        value = list(value) if isinstance(value, tuple) else value
+        found |= dict.fromkeys((f"bmc/{setting.name}", f"bmc/{setting.name}@{setting.uri}"), value)
     return found
 
 

@@ -21,7 +21,7 @@ from iolaus.fleet.drain.port import Drained, DrainPhase, Drains, DrainTarget
 from iolaus.fleet.expect import sight_of
 from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.renewing import Renewals
-from iolaus.fleet.step import DRAINED
+from iolaus.fleet.step import BANK, DRAINED
 from iolaus.fleet.step_certificate import REQUEST, ROOM
 from iolaus.fleet.work import CREDENTIAL
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
@@ -112,7 +112,10 @@ class FleetHands:
         if logins := [each for each in subjects if each.startswith(CREDENTIAL)]:
             target = self._known(node)[0].target
             values |= await self._rotation.look(target, trying=MAY_TRY in logins)
-        if rest := [each for each in subjects if each not in (DRAINED, *mine, *logins)]:
+        if banks := [each for each in subjects if each.startswith(BANK)]:
+            await self._look_at_banks(node, step, banks, values, reasons)
+        asked = {DRAINED, *mine, *logins, *banks}
+        if rest := [each for each in subjects if each not in asked]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values
             reasons |= spots.reasons
@@ -131,6 +134,24 @@ class FleetHands:
         if not manager:
             return found
         return Spots(values=_renamed(found.values), reasons=_renamed(found.reasons))
+
+    async def _look_at_banks(
+        self,
+        node: NodePlan,
+        step: Step,
+        subjects: Sequence[str],
+        values: dict[str, Any],
+        reasons: dict[str, str],
+    ) -> None:
+        """What the controller boots next, of the one component that goes back by its banks."""
+        device, undo = self._open(self._known(node)[0].target), step.undo
+        assert undo is not None
+        driver, reads = await device.driver(), device.at(Priority.LIFECYCLE)
+        found = await driver.next_version(reads, str(undo.arguments["manager"]))
+        if found is None:
+            reasons |= dict.fromkeys(subjects, "it does not say which image it boots next")
+        else:
+            values |= dict.fromkeys(subjects, found)
 
     async def _running_task(self, node: NodePlan) -> str:
         """What the device still works on, in words; empty when nothing runs."""
@@ -200,6 +221,7 @@ class FleetHands:
             Verb.ACTIVATE: self._activate,
             Verb.RESET: self._reset,
             Verb.RESET_MANAGER: self._reset_manager,
+            Verb.SWITCH_BANK: self._switch_bank,
             Verb.SET_BIOS: self._set_bios,
             Verb.SET_MANAGER: self._set_manager,
             Verb.SET_BOOT: self._set_boot,
@@ -256,7 +278,13 @@ class FleetHands:
 
     async def _reset_manager(self, order: Order) -> dict[str, Any]:
         driver, writes = await self._hand(order)
-        return _told(await driver.reset_manager(writes, _manager_of(order.asset)))
+        uri = order.action.arguments.get("manager") or _manager_of(order.asset)
+        return _told(await driver.reset_manager(writes, str(uri)))
+
+    async def _switch_bank(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        given = order.action.arguments
+        return _told(await driver.switch_bank(writes, given["manager"], given["version"]))
 
     async def _set_bios(self, order: Order) -> dict[str, Any]:
         driver, writes = await self._hand(order)

@@ -313,9 +313,10 @@ class _Compiled:
             return 0
         missing = dict(self.manager)
         for setting in settings:
-            want = missing.pop(setting.name, None)
+            want = self.manager.get(setting.name)
             if want is None:
                 continue
+            missing.pop(setting.name, None)
             value = _sorted(setting.value) if setting.name == "accounts" else setting.value
             if setting.staged is None and _equal(value, want):
                 continue

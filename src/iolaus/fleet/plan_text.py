@@ -20,7 +20,7 @@ from iolaus.fleet.plan_words import count, say_at, say_duration, say_kind, say_r
 from iolaus.fleet.step_certificate import INSTALL, REQUEST
 from iolaus.fleet.topology import KINDS
 from iolaus.model.hosts import say_hosts
-from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Step, Verb, Wave, takes_s
+from iolaus.model.plan import Action, Domain, Fate, NodePlan, Plan, Step, Verb, Wave, takes_s
 
 WIDTH: Final = 100
 MOST_SHAPES: Final = 12
@@ -247,7 +247,7 @@ def _why_lasting(step: Step) -> str:
         return f"{named}: no image is known that brings back {action.arguments['from']}"
     if action.verb is Verb.ROTATE_CREDENTIAL:
         return f"the password of {action.arguments['user']}: the old one is not given back"
-    if action.subject == "bmc/accounts":
+    if action.subject.partition("@")[0] == "bmc/accounts":
         return "accounts that are removed: their passwords are not known"
     return f"{action.subject}: what it was is not known"
 
@@ -279,4 +279,12 @@ def _shapes(plan: Plan) -> Iterator[str]:
 def _step_line(step: Step) -> str:
     if _lasts(step):
         return f"{step.text} (no way back)"
+    if step.action.verb is Verb.UPDATE and step.undo is not None:
+        return f"{step.text} (way back: {_way_back(step.undo)})"
     return step.text
+
+
+def _way_back(undo: Action) -> str:
+    if undo.verb is Verb.SWITCH_BANK:
+        return "the other bank"
+    return str(undo.arguments.get("file") or undo.arguments["uri"])

@@ -17,12 +17,15 @@ DRAINED: Final = "drain/state"
 """What the drains say of the node: "drained", or another word."""
 REACHABLE: Final = (Expect(subject="endpoint/reachable", op=Op.IS, value=True),)
 BOOTED: Final = (Expect(subject=BOOT, op=Op.CHANGED), *REACHABLE)
+BANK: Final = "bank/"
+"""Before a component's id: the version that its controller boots at the next reset."""
 HAS_POWER: Final = Expect(subject="power/state", op=Op.IS, value="On")
 TIMEOUTS_S: Final[Mapping[Verb, float]] = {
     Verb.UPDATE: 3600.0,
     Verb.ACTIVATE: 1800.0,
     Verb.RESET: 1800.0,
     Verb.RESET_MANAGER: 900.0,
+    Verb.SWITCH_BANK: 300.0,
     Verb.SET_BIOS: 600.0,
     Verb.SET_MANAGER: 300.0,
     Verb.SET_BOOT: 300.0,

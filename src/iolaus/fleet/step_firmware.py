@@ -4,6 +4,10 @@ Whoever undoes a node walks its steps backwards, and then the reset of the way t
 the flash that it should activate. So each group that ends in a reset begins with a look at the
 device, whose undo is that reset: on the way there it only looks, on the way back it activates.
 
+A controller that shows a second bank goes back by it: what a flash leaves alone is the very image
+that ran before, so it is told to boot that, and its reset does. Nothing is pushed, and the version
+is read back all the same.
+
 A step proves what it can. Where a component runs its new version by itself, the flash is done when
 that version is read; where a reset activates it, when the reset is, and the flash by itself proves
 no more than that the device took it.
@@ -16,6 +20,7 @@ from typing import Final
 
 from iolaus.fleet.images import Choice
 from iolaus.fleet.step import (
+    BANK,
     BOOTED,
     HAS_POWER,
     LIFT_MANAGER,
@@ -92,8 +97,11 @@ def _group(group: Sequence[Flash], waiting: Sequence[Change], *, drains: bool) -
     by_host = [each for each in group if each.way not in (SELF, MANAGER)]
     if any(each.old for each in by_host):
         yield _look(by_host, host_reset(_strongest(by_host)))
-    if any(each.old for each in by_manager):
-        yield _look(by_manager, _manager_reset())
+    if back := [each for each in by_manager if each.old and not each.banks]:
+        yield _look(back, _manager_reset())
+    for manager in dict.fromkeys(each.banks for each in group if each.banks):
+        back = [each for each in group if each.banks == manager]
+        yield _look(back, _manager_reset(manager=manager))
     for flash in group:
         yield from _flash(flash, drains=drains)
     if by_manager:
@@ -108,7 +116,7 @@ def _flash(flash: Flash, *, drains: bool) -> Iterator[Draft]:
         return
     alone = flash.way == SELF
     after = _versions(flash) if alone and not _is_held(flash) else REACHABLE
-    undo_after = _old_versions([flash]) if alone else REACHABLE
+    undo, undo_after = _back(flash, alone=alone)
     yield Draft(
         f"update-{slug(flash.word)}",
         step(
@@ -118,14 +126,26 @@ def _flash(flash: Flash, *, drains: bool) -> Iterator[Draft]:
             before=(*_old_versions([flash]), *REACHABLE),
             after=after,
             escalate=_ladder_of_flash(flash, drains=drains),
-            undo=_update(flash, flash.old, was=image.version or "", back=True)
-            if flash.old
-            else None,
-            undo_after=undo_after if flash.old else (),
+            undo=undo,
+            undo_after=undo_after,
         ),
     )
     if _is_held(flash):
         yield _activate(flash)
+
+
+def _back(flash: Flash, *, alone: bool) -> tuple[Action | None, tuple[Expect, ...]]:
+    """The other bank, which holds what was there and needs no push; else the former image."""
+    if flash.banks:
+        part = flash.parts[0]
+        given: dict[str, Json] = {"manager": flash.banks, "component": part, "version": flash.was}
+        held = Expect(subject=f"{BANK}{part}", op=Op.IS, value=flash.was)
+        switch = Action(verb=Verb.SWITCH_BANK, subject=_subject(flash), arguments=given)
+        return switch, (held, *REACHABLE)
+    if flash.old is None:
+        return None, ()
+    again = _update(flash, flash.old, was=(flash.image and flash.image.version) or "", back=True)
+    return again, _old_versions([flash]) if alone else REACHABLE
 
 
 def _is_held(flash: Flash) -> bool:
@@ -180,7 +200,7 @@ def _ladder_of_manager(*, drains: bool) -> tuple[Action, ...]:
 def _look(group: Sequence[Flash], undo: Action) -> Draft:
     """The mirror of the reset that ends the group."""
     manager = undo.verb is Verb.RESET_MANAGER
-    after = (*_old_versions([each for each in group if each.old]), *REACHABLE)
+    after = (*_old_versions([e for e in group if e.old or e.banks]), *REACHABLE)
     return Draft(
         "look",
         step(
@@ -194,9 +214,11 @@ def _look(group: Sequence[Flash], undo: Action) -> Draft:
     )
 
 
-def _manager_reset(staged: Iterable[str] = ()) -> Action:
+def _manager_reset(staged: Iterable[str] = (), *, manager: str = "") -> Action:
+    """Of the node's own manager, or of the one whose bank was switched."""
     waits = list(staged)
     arguments: dict[str, Json] = {"staged": waits} if waits else {}
+    arguments |= {"manager": manager} if manager else {}
     return Action(verb=Verb.RESET_MANAGER, subject="bmc", arguments=arguments)
 
 

@@ -48,19 +48,19 @@ def _at_start(
         yield _set_bios(fresh)
     yield from (_set_manager(c) for c in at_start if not c.staged)
     again = (_write_bios(fresh, new=True),) if fresh else ()
-    staged = [c.name for c in at_start if c.staged]
+    staged = [c.spot for c in at_start if c.staged]
     waits = [*(f"bios/{c.name}" for c in bios if not fresh), *(f"bmc/{name}" for name in staged)]
     yield _start(waiting, again, settings=bool(bios), staged=waits)
 
 
 def _set(changes: Iterable[Change]) -> tuple[Expect, ...]:
-    return tuple(Expect(subject=f"bmc/{c.name}", op=Op.IS, value=c.new) for c in changes)
+    return tuple(Expect(subject=f"bmc/{c.spot}", op=Op.IS, value=c.new) for c in changes)
 
 
 def _were(changes: Iterable[Change], room: str) -> Iterator[Expect]:
     for change in changes:
         if change.old is not None:
-            yield Expect(subject=f"{room}/{change.name}", op=Op.IS, value=change.old)
+            yield Expect(subject=f"{room}/{change.spot}", op=Op.IS, value=change.old)
 
 
 def _look_at_settings(were: Sequence[Expect]) -> Draft:
@@ -128,7 +128,7 @@ def _start(
 
 
 def _set_manager(change: Change) -> Draft:
-    subject = f"bmc/{change.name}"
+    subject = f"bmc/{change.spot}"
     at_start = change.name in APPLIED_AT_START
     has_old = change.old is not None and change.name != "accounts"
     after = Expect(subject=subject, op=Op.IS, value=change.new)
@@ -137,7 +137,7 @@ def _set_manager(change: Change) -> Draft:
         f"set-{slug(change.name)}",
         step(
             _write(change, change.new),
-            f"Set {change.name} {say(change.new)} (was {_say_old(change)})",
+            f"Set {change.spot} {say(change.new)} (was {_say_old(change)})",
             before=(*([before] if change.old is not None else []), *REACHABLE),
             after=REACHABLE if at_start else (after,),
             undo=_write(change, change.old) if has_old else None,
@@ -149,6 +149,6 @@ def _set_manager(change: Change) -> Draft:
 def _write(change: Change, value: Any) -> Action:
     return Action(
         verb=Verb.SET_MANAGER,
-        subject=f"bmc/{change.name}",
+        subject=f"bmc/{change.spot}",
         arguments={"name": change.name, "value": value, "uri": change.uri},
     )

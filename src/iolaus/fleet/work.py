@@ -7,6 +7,7 @@ neither right nor wrong, and the rest need not wait for it, unless it comes `aft
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -52,8 +53,9 @@ class Halt(NamedTuple):
 class Flash(msgspec.Struct, frozen=True, kw_only=True):
     """One image onto parts that run the same version. `number` is the subject's; `way` is what
     activates it: "" (it does so itself), "manager", or a Redfish ResetType of the host; `image`
-    None: it is staged already; `old` brings back what was there (None: nothing known does);
-    `force`: an older version is meant."""
+    None: it is staged already; `old` brings back what was there (None: nothing known does), and
+    so does the other bank of the manager `banks` ("": it has none); `force`: an older version is
+    meant."""
 
     number: int
     word: str
@@ -62,6 +64,7 @@ class Flash(msgspec.Struct, frozen=True, kw_only=True):
     way: str
     image: Choice | None = None
     old: Choice | None = None
+    banks: str = ""
     force: bool = False
 
     @property
@@ -81,13 +84,20 @@ class Picked(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One setting: from what is read to what is wanted. `old` None: it cannot be put back."""
+    """One setting: from what is read to what is wanted. `old` None: it cannot be put back;
+    `several`: more than one manager of the node shows this name, and `uri` says which is meant."""
 
     name: str
     old: Any
     new: Any
     uri: str = ""
     staged: bool = False
+    several: bool = False
+
+    @property
+    def spot(self) -> str:
+        """What it is called where it is read back."""
+        return f"{self.name}@{self.uri}" if self.several else self.name
 
 
 class NewPassword(NamedTuple):
@@ -198,7 +208,10 @@ class Wants:
         if isinstance(picked, Halt):
             return picked
         force = self.spec.firmware.allow_downgrade
-        return msgspec.structs.replace(flash, image=picked.image, old=picked.old, force=force)
+        banks = _banks_of(entry, facts)
+        return msgspec.structs.replace(
+            flash, image=picked.image, old=picked.old, banks=banks, force=force
+        )
 
     def _pick(self, number: int, entry: Firmware, model: str | None) -> Picked | Halt:
         """The images of a component: worked out once for all nodes that are alike."""
@@ -238,10 +251,14 @@ class Wants:
         return dict(setting.words).get(say(wanted), wanted)
 
     def _settings(self, facts: NodeFacts, items: Iterable[Item]) -> Iterable[Change]:
-        due = {i.part: i for i in items if i.subject.startswith("bmc/") and i.outcome in _MENDED}
+        """Of each manager that shows it: two of one node may share a name."""
+        mine = [i for i in items if i.subject.startswith("bmc/") and i.outcome in _MENDED]
+        due = {(i.part, i.uri): i for i in mine}
+        shown = Counter(each.name for each in facts.manager) if due else Counter[str]()
         for setting in facts.manager if due else ():
-            if item := due.pop(setting.name, None):
-                yield _change(setting, self._manager[setting.name], item)
+            if item := due.pop((setting.name, setting.uri), None):
+                change = _change(setting, self._manager[setting.name], item)
+                yield change._replace(several=shown[setting.name] > 1)
 
 
 def _password(facts: NodeFacts, items: Iterable[Item]) -> NewPassword | None:
@@ -280,14 +297,23 @@ def _add(found: list[Flash], flash: Flash) -> None:
         last is not None
         and last.image is not None
         and (
-            (last.number, last.image, last.was, last.way)
-            == (flash.number, flash.image, flash.was, flash.way)
+            (last.number, last.image, last.was, last.way, last.banks)
+            == (flash.number, flash.image, flash.was, flash.way, flash.banks)
         )
     )
     if last is not None and same and flash.entries[0].kind != "psu":
         found[-1] = msgspec.structs.replace(last, entries=last.entries + flash.entries)
     else:
         found.append(flash)
+
+
+def _banks_of(entry: Firmware, facts: NodeFacts) -> str:
+    """The manager that can be told to boot what is there now: it shows another bank, which holds
+    something and is the one that a flash writes, and takes a reset."""
+    if entry.kind != "bmc" or entry.bank or "manager.reset" not in facts.capabilities:
+        return ""
+    others = [e for e in facts.firmware if e.booted_by == entry.booted_by and e.bank == "backup"]
+    return entry.booted_by if len(others) == 1 and others[0].version else ""
 
 
 def _way(want: ComponentWant, entry: Firmware, facts: NodeFacts, *, staged: bool) -> str:

@@ -125,7 +125,8 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `kind` is what it is the firmware of, in one word where that is certain ("bmc", "bios", "erot",
     "cpld", "nic", "gpu", "psu" ...); `scheme` how its maker orders versions; `bank` is "" for what
-    runs, "backup" for the other bank, "staged" for what a reset activates."""
+    runs, "backup" for the other bank, "staged" for what a reset activates; `booted_by` is the URI
+    of the manager that lists it among its images and can be told to boot another ("": none)."""
 
     component: str
     name: str
@@ -139,6 +140,7 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: str = ""
     scheme: str = ""
     bank: str = ""
+    booted_by: str = ""
 
 
 class PowerLimit(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ class Verb(StrEnum):
     ACTIVATE = "activate-firmware"
     RESET = "reset"
     RESET_MANAGER = "reset-manager"
+    SWITCH_BANK = "switch-bank"
     SET_BIOS = "set-bios"
     SET_MANAGER = "set-manager"
     SET_BOOT = "set-boot"

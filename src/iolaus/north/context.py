@@ -143,6 +143,10 @@ class DrainsNodes(Protocol):
         """Those of people and of roll-outs."""
         ...
 
+    def of(self, uid: str) -> StandingDrain | None:
+        """A node's drain as it was last seen; a person's before a roll-out's."""
+        ...
+
     async def drain(self, uid: str, name: str, *, adapter: str, reason: str, by: str) -> None:
         """`adapter` "": the only one there is."""
         ...
@@ -349,6 +353,7 @@ class Context:
         self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items
         shelf = DrainShelf(lambda: self.drains, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.DRAIN] = shelf.items
+        self.fleet.saying.append(shelf.condition)
         self.fleet.shelves[Source.REFERENCE] = reference_items(
             lambda: self.references.all() if self.references else {}, self.clock
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from iolaus.model.endpoint import Condition
 from iolaus.model.select import Selector
 from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.make import when
@@ -40,6 +41,21 @@ class DrainShelf:
             named.add(name)
             view = _view(each, name, labels, now=self._clock.now())
             yield Item(name=name, origin=f"drain/{name}", key=(name,), revision=1, view=view)
+
+    def condition(self, asset: str) -> Condition | None:
+        """ "Drained" of an asset by uid; None where nobody had it drained through here."""
+        port = self._drains()
+        drain = port.of(asset) if port else None
+        if drain is None:
+            return None
+        return Condition(
+            type="Drained",
+            status={"drained": "True", "unknown": "Unknown"}.get(drain.phase, "False"),
+            reason=drain.phase.capitalize(),
+            message=f"by {drain.by}: {drain.reason}" + (f"; {drain.detail}" * bool(drain.detail)),
+            next_step=f"see it with: iolaus describe drain/{drain.node}",
+            since=drain.since or drain.at,
+        )
 
     async def _labels(self, node: str, scope: Selector) -> dict[str, str] | None:
         """None: the node does not exist for this scope."""

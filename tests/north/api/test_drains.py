@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import Iterator, Sequence
 
+import httpx
 import msgspec
 import pytest
 
@@ -15,6 +16,7 @@ from iolaus.north.api.drains import DRAIN
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli import drains as commands
 from iolaus.north.context import Context, StandingDrain
+from iolaus.north.fleet import KEEP_S
 from tests.north.cli.test_golden import run
 from tests.north.conftest import client_of, make_context, serving
 
@@ -30,6 +32,9 @@ class People:
 
     async def all(self) -> Sequence[StandingDrain]:
         return list(self.found.values())
+
+    def of(self, uid: str) -> StandingDrain | None:
+        return self.found.get(uid)
 
     async def drain(self, uid: str, name: str, *, adapter: str, reason: str, by: str) -> None:
         self.found[uid] = StandingDrain(
@@ -60,6 +65,14 @@ class People:
         self.found[uid] = msgspec.structs.replace(kept, phase=phase, detail=detail)
 
 
+async def drained(api: httpx.AsyncClient, clock: JumpClock) -> tuple[str, str, str] | None:
+    """What is said of it where the node itself is shown, within a few seconds."""
+    clock.advance(2 * KEEP_S)
+    node = (await api.get(f"/api/v1/nodes/{NODE}")).json()["status"]
+    found = [each for each in node["conditions"] if each["type"] == "Drained"]
+    return next(((each["status"], each["reason"], each["message"]) for each in found), None)
+
+
 async def test_a_node_is_drained_answered_for_and_given_back(clock: JumpClock) -> None:
     context = make_context(clock)
     context.drains = People()
@@ -74,8 +87,14 @@ async def test_a_node_is_drained_answered_for_and_given_back(clock: JumpClock) -
         (listed,) = (await api.get("/api/v1/drains")).json()["items"]
         assert (listed["metadata"]["name"], listed["status"]["state"]) == (NODE, "drained")
         assert listed["status"]["labels"]["rack"] == "h1-r01"
+        assert await drained(api, clock) == (
+            "True",
+            "Drained",
+            "by demo: new pump; demo says done: by hand",
+        )
         back = await api.post(f"/api/v1/nodes/{NODE}/undrain", json={})
         assert back.status_code == 200
+        assert await drained(api, clock) is None
         assert (await api.get(f"/api/v1/drains/{NODE}")).status_code == 404
         again = await api.post(f"/api/v1/nodes/{NODE}/undrain", json={})
         assert again.json()["code"] == "NotDrained"

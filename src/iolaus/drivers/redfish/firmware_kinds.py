@@ -20,10 +20,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from iolaus.drivers.redfish import names
-from iolaus.drivers.redfish.harvest import Harvest
+from iolaus.drivers.redfish._text import mapping
+from iolaus.drivers.redfish.harvest import Harvest, links_in
 from iolaus.model.asset import Firmware
 from iolaus.model.version import same
 
+ACTIVE: Final = "ActiveSoftwareImage"
+IMAGES: Final = "SoftwareImages"
 RUNNING: Final = frozenset({"bmc", "bios"})
 _RELATED: Final = (
     ("bmc", re.compile(r"/Managers/[^/]+$")),
@@ -47,7 +50,7 @@ def classify(entries: Iterable[Firmware], harvest: Harvest) -> tuple[Firmware, .
     """The same entries with `kind` and `bank` told where they are certain. Pure."""
     running = _running(harvest)
     told = [_told(entry, running) for entry in entries]
-    return tuple(_other_banks(told, running))
+    return tuple(_of_managers(_other_banks(told, running), harvest))
 
 
 def kind_in(name: str) -> str:
@@ -97,6 +100,22 @@ def _other_banks(
         if len(siblings) > 1 and runs and entry.version not in versions and not entry.bank:
             entry = msgspec.structs.replace(entry, bank="backup")
         yield entry
+
+
+def _of_managers(entries: Iterable[Firmware], harvest: Harvest) -> Iterable[Firmware]:
+    """Managers that keep several images say which are theirs and which one they boot."""
+    active, listed = set[str](), dict[str, str]()
+    for uri, payload in harvest.of_type("Manager"):
+        links = mapping(payload.get("Links"))
+        runs, images = set(links_in(links.get(ACTIVE))), list(links_in(links.get(IMAGES)))
+        if len(runs) == 1 and runs < set(images):
+            active |= runs
+            listed |= dict.fromkeys(images, uri)
+    for entry in entries:
+        manager = listed.get(entry.uri, "")
+        other = bool(manager) and entry.uri not in active and not entry.bank
+        bank = "backup" if other else entry.bank
+        yield msgspec.structs.replace(entry, booted_by=manager, bank=bank) if manager else entry
 
 
 def _family(entry: Firmware) -> tuple[str, str, str]:

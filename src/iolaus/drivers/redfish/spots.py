@@ -8,7 +8,7 @@ looked for by what it is, in the inventory read whole.
 
 Subjects: "endpoint/reachable", "power/state", "health", "boot/count-or-time" (the host's last
 start), "manager/count-or-time" (the manager's), "firmware/<component>", "bios/<attribute>",
-"bmc/<setting>".
+"bmc/<setting>", "bmc/<setting>@<URI>" where several managers of a node show one of this name.
 """
 
 from __future__ import annotations
@@ -198,18 +198,19 @@ class Spotter:
         self._take(subjects, "bios/", found, "it shows no such attribute")
 
     async def _manager(self, subjects: list[str]) -> None:
-        wanted = {s.removeprefix("bmc/") for s in subjects}
+        wanted = {s.removeprefix("bmc/").partition("@")[0] for s in subjects}
         for setting in self._last.manager_settings:
             if setting.name in wanted and setting.asset in (None, self._asset.key):
                 await self._around(setting)
         found: dict[str, Any] = {}
         reasons: dict[str, str] = {}
         for each in read_manager_settings(self._harvest(), lambda _: ""):
-            if each.value is None:
-                reasons.setdefault(each.name, each.reason)
-            else:
-                value = list(each.value) if isinstance(each.value, tuple) else each.value
-                found.setdefault(each.name, value)
+            for name in (each.name, f"{each.name}@{each.uri}"):
+                if each.value is None:
+                    reasons.setdefault(name, each.reason)
+                else:
+                    value = list(each.value) if isinstance(each.value, tuple) else each.value
+                    found.setdefault(name, value)
         self._take(subjects, "bmc/", found, "the device does not show it", reasons)
 
     async def _around(self, setting: ManagerSetting) -> None:

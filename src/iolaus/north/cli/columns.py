@@ -101,6 +101,12 @@ def _healths(row: Flat) -> str:
     return ", ".join(words) or UNKNOWN
 
 
+def _drained(row: Flat) -> str:
+    """How its drain stands; no where there is none through here."""
+    told = (each for each in row.get("conditions") or () if each["type"] == "Drained")
+    return next((str(each["reason"]).lower() for each in told), "no")
+
+
 def _gpus(row: Flat) -> str:
     number = at(row, "counts.gpu")
     return UNKNOWN if number is None else str(number)
@@ -228,6 +234,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("CPU", "counts.cpu", right=True, wide=True),
         column("MEMORY_GIB", "memory_gib", right=True, wide=True),
         column("HOSTNAME", "hostname", wide=True),
+        Column(title="DRAINED", cell=_drained, wide=True),
         column("DEVIATIONS", "deviations", right=True, wide=True),
         *_ASSET_TAIL,
     ),

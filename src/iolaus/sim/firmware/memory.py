@@ -14,10 +14,11 @@ from dataclasses import replace
 
 from iolaus.sim.device import Device
 from iolaus.sim.effects import attentive
+from iolaus.sim.firmware.banks import show_next
 from iolaus.sim.firmware.choose import Here, Item
 from iolaus.sim.firmware.slots import Slot, slot_of
 from iolaus.sim.firmware.work import paced
-from iolaus.sim.personas.parts.flash import CONTROLLER, NOW, Flash
+from iolaus.sim.personas.parts.flash import CONTROLLER, NOW, Flash, Part
 from iolaus.sim.roots.asking import image_of
 from iolaus.sim.roots.firmware import Image
 from iolaus.sim.tree import ROOT, Resource, canonical, links
@@ -50,7 +51,7 @@ class Memory:
     def slot(self, device: Device, here: Here) -> Slot:
         found = self.slots.get(here.path)
         if found is None:
-            backup = self._backup(device, here.part.backup)
+            backup = self.backup(device, here.part)
             other = here.image
             if backup:
                 told = image_of(backup, device.kept(backup))
@@ -67,6 +68,11 @@ class Memory:
         if "old-image" in self.flaws and slot.running is not None:
             image = replace(image, build="old", payload=slot.running.data)
         slot.finish(image)
+        if slot.part.wakes == CONTROLLER:
+            self.shows = True
+            self._show_backup(device, slot)
+            show_next(self, device, slot)
+            self.shows = False
         return slot.part.wakes == NOW
 
     def wake(self, device: Device, *moments: str) -> bool:
@@ -85,8 +91,9 @@ class Memory:
                 self.show(device, slot, None)
 
     def _load(self, device: Device, slot: Slot) -> None:
-        before = slot.running
-        bad = {"does-not-boot", "bricks-controller"} & self.flaws
+        before, switched = slot.running, slot.switched
+        slot.switched = False
+        bad = set() if switched else {"does-not-boot", "bricks-controller"} & self.flaws
         dead = "bricks-controller" in bad and slot.part.wakes == CONTROLLER
         slot.banks = [None for _ in slot.banks] if dead else slot.banks
         took = slot.boot(good=not bad)
@@ -95,7 +102,7 @@ class Memory:
         if not took:
             _tell(device, slot.path, "The new image does not boot; another runs.")
         elif before is not None:
-            resets = self.flash.resets_accounts and slot.part.wakes == CONTROLLER
+            resets = self.flash.resets_accounts and slot.part.wakes == CONTROLLER and not switched
             attentive(device.effects).flashed(device, slot.path, resets=resets)
         wait = paced(device, self.flash.late_s) if took else 0.0
         if wait:
@@ -117,6 +124,7 @@ class Memory:
         if image is not None and image.version != old:
             self._mirror(device, slot, old, image.version)
         self._show_backup(device, slot)
+        show_next(self, device, slot)
         if self.flash.renames and image is not None and old:
             self._rename(device, slot, old, image.version)
         self.shows = False
@@ -132,12 +140,14 @@ class Memory:
                 device.patch(uri, {"FirmwareVersion": new})
 
     def _show_backup(self, device: Device, slot: Slot) -> None:
-        backup = self._backup(device, slot.part.backup)
+        backup = self.backup(device, slot.part)
         if backup and len(slot.banks) > 1:
             other = slot.banks[slot.other]
             device.patch(backup, {"Version": other.version if other else None})
 
-    def _backup(self, device: Device, pattern: str) -> str:
+    def backup(self, device: Device, part: Part) -> str:
+        """The entry that shows the other bank; empty where none does."""
+        pattern = part.backup
         names = links(device.kept(INVENTORY) or {}, "Members") if pattern else ()
         found = (canonical(uri) for uri in names)
         return next((p for p in found if fnmatch.fnmatchcase(p.rpartition("/")[2], pattern)), "")

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d+")
 @dataclass(slots=True, kw_only=True)
 class Slot:
     """`running` None: nothing does. `golden` is kept apart for a controller's recovery. `fresh`:
-    the next boot is of an image not run yet."""
+    the next boot is of another image, `switched`: of one that stood in the other bank."""
 
     path: str
     part: Part
@@ -29,6 +29,7 @@ class Slot:
     active: int = 0
     chosen: int = 0
     fresh: bool = False
+    switched: bool = False
     floor: int = 0
 
     @property
@@ -41,7 +42,12 @@ class Slot:
 
     def finish(self, image: Image) -> None:
         self.banks[self.other] = image
-        self.chosen, self.fresh = self.other, True
+        self.chosen, self.fresh, self.switched = self.other, True, False
+
+    def choose(self, bank: int) -> None:
+        """This bank is booted next."""
+        self.chosen = bank
+        self.fresh = self.switched = bank != self.active
 
     def boot(self, *, good: bool = True) -> bool:
         """Load the chosen bank, or the other if that does not boot (as it does not if not

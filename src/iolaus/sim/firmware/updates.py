@@ -16,7 +16,8 @@ from typing import Any, Final
 from iolaus.sim.actions import set_power
 from iolaus.sim.clock import holding
 from iolaus.sim.device import Device
-from iolaus.sim.effects import Push, Quiet, attentive
+from iolaus.sim.effects import Ask, Push, Quiet, attentive
+from iolaus.sim.firmware.banks import told_to_boot
 from iolaus.sim.firmware.choose import Here, Item, Refusal, chosen
 from iolaus.sim.firmware.fetch import Unfetchable, fetch
 from iolaus.sim.firmware.forms import BadForm, form_of
@@ -79,6 +80,9 @@ class Updates(Quiet):
             return refused(400, wrong.word, wrong.about)
         wish = self._wished(device, form.name, form.parameters)
         return wish if isinstance(wish, Outcome) else self._arrived(device, wish, form.image)
+
+    def asked(self, device: Device, ask: Ask) -> Outcome | None:
+        return told_to_boot(self.memory, device, ask)
 
     def _simple(self, device: Device, body: Resource) -> Outcome:
         uri = body.get("ImageURI")

@@ -88,7 +88,7 @@ def draw() -> dict[str, Json]:
     systems = [f"Systems/{node}" for node in NODES]
     service.manager(s, "1", model="XClarity Controller 3", firmware_version="AFBT58B 4.20",
                     systems=systems, chassis=[ENCLOSURE], nic="NIC", oui=OUI,
-                    manufacturer="Lenovo",
+                    manufacturer="Lenovo", images=("BMC-Primary", "BMC-Backup"),
                     logs={"PlatformLog": [("OK", f"Node {n} powered on.") for n in NODES]}
                     )  # fmt: skip
     _firmware(s)

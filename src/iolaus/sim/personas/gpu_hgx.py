@@ -123,7 +123,7 @@ def draw() -> dict[str, Json]:
     hgx.telemetry(s, 8)
     service.manager(
         s, "1", model="ASPEED", firmware_version=BMC, systems=[SYSTEM], chassis=[CHASSIS], nic="1",
-        oui=OUI, manufacturer=None,
+        oui=OUI, manufacturer=None, images=("BMC", "Backup_BMC"),
         logs={"Log1": [("OK", "AC power on."), ("OK", "User login."), ("Warning", "Fan 7 slow.")]},
         oem=_oem("SmcManagerExtensions", FanMode="FullSpeed"),
     )  # fmt: skip

@@ -106,6 +106,7 @@ def draw() -> dict[str, Json]:
     service.manager(
         s, "Self", model="AST2600", firmware_version="13.06.11", systems=[SYSTEM, TRAY],
         chassis=[CHASSIS], nic="eth0", oui=OUI, manufacturer="Gigabyte",
+        images=("BMCImage1", "BMCImage2"),
         logs={"SEL": [("OK", "System ACPI Power State: S0/G0")]},
     )  # fmt: skip
     _firmware(s)

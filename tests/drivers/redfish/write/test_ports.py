@@ -11,6 +11,7 @@ from iolaus.drivers.registry import find_driver
 CAPABILITIES = (
     ports.SetsPower,
     ports.ResetsManager,
+    ports.SwitchesBank,
     ports.UpdatesFirmware,
     ports.WritesSettings,
     ports.SetsManager,
@@ -30,11 +31,12 @@ def test_and_a_type_checker_agrees() -> None:
     driver = RedfishDriver()
     power: ports.SetsPower = driver
     manager: ports.ResetsManager = driver
+    banks: ports.SwitchesBank = driver
     updates: ports.UpdatesFirmware = driver
     settings: ports.WritesSettings = driver
     sets: ports.SetsManager = driver
     boot: ports.SetsBoot = driver
     accounts: ports.RotatesCredentials = driver
     certificates: ports.RenewsCertificates = driver
-    found = (power, manager, updates, settings, sets, boot, accounts, certificates)
+    found = (power, manager, banks, updates, settings, sets, boot, accounts, certificates)
     assert all(each is driver for each in found)

@@ -20,6 +20,7 @@ from iolaus.drivers.ports import (
 )
 from iolaus.drivers.redfish.write import (
     accounts,
+    banks,
     bios,
     boot,
     caps,
@@ -58,6 +59,12 @@ class Writing:
 
     async def reset_manager(self, device: Writes, uri: str, reset: str | None = None) -> Receipt:
         return await power.reset_manager(self._mended(device), uri, reset)
+
+    async def next_version(self, device: Reads, manager: str) -> str | None:
+        return await banks.next_version(device, manager)
+
+    async def switch_bank(self, device: Writes, manager: str, version: str) -> Receipt:
+        return await banks.switch_bank(self._mended(device), manager, version)
 
     async def update(
         self,

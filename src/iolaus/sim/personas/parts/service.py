@@ -287,9 +287,11 @@ def manager(
     kind: str = "BMC",
     logs: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     oem: Json | None = None,
+    images: Sequence[str] = (),
     **fields: Any,
 ) -> str:
-    """The controller itself, its network port and its logs (log id -> (severity, message)s)."""
+    """The controller itself, its network port and its logs (log id -> (severity, message)s).
+    `images` are the inventory's entries of its banks, the one that runs first."""
     path = f"Managers/{key}"
     s.collect("Managers", "Manager", "Manager Collection")
     s.put(
@@ -313,6 +315,7 @@ def manager(
             "ManagerForServers": all_at(systems),
             "ManagerForChassis": all_at(chassis),
             **({"ManagerInChassis": at(chassis[0])} if chassis else {}),
+            **_banks(images),
         },
         Actions={
             "#Manager.Reset": {
@@ -327,6 +330,13 @@ def manager(
     for log, entries in (logs or {}).items():
         log_service(s, f"{path}/LogServices", log, entries)
     return path
+
+
+def _banks(images: Sequence[str]) -> Json:
+    places = [f"UpdateService/FirmwareInventory/{each}" for each in images]
+    if not places:
+        return {}
+    return {"ActiveSoftwareImage": at(places[0]), "SoftwareImages": all_at(places)}
 
 
 def manager_network(s: Sketch, path: str, nic: str, *, oui: str) -> None:
