@@ -41,6 +41,7 @@ from iolaus.app.handmade import Handmade
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, keep_pace
+from iolaus.app.planting import POWER_FILE, Planted, load_written
 from iolaus.app.references import References
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
@@ -126,6 +127,8 @@ class House:
     def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.policies = load_policies(state.directory / POLICY)
+        written = load_written(state.directory / POWER_FILE)
+        self.planted = Planted(written, state.facts, clock)
         self.bus = LocalBus()
         self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
@@ -283,6 +286,7 @@ class House:
             read_again=self.read_again,
             attests=self.attesting,
             alarms=self.alarming,
+            plant=self.planted.plant,
             ledger=self.ledger,
             audit_log=self.state.audit,
             checkpoints=self.checkpoints,

@@ -34,6 +34,8 @@ from iolaus.model.plant import (
 Value = str | float | tuple[str, ...]
 DOMAIN_FIELDS: Final = ("kind", "parent", "standby", "limit_w", "efficiency", "overhead_w")
 LOAD_FIELDS: Final = ("rack", "floor_w", "nameplate_w", "idle_w", "priority", "job")
+DECIDED: Final = "powerpolicy/"
+"""Sources that begin so are decisions and not claims about what is."""
 DEEPEST: Final = 32
 _ORDER: Final = {kind: at for at, kind in enumerate(DomainKind)}
 
@@ -114,6 +116,11 @@ def build_plant(claims: Iterable[Claim], *, first: Sequence[str] = ()) -> Plant:
 
 
 def _settle(field: str, rows: Sequence[Claim]) -> Settled:
+    decided = [row for row in rows if row.source.startswith(DECIDED)]
+    if decided:
+        others = [row for row in rows if row not in decided]
+        alone = Settled(decided[0].value, decided[0].source)
+        return _decide(field, _settle(field, others) if others else alone, decided[0])
     values = [row.value for row in rows]
     if len({_text(value) for value in values}) == 1:
         return Settled(values[0], rows[0].source)
@@ -129,6 +136,14 @@ def _settle(field: str, rows: Sequence[Claim]) -> Settled:
     if safer is None or len(numbers) < len(values):
         return Settled(values[0], rows[0].source, told)
     return Settled(float(safer(numbers)), rows[0].source, told)
+
+
+def _decide(field: str, told: Settled, decided: Claim) -> Settled:
+    """A policy is no claim about what is: it decides, but never below the lowest cap there is."""
+    if field != "floor_w" or not isinstance(told.value, float | int):
+        return Settled(decided.value, decided.source, told.claims)
+    least = decided.value if isinstance(decided.value, float | int) else told.value
+    return Settled(float(max(least, told.value)), decided.source, told.claims)
 
 
 _SAFER: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {

@@ -23,6 +23,7 @@ from iolaus.model.desired import Share
 from iolaus.model.endpoint import Target
 from iolaus.model.matching import Mapped
 from iolaus.model.plan import Asked, Plan
+from iolaus.model.plant import Plant
 from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
@@ -35,6 +36,7 @@ from iolaus.north.closed import Closed
 from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
+from iolaus.north.planted import plant_items
 from iolaus.north.referenced import reference_items
 from iolaus.north.rolls import PlanShelf
 from iolaus.north.shelves import Desired
@@ -312,6 +314,7 @@ class Context:
     secrets: Secrets | None = None
     bulletins: Bulletins = field(init=False)
     attests: Attests | None = None
+    plant: Callable[[], Plant] = Plant
     attestations: Attestations = field(init=False)
     alarms: Alarms | None = None
     alarm_shelf: AlarmShelf = field(init=False)
@@ -359,5 +362,6 @@ class Context:
         )
         self.alarm_shelf = AlarmShelf(lambda: self.alarms, clock=self.clock)
         self.fleet.shelves[Source.ALARM] = self.alarm_shelf.items
+        self.fleet.shelves[Source.PLANT] = plant_items(lambda: self.plant())
         self.fleet.singles[Source.PLAN] = self.plans.plan
         self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

@@ -18,6 +18,7 @@ from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.hardening import HardeningView
+from iolaus.north.dto.plant import PlantView
 from iolaus.north.dto.references import ReferenceView
 from iolaus.north.dto.rolls import PlanView, RolloutView
 from iolaus.north.dto.views import (
@@ -56,6 +57,7 @@ class Source(StrEnum):
     REFERENCE = "reference"
     ATTESTATION = "attestation"
     ALARM = "alarm"
+    PLANT = "plant"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +191,14 @@ KINDS: Final = (
         source=Source.ALARM,
         view=AlarmView,
         short="al",
+    ),
+    Kind(
+        name="plant",
+        plural="plant",
+        object="PlantDomain",
+        source=Source.PLANT,
+        view=PlantView,
+        short="pl",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

@@ -26,6 +26,7 @@ from iolaus.model.policy import Policy
 from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.client import Client
 from iolaus.north.cli.columns import Column, column, text
+from iolaus.north.cli.energy import validate_energy
 from iolaus.north.cli.plans import PREFIX, WaitOption, apply_plans
 from iolaus.north.cli.render import (
     Output,
@@ -55,10 +56,11 @@ class Read(NamedTuple):
 
 
 def validate(files: Files) -> None:
-    """Check files of baselines, or of policy; no server is needed.
+    """Check files of baselines, of policy, or of power; no server is needed.
 
     Example: iolaus validate baselines/*.yaml
     """
+    files = validate_energy(files)
     policies = [path for path in files if _holds_policy(path)]
     count = sum(len(_policies(path)) for path in policies)
     if count:

@@ -1,0 +1,89 @@
+"""The plant of a hall from the operator's file and from what devices say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.energy.test_documents import LEAK, PLANT, POWER
+
+from iolaus.app.planting import Written, load_written, plant_of, written
+from iolaus.energy.policy import Mode
+from iolaus.fleet.energy_files import read_energy
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.asset import (
+    Asset,
+    AssetKind,
+    Component,
+    ComponentKind,
+    Identity,
+    PowerLimit,
+    Report,
+)
+from iolaus.model.endpoint import Target
+from iolaus.model.fact import Health, Known, PowerState
+from iolaus.store.held import Held
+
+SYSTEM = "Systems/1"
+
+
+def held(name: str, *, capped: bool = True, **labels: str) -> Held:
+    address = f"https://{name}"
+    asset = Asset(
+        key=SYSTEM, kind=AssetKind.NODE, resources=(f"/redfish/v1/{SYSTEM}",),
+        identity=Identity(), power_state=Known(value=PowerState.ON, at=0.0),
+        health=Known(value=Health.OK, at=0.0), observed_at=0.0,
+    )  # fmt: skip
+    limit = PowerLimit(
+        asset=SYSTEM, uri="/c", dialect="control", limit_w=9_000.0, min_w=2_000.0, max_w=9_500.0
+    )
+    leak = Component(name="leak", kind=ComponentKind.LEAK_DETECTOR, asset=SYSTEM, uri="/l")
+    supplies = tuple(
+        Component(
+            name=f"psu{n}", kind=ComponentKind.PSU, asset=SYSTEM, uri=f"/p{n}",
+            readings={"power_capacity_w": 3_300.0},
+        )
+        for n in range(2)
+    )  # fmt: skip
+    report = Report(
+        endpoint=address, driver="redfish", redfish_version=None, observed_at=0.0,
+        assets=(asset,), components=(leak, *supplies), power_limits=(limit,) if capped else (),
+    )  # fmt: skip
+    target = Target(address=address, name=name, labels=labels)
+    return Held(target=target, report=report)
+
+
+def test_what_devices_and_their_labels_say_is_a_plant_with_unknown_limits() -> None:
+    plant = plant_of(Written(), [held("h1-r01-u01", rack="h1-r01", feed="fa,fb")])
+    assert plant.by_name["h1-r01"].feeders == ("fa", "fb")
+    assert all(domain.limit_w is None for domain in plant.domains)
+    load = plant.loads[0]
+    assert (load.floor_w, load.nameplate_w, load.rack) == (2_000.0, 9_500.0, "h1-r01")
+    assert plant.zones[0].members == ("h1-r01-u01",)
+
+
+def test_without_a_cap_its_supplies_bound_a_node_and_it_stays_as_it_is() -> None:
+    plant = plant_of(Written(), [held("n", capped=False, rack="r")])
+    assert plant.loads[0].floor_w == plant.loads[0].nameplate_w == 6_600.0
+
+
+def test_the_operators_file_and_the_devices_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "power.yaml"
+    assert load_written(path) == Written()
+    path.write_text(f"{PLANT}---\n{POWER}---\n{LEAK}")
+    said = load_written(path)
+    assert (said.power_policy.mode, said.leak_policy.mode) == (Mode.CONTROL, Mode.ADVISE)
+    plant = plant_of(said, [held("h1-r02-u01", hall="h1", rack="h1-r02")])
+    load = next(each for each in plant.loads if each.name == "h1-r02-u01")
+    assert (load.floor_w, load.nameplate_w, load.priority) == (2_500.0, 10_000.0, 3)
+    assert {each.field for each in plant.conflicts} == {"floor_w", "nameplate_w"}
+    assert plant.by_name["h1-r02"].limit_w == 132_000
+
+
+def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "power.yaml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(OperatorMust, match="cannot be read"):
+        load_written(path)
+    with pytest.raises(OperatorMust, match="one hall has one"):
+        written(read_energy(f"{POWER}---\n{POWER}", source="p"), source="p")
