@@ -7,7 +7,7 @@ so nothing in it is ever granted more than a floor, and the room observes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ from iolaus.model.energy import (
 )
 from iolaus.model.naming import asset_names
 from iolaus.model.plant import Plant
-from iolaus.model.select import MISSING
+from iolaus.model.select import MISSING, Lookup
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
@@ -189,7 +189,11 @@ def _nodes(held: Held) -> Iterator[Node]:
     for asset in held.report.assets:
         if asset.kind is AssetKind.NODE:
             fields = _fields(held, asset, names[asset.key])
-            yield Node(name=names[asset.key], look=lambda key, f=fields: f.get(key, MISSING))
+            yield Node(name=names[asset.key], look=_look(fields))
+
+
+def _look(fields: Mapping[str, str | None]) -> Lookup:
+    return lambda key: fields.get(key, MISSING)
 
 
 def _fields(held: Held, asset: Asset, name: str) -> dict[str, str | None]:

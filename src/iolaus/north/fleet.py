@@ -48,6 +48,7 @@ KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
     | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM}
+    | {Source.PLANT}
 )
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]

@@ -19,7 +19,7 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
-    | {"approvals", "radius", "findings", "checks", "looked_at", "sets"}
+    | {"approvals", "radius", "findings", "checks", "looked_at", "sets", "conflicts", "gaps"}
 )
 PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
@@ -41,6 +41,8 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts.append(_checks(row))
     elif kind.source is Source.ADVISORY:
         parts.append(_concerned(row))
+    elif kind.source is Source.PLANT:
+        parts.append(_disputes(row))
     elif kind.source is Source.REFERENCE:
         parts.append(_sets(row))
     elif kind.source is Source.ENDPOINT:
@@ -54,6 +56,18 @@ def _of_rolls(client: Client, kind: Kind, row: Flat) -> str:
     shown = {name: value for name, value in whole.items() if name != "labels" or value}
     body = plan_text(whole) if kind.source is Source.PLAN else rollout_text(whole)
     return f"{_head(whole)}\n{_fields(shown)}\n{body}"
+
+
+def _disputes(row: Flat) -> str:
+    """Where sources differ over it, what counts meanwhile, and what nobody has told."""
+    lines = []
+    for each in row["conflicts"]:
+        said = "; ".join(f"{claim['source']} says {claim['value']}" for claim in each["claims"])
+        lines.append(
+            f"conflict  {each['subject']} {each['field']}: {said}; {each['counts']} counts"
+        )
+    lines += [f"unknown   {gap['subject']} {gap['field']}: {gap['reason']}" for gap in row["gaps"]]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _head(row: Flat) -> str:

@@ -254,6 +254,8 @@ def _nothing(kind: Kind, selector: str | None) -> str:
         return "no node is drained, or on its way there"
     if kind.source in (Source.ADVISORY, Source.REFERENCE):
         return f"no {kind.plural} yet; bring some in with: iolaus {kind.name} import FILE"
+    if kind.source is Source.PLANT:
+        return "nothing is known of the plant yet; docs/power.md says how it is written down"
     if kind.source is Source.BASELINE:
         return f"no {kind.plural} yet; begin with: iolaus export baseline NODE -o good.yaml"
     if kind.source is Source.ATTESTATION:
