@@ -127,8 +127,6 @@ class House:
     def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.policies = load_policies(state.directory / POLICY)
-        written = load_written(state.directory / POWER_FILE)
-        self.planted = Planted(written, state.facts, clock)
         self.bus = LocalBus()
         self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
@@ -300,6 +298,12 @@ class House:
                 witnesses=self.attesting.witnesses,
             ),
         )
+
+    @cached_property
+    def planted(self) -> Planted:
+        """Raises `OperatorMust` where the operator's file of power is wrong."""
+        written = load_written(self.state.directory / POWER_FILE)
+        return Planted(written, self.state.facts, self.clock)
 
     def application(self) -> Any:
         """The ASGI application: the API and pages, and the door that devices push events to."""

@@ -56,7 +56,7 @@ class Read(NamedTuple):
 
 
 def validate(files: Files) -> None:
-    """Check files of baselines, policy or power; no server is needed.
+    """Check files of baselines, policy or power; needs no server.
 
     Example: iolaus validate baselines/*.yaml
     """
