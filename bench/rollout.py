@@ -158,7 +158,7 @@ def run(nodes: int) -> int:
     with staged(nodes) as stage:
         print(f"{nodes} nodes discovered in {time.monotonic() - begun:.0f} s", flush=True)
         stage.must("apply", "-", "-y", given=baseline("bench", SPEC))
-        whole: Any = stage.all_right(patience_s=600.0)
+        whole: Any = stage.all_right(patience_s=1800.0)
         print(f"  compared: {whole['counts']}")
         spoilt = drifted(stage, check)
         plan = brought_back(stage, check, len(spoilt))

@@ -53,6 +53,7 @@ class Stage:
 
     def __init__(self, *, url: str, state: Path) -> None:
         self.url, self.state = url, state
+        self._last = ""
         self._environment = {**os.environ, "IOLAUS_URL": url}
         self._environment.pop("IOLAUS_TOKEN", None)
         place = json.loads((state / "demo.json").read_text())
@@ -99,9 +100,17 @@ class Stage:
 
         def right() -> Json | None:
             found = self.compared()
+            self._told(found)
             return found if found["nodes"] and set(found["counts"]) == {"in-sync"} else None
 
         return until("nothing departs", right, patience_s=patience_s)
+
+    def _told(self, found: Json) -> None:
+        """What departs while it is waited for, once whenever that changes."""
+        if (now := f"{found['counts']}") != self._last:
+            self._last = now
+            why = [f"{c['count']} {c['subject']} {c['reason']}" for c in found["items"][:3]]
+            print(f"    {now} {'; '.join(why)}", flush=True)
 
     def nodes(self) -> list[Json]:
         found: list[Json] = self.must("get", "nodes", "-o", "json").json["items"]
@@ -198,7 +207,7 @@ def staged(
         with (Path(folder) / "log").open("w+") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
             try:
-                until("it is up", lambda: _ready(url, process, Path(log.name)), patience_s=1200.0)
+                until("it is up", lambda: _ready(url, process, Path(log.name)), patience_s=3600.0)
                 yield Stage(url=f"http://{url}", state=state)
             finally:
                 process.send_signal(signal.SIGINT)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from iolaus.drivers.ports import Receipt, SigningRequest, Subject, Writes
 from iolaus.drivers.redfish import RedfishDriver
@@ -31,6 +33,11 @@ ASK = Action(
     arguments={"authority": "hall-ca", "collection": "/c", "names": ["10.0.0.5"]},
 )
 PUT = Action(verb=Verb.RENEW_CERTIFICATE, subject=INSTALL, arguments={"uri": "/c/1"})
+
+
+def shown_by(pem: str) -> str:
+    """The fingerprint of the first certificate in it."""
+    return x509.load_pem_x509_certificates(pem.encode())[0].fingerprint(hashes.SHA256()).hex()
 
 
 class Ours:
@@ -144,6 +151,44 @@ async def test_another_certificate_is_never_accepted() -> None:
     await room.install()
     room.device.serves = "f" * 64
     assert "neither the old one nor the one that was signed" in (await room.look())[SERVED]
+    assert room.held.target.fingerprint == WAS
+
+
+async def test_what_is_served_after_everybody_gave_up_is_known_and_becomes_the_pin() -> None:
+    room = Room(Controller())
+    new = await room.request()
+    await room.install()
+    assert await room.hands.late(ADDRESS) is False, "it serves the old one still"
+    room.journal.clear()
+    room.born()
+    room.device.serves = new
+    assert await room.hands.late(ADDRESS) is True
+    assert (room.held.target.fingerprint, room.held.target.expected) == (new, None)
+    assert await room.hands.late(ADDRESS) is False
+
+
+async def test_late_or_not_another_certificate_is_never_accepted() -> None:
+    room = Room(Controller())
+    await room.request()
+    await room.install()
+    room.device.serves = "f" * 64
+    assert await room.hands.late(ADDRESS) is False
+    assert room.held.target.fingerprint == WAS
+
+
+async def test_nothing_is_expected_any_more_once_somebody_pinned_another() -> None:
+    room = Room(Controller())
+    room.device.serves = await room.request()
+    await room.install()
+    room.facts.put_target(Target(address=ADDRESS, fingerprint="c" * 64))
+    assert await room.hands.late(ADDRESS) is False
+    assert room.held.target.fingerprint == "c" * 64
+
+
+async def test_what_was_signed_and_not_put_in_is_not_expected() -> None:
+    room = Room(Controller())
+    room.device.serves = await room.request()
+    assert await room.hands.late(ADDRESS) is False
     assert room.held.target.fingerprint == WAS
 
 

@@ -65,3 +65,34 @@ def test_a_person_may_drain_for_a_plan_that_does_not() -> None:
     assert standing(("kim",), drains=False).out == ""
     assert standing(("kim",), drains=False).drained is True
     assert standing(("rollout/another",), drains=False).out
+
+
+class Slow(JumpClock):
+    """Everything takes a tenth of a second here."""
+
+    def monotonic(self) -> float:
+        self.advance(0.1)
+        return super().monotonic()
+
+
+def looks(clock: JumpClock, interval_s: float) -> int:
+    """How often each node is looked at in three decisions in a row."""
+    facts, found = Facts(clock=clock, new_uid=lambda: "u1"), list[str]()
+    ask_for(facts, A)
+    facts.record_report(report(A, [asset(serial="S1")]))
+    observer = Observer(
+        facts=facts,
+        clock=clock,
+        interval_s=interval_s,
+        slow_interval_s=60.0,
+        drained=lambda uid: found.append(uid) or (),  # type: ignore[func-returns-value]
+    )
+    for _ in range(3):
+        observer.world(plan_of("u1", drains=False), topology=Topology())
+    return len(found)
+
+
+def test_a_hall_that_is_seen_at_once_is_seen_afresh_and_a_large_one_now_and_then() -> None:
+    assert looks(JumpClock(T0), 5.0) == 3
+    assert looks(Slow(T0), 5.0) == 1
+    assert looks(Slow(T0), 0.1) == 3

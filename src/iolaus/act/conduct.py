@@ -8,7 +8,6 @@ first start are one and the same path.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from iolaus.act.ports import Fenced, Hands, Journal, Lease, Leases
 from iolaus.act.standing import Standing
 from iolaus.act.term import Decide, Parts, Rules, Term, Unwind, World
 from iolaus.act.unwind import unwind
+from iolaus.act.waiting import Bell
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.rollout import Entry, Progress
@@ -63,7 +63,7 @@ class Conductor:
         self._on_change = on_change or _nobody
         self._clock, self._rules = clock, self._parts.rules
         self._holder = f"{holder}:{secrets.token_hex(4)}"  # two lives may share host and pid
-        self._changed = asyncio.Event()
+        self._bell = Bell()
         self._term: Term | None = None
         self.trouble: IolausError | None = None
         """Why nothing is done, when that is so and not only because another process acts."""
@@ -75,7 +75,7 @@ class Conductor:
 
     def wake(self) -> None:
         """Something was asked, approved or seen: look now and not only when it is time."""
-        self._changed.set()
+        self._bell.ask()
 
     def progress(self, plan: str) -> Progress | None:
         """Of a roll-out that is not over, while this process acts."""
@@ -113,7 +113,8 @@ class Conductor:
             ttl_s=rules.ttl_s,
             margin_s=rules.margin_s,
         )
-        self._term = Term(self._parts, standing, self._changed)
+        self._bell.ask()
+        self._term = Term(self._parts, standing, self._bell)
         try:
             await self._term.run()
         finally:

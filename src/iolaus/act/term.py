@@ -26,7 +26,7 @@ from iolaus.act.ports import Due, Fenced, Hands, Journal, Leases
 from iolaus.act.pursue import Tools
 from iolaus.act.standing import Standing
 from iolaus.act.unwind import unwind
-from iolaus.act.waiting import doze, within
+from iolaus.act.waiting import Bell, doze, within
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.plan import Plan
@@ -38,13 +38,15 @@ Decide = Callable[[Plan, Progress, object, float], Decision]
 World = Callable[[Plan], object]
 Unwind = Callable[[Plan, Progress, float], Decision]
 _AT_A_TIME: Final = 2000
+_PER_SETTLING: Final = 1000
 _UNWINDING: Final = (RolloutState.ABORTING, RolloutState.UNDOING)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """`ttl_s` of the lease, of which the last `margin_s` begin nothing; `most` nodes at once;
-    `settle_s` between two rounds at least and `poll_s` at most (operators' words are seen by
-    then); `retry_s` after a term that broke. `budgets` are fleet-wide, by name."""
+    `settle_s` between two rounds at least, for every thousand nodes (a decision looks at all of
+    them), and `poll_s` at most (operators' words are seen by then); `retry_s` after a term that
+    broke. `budgets` are fleet-wide, by name."""
 
     ttl_s: float = 30.0
     margin_s: float = 5.0
@@ -74,8 +76,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 class Term:
     """`books` are the roll-outs that are not over, by the plan's id."""
 
-    def __init__(self, parts: Parts, standing: Standing, changed: asyncio.Event) -> None:
-        self._parts, self._standing, self._changed = parts, standing, changed
+    def __init__(self, parts: Parts, standing: Standing, bell: Bell) -> None:
+        self._parts, self._standing, self._bell = parts, standing, bell
         self._clock, self._rules = parts.clock, parts.rules
         self._budgets = Budgets(parts.rules.budgets)
         self._tools = Tools(
@@ -84,6 +86,8 @@ class Term:
         self.books: dict[str, Book] = {}
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._told: set[str] = set()
+        self._due: tuple[Due, ...] = ()
+        self._due_until = 0.0
 
     async def run(self) -> None:
         """Until the term is over. Raises why: `Fenced` or another error of ours."""
@@ -127,13 +131,26 @@ class Term:
 
     async def _rounds(self) -> None:
         while True:
-            self._changed.clear()
+            self._bell.changed.clear()
             wake_s = await self._round()
-            await doze(self._clock, wake_s, self._changed)
-            await self._clock.sleep(self._rules.settle_s)
+            await doze(self._clock, wake_s, self._bell.changed)
+            await self._clock.sleep(self._settle_s())
+
+    def _settle_s(self) -> float:
+        nodes = sum(len(book.nodes) for book in self.books.values())
+        return self._rules.settle_s * max(1.0, nodes / _PER_SETTLING)
+
+    async def _agenda(self) -> tuple[Due, ...]:
+        """What others may have changed is read when they say so and as often as is polled; that
+        a node of ours came to its end changes nothing of it."""
+        now = self._clock.monotonic()
+        if self._bell.heard() or now >= self._due_until:
+            self._due_until = now + self._rules.poll_s
+            self._due = await self._parts.journal.agenda()
+        return self._due
 
     async def _round(self) -> float:
-        due = await self._parts.journal.agenda()
+        due = await self._agenda()
         wakes = [await self._look_after(each) for each in due]
         self._close({each.plan for each in due})
         return max(0.0, min([self._rules.poll_s, *wakes]))
@@ -192,6 +209,8 @@ class Term:
         if not account.applied or account.state.over:
             return self._rules.poll_s
         decision = self._decision(book)
+        if decision.state is not None:
+            self._due_until = 0.0
         if entries := list(_said(book, decision, room=self._rules.most - self._busy())):
             await book.write(*entries)
         book.holds = decision.holds
@@ -232,7 +251,7 @@ class Term:
                 self._broken.exception()
         finally:
             book.tasks.pop(uid, None)
-            self._changed.set()
+            self._bell.changed.set()
 
     async def _supervised(self, book: Book, uid: str, run: Awaitable[None]) -> None:
         try:

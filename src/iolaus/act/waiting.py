@@ -8,6 +8,24 @@ from contextlib import AbstractAsyncContextManager
 from iolaus.kernel.clock import Clock
 
 
+class Bell:
+    """Rung when it is time to look: by our own work (`changed`), or because somebody outside
+    said something (`asked`), which is to be read first."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.asked = True
+
+    def ask(self) -> None:
+        self.asked = True
+        self.changed.set()
+
+    def heard(self) -> bool:
+        """Whether somebody asked since this was called last."""
+        asked, self.asked = self.asked, False
+        return asked
+
+
 async def doze(clock: Clock, seconds: float, changed: asyncio.Event) -> None:
     """Until `changed` is set, `seconds` at most."""
     timer = asyncio.ensure_future(clock.sleep(seconds))

@@ -22,7 +22,7 @@ from iolaus.act.fold import Account
 from iolaus.act.term import Rules
 from iolaus.act.unwind import unwind
 from iolaus.app.draining import Adapters
-from iolaus.app.handshakes import Handshakes
+from iolaus.app.handshakes import Handshakes, LatePins
 from iolaus.app.rollout_drains import RolloutDrains, WhoDrained
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
@@ -98,6 +98,8 @@ class Rolling:
         self.drains = RolloutDrains(self.journal)
         self._drained = WhoDrained(kept, self.drains)
         self._drained_at = -DRAINED_S
+        renewals = self._renewals(state, ca_file)
+        self._late = LatePins(state.facts, late=renewals.late, read_again=read_again)
         self._observer = Observer(
             facts=state.facts,
             clock=clock,
@@ -121,7 +123,7 @@ class Rolling:
                 drains=self.adapters.called,
                 images=self.images,
                 begun=self._begun,
-                renewals=self._renewals(state, ca_file),
+                renewals=renewals,
                 rotation=rotation,
             ),
             clock=clock,
@@ -145,6 +147,7 @@ class Rolling:
         for task in self._asking:
             task.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
+        await self._late.close()
         await self.adapters.close()
 
     # --- what people ask ----------------------------------------------------------------------

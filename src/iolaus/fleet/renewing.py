@@ -6,6 +6,11 @@ pin moves to the new one, and is on disk, before anybody is told that it is serv
 moment in which an unknown certificate would be accepted, and none in which a crash could leave a
 pin that nothing at the address shows: whoever goes on looks again, and moves it. What was signed
 for an earlier plan and is served already is not ready to be put in.
+
+A controller may take a certificate and serve it weeks later, when everybody has given up. So the
+fingerprint is kept beside the pin before the certificate is sent, and an endpoint that shows
+another certificate than the pinned one is asked by a handshake whether it is that one. Nothing but
+the last one that was put in is accepted so, and it no more once somebody has pinned another.
 """
 
 from __future__ import annotations
@@ -119,9 +124,29 @@ class Renewals:
                 code="NothingSigned",
                 next_step="make a new plan.",
             )
+        await self._expect(writes.address, signed.fingerprint)
         receipt = await driver.replace_certificate(writes, str(action.arguments["uri"]), signed.pem)
         told: dict[str, Any] = msgspec.to_builtins(receipt)
         return told
+
+    async def late(self, address: str) -> bool:
+        """Whether an endpoint serves what was put in and not seen served before; its pin is moved
+        then. Raises what a handshake raises."""
+        target = self._facts.target_of(address)
+        if target is None or target.expected is None:
+            return False
+        shown = await self._shows.shown(address)
+        if shown != target.expected:
+            return False
+        await self._move_pin(target, shown)
+        return True
+
+    async def _expect(self, address: str, fingerprint: str) -> None:
+        """On disk before the device can serve it."""
+        now = self._facts.target_of(address)
+        if now is not None and now.expected != fingerprint:
+            self._facts.put_target(msgspec.structs.replace(now, expected=fingerprint))
+            await self._facts.flush()
 
     async def _served(self, target: Target, signed: Signed, shown: str) -> str:
         if shown == signed.fingerprint:
@@ -138,7 +163,7 @@ class Renewals:
             return
         if now.fingerprint is None and await self._shows.trusted(target.address):
             return
-        self._facts.put_target(msgspec.structs.replace(now, fingerprint=shown))
+        self._facts.put_target(msgspec.structs.replace(now, fingerprint=shown, expected=None))
         await self._facts.flush()
 
     async def _signed(self, uid: str) -> Signed | None:

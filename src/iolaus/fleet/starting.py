@@ -80,13 +80,18 @@ class _Choice:
     def _look_at_all(self, waiting: Sequence[str]) -> None:
         """Once nothing fits any more, only those are looked at who could not go in any case."""
         absent = self._view.absent
-        for unit in self._view.sheet.units(waiting):
-            if not self._stuck or not absent.isdisjoint(unit):
-                self._look_at(unit)
+        units = iter(self._view.sheet.units(waiting))
+        for unit in units:
+            self._look_at(unit)
+            if self._stuck:
+                break
+        held: list[str] = []
+        for unit in units:
+            if absent.isdisjoint(unit):
+                held += unit
             else:
-                for uid in unit:
-                    if uid in self._view.waiting:
-                        self.holds[uid] = self._stuck
+                self._look_at(unit)
+        self.holds |= dict.fromkeys(self._view.waiting.intersection(held), self._stuck)
 
     def _look_at(self, unit: tuple[str, ...]) -> None:
         members = [uid for uid in unit if uid in self._view.waiting]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Final
 
 from iolaus.fleet.limits import Hall, units_of
@@ -30,6 +31,8 @@ class Sheet:
         going = [node for node in plan.nodes if node.fate is Fate.UPDATE]
         self.going = frozenset(node.uid for node in going)
         units = [tuple(n.uid for n in unit) for unit in units_of(going, plan.limits.atomic)]
+        self.whole = not plan.limits.atomic
+        """Every node is a unit of its own."""
         self.wave_of = {uid: n for n, wave in enumerate(plan.waves) for uid in wave.nodes}
         self.members = tuple(frozenset(wave.nodes) for wave in plan.waves)
         places: dict[tuple[Domain, ...], int] = {}
@@ -38,6 +41,8 @@ class Sheet:
 
     def units(self, uids: Iterable[str]) -> Iterable[tuple[str, ...]]:
         """The units of these nodes in their order; all of a unit, wherever its nodes stand."""
+        if self.whole:
+            return [self.unit_of[uid] for uid in uids if uid in self.unit_of]
         return dict.fromkeys(self.unit_of[uid] for uid in uids if uid in self.unit_of)
 
     def undrained(self, uid: str) -> bool:
@@ -101,8 +106,12 @@ class View:
     def absent(self) -> set[str]:
         """Nodes and supplies that are not in service by what is seen of them, or not seen."""
         nodes = self.world.nodes
-        unseen = (self.sheet.nodes.keys() | self.supplies) - nodes.keys()
-        return unseen | {uid for uid, each in nodes.items() if not each.in_service}
+        unseen = {uid for uid in chain(self.sheet.nodes, self.supplies) if uid not in nodes}
+        return unseen | {
+            uid
+            for uid, each in nodes.items()
+            if each.here is not True or each.out or each.drained is True
+        }
 
     @cached_property
     def away(self) -> set[str]:

@@ -30,8 +30,9 @@ class Mode(StrEnum):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint that the operator asked for. `address` is `https://host[:port]`, a Modbus bus
     or a building's broker, normalised, and is the endpoint's key everywhere. `fingerprint` pins
-    its certificate (SHA-256, hex); `credential` names an entry of the credential store; `also`
-    are further addresses of the same equipment, whose readings are laid beside."""
+    its certificate (SHA-256, hex), and `expected` is the one that was put in since and may be
+    served any day; `credential` names an entry of the credential store; `also` are further
+    addresses of the same equipment, whose readings are laid beside."""
 
     address: str
     name: str | None = None
@@ -40,6 +41,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     credential: str | None = None
     mode: Mode = Mode.READ_ONLY
     also: tuple[str, ...] = ()
+    expected: str | None = None
 
 
 def protocol_of(address: str) -> str:

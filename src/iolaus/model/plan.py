@@ -13,6 +13,7 @@ import hashlib
 import heapq
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -194,7 +195,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """`parent` is the plan that it replaces. `made_at` and `made_by` do not enter the hash. With
     `asked` the plan is of no baseline: `baseline` is empty, and `generation` that of the rules."""
 
@@ -217,9 +218,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         return self.digest[:PLAN_ID_LENGTH]
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the whole plan in sorted JSON, without who made it and when."""
+        """SHA-256 (hex) of the whole plan in sorted JSON, without who made it and when. Reckoned
+        once: of a large hall's plan it takes most of a second."""
         same = msgspec.structs.replace(self, made_at=0.0, made_by="")
         return hashlib.sha256(msgspec.json.encode(same, order="sorted")).hexdigest()
 

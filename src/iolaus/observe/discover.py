@@ -118,6 +118,7 @@ def _with_pin(target: Target, known: Target | None) -> Target:
         credential=target.credential or known.credential,
         mode=known.mode,
         also=target.also or known.also,
+        expected=None if target.fingerprint else known.expected,
     )
 
 

@@ -7,6 +7,9 @@ under way and then shares the next one, so that hundreds of nodes cost a few flu
 
 An append that fails may have been written (a connection cut during its commit): whoever appended
 must read the journal again and go on from what it says, as after a crash.
+
+Whoever holds the lease is the only one who appends, so the number of the last entry is read once
+in a lease's life and remembered; what fails, and another lease, make it be read again.
 """
 
 from __future__ import annotations
@@ -14,10 +17,21 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, case, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, WeErred
@@ -32,6 +46,7 @@ T = TypeVar("T")
 _PLAN = msgspec.msgpack.Decoder(Plan)
 _GROUPS = msgspec.json.Decoder(tuple[str, ...])
 _DOC = msgspec.msgpack.Decoder(dict[str, Any])
+_OVER: Final = ("done", "aborted", "undone", "")
 
 
 class KeptPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +93,7 @@ class StoredJournal:
     def __init__(self, database: Database, *, clock: Clock, here: bool = False) -> None:
         self._database, self._clock = database, clock
         self._writer, self._reader = Elsewhere(here=here), Elsewhere(here=here)
+        self._numbers = _Numbers()
         self._waiting: list[_Wanted] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -151,8 +167,11 @@ class StoredJournal:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                kept = await self._write(lambda c, b=batch: _append(c, b, self._clock.now()))  # type: ignore[misc]
+                kept = await self._write(
+                    lambda c, b=batch: _append(c, b, self._numbers, self._clock.now())  # type: ignore[misc]
+                )
             except BaseException as error:
+                self._numbers.forget()
                 for wanted in batch:
                     wanted.fail(error)
                 if not isinstance(error, Exception):
@@ -183,17 +202,36 @@ class _Wanted:
             self.kept.exception()  # whoever was to hear of it may be gone
 
 
+class _Numbers:
+    """The number of the last entry of each plan, as long as one lease alone appends."""
+
+    def __init__(self) -> None:
+        self._under: set[tuple[str, str, int]] = set()
+        self._last: dict[str, int] = {}
+
+    def under(self, leases: Iterable[Lease]) -> dict[str, int]:
+        """What is known under these leases, to be kept up to date by whoever appends."""
+        mine = {(each.name, each.holder, each.epoch) for each in leases}
+        if mine != self._under or len(mine) != 1:
+            self._under, self._last = mine, {}
+        return self._last
+
+    def forget(self) -> None:
+        """Whether it was written is not known."""
+        self._under, self._last = set(), {}
+
+
 def _append(
-    connection: Connection, batch: Sequence[_Wanted], now: float
+    connection: Connection, batch: Sequence[_Wanted], numbers: _Numbers, now: float
 ) -> list[tuple[Entry, ...] | None]:
     """For each what was kept, or None where its lease is not in force."""
     leases = sorted({wanted.lease for wanted in batch}, key=lambda lease: lease.name)
     in_force = {lease for lease in leases if holds(connection, lease, now=now)}
-    last: dict[str, int] = {}
+    last = numbers.under(in_force)
     kept = [_numbered(connection, w, last) if w.lease in in_force else None for w in batch]
     entries = [entry for each in kept for entry in each or ()]
     if entries:
-        connection.execute(insert(schema.journal), [_row(entry) for entry in entries])
+        connection.execute(_INSERT, [_row(entry) for entry in entries])
         _follow(connection, entries)
     return kept
 
@@ -202,7 +240,7 @@ def _numbered(connection: Connection, wanted: _Wanted, last: dict[str, int]) -> 
     numbered = []
     for entry in wanted.entries:
         if entry.plan not in last:
-            last[entry.plan] = _last(connection, schema.journal, entry.plan)
+            last[entry.plan] = _last(connection, _LAST_ENTRY, entry.plan)
         last[entry.plan] += 1
         numbered.append(
             msgspec.structs.replace(entry, number=last[entry.plan], epoch=wanted.lease.epoch)
@@ -210,9 +248,17 @@ def _numbered(connection: Connection, wanted: _Wanted, last: dict[str, int]) -> 
     return tuple(numbered)
 
 
-def _last(connection: Connection, table: Any, plan: str) -> int:
-    query = select(func.max(table.c.number)).where(table.c.plan == plan)
-    return connection.scalar(query) or 0
+def _last_of(table: Table) -> Select[tuple[int]]:
+    return select(func.max(table.c.number)).where(table.c.plan == bindparam("plan"))
+
+
+_INSERT: Final = insert(schema.journal)
+_LAST_ENTRY: Final = _last_of(schema.journal)
+_LAST_INTENT: Final = _last_of(schema.intents)
+
+
+def _last(connection: Connection, query: Select[tuple[int]], plan: str) -> int:
+    return connection.scalar(query, {"plan": plan}) or 0
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -253,10 +299,16 @@ def _follow(connection: Connection, entries: Iterable[Entry]) -> None:
             connection.execute(update(schema.plans).where(mine).values(**values))
 
 
+_ENTRIES: Final = (
+    select(schema.journal)
+    .where(schema.journal.c.plan == bindparam("plan"), schema.journal.c.number > bindparam("after"))
+    .order_by(schema.journal.c.number)
+)
+
+
 def _entries(connection: Connection, plan: str, after: int) -> tuple[Entry, ...]:
-    table = schema.journal
-    query = select(table).where(table.c.plan == plan, table.c.number > after)
-    return tuple(map(_entry, connection.execute(query.order_by(table.c.number)).mappings()))
+    rows = connection.execute(_ENTRIES, {"plan": plan, "after": after})
+    return tuple(map(_entry, rows.mappings()))
 
 
 def _spans(connection: Connection, plan: str) -> tuple[tuple[str, float, float], ...]:
@@ -344,17 +396,20 @@ def _plans(connection: Connection) -> tuple[KeptPlan, ...]:
     return tuple(KeptPlan(**{**row, "asked": bool(row["asked"])}) for row in rows.mappings())
 
 
-_OVER = ("done", "aborted", "undone", "")
-
-
-def _agenda(connection: Connection) -> tuple[Due, ...]:
+def _what_is_due() -> Select[tuple[str, int]]:
     plans, intents = schema.plans, schema.intents
     asked = select(func.max(intents.c.number)).where(intents.c.plan == plans.c.id)
     last = func.coalesce(asked.scalar_subquery(), 0)
     due = plans.c.state.not_in(_OVER) | (last > plans.c.heard)
     query = select(plans.c.id, last.label("asked")).where(due)
-    rows = connection.execute(query.order_by(plans.c.made_at, plans.c.id))
-    return tuple(Due(plan=row.id, asked=row.asked) for row in rows)
+    return query.order_by(plans.c.made_at, plans.c.id)
+
+
+_AGENDA: Final = _what_is_due()
+
+
+def _agenda(connection: Connection) -> tuple[Due, ...]:
+    return tuple(Due(plan=row.id, asked=row.asked) for row in connection.execute(_AGENDA))
 
 
 def _approve(connection: Connection, row: dict[str, Any]) -> None:
@@ -373,7 +428,7 @@ def _approvals(connection: Connection, plan: str) -> tuple[Approved, ...]:
 
 def _ask(connection: Connection, plan: str, what: str, by: str, at: float) -> int:
     _must_exist(connection, plan)
-    number = _last(connection, schema.intents, plan) + 1
+    number = _last(connection, _LAST_INTENT, plan) + 1
     row = {"plan": plan, "number": number, "what": what, "who": by, "at": at}
     connection.execute(insert(schema.intents), row)
     return number

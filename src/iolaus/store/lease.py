@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iolaus.kernel.errors import WeErred
@@ -21,6 +21,10 @@ from iolaus.store import schema
 from iolaus.store.database import Database
 
 T = TypeVar("T")
+_LOCK: Final = (
+    select(schema.leases).where(schema.leases.c.name == bindparam("lease")).with_for_update()
+)
+"""Built once: every entry of every journal is written behind it."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,9 +92,7 @@ def holds(connection: Connection, lease: Lease, *, now: float) -> bool:
 
 
 def _locked(connection: Connection, name: str) -> Any:
-    return connection.execute(
-        select(schema.leases).where(schema.leases.c.name == name).with_for_update()
-    ).one_or_none()
+    return connection.execute(_LOCK, {"lease": name}).one_or_none()
 
 
 def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -150,6 +150,14 @@ class Client:
                 code="CertificateUnverified",
                 next_step="set IOLAUS_CA_FILE to the PEM file of its authority.",
             )
+        if isinstance(error, httpx.ReadTimeout):
+            return ServerSilent(
+                "the server took the question and has not answered it yet",
+                operation="ask",
+                subject=self.url,
+                code="ServerBusy",
+                next_step="it is busy, or its machine is: ask again in a while.",
+            )
         what = "refuses the connection" if isinstance(error, httpx.ConnectError) else "is silent"
         return ServerSilent(
             f"the server {what}",

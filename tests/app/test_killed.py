@@ -1,0 +1,143 @@
+"""Power and boot actions while the house is killed (SIGKILL) at its journal writes: counted by the
+devices, no reset is doubled and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.app.test_rolling import known
+from tests.sim.firmware.stage import machines
+from tests.survival.stage import Ground, grounded, housed
+
+from iolaus.act.fold import fold
+from iolaus.kernel.clock import WallClock
+from iolaus.model.plan import Asked, Plan, Verb
+from iolaus.model.rollout import NodeState, RolloutState
+from iolaus.model.select import parse_selector
+from iolaus.store.database import Database
+from iolaus.store.journal import StoredJournal
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "xe9680-h200"
+KILLED = -9
+STEP_S = 20.0
+"""Seconds that a step may take here: so long it is looked at before anything is sent again."""
+ACTIONS: Mapping[str, tuple[Asked, str, str]] = {
+    "reset": (
+        Asked(kind="power", arguments={"action": "reset"}), "POST", "/ComputerSystem.Reset"
+    ),
+    "cycle": (
+        Asked(kind="power", arguments={"action": "cycle", "how": "force"}),
+        "POST",
+        "/ComputerSystem.Reset",
+    ),
+    "boot": (Asked(kind="boot", arguments={"target": "Pxe", "enabled": "Once"}), "PATCH", ""),
+}  # fmt: skip
+
+
+async def asked_for(folder: Path, ground: Ground, asked: Asked) -> Plan:
+    """A plan whose steps are given little time, kept and asked to be applied; nobody acts yet."""
+    async with housed(folder, ground, managed=True) as on:
+        await known(on)
+        made = await on.house.rolling.plan_asked(
+            asked, selector=parse_selector("kind=node"), batch=None, by="ana", keep=False
+        )
+    nodes = tuple(
+        msgspec.structs.replace(
+            node,
+            steps=tuple(
+                msgspec.structs.replace(s, timeout_s=min(STEP_S, s.timeout_s)) for s in node.steps
+            ),
+        )
+        for node in made.nodes
+    )
+    plan = msgspec.structs.replace(made, nodes=nodes)
+    journal = Journal(folder)
+    await journal.kept.put_plan(plan)
+    await journal.kept.ask(plan.id, "apply", "ana", WallClock().now())
+    journal.close()
+    return plan
+
+
+class Journal:
+    """As it stands on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = Database(folder / "state" / "state.db")
+        self._database.open()
+        self.kept = StoredJournal(self._database, clock=WallClock())
+
+    def close(self) -> None:
+        self._database.close()
+
+
+async def life(folder: Path, side: str, at: int) -> int:
+    """How it ended."""
+    command = [sys.executable, "-m", "tests.app.killed", str(folder / "state"), side, str(at)]
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    try:
+        return await asyncio.wait_for(child.wait(), 120.0)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def assert_done(folder: Path, plan: Plan) -> None:
+    journal = Journal(folder)
+    progress = fold(plan, await journal.kept.entries(plan.id))
+    journal.close()
+    assert progress.state is RolloutState.DONE, progress
+    assert {node.state for node in progress.nodes.values()} == {NodeState.DONE}, progress
+
+
+def counted(ground: Ground, method: str, place: str) -> int:
+    (device,) = ground.hall.devices
+    order: list[Any] = device.counters.order or []
+    return sum(m == method and p.endswith(place) and "/Systems/" in p for _, m, p in order)
+
+
+def expected(plan: Plan) -> int:
+    """How many of the actions that are counted the plan holds."""
+    verbs = (Verb.RESET, Verb.SET_BOOT)
+    return sum(s.action.verb in verbs for node in plan.nodes for s in node.steps)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("what", "side", "at", "lives"),
+    [
+        ("reset", "before", 6, 1),
+        pytest.param("reset", "after", 1, 0, marks=pytest.mark.soak),
+        pytest.param("reset", "before", 2, 0, marks=pytest.mark.soak),
+        pytest.param("cycle", "after", 1, 0, marks=pytest.mark.soak),
+        pytest.param("cycle", "before", 2, 0, marks=pytest.mark.soak),
+        pytest.param("boot", "after", 1, 0, marks=pytest.mark.soak),
+        pytest.param("boot", "before", 2, 0, marks=pytest.mark.soak),
+    ],
+)
+async def test_no_action_is_doubled_and_none_is_lost(
+    tmp_path: Path, what: str, side: str, at: int, lives: int
+) -> None:
+    """Each life ends at its `at`-th write: after its first, or with one written and what follows
+    it done and not written. `lives` end so (0: until all is done)."""
+    asked, method, place = ACTIONS[what]
+    async with grounded(tmp_path, *machines(HOST)) as ground:
+        plan = await asked_for(tmp_path, ground, asked)
+        (device,) = ground.hall.devices
+        device.counters.order = []
+        ended, killed = KILLED, 0
+        while ended == KILLED:
+            mortal = not lives or killed < lives
+            ended = await life(tmp_path, side, at if mortal else 0)
+            killed += ended == KILLED
+        assert ended == 0
+        await assert_done(tmp_path, plan)
+        assert counted(ground, method, place) == expected(plan), (killed, device.counters.order)
+        assert killed >= (lives or 6)
