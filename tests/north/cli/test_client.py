@@ -251,3 +251,16 @@ def test_device_text_cannot_drive_a_terminal() -> None:
 )
 def test_short_ages(seconds: float | None, text: str) -> None:
     assert short_age(seconds) == text
+
+
+def test_a_server_that_took_the_question_is_busy_and_not_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its silence is not met with advice to start another one."""
+    monkeypatch.delenv("IOLAUS_TOKEN", raising=False)
+    with closing(socket.create_server(("127.0.0.1", 0))) as quiet:
+        url = f"http://127.0.0.1:{quiet.getsockname()[1]}"
+        with Client(url) as client, pytest.raises(DeviceSilent) as caught:
+            client._response("GET", "/api/v1/causes", {}, patience_s=0.2)
+    assert caught.value.code == "ServerBusy"
+    assert "start one" not in caught.value.next_step
