@@ -26,10 +26,29 @@ from iolaus.sim.firmware.examples import example
 from iolaus.sim.hall import build_hall
 from iolaus.sim.hall_site import parse_site
 
-TRAY, BMC, SYSTEM = "gb300-tray", "FW_BMC_0", "/redfish/v1/Systems/System_0"
-ENTRY = f"/redfish/v1/UpdateService/FirmwareInventory/{BMC}"
+
+class Make(NamedTuple):
+    """What a story is played with. `olds`: an image of the old version is at hand, too."""
+
+    persona: str
+    part: str
+    system: str
+    old: str
+    new: str
+    wanted: str
+    olds: bool = True
+
+    @property
+    def entry(self) -> str:
+        return f"/redfish/v1/UpdateService/FirmwareInventory/{self.part}"
+
+
 OLD, NEW = "GB200Nvl-25.08-9", "GB200Nvl-25.08-10"
 """Of one security version: the device would not go back below its floor."""
+TRAY = Make("gb300-tray", "FW_BMC_0", "/redfish/v1/Systems/System_0", OLD, NEW, "25.08-10")
+TWO_BANKS = Make(
+    "sys-hgx-b200", "BMC", "/redfish/v1/Systems/1", "01.05.16", "01.05.20", "01.05.20", olds=False
+)
 STEP_S = 8.0
 """Seconds that a step may take here; a real one is given up to an hour."""
 WRITING = ("POST", "PATCH", "PUT", "DELETE")
@@ -70,9 +89,9 @@ class Ended(NamedTuple):
         return {self.progress.nodes[uid].state for uid in rest}
 
 
-def trays(count: int) -> list[Device]:
+def machines(count: int, make: Make) -> list[Device]:
     """So many machines of one kind, quick at flashing and restarting."""
-    rows = "\n".join(f"    - {{name: n{n:03}, persona: {TRAY}}}" for n in range(count))
+    rows = "\n".join(f"    - {{name: n{n:03}, persona: {make.persona}}}" for n in range(count))
     found = [seat.device() for seat in build_hall(parse_site(SITE % rows, source="-"))]
     quick = {"task_s": 1.0, "power_on_s": 0.05, "power_off_s": 0.05, "bmc_reset_s": 0.2}
     for device in found:
@@ -82,11 +101,13 @@ def trays(count: int) -> list[Device]:
 
 
 @asynccontextmanager
-async def hall(folder: Path, count: int, periods: Periods) -> AsyncIterator[Stage]:
-    """Discovered, with the packages of both versions at hand, and a baseline that wants the new."""
-    spec = images(folder)
+async def hall(
+    folder: Path, count: int, periods: Periods, make: Make = TRAY
+) -> AsyncIterator[Stage]:
+    """Discovered, with the packages at hand, and a baseline that wants the new version."""
+    spec = images(folder, make)
     async with (
-        grounded(folder, *trays(count)) as ground,
+        grounded(folder, *machines(count, make)) as ground,
         housed(folder, ground, periods=periods, managed=True) as on,
     ):
 
@@ -105,16 +126,17 @@ async def hall(folder: Path, count: int, periods: Periods) -> AsyncIterator[Stag
         yield on
 
 
-def images(folder: Path) -> dict[str, Any]:
+def images(folder: Path, make: Make) -> dict[str, Any]:
     place = folder / "state" / "images"
     place.mkdir(parents=True)
     place.parent.chmod(0o700)
-    for name, version in (("old", OLD), ("new", NEW)):
-        (place / f"{name}.fwpkg").write_bytes(example(TRAY, {BMC: version}, revision=4))
-        (place / f"{name}.fwpkg.yaml").write_text(f"versions: {{{BMC}: {version}}}\n")
+    for name, version in (*([("old", make.old)] if make.olds else []), ("new", make.new)):
+        package = example(make.persona, {make.part: version}, revision=4)
+        (place / f"{name}.fwpkg").write_bytes(package)
+        (place / f"{name}.fwpkg.yaml").write_text(f"versions: {{{make.part}: {version}}}\n")
     digest = hashlib.sha256((place / "new.fwpkg").read_bytes()).hexdigest()
     image = {"file": "new.fwpkg", "sha256": digest}
-    component = {"match": {"component": "bmc"}, "version": "25.08-10", "image": image}
+    component = {"match": {"component": "bmc"}, "version": make.wanted, "image": image}
     return {"firmware": {"components": [component]}}
 
 
@@ -141,7 +163,7 @@ async def applied(on: Stage) -> tuple[Plan, Device]:
     return plan, next(each for each in on.hall.devices if each.address == name)
 
 
-async def sick(on: Stage) -> Ended:
+async def sick(on: Stage, make: Make = TRAY) -> Ended:
     """The canary's health is bad for as long as the new version runs."""
     plan, canary = await applied(on)
 
@@ -150,14 +172,14 @@ async def sick(on: Stage) -> Ended:
         return progress is not None and progress.waves[0].state == "soaking"
 
     await on.until(soaking, "the canary is done and soaks", patience_s=120.0)
-    assert version(canary) == NEW
-    turn(canary, "Critical")
+    assert version(canary, make) == make.new
+    turn(canary, make, "Critical")
 
     async def returned() -> bool:
-        return version(canary) == OLD
+        return version(canary, make) == make.old
 
     await on.until(returned, "the old version runs again", patience_s=120.0)
-    turn(canary, "OK")
+    turn(canary, make, "OK")
     return await stands(on, plan, canary)
 
 
@@ -203,12 +225,12 @@ async def fares(on: Stage, plan: Plan) -> Progress | None:
     return (await on.house.rolling.standing(plan.id)).progress
 
 
-def turn(device: Device, health: str) -> None:
-    device.patch(SYSTEM, {"Status": {"Health": health, "HealthRollup": health}})
+def turn(device: Device, make: Make, health: str) -> None:
+    device.patch(make.system, {"Status": {"Health": health, "HealthRollup": health}})
 
 
-def version(device: Device) -> str:
-    return str((device.get(ENTRY) or {}).get("Version"))
+def version(device: Device, make: Make = TRAY) -> str:
+    return str((device.get(make.entry) or {}).get("Version"))
 
 
 def writes(device: Device) -> list[tuple[str, str]]:

@@ -144,7 +144,7 @@ async def test_answers_over_the_api(clock: JumpClock) -> None:
         assert said.json()["status"]["state"] == "acknowledged"
         assert (await api.get(path)).json()["status"]["acknowledged_by"] == "demo"
         again = await api.post(f"{path}/answer", json=body)
-        assert (again.status_code, again.json()["code"]) == (409, "NotNow")
+        assert (again.status_code, again.json()["code"]) == (400, "NotNow")
         shelved = await api.post(f"{path}/answer", json={"step": "shelve", "for_s": 60})
         assert shelved.json()["status"]["state"] == "shelved"
         await watch.over(64.0)

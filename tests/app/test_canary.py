@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.app.canary import OLD, bricked, hall, sick, touched, version
+from tests.app.canary import OLD, TWO_BANKS, bricked, hall, sick, touched, version
 from tests.survival.stage import PERIODS
 
+from iolaus.fleet.plan_text import plan_text
 from iolaus.model.rollout import NodeState, RolloutState
 
 NODES, SOAK_S = 6, 30.0
@@ -37,3 +38,22 @@ async def test_a_canary_that_never_answers_again_uses_up_the_budget(tmp_path: Pa
         assert "may be lost" in lost.progress.reason
         assert lost.others == {NodeState.WAITING}
         assert set(touched(on.hall.devices)) == {lost.canary.name}
+
+
+async def test_a_canary_with_two_banks_returns_by_the_other_one_and_is_pushed_to_once(
+    tmp_path: Path,
+) -> None:
+    async with hall(tmp_path, 2, PERIODS, TWO_BANKS) as on:
+        ended = await sick(on, TWO_BANKS)
+        assert ended.progress.state is RolloutState.PAUSED, ended.progress
+        assert ended.node.state is NodeState.ROLLED_BACK, ended.node
+        assert "(way back: the other bank)" in plan_text(ended.plan)
+        assert version(ended.canary, TWO_BANKS) == TWO_BANKS.old
+        (written,) = touched(on.hall.devices).items()
+        name, writes = written
+        assert name == ended.canary.name
+        pushed = [path for method, path in writes if "UpdateService" in path]
+        assert len(pushed) == 1, writes
+        manager = "/redfish/v1/Managers/1"
+        assert ("PATCH", manager) in writes
+        assert ("POST", f"{manager}/Actions/Manager.Reset") in writes

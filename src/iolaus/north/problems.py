@@ -37,7 +37,6 @@ _BY_CODE: Final[Mapping[str, int]] = {
     "NotFound": 404,
     "Changed": 412,
     "WorldMoved": 409,
-    "NotNow": 409,
     "IdempotencyKeyReused": 422,
     "NotReady": 503,
     "NotOffered": 501,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
+from iolaus.app.alarming import Alarming
 from iolaus.app.references import References
 from iolaus.kernel.clock import JumpClock
 from iolaus.north.api import openapi_document
 from iolaus.north.kinds import KINDS
 from iolaus.store.authorities import Authorities
 from iolaus.store.secrets import Secrets
-from iolaus.store.shelf import reference_shelf
+from iolaus.store.shelf import alarm_shelf, reference_shelf
 from tests.north.api.test_advisories import read
 from tests.north.api.test_drains import People
 from tests.north.attesting import Attesting
@@ -74,6 +76,14 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
     context.attests = Attesting(context)
     context.drains = People()
+    context.alarms = Alarming(
+        facts=context.facts,
+        fleet=lambda: context.fleet,
+        kept=alarm_shelf(),
+        bus=context.bus,
+        clock=context.clock,
+    )
+    asyncio.run(context.alarms.look())
     context.checkpoints = Signs(context.audit)
     context.references = References(shelf=reference_shelf(), clock=context.clock)
     context.secrets = Secrets(tmp_path / "logins")

@@ -22,7 +22,7 @@ from iolaus.north.kinds import BY_NAME
 
 ALARM: Final = BY_NAME["alarm"]
 LONGEST_S: Final = 30 * 86_400.0
-REFUSALS: Final = (400, 401, 403, 404, 409, 413, 415, 501)
+REFUSALS: Final = (400, 401, 403, 404, 413, 415, 501)
 
 
 Duration = Annotated[

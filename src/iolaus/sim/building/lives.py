@@ -33,6 +33,14 @@ from iolaus.sim.hall_life import Life
 LITRES_KW_K: Final = 0.0647
 DROP_KPA: Final = 65.0
 FAMILIES: Final[Mapping[str, Family]] = {"shelf": "shelf", "bbu": "bbu", "cdu": "cdu", "pdu": "pdu"}
+EQUIPMENT: Final = frozenset(
+    f"/redfish/v1/{place}"
+    for place in (
+        "PowerEquipment/PowerShelves",
+        "PowerEquipment/RackPDUs",
+        "ThermalEquipment/CDUs",
+    )
+)
 MODULES: Final = {
     "shelf": "psu",
     "bbu": "battery",
@@ -322,9 +330,17 @@ def _gear(device: Device, names: Mapping[int, Device]) -> Gear | None:
         racks=sorted({name for name in fed | {rack} if name}),
         make=persona.make,
         model=persona.model,
-        serial=f"{device.name}".upper(),
+        serial=_serial(device),
         capacity_w=persona.body.capacity_w,
     )
+
+
+def _serial(device: Device) -> str:
+    """The one its controller tells: both channels speak of one thing."""
+    own = sorted(path for path in device.tree.paths() if path.rpartition("/")[0] in EQUIPMENT)
+    told = device.tree.get(own[0]) if own else None
+    serial = told.get("SerialNumber") if told else None
+    return serial if isinstance(serial, str) and serial else device.name.upper()
 
 
 def _life(device: Device) -> Life:
