@@ -16,6 +16,7 @@ from tests.app.test_attestation import DPU, asked, attesting, judged
 
 from iolaus.app.verifying import VERIFY_COMMANDS
 from iolaus.model.appraisal import AttesterKey
+from iolaus.model.decision import Decision, Standing
 from iolaus.model.trust import Identity, Reference, Summary
 from iolaus.north.cli import Commands, build_cli, run_cli
 from iolaus.sim.roots.chain import anchors
@@ -52,7 +53,9 @@ async def exported(folder: Path, *, fault: str = "", silent: bool = False) -> Pa
             await on.down()
             await asked(on, 2)
         own = on.house.attesting
-        named: dict[AttesterKey, str] = {each.place: "dpu-1" for each in own.appraisals()}
+        named: dict[AttesterKey, tuple[str, Decision]] = {
+            each.place: ("dpu-1", Decision(standing=Standing.TRUSTED)) for each in own.appraisals()
+        }
         (out / "pack.zip").write_bytes(await own.pack(named))
         (out / "key.pub").write_bytes(await own.pack_key())
         assert await own.pack_key() == (out / "key.pub").read_bytes()

@@ -87,6 +87,7 @@ def planned(
         topology=topology_of([*every, *others]),
         images={each.file: each for each in images},
         durations=more.pop("durations", {}),
+        provers=more.pop("provers", None),
     )
     given: dict[str, Any] = {"made_by": "carol", **more}
     return make_plan(kept(base), judged, around, now=now, **given)

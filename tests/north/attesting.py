@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined
+from iolaus.model.decision import Decision
 from iolaus.model.evidence import Attester, Exhibit, Outcome, Protocol, Question
+from iolaus.model.policy import Policy
 from iolaus.model.trust import (
     Evidence,
     Finding,
@@ -41,6 +43,7 @@ class Attesting:
 
     def __init__(self, context: Context) -> None:
         self.revision = 1
+        self.policies: list[Policy] = []
         self.ordered: list[str] = []
         self.enrolled: list[tuple[str, str]] = []
         self._held: dict[AttesterKey, Appraisal] = {}
@@ -85,8 +88,9 @@ class Attesting:
         self.enrolled.append((place[1], by))
         return self._held[place].verdict is not SILENT
 
-    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
-        return " ".join(sorted(f"{node}:{uri}" for (_, uri), node in named.items())).encode()
+    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
+        told = (f"{node}:{uri}" for (_, uri), (node, _) in named.items())
+        return " ".join(sorted(told)).encode()
 
     async def pack_key(self) -> bytes:
         return b"-----BEGIN PUBLIC KEY-----\n"

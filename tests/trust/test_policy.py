@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from iolaus.fleet.document import BadFile
 from iolaus.fleet.policies import read_policies
+from iolaus.model.decision import Decision, Standing
 from iolaus.model.policy import Policy, Waivable
 from iolaus.model.select import MISSING
 from iolaus.model.trust import (
@@ -23,7 +24,7 @@ from iolaus.model.trust import (
     Summary,
     Verdict,
 )
-from iolaus.trust.policy import Decision, Standing, decide
+from iolaus.trust.policy import decide
 
 TEXT = """\
 apiVersion: iolaus.dev/v1

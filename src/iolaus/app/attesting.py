@@ -3,26 +3,35 @@
 Components are asked when they are first seen, on a period, after every change of firmware that was
 seen at their endpoint, and when an operator orders it.
 
-Whom we trust is the operator's to say. Certificates of makers lie in `anchors/` and reference
-values in `references/` of the state directory, put there by hand (docs/attestation.md), beside
-those that were imported (docs/references.md); a change of any judges again what was answered.
+Whom we trust is the operator's to say. Certificates of makers lie in `anchors/` of the state
+directory and what is demanded in `policy.yaml`, put there by hand (docs/attestation.md,
+docs/policy.md); reference values are imported (docs/references.md). A change of any judges again
+what was answered, and a policy that does not read is told and changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+from iolaus.app.links import links_of, releases_of
 from iolaus.app.packing import Packing
+from iolaus.app.vulnerable import Vulnerable
 from iolaus.bus.local import LocalBus
+from iolaus.fleet.exposures import Exposures
+from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined, Link
+from iolaus.model.decision import Decision
 from iolaus.model.endpoint import Event, Target
+from iolaus.model.policy import Policy
+from iolaus.model.proof import Provers, Vouching
 from iolaus.model.trust import Summary
 from iolaus.observe.attest import Attestor, AttestRules, Device
 from iolaus.observe.collect import Job, Key
@@ -30,6 +39,7 @@ from iolaus.store.evidence import Kept
 from iolaus.store.state import State
 from iolaus.trust.appraise import Judged, Rules
 from iolaus.trust.chains import Anchors, fingerprint, name_of
+from iolaus.trust.demands import rules_of
 from iolaus.trust.learning import Witness
 from iolaus.trust.ledger import Ground, TrustLedger, Turn
 from iolaus.trust.signing import read_anchors
@@ -37,6 +47,7 @@ from iolaus.trust.signing import read_anchors
 log = structlog.get_logger(__name__)
 TOPIC: Final = "attestation"
 ANCHORS: Final = "anchors"
+POLICY: Final = "policy.yaml"
 FIRMWARE: Final = frozenset({"FirmwareChanged"})
 LOOK_S: Final = 10.0
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -57,6 +68,7 @@ class Attesting:
         wake: Callable[[Key, float], None],
         rules: AttestRules,
         policy: Rules | None = None,
+        exposures: Exposures | None = None,
     ) -> None:
         self._state, self._bus, self._clock, self._wake = state, bus, clock, wake
         self.attestor = Attestor(
@@ -69,8 +81,18 @@ class Attesting:
         )
         self._policy = policy or Rules(max_age_s=3 * rules.period_s)
         self.anchors = state.directory / ANCHORS
+        self._policy_file = state.directory / POLICY
+        self.policies: Sequence[Policy] = load_policies(self._policy_file)
+        self._read = 0
         self._seen: tuple[Seen, int] | None = None
-        self.ledger = TrustLedger(evidence=state.evidence, clock=clock, on_turn=self._turned)
+        self._vulnerable = Vulnerable(facts=state.facts, exposures=exposures)
+        self.ledger = TrustLedger(
+            evidence=state.evidence,
+            clock=clock,
+            on_turn=self._turned,
+            ground=Ground(rules=rules_of(self.policies, self._policy)),
+            exposed_to=self._vulnerable.of,
+        )
         self._packing = Packing(state=state, ledger=self.ledger, clock=clock)
         self._begun: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +114,7 @@ class Attesting:
 
     @property
     def revision(self) -> int:
-        return self.ledger.revision
+        return self.ledger.revision + self._read
 
     def appraisals(self) -> Sequence[Appraisal]:
         return self.ledger.appraisals()
@@ -118,13 +140,28 @@ class Attesting:
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         return await self.ledger.enrol(place, by=by)
 
-    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
-        """All that the verdicts of these attesters (to their node's name) rest on, signed."""
-        return await self._packing.pack(named)
+    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
+        """All that the verdicts of these attesters (to their node's name, and what counts by
+        policy) rest on, signed."""
+        return await self._packing.pack(named, self.policies)
 
     async def pack_key(self) -> bytes:
         """The public half (PEM) of the key that signs packs."""
         return await self._packing.public_key()
+
+    def provers(self, nodes: Iterable[tuple[NodeFacts, object]]) -> Provers:
+        """Who vouches for what at these nodes, and the releases that references know."""
+        sets = {each.name: each for each in self.ledger.ground.references}
+        links: dict[str, tuple[Vouching, ...]] = {}
+        attesters: dict[str, int] = {}
+        for facts, _ in nodes:
+            report = self._state.facts.report_of(facts.endpoint)
+            held = self.ledger.of_asset(facts.uid)
+            shown = report.attesters if report else ()
+            links[facts.uid] = links_of(facts.firmware, shown, held, sets)
+            attesters[facts.uid] = len(held)
+        releases = releases_of(self._state.references.all().values(), at=self._clock.now())
+        return Provers(links=links, attesters=attesters, releases=releases)
 
     # --- keeping it current -------------------------------------------------------------------
 
@@ -140,24 +177,30 @@ class Attesting:
             await asyncio.gather(judging, *self._tasks, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Read anchors and references again if any of them changed."""
-        files = await asyncio.to_thread(_looked, self.anchors)
+        """Read anchors, references and policies again if any of them changed."""
+        self.ledger.advised(await self._vulnerable.settle(self.ledger.appraisals))
+        files = await asyncio.to_thread(_looked, self.anchors, self._policy_file)
         seen = (files, self._state.references.revision)
         if seen == self._seen:
             return
         self._seen = seen
         try:
-            ground = await asyncio.to_thread(self._read_ground)
+            policies = await asyncio.to_thread(load_policies, self._policy_file)
+            ground = await asyncio.to_thread(self._read_ground, policies)
         except OperatorMust as error:
-            log.warning("anchors_unread", error=str(error))
+            log.warning("trust_unread", error=str(error))
             return
+        if list(policies) != list(self.policies):
+            self.policies, self._read = policies, self._read + 1
         await self.ledger.stand_on(ground)
 
-    def _read_ground(self) -> Ground:
+    def _read_ground(self, policies: Sequence[Policy]) -> Ground:
         anchors = read_anchors((p.name, p.read_bytes()) for p in _files(self.anchors))
         sets = (each for kept in self._state.references.all().values() for each in kept.sets)
         return Ground(
-            anchors=Anchors(anchors.certificates), references=tuple(sets), rules=self._policy
+            anchors=Anchors(anchors.certificates),
+            references=tuple(sets),
+            rules=rules_of(policies, self._policy),
         )
 
     def _note(self, topic: str, payload: Any) -> None:
@@ -253,6 +296,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _looked(folder: Path) -> Seen:
-    stats = ((path, path.stat()) for path in _files(folder))
+def _looked(folder: Path, policy: Path) -> Seen:
+    policies = [policy] if policy.is_file() else []
+    stats = ((path, path.stat()) for path in (*_files(folder), *policies))
     return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)

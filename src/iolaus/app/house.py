@@ -33,7 +33,7 @@ import uvicorn
 from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.alarming import Alarming
-from iolaus.app.attesting import ANCHORS, Attesting
+from iolaus.app.attesting import ANCHORS, POLICY, Attesting
 from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
@@ -48,6 +48,7 @@ from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
 from iolaus.fleet.advisories import read_advisories
+from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
@@ -75,7 +76,6 @@ from iolaus.wire.modbus.bus import Rates
 from iolaus.wire.redfish.port import Credential, SessionLedger
 
 TOKENS = "tokens.json"
-POLICY = "policy.yaml"
 Serve = Callable[[Hashable], Awaitable[float | None]]
 WORKERS: Mapping[Job, int] = {
     Job.INVENTORY: 48,
@@ -126,7 +126,6 @@ class House:
 
     def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
         self.options, self.state, self.clock = options, state, clock
-        self.policies = load_policies(state.directory / POLICY)
         self.bus = LocalBus()
         self.lanes = _lanes(options, state, clock)
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
@@ -150,19 +149,16 @@ class House:
         self.receiver = _receiver(options, clock)
         self.checkpoints = Checkpoints(state=state, clock=clock)
         self.handmade = Handmade(state=state, clock=clock, names=(POLICY, TOKENS, ANCHORS))
+        self.ledger = self._ledger()
+        policies = load_policies(state.directory / POLICY)
+        self.mapped = [each.mapped() for policy in policies for each in policy.spec.products]
+        self.exposures = Exposures(
+            facts=state.facts, ledger=self.ledger, kept=state.advisories, mapped=self.mapped
+        )
         self.attesting = self._attesting()
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = self._discoverer()
 
-        periods = options.periods
-        self.ledger = Ledger(
-            facts=state.facts,
-            baselines=state.baselines,
-            clock=clock,
-            slow_interval_s=periods.inventory_s,
-            authorities=state.authorities.known,
-            credential_of=self.credential_fact,
-        )
         self.keyring = self._keyring()
         state.secrets.on_change(self.ledger.note_login)
         self.rolling = self._rolling()
@@ -187,7 +183,7 @@ class House:
             rotation=self.keyring.rotation,
             rules=self.options.rollouts,
             ca_file=self.options.ca_file,
-            attested=self.attesting.ledger.attested,
+            attesting=self.attesting,
         )
 
     def _discoverer(self) -> Discoverer:
@@ -198,6 +194,16 @@ class House:
             ca_file=self.options.ca_file,
             begin=self.collector.begin,
             buses=self.buses,
+        )
+
+    def _ledger(self) -> Ledger:
+        return Ledger(
+            facts=self.state.facts,
+            baselines=self.state.baselines,
+            clock=self.clock,
+            slow_interval_s=self.options.periods.inventory_s,
+            authorities=self.state.authorities.known,
+            credential_of=self.credential_fact,
         )
 
     def _draining(self) -> Draining:
@@ -291,7 +297,7 @@ class House:
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
-            mapped=[each.mapped() for policy in self.policies for each in policy.spec.products],
+            exposures=self.exposures,
             references=References(
                 shelf=self.state.references,
                 clock=self.clock,
@@ -326,6 +332,7 @@ class House:
             open_device=self.devices.open,
             wake=self.wake,
             rules=self.options.attesting,
+            exposures=self.exposures,
         )
 
     def _keyring(self) -> Keyring:

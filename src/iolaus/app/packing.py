@@ -8,7 +8,8 @@ must have that from the house and not from the pack.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,9 @@ from iolaus.app.evidence import Judged, read_file
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Appraisal, AttesterKey
+from iolaus.model.decision import Decision
 from iolaus.model.evidence import Exhibit
+from iolaus.model.policy import Policy
 from iolaus.model.trust import Evidence, Finding, Signature, Summary, Verdict
 from iolaus.store.files import check_private, replace_file
 from iolaus.store.state import State
@@ -49,15 +52,20 @@ class Packing:
             key = await asyncio.to_thread(self._key)
         return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
-        """Of these attesters, to the name of their node. Raises `OperatorMust`, `WeErred`."""
+    async def pack(
+        self,
+        named: Mapping[AttesterKey, tuple[str, Decision]],
+        policies: Sequence[Policy] = (),
+    ) -> bytes:
+        """Of these attesters, to the name of their node and what counts of them by `policies`.
+        Raises `OperatorMust`, `WeErred`."""
         async with self._one_at_a_time:
             exhibits, entries = dict[int, Exhibit](), list[Entry]()
             for held in self._ledger.appraisals():
-                if (node := named.get(held.place)) is not None:
+                if (wanted := named.get(held.place)) is not None:
                     kept = (await self._state.evidence.of(held.place))[::-1]
                     exhibits |= {each.number: each.exhibit for each in kept}
-                    entries.append(self._entry(held, node, tuple(each.number for each in kept)))
+                    entries.append(self._entry(held, wanted, tuple(each.number for each in kept)))
             ground, at = self._ledger.ground, self._clock.now()
             documents = [each.data for each in self._state.references.all().values()]
 
@@ -70,22 +78,26 @@ class Packing:
                     references=ground.references,
                     documents=documents_of(ground.references, documents),
                     rules=ground.rules,
+                    policies=tuple(policies),
                 )
                 return write_pack(with_derived(pack), self._key())
 
             return await asyncio.to_thread(written)
 
-    def _entry(self, held: Appraisal, node: str, exhibits: tuple[int, ...]) -> Entry:
+    def _entry(
+        self, held: Appraisal, named: tuple[str, Decision], exhibits: tuple[int, ...]
+    ) -> Entry:
         pin, _ = self._ledger.enrolled(held.asset, held.name, held.identity)
         identity = pin.identity if pin else held.identity
         return Entry(
-            node=node,
+            node=named[0],
             name=held.name,
             endpoint=held.endpoint,
             uri=held.uri,
             exhibits=exhibits,
             standing=held.verdict,
             parts=held.parts,
+            decision=named[1],
             pin=pin,
             elsewhere=self._ledger.enrolled(held.asset, held.name, identity)[1],
         )
@@ -157,10 +169,13 @@ def _facts(opened: Opened, found: PackJudged, *, known: bool) -> tuple[tuple[str
     told = ", ".join(f"{count} {word.value}" for word, count in counts.items() if count)
     said = f"{len(found.differing)} differ" if found.differing else "all as the pack says"
     pack = opened.pack
+    counted = Counter(each.decision.standing.value for each in pack.entries if each.decision)
+    policy = ", ".join(f"{count} {word}" for word, count in sorted(counted.items()))
     holds = f"{len(pack.exhibits)} exhibits, {len(pack.references)} references"
     return (
         ("signer", opened.signer + ("" if known else " (unknown)")),
         ("attesters", f"{len(found.each)}: {told}"),
         ("derived", said),
+        *([("by policy, as the pack says", policy)] if policy else []),
         ("holds", f"{holds}, {len(pack.anchors.certificates)} anchors"),
     )

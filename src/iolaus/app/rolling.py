@@ -21,6 +21,7 @@ from iolaus.act.conduct import Conductor
 from iolaus.act.fold import Account
 from iolaus.act.term import Rules
 from iolaus.act.unwind import unwind
+from iolaus.app.attesting import Attesting
 from iolaus.app.draining import Adapters
 from iolaus.app.handshakes import Handshakes, LatePins
 from iolaus.app.rollout_drains import RolloutDrains, WhoDrained
@@ -36,10 +37,12 @@ from iolaus.fleet.hook import run_hook
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.plan import Durations, Judged, Surroundings, make_plan
 from iolaus.fleet.plan_text import plan_text
+from iolaus.fleet.proving import Proving
 from iolaus.fleet.renewing import RECEIPT, Renewals
 from iolaus.fleet.rollout import decide, missing_approvals
 from iolaus.fleet.seen import Observer
 from iolaus.fleet.signing import Signer
+from iolaus.fleet.step_quarantine import KEEP, OFF, check_quarantine
 from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.undoing import allowed, returned
 from iolaus.fleet.world import World
@@ -60,6 +63,7 @@ from iolaus.store.state import State
 
 log = structlog.get_logger(__name__)
 TOPIC: Final = "rollouts"
+QUARANTINE: Final = "quarantine"
 STARTING: Final = "it was applied, and begins as soon as the conductor comes to it"
 HOOK_EVERY_S: Final = 30.0
 TOPOLOGY_S: Final = 60.0
@@ -85,8 +89,9 @@ class Rolling:
         rotation: Rotates,
         rules: Rules | None = None,
         ca_file: str | None = None,
-        attested: Callable[[str], bool | None] = lambda _: None,
+        attesting: Attesting | None = None,
     ) -> None:
+        self._attesting = attesting
         self._facts: Facts = state.facts
         self._baselines: Baselines = state.baselines
         self._bus, self._clock, self._ledger = bus, clock, ledger
@@ -100,13 +105,9 @@ class Rolling:
         self._drained_at = -DRAINED_S
         renewals = self._renewals(state, ca_file)
         self._late = LatePins(state.facts, late=renewals.late, read_again=read_again)
+        attested = attesting.ledger.attested if attesting else lambda _: None
         self._observer = self._observing(hot_s, attested)
-        self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
-        self._asking: set[asyncio.Task[None]] = set()
-        self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
-        self._plans: dict[str, Plan] = {}
-        self._folds: dict[str, Progress] = {}
-        self._spans: dict[str, tuple[Span, ...]] = {}
+        self._remember_nothing()
         self.conductor = Conductor(
             journal=self.journal,
             leases=StoredLeases(state.database),
@@ -118,6 +119,7 @@ class Rolling:
                 begun=self._begun,
                 renewals=renewals,
                 rotation=rotation,
+                proving=Proving(lambda: attesting, clock=clock) if attesting else None,
             ),
             clock=clock,
             decide=self._decide,
@@ -137,6 +139,15 @@ class Rolling:
             attested=attested,
             drained=self._drained.of,
         )
+
+    def _remember_nothing(self) -> None:
+        """Everything here can be found again."""
+        self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
+        self._plans: dict[str, Plan] = {}
+        self._folds: dict[str, Progress] = {}
+        self._spans: dict[str, tuple[Span, ...]] = {}
 
     def _renewals(self, state: State, ca_file: str | None) -> Renewals:
         return Renewals(
@@ -172,6 +183,7 @@ class Rolling:
             topology=self._seen_topology(),
             images=await self.images.images(),
             durations=await self._durations(known),
+            provers=self._attesting.provers(judged) if self._attesting else None,
         )
         last = next((p for p in known if p.baseline == baseline), None)
         plan = await asyncio.to_thread(
@@ -203,7 +215,7 @@ class Rolling:
                 code="NothingSelected",
                 next_step="see what there is with: iolaus get nodes",
             )
-        now = self._clock.now()
+        now, asked = self._clock.now(), self._quarantined(asked)
         rules, name, generation = rules_for(*self._rules_over(asked, every))
         plan = await asyncio.to_thread(
             plan_asked,
@@ -219,6 +231,25 @@ class Rolling:
         if keep:
             await self._keep(plan)
         return plan
+
+    def _quarantined(self, asked: Asked) -> Asked:
+        """What the operator's policy makes of a quarantine."""
+        if asked.kind != QUARANTINE or self._attesting is None:
+            return asked
+        check_quarantine(asked)
+        wants = [each.spec.quarantine for each in self._attesting.policies]
+        power = OFF if any(each.power == OFF for each in wants) else KEEP
+        if asked.arguments.get("power", power) != power:
+            raise PolicyRefused(
+                f"policy says of the power: {power}",
+                operation="plan",
+                subject="quarantine",
+                code="PolicySays",
+                next_step="leave it out, or change policy.yaml (docs/policy.md).",
+            )
+        rules = asked.rules or next((each.rules for each in wants if each.rules), "")
+        arguments = {"power": power} if power == OFF else {}
+        return msgspec.structs.replace(asked, arguments=arguments, rules=rules)
 
     def _rules_over(
         self, asked: Asked, every: Sequence[NodeFacts]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from iolaus.fleet import step_certificate, step_node, step_password
+from iolaus.fleet import step_certificate, step_node, step_password, step_quarantine
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.limits import Hall, Room, units_of
 from iolaus.fleet.plan import (
@@ -48,6 +48,14 @@ class Kind(NamedTuple):
     say: Callable[[Asked], str]
     disturbs: Callable[[Asked], bool]
     stays_away: Callable[[Asked], bool] = lambda _: False
+    waits: bool = True
+    """It waits until the window of its rules is open."""
+
+
+def _everybody(asked: Asked) -> bool:
+    """All notice, and for good."""
+    del asked
+    return True
 
 
 def _nobody(asked: Asked) -> bool:
@@ -71,6 +79,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         _nobody,
     ),
     "boot": Kind(step_node.check_boot, step_node.boot_course, step_node.say_boot, _nobody),
+    "quarantine": Kind(
+        step_quarantine.check_quarantine,
+        step_quarantine.quarantine_course,
+        step_quarantine.say_quarantine,
+        _everybody,
+        _everybody,
+        waits=False,
+    ),
     "rotate": Kind(
         step_password.check_rotate, step_password.rotate_course, step_password.say_rotate, _nobody
     ),
@@ -139,7 +155,10 @@ def plan_asked(
     kind = kind_of(asked)
     kind.check(asked)
     nodes = sorted(every, key=lambda facts: (facts.name, facts.uid))
-    rollout = _rollout(rules or RolloutWant(), batch, disturbs=kind.disturbs(asked))
+    disturbs = kind.disturbs(asked)
+    rollout = _rollout(
+        rules or RolloutWant(), batch, disturbs=disturbs, waits=disturbs and kind.waits
+    )
     terms = terms_of(rollout, selected=len(nodes))
     planner = Planner(around, terms)
     planned = [planner.node(facts, _course(planner, kind, asked, facts)) for facts in nodes]
@@ -151,10 +170,12 @@ def plan_asked(
     )
 
 
-def _rollout(rules: RolloutWant, batch: Share | None, *, disturbs: bool) -> RolloutWant:
+def _rollout(
+    rules: RolloutWant, batch: Share | None, *, disturbs: bool, waits: bool
+) -> RolloutWant:
     return RolloutWant(
         drain=rules.drain if disturbs else None,
-        window=rules.window if disturbs else None,
+        window=rules.window if waits else None,
         waves=[WaveWant(name=ALL, batch=batch)],
         limits=rules.limits or LimitsWant(),
         approvals=rules.approvals,
@@ -173,6 +194,8 @@ def _course(planner: Planner, kind: Kind, asked: Asked, facts: NodeFacts) -> Cou
     drain = planner.drain_of(facts)
     if drain is not None:
         drafts = with_drain(drafts, drain, back=not kind.stays_away(asked))
+    if not drafts:
+        return Halt(Fate.BLOCKED, "its rules name nobody who takes work away from it")
     return planner.course(facts, Work(), drafts, drains=drain is not None)
 
 

@@ -20,6 +20,7 @@ from iolaus.drivers.redfish.spots import BOOT, MANAGER_BOOT, Spots
 from iolaus.fleet.drain.port import Drained, DrainPhase, Drains, DrainTarget
 from iolaus.fleet.expect import sight_of
 from iolaus.fleet.folder import ImageFolder
+from iolaus.fleet.proving import Proving, is_proof
 from iolaus.fleet.renewing import Renewals
 from iolaus.fleet.step import BANK, DRAINED
 from iolaus.fleet.step_certificate import REQUEST, ROOM
@@ -84,8 +85,9 @@ class FleetHands:
         begun: Callable[[str], Awaitable[Mapping[str, Any] | None]],
         rotation: Rotates,
         renewals: Renewals | None = None,
+        proving: Proving | None = None,
     ) -> None:
-        self._renewals = renewals
+        self._renewals, self._proving = renewals, proving
         self._facts, self._open, self._drains, self._images = facts, open_device, drains, images
         self._begun, self._rotation = begun, rotation
         self._drained: dict[str, Drained] = {}
@@ -114,7 +116,9 @@ class FleetHands:
             values |= await self._rotation.look(target, trying=MAY_TRY in logins)
         if banks := [each for each in subjects if each.startswith(BANK)]:
             await self._look_at_banks(node, step, banks, values, reasons)
-        asked = {DRAINED, *mine, *logins, *banks}
+        proofs = [each for each in subjects if is_proof(each)]
+        told = self._look_at_proofs(node, step, proofs, values, reasons) if proofs else ""
+        asked = {DRAINED, *mine, *logins, *banks, *proofs}
         if rest := [each for each in subjects if each not in asked]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values
@@ -122,7 +126,21 @@ class FleetHands:
         updates = step.action.verb in (Verb.UPDATE, Verb.ACTIVATE) and expects != step.before
         if updates and (running := await self._running_task(node)):
             return Sight(verdict="unmet", seen=values, detail=running)
-        return sight_of(expects, values=values, reasons=reasons, baseline=baseline)
+        sight = sight_of(expects, values=values, reasons=reasons, baseline=baseline)
+        told = told if sight.verdict == "unmet" else ""
+        return msgspec.structs.replace(sight, detail=f"{sight.detail}: {told}") if told else sight
+
+    def _look_at_proofs(
+        self,
+        node: NodePlan,
+        step: Step,
+        subjects: Sequence[str],
+        values: dict[str, Any],
+        reasons: dict[str, str],
+    ) -> str:
+        assert self._proving is not None, "nobody attests here"
+        address = self._known(node)[0].target.address
+        return self._proving.look(node, step, subjects, address, values, reasons)
 
     async def _spots(self, node: NodePlan, subjects: Sequence[str], *, manager: bool) -> Spots:
         held, asset = self._known(node)
@@ -228,9 +246,15 @@ class FleetHands:
             Verb.RENEW_CERTIFICATE: self._renew_certificate,
             Verb.ROTATE_CREDENTIAL: self._rotate,
             Verb.WAIT_HEALTHY: self._wait,
+            Verb.ATTEST: self._attest,
         }
 
     async def _wait(self, _: Order) -> dict[str, Any]:
+        return {}
+
+    async def _attest(self, order: Order) -> dict[str, Any]:
+        assert self._proving is not None, "nobody attests here"
+        self._proving.ask(order.node, order.step, order.held.target.address)
         return {}
 
     async def _drain(self, order: Order) -> dict[str, Any]:

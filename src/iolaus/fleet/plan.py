@@ -20,13 +20,14 @@ from iolaus.fleet.images import Image
 from iolaus.fleet.limits import Hall, Room, limits_of, short_of, units_of
 from iolaus.fleet.numbers import GATE_NAMES
 from iolaus.fleet.step import Draft
+from iolaus.fleet.step_attest import Proofs, proofs_of
 from iolaus.fleet.steps import drafts_of, numbered
 from iolaus.fleet.topology import NEEDED_LABEL, SUPPLIES, PowerGroup, Topology
 from iolaus.fleet.waves import waves_of
 from iolaus.fleet.window import parse_duration, parse_window
 from iolaus.fleet.work import Halt, Wants, Work
 from iolaus.model.asset import AssetKind
-from iolaus.model.desired import Kept, RolloutWant
+from iolaus.model.desired import AttestWant, Kept, RolloutWant
 from iolaus.model.drift import NodeDrift
 from iolaus.model.plan import (
     Approval,
@@ -41,6 +42,7 @@ from iolaus.model.plan import (
     Verb,
     WindowRule,
 )
+from iolaus.model.proof import Provers, Vouching
 
 Judged = tuple[NodeFacts, NodeDrift]
 Durations = Mapping[tuple[str, str], float]
@@ -61,6 +63,7 @@ USUAL_S: Final[Mapping[Verb, float]] = {
     Verb.ROTATE_CREDENTIAL: 60.0,
     Verb.RENEW_CERTIFICATE: 180.0,
     Verb.WAIT_HEALTHY: 30.0,
+    Verb.ATTEST: 60.0,
 }
 """What a step takes where nothing was observed yet."""
 _NEEDS: Final[Mapping[Verb, tuple[str, ...]]] = {
@@ -84,6 +87,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     images: Mapping[str, Image] = {}
     durations: Durations = {}
     gate_names: Collection[str] = GATE_NAMES
+    provers: Provers | None = None
+    """None: nobody attests here."""
 
 
 def make_plan(
@@ -109,7 +114,7 @@ def make_plan(
     planner = Planner(around, terms)
     nodes = []
     for facts, drift in every:
-        alike = _alike(facts, drift)
+        alike = (*_alike(facts, drift), planner.links_of(facts))
         if alike not in known:
             known[alike] = _course(planner, wants, facts, drift)
         nodes.append(planner.node(facts, known[alike]))
@@ -121,7 +126,14 @@ def make_plan(
         parent=parent,
         made_at=now,
         made_by=made_by,
+        on_failure=_with_proof(plan.on_failure, kept.baseline.spec.security.attest),
     )
+
+
+def _with_proof(failure: OnFailure, attest: AttestWant | None) -> OnFailure:
+    if attest is None or attest.on_fail == "report":
+        return failure
+    return msgspec.structs.replace(failure, proof=attest.on_fail)
 
 
 class Terms(NamedTuple):
@@ -178,7 +190,10 @@ def _course(planner: Planner, wants: Wants, facts: NodeFacts, drift: NodeDrift) 
     if isinstance(work, Halt):
         return work
     drain = planner.drain_of(facts) if work.disturbs else None
-    return planner.course(facts, work, drafts_of(facts, work, drain), drains=drain is not None)
+    attest = wants.spec.security.attest
+    proofs = planner.proofs_of(facts, work, attest)
+    drafts = drafts_of(facts, work, drain, proofs=proofs, attest=attest)
+    return planner.course(facts, work, drafts, drains=drain is not None)
 
 
 class Planner:
@@ -187,6 +202,13 @@ class Planner:
     def __init__(self, around: Surroundings, terms: Terms) -> None:
         self._around = around
         self._limits, self._drain, self._window = terms
+
+    def proofs_of(self, facts: NodeFacts, work: Work, attest: AttestWant | None) -> Proofs:
+        return proofs_of(facts, work.flashes, self._around.provers, attest)
+
+    def links_of(self, facts: NodeFacts) -> tuple[Vouching, ...]:
+        """Who vouches for what: alike nodes have alike ones."""
+        return self._around.provers.links.get(facts.uid, ()) if self._around.provers else ()
 
     def drain_of(self, facts: NodeFacts) -> DrainRule | None:
         """Who drains it; None: nobody does."""

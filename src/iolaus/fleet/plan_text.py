@@ -45,6 +45,7 @@ def plan_text(plan: Plan) -> str:
         _section(f"Nodes: {len(plan.nodes):,} selected", _fates(plan)),
         _section("Waves", _waves(plan)),
         _section("Rules", _rules(plan)),
+        _section("How it is proved", _proofs(plan)),
         _section("What cannot be undone", _lasting(plan)),
         _section("Steps", _shapes(plan)),
     ]
@@ -216,6 +217,21 @@ def _radius(
 def _rules(plan: Plan) -> Iterator[str]:
     for what, sentence in say_rules(plan) if plan.waves else ():
         yield f"{what:<8} {sentence}"
+
+
+# --- how it is proved -------------------------------------------------------------------------
+
+
+def _proofs(plan: Plan) -> Iterator[str]:
+    """Of all firmware that is flashed, where something is known of proving."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for node in _going(plan):
+        for step in node.steps:
+            told = step.action.arguments.get("proof", ())
+            for part, how in zip(step.action.arguments.get("components", ()), told, strict=False):
+                found[f"{part}: {how}"].append(node.name)
+    for how, names in sorted(found.items()):
+        yield from wrap(f"{how}: {count(len(names), 'node')}", WIDTH - 4, subsequent_indent="    ")
 
 
 # --- what cannot be undone --------------------------------------------------------------------

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import UNSET
+
 from iolaus.model.plan import Limits, Plan
 
 KIND_WORDS: Final = {
@@ -21,6 +23,10 @@ _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _NODE: Final = {
     "rollback": "a node that fails goes back to what it was",
     "leave": "a node that fails is left as it is",
+}
+_PROOF: Final = {
+    "pause": "where the proof of a node fails, the roll-out pauses for a person",
+    "quarantine": "a node whose proof fails stays drained as it is, and the roll-out pauses",
 }
 _WAVE: Final = {
     "pause": "the roll-out pauses for a person",
@@ -71,6 +77,8 @@ def say_rules(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "gate", f"{gate.name}: {asked}"
     failure = plan.on_failure
     yield "failure", f"{_NODE[failure.node]}, and {_WAVE[failure.wave]}"
+    if failure.proof is not UNSET:
+        yield "failure", _PROOF[failure.proof]
 
 
 def say_limits(limits: Limits) -> Iterator[str]:

@@ -19,13 +19,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from iolaus.fleet.limits import Room, are
 from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import View
 from iolaus.fleet.world import World
-from iolaus.model.plan import Approval, Plan
-from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState, WaveProgress
+from iolaus.model.plan import Approval, Plan, Verb
+from iolaus.model.rollout import (
+    Decision,
+    NodeProgress,
+    NodeState,
+    Progress,
+    RolloutState,
+    WaveProgress,
+)
 
 IDLE_S: Final = 3600.0
 _SPOILT: Final = frozenset({NodeState.FAILED, NodeState.ROLLING_BACK, NodeState.ROLLED_BACK})
@@ -112,7 +121,12 @@ def _back(view: View, bad: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str
     """Who goes back now, and why others that should do not yet. `bad` turned so and is done."""
     if view.plan.on_failure.node != "rollback":
         return (), {}
-    failed = [n.uid for n in view.by_state[NodeState.FAILED] if not n.unwound]
+    kept = view.plan.on_failure.proof == "quarantine"
+    failed = [
+        n.uid
+        for n in view.by_state[NodeState.FAILED]
+        if not n.unwound and not (kept and _failed_in_proof(view, n))
+    ]
     going, holds = sorted(failed, key=view.name), dict[str, str]()
     units = list(_spoilt(view, bad))
     if not units:
@@ -158,10 +172,25 @@ def _stop(view: View, bad: Mapping[str, str]) -> Decision | None:
         text = f"{many} not answer since the change, and {allowed} may be lost: {names}. "
         text += "Go and see to that; then resume, or abort."
         return Decision(state=_STOPS.get(wave, RolloutState.PAUSED), reason=text)
-    failures = dict(_failures(view, bad)) if wave in _STOPS else {}
+    failures = dict(_failures(view, bad)) if wave in _STOPS else dict(_unproved(view))
     if not failures:
         return None
-    return Decision(state=_STOPS[wave], reason=_say_failures(view, failures))
+    state = _STOPS.get(wave, RolloutState.PAUSED)
+    return Decision(state=state, reason=_say_failures(view, failures))
+
+
+def _unproved(view: View) -> Iterator[tuple[str, str]]:
+    """New failures of proof, where the plan says that these are for a person."""
+    if view.plan.on_failure.proof is msgspec.UNSET:
+        return
+    for node in view.by_state[NodeState.FAILED]:
+        if _is_new(view, node.ended_at) and _failed_in_proof(view, node):
+            yield node.uid, node.reason
+
+
+def _failed_in_proof(view: View, node: NodeProgress) -> bool:
+    steps = view.sheet.nodes[node.uid].steps
+    return any(each.id == node.step and each.action.verb is Verb.ATTEST for each in steps)
 
 
 def _failures(view: View, bad: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ TIMEOUTS_S: Final[Mapping[Verb, float]] = {
     Verb.ROTATE_CREDENTIAL: 120.0,
     Verb.RENEW_CERTIFICATE: 1800.0,
     Verb.WAIT_HEALTHY: 1800.0,
+    Verb.ATTEST: 900.0,
 }
 RESET_AGAIN: Final = "reset"
 MANAGER_BUDGET: Final = "reset-manager"

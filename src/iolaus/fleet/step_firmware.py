@@ -35,6 +35,7 @@ from iolaus.fleet.step import (
     ladder_of_host,
     step,
 )
+from iolaus.fleet.step_attest import Proofs, attest_after
 from iolaus.fleet.work import MANAGER, SELF, Change, Flash, Work
 from iolaus.model.desired import ApplyTime
 from iolaus.model.naming import slug
@@ -66,13 +67,15 @@ def applied(changes: Iterable[Change]) -> tuple[Expect, ...]:
     return tuple(Expect(subject=f"bios/{c.name}", op=Op.IS, value=c.new) for c in changes)
 
 
-def firmware_drafts(work: Work, *, drains: bool) -> Iterator[Draft]:
-    """Group after group; what merely waits for a start in the BIOS shares the last one."""
+def firmware_drafts(work: Work, *, drains: bool, proofs: Proofs | None = None) -> Iterator[Draft]:
+    """Group after group, each proved at its end where it can be; what merely waits for a start in
+    the BIOS shares the last one."""
     groups = list(_groups(work.flashes))
     for number, group in enumerate(groups):
         last = number == len(groups) - 1
         waiting = work.bios if last and only_staged(work) else ()
-        yield from _group(group, waiting, drains=drains)
+        yield from _group(group, waiting, drains=drains, proofs=proofs or {})
+        yield from attest_after(group, proofs or {})
 
 
 def _groups(flashes: Sequence[Flash]) -> Iterator[list[Flash]]:
@@ -92,7 +95,9 @@ def _is_before(first: Flash, then: Flash) -> bool:
     return first.number != then.number and not called.isdisjoint(then.want.after)
 
 
-def _group(group: Sequence[Flash], waiting: Sequence[Change], *, drains: bool) -> Iterator[Draft]:
+def _group(
+    group: Sequence[Flash], waiting: Sequence[Change], *, drains: bool, proofs: Proofs
+) -> Iterator[Draft]:
     by_manager = [each for each in group if each.way == MANAGER]
     by_host = [each for each in group if each.way not in (SELF, MANAGER)]
     if any(each.old for each in by_host):
@@ -103,14 +108,14 @@ def _group(group: Sequence[Flash], waiting: Sequence[Change], *, drains: bool) -
         back = [each for each in group if each.banks == manager]
         yield _look(back, _manager_reset(manager=manager))
     for flash in group:
-        yield from _flash(flash, drains=drains)
+        yield from _flash(flash, drains=drains, proofs=proofs)
     if by_manager:
         yield _reset_manager(by_manager, drains=drains)
     if by_host:
         yield _reset_host(by_host, applied(waiting))
 
 
-def _flash(flash: Flash, *, drains: bool) -> Iterator[Draft]:
+def _flash(flash: Flash, *, drains: bool, proofs: Proofs) -> Iterator[Draft]:
     image = flash.image
     if image is None:
         return
@@ -120,7 +125,7 @@ def _flash(flash: Flash, *, drains: bool) -> Iterator[Draft]:
     yield Draft(
         f"update-{slug(flash.word)}",
         step(
-            _update(flash, image, was=flash.was, back=False),
+            _update(flash, image, was=flash.was, back=False, proofs=proofs),
             f"Flash {_parts(flash)} {image.version or flash.want.version}"
             f" (was {flash.was}) from {image.file or image.uri}",
             before=(*_old_versions([flash]), *REACHABLE),
@@ -166,7 +171,9 @@ def _activate(flash: Flash) -> Draft:
     )
 
 
-def _update(flash: Flash, image: Choice, *, was: str, back: bool) -> Action:
+def _update(
+    flash: Flash, image: Choice, *, was: str, back: bool, proofs: Proofs | None = None
+) -> Action:
     arguments: dict[str, Json] = {
         "components": list(flash.parts),
         "targets": [entry.uri for entry in flash.entries],
@@ -177,6 +184,8 @@ def _update(flash: Flash, image: Choice, *, was: str, back: bool) -> Action:
         "apply_time": (BACK if back else FORTH)[flash.want.apply_time],
         "force": back or flash.force,
     }
+    if told := [proofs[part].sentence for part in flash.parts if proofs and part in proofs]:
+        arguments["proof"] = told
     arguments |= {"file": image.file, "size": image.size} if image.file else {"uri": image.uri}
     return Action(verb=Verb.UPDATE, subject=_subject(flash), arguments=arguments)
 

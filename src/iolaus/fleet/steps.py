@@ -13,22 +13,32 @@ import msgspec
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.step import DRAINED, FORCE, REACHABLE, RESET_WORDS, Draft, step
+from iolaus.fleet.step_attest import Proofs, attest_first
 from iolaus.fleet.step_certificate import certificate_drafts
 from iolaus.fleet.step_firmware import firmware_drafts
 from iolaus.fleet.step_password import password_drafts
 from iolaus.fleet.step_settings import settings_drafts
 from iolaus.fleet.work import GRACEFUL, Work
+from iolaus.model.desired import AttestWant
 from iolaus.model.plan import Action, DrainRule, Expect, Op, Step, Verb
 
 FORCE_RESTART: Final = "ForceRestart"
 GRACEFULLY, FORCED = "power.restart.graceful", "power.restart.force"
 
 
-def drafts_of(facts: NodeFacts, work: Work, drain: DrainRule | None) -> tuple[Draft, ...]:
+def drafts_of(
+    facts: NodeFacts,
+    work: Work,
+    drain: DrainRule | None,
+    *,
+    proofs: Proofs | None = None,
+    attest: AttestWant | None = None,
+) -> tuple[Draft, ...]:
     """All steps of one node, without their ids; the same for nodes that are alike. `drain` None:
-    it is not drained."""
+    it is not drained. `proofs` say how its firmware is proved, `attest` what is wanted of that."""
     drafts: tuple[Draft, ...] = (
-        *firmware_drafts(work, drains=drain is not None),
+        *attest_first(proofs or {}, attest),
+        *firmware_drafts(work, drains=drain is not None, proofs=proofs),
         *settings_drafts(work),
         *certificate_drafts(work.certificate),
         *password_drafts(work),

@@ -7,6 +7,7 @@ nothing of a component leaves it alone.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -140,7 +141,7 @@ class BmcWant(Wanted, frozen=True, kw_only=True):
 class AttestWant(Wanted, frozen=True, kw_only=True):
     reference_values: list[str] = []
     max_age: Duration = "1h"
-    on_fail: Literal["report", "quarantine"] = "report"
+    on_fail: Literal["report", "pause", "quarantine"] = "report"
 
 
 class SecurityWant(Wanted, frozen=True, kw_only=True):
@@ -258,6 +259,13 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a baseline file."""
     found = msgspec.json.schema(Baseline)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def seconds_of(duration: Duration) -> float:
+    """Of a duration as a file has it."""
+    size = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    parts = re.findall(r"([0-9]+)([smhd])", duration)
+    return float(sum(int(count) * size[unit] for count, unit in parts))
 
 
 def words(given: Words) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class Verb(StrEnum):
     ROTATE_CREDENTIAL = "rotate-credential"
     RENEW_CERTIFICATE = "renew-certificate"
     WAIT_HEALTHY = "wait-healthy"
+    ATTEST = "attest"
 
 
 class Op(StrEnum):
@@ -146,10 +147,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OnFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """`node`: "rollback" or "leave"; `wave`: "pause", "continue" or "abort"."""
+    """`node`: "rollback" or "leave"; `wave`: "pause", "continue" or "abort". `proof` is of a node
+    that did not prove what it runs: "pause" (the roll-out stops, whatever `wave` says) or
+    "quarantine" (that, and the node stays drained as it is); unset: as any failure."""
 
     node: str = "rollback"
     wave: str = "pause"
+    proof: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from iolaus.model.desired import Metadata, NodeSelector, Wanted
+from iolaus.model.desired import Duration, Metadata, NodeSelector, Wanted
 from iolaus.model.matching import Mapped
 
 Waivable = Literal[
@@ -46,11 +46,33 @@ class Waiver(Wanted, frozen=True, kw_only=True):
     component: str = "*"
 
 
+class SvnFloor(Wanted, frozen=True, kw_only=True):
+    """The least security version. With `part` (`*` allowed) that of the release which references
+    say it runs; else what attesters called like `component` measure, at `index` or anywhere."""
+
+    least: Annotated[int, msgspec.Meta(ge=0)]
+    part: str = ""
+    component: str = "*"
+    index: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+
+
 class Demands(Wanted, frozen=True, kw_only=True):
     """More than is demanded anyway. `identity: pinned` does not take an anchored one that was
-    never enrolled."""
+    never enrolled; `max_age` is how long evidence counts, if that is less than it does anyway;
+    `secure_boot` demands that the last boot enforced it."""
 
     identity: Literal["anchored", "pinned"] = "anchored"
+    max_age: Duration | None = None
+    secure_boot: bool = False
+    svn: list[SvnFloor] = []
+
+
+class QuarantineWant(Wanted, frozen=True, kw_only=True):
+    """What a quarantine is that somebody asks for: always no new work, and the power only if it is
+    said here. `rules` is the baseline whose drain, limits and approvals hold."""
+
+    power: Literal["keep", "off"] = "keep"
+    rules: str = ""
 
 
 class ProductWant(Wanted, frozen=True, kw_only=True):
@@ -77,6 +99,7 @@ class ProductWant(Wanted, frozen=True, kw_only=True):
 class PolicySpec(Wanted, frozen=True, kw_only=True):
     require: Demands = msgspec.field(default_factory=Demands)
     waivers: list[Waiver] = []
+    quarantine: QuarantineWant = msgspec.field(default_factory=QuarantineWant)
     products: list[ProductWant] = []
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -147,9 +148,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> Summary:
         """Untrusted on any hard negative, trusted if all five axes are positive, verified if all
         that were judged are; else unknown, as is a verdict without axes."""
-        judged = [axis for axis in self.axes if axis is not None]
-        if any(axis in HARD_NEGATIVE for axis in judged):
-            return Summary.UNTRUSTED
-        if not judged or not all(axis in POSITIVE for axis in judged):
-            return Summary.UNKNOWN
-        return Summary.TRUSTED if len(judged) == len(self.axes) else Summary.VERIFIED
+        return _summary(self.axes)
+
+
+@lru_cache(maxsize=4096)
+def _summary(axes: tuple[Axis | None, ...]) -> Summary:
+    judged = [axis for axis in axes if axis is not None]
+    if any(axis in HARD_NEGATIVE for axis in judged):
+        return Summary.UNTRUSTED
+    if not judged or not all(axis in POSITIVE for axis in judged):
+        return Summary.UNKNOWN
+    return Summary.TRUSTED if len(judged) == len(axes) else Summary.VERIFIED

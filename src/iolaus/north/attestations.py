@@ -6,18 +6,31 @@ shown; its evidence is kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+import asyncio
+import math
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
 from iolaus.kernel.clock import Clock
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined
+from iolaus.model.decision import Decision
 from iolaus.model.endpoint import Condition
-from iolaus.model.select import Selector
-from iolaus.model.trust import HARD_NEGATIVE, Summary
-from iolaus.north.dto.attestation import attestation_view
+from iolaus.model.policy import Policy
+from iolaus.model.select import EVERYTHING, MISSING, Lookup, Selector
+from iolaus.model.trust import HARD_NEGATIVE, Finding, Summary, Verdict
+from iolaus.north.dto.attestation import AttestationView, attestation_view
+from iolaus.north.dto.make import labels_of
 from iolaus.north.fleet import Fleet, Item, lookup_of
 from iolaus.store.evidence import Kept
+from iolaus.trust.policy import decide
 
+BREATH: Final = 500
+LOOK_AGAIN_S: Final = 30.0
+"""Fields of a node that a waiver's selector asks for may change that often."""
+MOVES: Final = frozenset({"facts.report", "facts.target"})
+"""What may give a node another name or another place."""
 QUIET: Final = frozenset({"measurement-unreferenced", "key-bound", "endorsement-missing"})
 """Findings that are no reason for anything."""
 
@@ -27,6 +40,11 @@ class Attests(Protocol):
 
     @property
     def revision(self) -> int: ...
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        """What the operator demands and lets pass."""
+        ...
 
     def appraisals(self) -> Sequence[Appraisal]: ...
 
@@ -46,8 +64,9 @@ class Attests(Protocol):
         """Let who answered last be the one from now on; False: nobody answered well."""
         ...
 
-    async def pack(self, named: Mapping[AttesterKey, str]) -> bytes:
-        """All that the verdicts of these attesters (to their node's name) rest on, signed."""
+    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
+        """All that the verdicts of these attesters (to their node's name, and what counts by
+        policy) rest on, signed."""
         ...
 
     async def pack_key(self) -> bytes:
@@ -55,39 +74,119 @@ class Attests(Protocol):
         ...
 
 
+AXES: Final = ("evidence", "signature", "identity", "reference", "lifecycle")
+
+
+class Kind(NamedTuple):
+    """What is the same of very many: the word of each axis ("": not said), and the code of the
+    finding that decides ("": none does)."""
+
+    summary: str
+    standing: str
+    axes: tuple[str, ...]
+    why: str
+
+
+class Row(NamedTuple):
+    """One attester with its node's name and labels, and what counts of it by policy."""
+
+    node: str
+    held: Appraisal
+    labels: Mapping[str, str]
+    decision: Decision
+    kind: Kind
+
+    @property
+    def id(self) -> str:
+        return f"{self.node}:{self.held.name}"
+
+    def view(self, now: float) -> AttestationView:
+        return attestation_view(
+            self.held, node=self.node, labels=self.labels, now=now, decision=self.decision
+        )
+
+    def item(self, now: float, revision: int) -> Item:
+        return Item(
+            name=self.id,
+            origin=f"{self.held.asset}/attestation/{self.held.uri}",
+            key=_order(self),
+            revision=revision,
+            view=self.view(now),
+        )
+
+    def look(self, now: float) -> Lookup:
+        """Labels first, then what is said of the attester; a whole object is made only for what
+        is seldom asked."""
+        return partial(self._said, now)
+
+    def _said(self, now: float, key: str) -> object:
+        if key in self.labels:
+            return self.labels[key]
+        match key:
+            case "node":
+                return self.node
+            case "name" | "id":
+                return self.id
+            case "component":
+                return self.held.name
+            case "protocol" | "endpoint":
+                return getattr(self.held, key)
+            case "summary" | "standing":
+                return getattr(self.kind, key)
+        if key in AXES:
+            return self.kind.axes[AXES.index(key)] or None
+        return lookup_of(self.view(now))(key)
+
+
 class Attestations:
     """`port()` is None where nobody attests."""
 
     def __init__(self, port: Callable[[], Attests | None], *, fleet: Fleet, clock: Clock) -> None:
         self._port, self._fleet, self._clock = port, fleet, clock
+        self._table = Table(fleet)
+
+    def rows(self, scope: Selector = EVERYTHING) -> Sequence[Row]:
+        """Of every attester whose asset is known, by node and component."""
+        port = self._port()
+        if port is None:
+            return ()
+        found = self._table.rows(port, now=self._clock.now())
+        if not scope:
+            return found
+        inside = {row.node for row in found}
+        inside = {node for node in inside if self._is_in(scope, node)}
+        return [row for row in found if row.node in inside]
 
     async def items(self, scope: Selector) -> AsyncIterator[Item]:
         """One object for each attester, by node and component."""
-        port = self._port()
-        for name, held, labels in sorted(
-            self._named(), key=lambda each: (each[0], each[1].name, each[1].uri)
-        ):
-            view = attestation_view(held, node=name, labels=labels, now=self._clock.now())
-            if not scope or self._is_in(scope, name):
-                yield Item(
-                    name=view.id,
-                    origin=f"{held.asset}/attestation/{held.uri}",
-                    key=(name, held.name, held.uri),
-                    revision=port.revision if port else 0,
-                    view=view,
-                )
+        port, now = self._port(), self._clock.now()
+        revision = port.revision if port else 0
+        for row in self.rows(scope):
+            yield row.item(now, revision)
 
-    def find(self, name: str, scope: Selector) -> Appraisal | None:
-        for node, held, _ in self._named():
-            if f"{node}:{held.name}" == name and (not scope or self._is_in(scope, node)):
-                return held
-        return None
+    async def chosen(
+        self, scope: Selector, selectors: Sequence[Selector], after: tuple[str, ...]
+    ) -> AsyncIterator[Item]:
+        """Those that all selectors mean, behind `after`, without making what is not shown."""
+        port, now = self._port(), self._clock.now()
+        revision = port.revision if port else 0
+        rows = self.rows(scope)
+        first = bisect_right(rows, after, key=_order) if after else 0
+        for number, row in enumerate(rows[first:]):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            if all(each.matches(row.id, row.look(now)) for each in selectors):
+                yield row.item(now, revision)
 
-    def places(self, scope: Selector) -> Iterator[tuple[str, Appraisal]]:
-        """(node, what is held of one of its attesters) within a scope."""
-        for node, held, _ in self._named():
-            if not scope or self._is_in(scope, node):
-                yield node, held
+    def find(self, name: str, scope: Selector) -> Row | None:
+        row = self._table.find(name) if self.rows() else None
+        return row if row and (not scope or self._is_in(scope, row.node)) else None
+
+    async def item(self, name: str, scope: Selector) -> Item | None:
+        row, port = self.find(name, scope), self._port()
+        if row is None or port is None:
+            return None
+        return row.item(self._clock.now(), port.revision)
 
     def condition(self, asset: str) -> Condition | None:
         """ "Attested" of an asset by uid; None where nothing of it can attest."""
@@ -101,20 +200,110 @@ class Attestations:
         view = next((v for v in picture.assets if v.name == node), None) if picture else None
         return view is not None and scope.matches(node, lookup_of(view))
 
-    def _named(self) -> Iterator[tuple[str, Appraisal, Mapping[str, str]]]:
-        port = self._port()
-        names = {place: name for name, place in self._fleet.index().items()}
-        for held in port.appraisals() if port else ():
-            name = names.get((held.endpoint, held.key))
-            if name is not None:
-                yield name, held, self._labels(held)
 
-    def _labels(self, held: Appraisal) -> Mapping[str, str]:
+class Table:
+    """The rows of a whole hall, of which only what changed is made again."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._rows: dict[AttesterKey, Row] = {}
+        self._listed: list[Row] = []
+        self._named: dict[str, Row] = {}
+        self._state: tuple[object, ...] = ()
+        self._policies: tuple[Policy, ...] = ()
+        self._turns_at = 0.0
+        self._moved = 0
+        fleet.facts.on_change(self._note)
+
+    def rows(self, port: Attests, *, now: float) -> Sequence[Row]:
+        """By node, component and URI."""
+        state = (port, port.revision, self._moved)
+        if state == self._state and now < self._turns_at:
+            return self._listed
+        policies = tuple(port.policies)
+        anew = policies != self._policies or now >= self._turns_at
+        self._policies, self._state = policies, state
+        self._make(port, now, anew=anew)
+        return self._listed
+
+    def find(self, name: str) -> Row | None:
+        """As last made."""
+        if not self._named:
+            self._named = {row.id: row for row in self._listed}
+        return self._named.get(name)
+
+    def _make(self, port: Attests, now: float, *, anew: bool) -> None:
+        before, self._rows = self._rows, {}
+        names = {place: name for name, place in self._fleet.index().items()}
+        labels: dict[tuple[str, str], Mapping[str, str]] = {}
+        changed = False
+        for held in port.appraisals():
+            at = (held.endpoint, held.key)
+            if (name := names.get(at)) is None:
+                continue
+            if at not in labels:
+                labels[at] = self._labels(*at)
+            row = before.get(held.place)
+            same = row is not None and row.held is held and row.node == name
+            if row is None or anew or not same or row.labels != labels[at]:
+                row, changed = self._row(name, held, labels[at], now), True
+            self._rows[held.place] = row
+        if changed or len(before) != len(self._rows):
+            self._listed = sorted(self._rows.values(), key=_order)
+            self._named = {}
+        self._turns_at = math.inf
+        if any(each.spec.waivers for each in self._policies):
+            turns = (row.decision.turns_at for row in self._listed)
+            self._turns_at = min((at for at in turns if at is not None), default=math.inf)
+            self._turns_at = min(self._turns_at, now + LOOK_AGAIN_S)
+
+    def _note(self, topic: str, _: object) -> None:
+        self._moved += topic in MOVES
+
+    def _row(self, name: str, held: Appraisal, labels: Mapping[str, str], now: float) -> Row:
+        decision = decide(
+            held.verdict,
+            self._policies,
+            node=name,
+            look=lambda key: self._look(held, name, labels, key),
+            component=held.name,
+            now=now,
+        )
+        return Row(name, held, labels, decision, kind_of(held.verdict, decision))
+
+    def _look(self, held: Appraisal, name: str, labels: Mapping[str, str], key: str) -> object:
+        """Labels and fields of the node, which few policies ask for."""
+        if key in labels:
+            return labels[key]
         picture = self._fleet.picture(held.endpoint)
-        if picture is None:
-            return {}
-        asset = next((a for a in picture.frame.assets if a.key == held.key), None)
-        return picture.frame.labels(asset)
+        view = next((v for v in picture.assets if v.name == name), None) if picture else None
+        return lookup_of(view)(key) if view else MISSING
+
+    def _labels(self, address: str, key: str) -> Mapping[str, str]:
+        held = self._fleet.facts.held(address)
+        asset = held.assets.get(key) if held else None
+        return labels_of(held.target, asset) if held else {}
+
+
+def kind_of(verdict: Verdict, decision: Decision) -> Kind:
+    why = deciding(verdict)
+    return Kind(
+        summary=verdict.summary.value,
+        standing=decision.standing.value,
+        axes=tuple(axis.value if axis else "" for axis in verdict.axes),
+        why=why.code if why else "",
+    )
+
+
+def deciding(verdict: Verdict) -> Finding | None:
+    """The finding that says why a verdict is not good; None for a good one."""
+    if verdict.summary in (Summary.TRUSTED, Summary.VERIFIED):
+        return None
+    return next((each for each in verdict.findings if each.code not in QUIET), None)
+
+
+def _order(row: Row) -> tuple[str, str, str]:
+    return row.node, row.held.name, row.held.uri
 
 
 def attested(found: Sequence[Appraisal]) -> Condition:

@@ -310,6 +310,7 @@ class Context:
     advisories: Shelf[Kept] = field(default_factory=advisory_shelf)
     read_advisories: ReadsAdvisories | None = None
     mapped: Sequence[Mapped] = ()
+    exposures: Exposures | None = None
     surfaces: Shelf[Surface] = field(default_factory=surface_shelf)
     secrets: Secrets | None = None
     bulletins: Bulletins = field(init=False)
@@ -339,7 +340,7 @@ class Context:
         )
         self.fleet.shelves[Source.DRIFT] = self.desired.drift_items
         self.fleet.shelves[Source.BASELINE] = self.desired.baseline_items
-        exposures = Exposures(
+        exposures = self.exposures or Exposures(
             facts=self.facts, ledger=self.ledger, kept=self.advisories, mapped=self.mapped
         )
         self.bulletins = Bulletins(
@@ -350,6 +351,8 @@ class Context:
         self.fleet.shelves[Source.HARDENING] = closed.items
         self.attestations = Attestations(lambda: self.attests, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.ATTESTATION] = self.attestations.items
+        self.fleet.choosing[Source.ATTESTATION] = self.attestations.chosen
+        self.fleet.singles[Source.ATTESTATION] = self.attestations.item
         self.fleet.saying.append(self.attestations.condition)
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.PLAN] = self.plans.plan_items

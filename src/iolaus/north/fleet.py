@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -54,6 +54,8 @@ BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]
 Shelf = Callable[[Selector], AsyncIterator["Item"]]
 """The objects of a source that a room keeps, in the order of their keys, for a scope."""
+Choosing = Callable[[Selector, Sequence[Selector], tuple[str, ...]], AsyncIterator["Item"]]
+"""The same of a shelf that is long: (scope, selectors that must all match, behind which key)."""
 Single = Callable[[str, Selector], Awaitable["Item | None"]]
 """One of them by name, with what a list leaves out."""
 _SPACE: Final = uuid.UUID("6f2c1d0e-5b0a-5d57-9a57-1014a5000002")
@@ -138,6 +140,7 @@ class Fleet:
         self._seen_revision = -1
         self.shelves: dict[Source, Shelf] = {}
         self.singles: dict[Source, Single] = {}
+        self.choosing: dict[Source, Choosing] = {}
         self.saying: list[Callable[[str], Condition | None]] = []
         """What rooms say of an asset by its uid."""
         facts.on_change(self._note)
@@ -200,9 +203,15 @@ class Fleet:
         scope: Selector = EVERYTHING,
         after: tuple[str, ...] = (),
         may_own: MayOwn | None = None,
+        selectors: Sequence[Selector] = (),
     ) -> AsyncIterator[Item]:
         """The objects of a kind in the order of their keys, those behind `after` only. `scope`
-        judges the asset that a part belongs to; `may_own` spares the parts of an asset."""
+        judges the asset that a part belongs to; `may_own` spares the parts of an asset, and
+        `selectors` what a long shelf need not make."""
+        if (choosing := self.choosing.get(kind.source)) is not None:
+            async for item in choosing(scope, selectors, after):
+                yield item
+            return
         if kind.source in (Source.RACK, Source.HALL):
             for item in await self._places(kind, scope):
                 if item.key > after:

@@ -15,20 +15,23 @@ import asyncio
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from iolaus.model.alarm import AlarmState, Priority
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.asset import Asset, Reading
 from iolaus.model.condition import effective, last_seen, leak_verdict
+from iolaus.model.decision import Standing
 from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Known, PowerState, value_of
 from iolaus.model.naming import distinct
 from iolaus.model.trust import Summary
+from iolaus.north.attestations import Row
 from iolaus.north.context import Context
 from iolaus.north.dto.make import Frame, counts_of, limit_of, reading_is_stale
 from iolaus.north.fleet import Picture
+from iolaus.north.rolledup import rolled_up
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 HOLE: Final = "\0"
@@ -83,6 +86,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "iolaus_attestation_age_seconds": Family("gauge", "Since the evidence was asked"),
     "iolaus_alarms": Family("gauge", "Alarms that are not normal, by priority and state"),
     "iolaus_attestation_components": Family("gauge", "Components that can attest, by summary"),
+    "iolaus_attestation_standing": Family(
+        "gauge", "Components that can attest, by what counts by policy, of all and by place"
+    ),
     "iolaus_build_info": Family("gauge", "Always 1; the version of Iolaus"),
 }
 READING_AGE: Final = "iolaus_reading_age_seconds"
@@ -193,21 +199,20 @@ class Metrics:
 
     def _attestation_lines(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
-        attests, context = self._context.attests, self._context
-        names = {place: name for name, place in context.fleet.index().items()}
+        context = self._context
+        if context.attests is None:
+            return found
         counts = {summary.value: 0 for summary in Summary}
-        now = context.clock.now()
-        for held in attests.appraisals() if attests else ():
-            node, verdict = names.get((held.endpoint, held.key)), held.verdict
-            if node is None:
-                continue
-            counts[verdict.summary.value] += 1
-            head = f'node="{escape(node)}",component="{escape(held.name)}"'
-            for name, line in attestation_lines(held, head, now=now):
+        now, rows = context.clock.now(), context.attestations.rows()
+        for row in rows:
+            counts[row.kind.summary] += 1
+            head = f'node="{escape(row.node)}",component="{escape(row.held.name)}"'
+            for name, line in attestation_lines(row.held, head, now=now):
                 found[name].append(line)
         name = "iolaus_attestation_components"
         found[name] = [f'{name}{{summary="{word}"}} {n}\n' for word, n in counts.items()]
-        return found if attests else {}
+        found["iolaus_attestation_standing"] = list(standing_lines(rows, now=now))
+        return found
 
     def _alarm_lines(self) -> dict[str, list[str]]:
         if (alarms := self._context.alarms) is None:
@@ -289,6 +294,15 @@ class Metrics:
         lines = make_lines(readings, frame)
         self._lines[address] = (frame.report, frame.names, lines)
         return lines
+
+
+def standing_lines(rows: Sequence[Row], *, now: float) -> Iterable[str]:
+    """What counts by policy, of all and by place."""
+    for by in ("all", "hall", "rack"):
+        for group in rolled_up(rows, by, now=now):
+            head = f'iolaus_attestation_standing{{by="{by}",name="{escape(group.name)}"'
+            for word in Standing:
+                yield f'{head},standing="{word.value}"}} {getattr(group, word.value)}\n'
 
 
 def attestation_lines(held: Appraisal, head: str, *, now: float) -> Iterable[tuple[str, str]]:

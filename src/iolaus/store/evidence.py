@@ -28,6 +28,7 @@ LAST: Final = 3
 TURNS: Final = 16
 MOST_WAITING: Final = 5_000
 Heard = Callable[[Sequence["Kept"]], None]
+Changed = Callable[[Sequence[AttesterKey]], None]
 _EXHIBIT = msgspec.msgpack.Decoder(Exhibit)
 _APPRAISAL = msgspec.msgpack.Decoder(Appraisal)
 _PIN = msgspec.msgpack.Decoder(Pin)
@@ -57,6 +58,7 @@ class EvidenceStore:
         self._pinned: dict[tuple[str, str], Pin] = {}
         self._writing = asyncio.Lock()
         self._listeners: list[Heard] = []
+        self._watchers: list[Changed] = []
 
     async def load(self) -> None:
         """Read what is kept, but for the exhibits. Raises `WeErred` when it cannot be read."""
@@ -100,6 +102,15 @@ class EvidenceStore:
     def on_kept(self, listener: Heard) -> None:
         self._listeners.append(listener)
 
+    def on_appraised(self, watcher: Changed) -> None:
+        """It is called with the places whose appraisal is another or gone, before that is on
+        disk."""
+        self._watchers.append(watcher)
+
+    def _tell(self, places: Sequence[AttesterKey]) -> None:
+        for watcher in self._watchers:
+            watcher(places)
+
     # Appraisals and identities
 
     def appraisals(self) -> Mapping[AttesterKey, Appraisal]:
@@ -111,8 +122,11 @@ class EvidenceStore:
 
     async def appraise(self, found: Iterable[Appraisal], *, turned: Iterable[int] = ()) -> None:
         """These verdicts stand now; the exhibits of `turned` changed one."""
+        places = []
         for each in found:
             self._appraisals[each.place] = self._said[each.place] = each
+            places.append(each.place)
+        self._tell(places)
         await self._write(turned=tuple(turned))
 
     async def pin(self, pins: Iterable[Pin]) -> None:
@@ -122,10 +136,12 @@ class EvidenceStore:
 
     async def forget(self, places: Iterable[AttesterKey]) -> None:
         """Attesters of an endpoint that is no target any more; identities stay enrolled."""
-        for place in places:
+        gone = list(places)
+        for place in gone:
             self._appraisals.pop(place, None)
             self._memory.pop(place, None)
             self._said[place] = None
+        self._tell(gone)
         await self._write()
 
     # Where it is done

@@ -35,6 +35,7 @@ from iolaus.model.trust import (
 from iolaus.trust.attester import Attester, read_attester
 from iolaus.trust.chains import Anchors, ChainResult, Validity, judge_chain
 from iolaus.trust.compare import Comparison, compare, meets
+from iolaus.trust.floors import Floor, floored
 from iolaus.trust.spdm import SpdmEvidence, SpdmQuestion, judge_spdm
 from iolaus.trust.tpm import TpmEvidence, TpmResult, judge_tpm
 from iolaus.wire.certificates import parse_certificates
@@ -69,13 +70,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What policy decides of an appraisal. `max_age_s` is how long evidence counts as fresh;
     `accept_learned` lets values that were learned here count as a maker's;
     `accept_expired` lets references whose signer's certificate has expired count;
-    `secure_boot` demands that the last boot enforced it."""
+    `secure_boot` demands that the last boot enforced it, `floors` least security versions."""
 
     max_age_s: float = 3 * 3600.0
     validity: Validity = Validity.ENFORCED
     accept_learned: bool = False
     accept_expired: bool = False
     secure_boot: bool = False
+    floors: tuple[Floor, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,6 +327,8 @@ def _compared(
     if verdict.signature is Signature.VALID and verdict.evidence is not Evidence.MALFORMED:
         mine = _mine(proved, references, parts, exhibit.attester.protocol)
         verdict, met = _with_references(proved, mine, at=at, rules=rules)
+        name = exhibit.attester.name
+        verdict = floored(verdict, proved.measurements, met, name=name, floors=rules.floors)
     else:
         verdict = msgspec.structs.replace(verdict, reference=Reference.NONE)
     who = proved.attester

@@ -22,6 +22,7 @@ from iolaus.model.trust import Evidence, Finding, Reference, Signature, Summary,
 from iolaus.store.evidence import EvidenceStore, Kept
 from iolaus.trust.appraise import Judged, Rules, appraise
 from iolaus.trust.chains import Anchors, fingerprint
+from iolaus.trust.current import Current
 from iolaus.trust.standing import (
     FIRST_CONTACT,
     Identities,
@@ -29,8 +30,8 @@ from iolaus.trust.standing import (
     after,
     aged,
     enrols,
+    exposed,
     identified,
-    places,
     roll_up,
 )
 
@@ -66,7 +67,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrustLedger:
-    """`on_turn` is told of every summary that changed."""
+    """`on_turn` is told of every summary that changed; `exposed_to` names the advisories that say
+    of what an attester vouches for that it is vulnerable."""
 
     def __init__(
         self,
@@ -75,35 +77,44 @@ class TrustLedger:
         clock: Clock,
         on_turn: Callable[[Turn], None] = lambda _: None,
         ground: Ground | None = None,
+        exposed_to: Callable[[Appraisal], Sequence[str]] = lambda _: (),
     ) -> None:
         self._evidence, self._clock, self._on_turn = evidence, clock, on_turn
+        self._exposed_to = exposed_to
         self.ground = ground or Ground()
         self._due: dict[AttesterKey, Kept] = {}
         self._settling = asyncio.Lock()
         self._changed = asyncio.Event()
         self._identities = Identities(evidence.pins())
-        self.revision = 0
         self._digest = self.ground.digest
-        self._by_asset: tuple[int, dict[str, list[AttesterKey]]] = (-1, {})
+        self._current = Current(
+            evidence.appraisals, self._counting, lasts_s=self.ground.rules.max_age_s
+        )
         evidence.on_kept(self._note)
+        evidence.on_appraised(self._current.changed)
 
     # What is asked of it
 
-    def appraisals(self) -> list[Appraisal]:
+    @property
+    def revision(self) -> int:
+        """Another one when anything that counts is another."""
+        self._current.settle(self._clock.now())
+        return self._current.revision
+
+    def appraisals(self) -> tuple[Appraisal, ...]:
         """All that stand, as they count now, by endpoint and URI."""
-        found = self._evidence.appraisals()
-        return [self._now(found[place]) for place in sorted(found)]
+        return self._current.all(self._clock.now())
 
     def of_asset(self, asset: str) -> list[Appraisal]:
         """Of an asset's attesters, by its uid."""
-        if self._by_asset[0] != self.revision:
-            self._by_asset = self.revision, places(self._evidence.appraisals().values())
-        found = self._evidence.appraisals()
-        return [self._now(found[p]) for p in self._by_asset[1].get(asset, ()) if p in found]
+        return self._current.of_asset(asset, self._clock.now())
 
     def appraisal(self, place: AttesterKey) -> Appraisal | None:
-        found = self._evidence.appraisals().get(place)
-        return self._now(found) if found else None
+        return self._current.get(place, self._clock.now())
+
+    def advised(self, places: Iterable[AttesterKey]) -> None:
+        """What advisories say of these is another."""
+        self._current.changed(places)
 
     def rolled_up(self, asset: str) -> RolledUp | None:
         """Of an asset's attesters (by uid); None where nobody can attest."""
@@ -146,6 +157,7 @@ class TrustLedger:
     async def stand_on(self, ground: Ground) -> None:
         """Other anchors, references or rules: what is kept is judged again."""
         self.ground, self._digest = ground, ground.digest
+        self._current.begin_anew(lasts_s=ground.rules.max_age_s)
         held = self._evidence.appraisals().values()
         numbers = [each.exhibit for each in held if each.exhibit is not None]
         for kept in await self._evidence.exhibits(numbers):
@@ -162,7 +174,6 @@ class TrustLedger:
     async def forget(self, address: str) -> None:
         places = [place for place in self._evidence.appraisals() if place[0] == address]
         await self._evidence.forget(places)
-        self.revision += bool(places)
 
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         """Let whoever answered last with good evidence be the one from now on. False: nobody
@@ -265,8 +276,8 @@ class TrustLedger:
         found = []
         for pin in pins:
             for asset, name in self._identities.elsewhere(pin.asset, pin.name, pin.identity):
-                for held in list(self._evidence.appraisals().values()):
-                    if (held.asset, held.name) == (asset, name) and held.place not in judged:
+                for held in self._kept_of(asset):
+                    if held.name == name and held.place not in judged:
                         verdict = identified(
                             held.verdict,
                             pin.identity,
@@ -276,8 +287,14 @@ class TrustLedger:
                         found.append(msgspec.structs.replace(held, verdict=verdict))
         return found
 
+    def _kept_of(self, asset: str) -> list[Appraisal]:
+        """As they are kept, without what time made of them."""
+        kept = self._evidence.appraisals()
+        return [kept[each.place] for each in self.of_asset(asset)]
+
     async def _take(self, found: Sequence[Appraisal], numbers: Mapping[AttesterKey, int]) -> None:
-        before = dict(self._evidence.appraisals())
+        kept = self._evidence.appraisals()
+        before = {each.place: kept[each.place] for each in found if each.place in kept}
         turns = [
             Turn(before=before.get(each.place), after=each)
             for each in found
@@ -287,17 +304,17 @@ class TrustLedger:
         if not found:
             return
         await self._evidence.appraise(found, turned=turned)
-        self.revision += 1
         for turn in turns:
             self._on_turn(turn)
 
-    def _now(self, held: Appraisal) -> Appraisal:
+    def _counting(self, held: Appraisal, now: float) -> Appraisal:
         verdict = aged(
             held.verdict,
             asked_at=held.asked_at,
-            now=self._clock.now(),
+            now=now,
             max_age_s=self.ground.rules.max_age_s,
         )
+        verdict = exposed(verdict, self._exposed_to(held))
         return held if verdict is held.verdict else msgspec.structs.replace(held, verdict=verdict)
 
 

@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Pin
+from iolaus.model.decision import Decision
 from iolaus.model.evidence import Exhibit, Shown
+from iolaus.model.policy import Policy
 from iolaus.model.reference import ReferenceSet
 from iolaus.model.trust import Verdict
 from iolaus.trust.appraise import Rules
@@ -33,6 +35,7 @@ FORMAT: Final = "iolaus-evidence-pack/1"
 _DOMAIN: Final = b"iolaus evidence pack 1\n"
 _MANIFEST, _SIGNATURE = "manifest.json", "manifest.sig"
 _POLICY, _REFERENCES, _VERDICTS = "policy.json", "references.json", "verdicts.json"
+_POLICIES: Final = "policies.json"
 _RAW: Final[Mapping[str, str]] = {
     "measurements": "measurements.bin",
     "chain": "chain.pem",
@@ -46,7 +49,8 @@ T = TypeVar("T")
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One attester. `exhibits` number its evidence, oldest first; `parts` are those that it
     matched before; `pin` is who was enrolled, `elsewhere` where else that identity is. `standing`
-    is the verdict that stood in the house, `derived` the one that follows from this pack."""
+    is the verdict that stood in the house, `derived` the one that follows from this pack;
+    `decision` is what counted of it by the house's policy, which proves nothing."""
 
     node: str
     name: str
@@ -58,6 +62,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...] = ()
     pin: Pin | None = None
     elsewhere: tuple[str, ...] = ()
+    decision: Decision | None = None
 
     @property
     def label(self) -> str:
@@ -66,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True):
     """`at` is when it was judged (seconds since 1970); `exhibits` by number; `documents` the
-    files that references were read from, by their SHA-256 (hex)."""
+    files that references were read from, by their SHA-256 (hex); `policies` the operator's."""
 
     at: float
     entries: tuple[Entry, ...]
@@ -75,6 +80,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[ReferenceSet, ...] = ()
     documents: Mapping[str, bytes] = {}
     rules: Rules = Rules()
+    policies: tuple[Policy, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,6 +154,8 @@ def _is_signed(signer: str, told: bytes, signature: bytes) -> bool:
 
 def _files(pack: Pack) -> Iterator[tuple[str, bytes]]:
     yield _POLICY, _json(pack.rules)
+    if pack.policies:
+        yield _POLICIES, _json(pack.policies)
     yield _REFERENCES, _json(pack.references)
     yield _VERDICTS, _json(pack.entries)
     for number, certificate in enumerate(pack.anchors.certificates):
@@ -183,6 +191,7 @@ def _read(files: Mapping[str, bytes], at: float) -> Pack:
         references=_decoded(files.get(_REFERENCES, b""), tuple[ReferenceSet, ...], _REFERENCES),
         documents=documents,
         rules=_decoded(files.get(_POLICY, b""), Rules, _POLICY),
+        policies=_decoded(files.get(_POLICIES, b"[]"), tuple[Policy, ...], _POLICIES),
     )
 
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
-import msgspec
-
+from iolaus.model.decision import Decision, Pass, Standing
 from iolaus.model.desired import NodeSelector
 from iolaus.model.policy import Policy, Waiver
 from iolaus.model.select import MISSING, Lookup, parse_selector
@@ -33,34 +31,6 @@ from iolaus.model.trust import (
 NEVER: Final = (Evidence, Signature)
 """Axes of which nothing can be waived."""
 PINNED_DEMANDED: Final = "identity/anchored"
-
-
-class Standing(StrEnum):
-    TRUSTED = "trusted"
-    WAIVED = "waived"
-    VERIFIED = "verified"
-    UNKNOWN = "unknown"
-    UNTRUSTED = "untrusted"
-
-
-class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """What was let pass. `expires_at` is in seconds since 1970."""
-
-    axis: str
-    policy: str
-    owner: str
-    reason: str
-    expires_at: float
-
-
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """`open` are the axes (axis/value) that are not good and that nobody lets pass; `ended` are
-    waivers that would have covered one and are over."""
-
-    standing: Standing
-    passes: tuple[Pass, ...] = ()
-    open: tuple[str, ...] = ()
-    ended: tuple[Pass, ...] = ()
 
 
 def decide(

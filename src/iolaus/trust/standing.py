@@ -8,17 +8,18 @@ the same place has changed, and one pinned at two places is a duplicate at both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from iolaus.model.appraisal import Appraisal, AttesterKey, Pin
+from iolaus.model.appraisal import Pin
 from iolaus.model.trust import (
     HARD_NEGATIVE,
     Evidence,
     Finding,
     Identity,
+    Lifecycle,
     Signature,
     Summary,
     Verdict,
@@ -69,13 +70,28 @@ def aged(verdict: Verdict, *, asked_at: float | None, now: float, max_age_s: flo
         return verdict
     told = Finding(
         code="evidence-old",
-        message=f"It was asked {(now - asked_at) / 3600:.1f} h ago; policy lets evidence count "
-        f"for {max_age_s / 3600:.1f} h. Ask again with: iolaus attest",
-        detail={"age_s": round(now - asked_at), "max_age_s": max_age_s},
+        message=f"It was asked longer ago than policy lets evidence count ({max_age_s / 3600:.1f} "
+        "h). Ask again with: iolaus attest",
+        detail={"max_age_s": max_age_s},
     )
     return msgspec.structs.replace(
         verdict, evidence=Evidence.STALE, findings=(*verdict.findings, told)
     )
+
+
+def exposed(verdict: Verdict, advisories: Sequence[str]) -> Verdict:
+    """The verdict where advisories say that what runs is vulnerable; it never improves."""
+    if not advisories:
+        return verdict
+    told = Finding(
+        code="known-vulnerable",
+        message=f"Advisories say of what it runs that it is vulnerable: {', '.join(advisories)}. "
+        f"See what mends it with: iolaus describe advisory {advisories[0]}",
+        detail={"advisories": list(advisories)},
+    )
+    good = verdict.lifecycle in (None, Lifecycle.OK)
+    state = Lifecycle.KNOWN_VULNERABLE if good else verdict.lifecycle
+    return msgspec.structs.replace(verdict, lifecycle=state, findings=(*verdict.findings, told))
 
 
 def identified(
@@ -157,11 +173,3 @@ def roll_up(found: Iterable[Verdict]) -> RolledUp | None:
         counts[word.value] = counts.get(word.value, 0) + 1
     worst = next((word for word in _WORST if word in summaries), None)
     return None if worst is None else RolledUp(summary=worst, counts=counts)
-
-
-def places(appraisals: Iterable[Appraisal]) -> dict[str, list[AttesterKey]]:
-    """By asset's uid, where its attesters are."""
-    found: dict[str, list[AttesterKey]] = {}
-    for each in appraisals:
-        found.setdefault(each.asset, []).append(each.place)
-    return found

@@ -157,3 +157,16 @@ async def test_metrics_tell_summaries_axes_and_age(
 async def test_a_server_that_attests_nothing_says_so(api: httpx.AsyncClient) -> None:
     assert await listed(api) == []
     assert (await api.post(f"{V1}/attest", json={"nodes": [FIRST]})).status_code == 501
+
+
+async def test_verdicts_are_counted_by_place(api: httpx.AsyncClient, attesting: Attesting) -> None:
+    answer = await api.get("/api/v1/attestation-groups", params={"by": "all"})
+    (item,) = answer.json()["items"]
+    assert item["components"] == len(attesting.appraisals())
+    assert item["standing"] == item["summary"] == "untrusted"
+    answer = await api.get("/api/v1/attestation-groups", params={"by": "colour"})
+    assert answer.status_code == 400
+    answer = await api.get(
+        "/api/v1/attestation-groups", params={"labelSelector": "standing=unknown"}
+    )
+    assert {each["standing"] for each in answer.json()["items"]} == {"unknown"}

@@ -9,9 +9,7 @@ import httpx
 import pytest
 
 from iolaus.kernel.clock import JumpClock
-from iolaus.model.select import EVERYTHING
 from iolaus.north.context import Context
-from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.ui.trustpages import axes_of, lines_of, tone_of
 from tests.north import hall
 from tests.north.attesting import Attesting
@@ -45,11 +43,6 @@ async def read(web: httpx.AsyncClient, path: str, *, status: int = 200, **query:
     return Document(answer.text)
 
 
-async def views(context: Context) -> list[AttestationView]:
-    found = [item.view async for item in context.attestations.items(EVERYTHING)]
-    return [view for view in found if isinstance(view, AttestationView)]
-
-
 async def test_the_worst_verdict_stands_first_and_everybody_is_in_one_line(
     web: httpx.AsyncClient, context: Context, attesting: Attesting
 ) -> None:
@@ -64,13 +57,13 @@ async def test_the_worst_verdict_stands_first_and_everybody_is_in_one_line(
 
 
 async def test_lines_lose_and_double_nobody(context: Context, attesting: Attesting) -> None:
-    held = await views(context)
+    held = context.attestations.rows()
     lines = lines_of(held)
-    assert sorted(v.id for line in lines for v in line.listed) == sorted(v.id for v in held)
+    assert sorted(r.id for line in lines for r in line.listed) == sorted(r.id for r in held)
     assert all(
-        (view.summary, axes_of(view)) == (line.summary, line.axes)
+        (row.kind.summary, axes_of(row.kind)) == (line.summary, line.axes)
         for line in lines
-        for view in line.listed
+        for row in line.listed
     )
 
 

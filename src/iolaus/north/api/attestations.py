@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.evidence import Outcome
-from iolaus.model.select import Selector, parse_selector
-from iolaus.north.api.lists import known_keys, one_object, principal_of
+from iolaus.model.select import EVERYTHING, Selector, parse_selector
+from iolaus.north.api.lists import LabelSelector, known_keys, one_object, principal_of
 from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, of_type, problems
 from iolaus.north.attestations import Attests
@@ -28,9 +28,13 @@ from iolaus.north.dto.attestation import EvidenceView, evidence_view
 from iolaus.north.fleet import lookup_of
 from iolaus.north.kinds import BY_NAME
 from iolaus.north.problems import not_found
+from iolaus.north.rolledup import GroupList, read_by, rolled_up
 
 ATTESTATION: Final = BY_NAME["attestation"]
 MOST: Final = 10_240
+By = Annotated[
+    str, QueryParameter(max_length=40, description="node, rack (usual), row, hall, or all.")
+]
 
 
 class AttestOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -50,7 +54,7 @@ class AttestOrdered(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 def attestation_routes(context: Context) -> list[HTTPRouteHandler]:
-    return [_order(context), _evidence(context), _enrol(context)]
+    return [_order(context), _groups(context), _evidence(context), _enrol(context)]
 
 
 def _order(context: Context) -> HTTPRouteHandler:
@@ -109,6 +113,30 @@ async def _meant(
     if wanted:
         raise not_found("node", min(wanted))
     return found
+
+
+def _groups(context: Context) -> HTTPRouteHandler:
+    @get(
+        "/attestation-groups",
+        operation_id="groupAttestations",
+        summary="Verdicts counted by node, rack, row, hall, or all together",
+        tags=["attestations"],
+        responses=of_type(GroupList, "One for each group that has an attester.", 400, 401, 403),
+    )
+    async def groups(
+        request: Request[Any, Any, Any],
+        by: By = "rack",
+        label_selector: LabelSelector = None,
+    ) -> Response[Any]:
+        scope = principal_of(request).scope
+        known = known_keys(context, ATTESTATION)
+        selector = parse_selector(label_selector, known=known) if label_selector else EVERYTHING
+        rows, now = context.attestations.rows(scope), context.clock.now()
+        if selector:
+            rows = [each for each in rows if selector.matches(each.node, each.look(now))]
+        return Response(GroupList(items=rolled_up(rows, read_by(by), now=now)))
+
+    return groups
 
 
 def _evidence(context: Context) -> HTTPRouteHandler:
@@ -174,7 +202,7 @@ def offered(context: Context) -> Attests:
 
 
 def _held(context: Context, name: str, scope: Selector) -> Appraisal:
-    held = context.attestations.find(name, scope)
-    if held is None:
+    row = context.attestations.find(name, scope)
+    if row is None:
         raise not_found("attestation", name)
-    return held
+    return row.held

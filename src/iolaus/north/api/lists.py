@@ -118,7 +118,11 @@ async def list_page(context: Context, kind: Kind, query: Query) -> Any:
     more, remaining = False, 0
     counts = kind.source in (Source.ASSET, Source.ENDPOINT, Source.RACK, Source.HALL)
     async for item in context.fleet.items(
-        kind, scope=query.principal.scope, after=query.after, may_own=query.may_own
+        kind,
+        scope=query.principal.scope,
+        after=query.after,
+        may_own=query.may_own,
+        selectors=query.selectors,
     ):
         if not query.wants(item):
             continue

@@ -49,8 +49,8 @@ def _pack(context: Context) -> HTTPRouteHandler:
         wanted = await chosen_nodes(
             context, data.nodes, data.label_selector, principal.scope, none_is_all=True
         )
-        places = context.attestations.places(principal.scope)
-        named = {held.place: node for node, held in places if node in wanted}
+        rows = context.attestations.rows(principal.scope)
+        named = {row.held.place: (row.node, row.decision) for row in rows if row.node in wanted}
         if not named:
             raise _nothing()
         return Response(await port.pack(named), media_type=ZIP)

@@ -100,9 +100,9 @@ def _learn(context: Context) -> HTTPRouteHandler:
             raise not_found("reference", spec.name)
         wanted = await chosen_nodes(context, spec.nodes, spec.label_selector, principal.scope)
         named = {
-            held.place: node
-            for node, held in context.attestations.places(principal.scope)
-            if node in wanted and fnmatchcase(held.name, spec.component)
+            row.held.place: row.node
+            for row in context.attestations.rows(principal.scope)
+            if row.node in wanted and fnmatchcase(row.held.name, spec.component)
         }
         order = LearnOrder(name=spec.name, named=named, least=spec.least)
         kept = await context.references.learn(order, by=principal.name, keep=dry_run is None)

@@ -29,6 +29,7 @@ from iolaus.north.cli import (
     manage,
     packs,
     plans,
+    quarantine,
     references,
     tokens,
 )
@@ -107,6 +108,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("drain")(drains.drain)
     app.command("undrain")(drains.undrain)
     app.command("attest")(attest.attest)
+    app.command("quarantine")(quarantine.quarantine)
     app.command("plan")(plans.plan)
     app.command("rotate")(credentials.rotate)
     app.command("approve")(plans.approve)

@@ -176,6 +176,13 @@ def _finding(row: Flat) -> str:
     return text(next((code for code in found if code != "measurement-unreferenced"), None))
 
 
+def _standing(row: Flat) -> str:
+    """What counts by policy, with who lets it pass."""
+    owners = sorted({str(each["owner"]) for each in row.get("waived") or ()})
+    word = text(row.get("standing"))
+    return f"{word} ({','.join(owners)})" if owners and word == "waived" else word
+
+
 NAME: Final = column("NAME", "name")
 IDENT: Final = column("NAME", "id")
 NODE: Final = column("NODE", "node")
@@ -463,11 +470,13 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         IDENT,
         RACK,
         column("SUMMARY", "summary"),
+        Column(title="BY_POLICY", cell=_standing),
         column("EVIDENCE", "evidence"),
         column("SIGNATURE", "signature"),
         column("IDENTITY", "identity"),
         column("REFERENCE", "reference"),
         column("LIFECYCLE", "lifecycle"),
+        column("PROPOSED", "proposal", wide=True),
         column("PROTOCOL", "protocol", wide=True),
         column("SUBJECT", "subject", wide=True),
         column("PIN", "pin", wide=True),
@@ -477,6 +486,20 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "chassis": (*_ASSET, POWER, _draw("chassis_power_w"), _INLET, *_ASSET_TAIL),
 }
 _DEVICE: Final = (*_ASSET, POWER, *_ASSET_TAIL)
+
+
+GROUP_COLUMNS: Final = (
+    NAME,
+    column("BY_POLICY", "standing"),
+    column("SUMMARY", "summary"),
+    column("NODES", "nodes", right=True),
+    column("COMPONENTS", "components", right=True),
+    *(column(word.upper(), word, right=True) for word in
+      ("trusted", "waived", "verified", "unknown", "untrusted")),
+    AGE,
+    Column(title="WHY", cell=lambda row: text(row.get("why"))),
+)  # fmt: skip
+"""Of verdicts that are counted by place."""
 
 
 def columns_of(kind: Kind, *, wide: bool) -> tuple[Column, ...]:

@@ -20,6 +20,7 @@ SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
     | {"approvals", "radius", "findings", "checks", "looked_at", "sets", "conflicts", "gaps"}
+    | {"standing", "waived", "waivers_over", "wanting", "proposal"}
 )
 PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
@@ -34,7 +35,7 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts.append(_attestations(client, row["name"]))
         parts += [_sensors(client, row["name"]), _events(client, f"node={row['name']}")]
     elif kind.source is Source.ATTESTATION:
-        parts += [_findings(row), _evidence(client, row["id"])]
+        parts += [_policy(row), _findings(row), _evidence(client, row["id"])]
     elif kind.source is Source.BASELINE:
         parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
     elif kind.source is Source.HARDENING:
@@ -162,6 +163,21 @@ def _attestations(client: Client, owner: str) -> str:
         return ""
     table = plain_table(columns_of(BY_NAME["attestation"], wide=False), rows)
     return f"Attestation:   (iolaus describe attestation NAME)\n{_indented(table)}"
+
+
+def _policy(row: Flat) -> str:
+    """What counts, who lets what pass, and what is proposed."""
+    lines = [f"By policy: {row['standing']}"]
+    lines += [f"  {axis}: not good, and not let pass" for axis in row.get("wanting") or ()]
+    for name, word in (("waived", "let pass"), ("waivers_over", "was let pass")):
+        for each in row.get(name) or ():
+            lines.append(
+                f"  {each['axis']}: {word} by {each['owner']} until {each['expires']} "
+                f"({each['policy']}): {text(each['reason'])}"
+            )
+    if row.get("proposal") == "quarantine":
+        lines.append(f"Proposed: iolaus quarantine {row['node']}   (a plan; nothing happens yet)")
+    return "\n".join(lines) + "\n"
 
 
 def _findings(row: Flat) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+import yaml
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import (
@@ -20,13 +21,14 @@ from iolaus.north.cli.ask import (
     read_kind,
 )
 from iolaus.north.cli.client import Client, Flat
-from iolaus.north.cli.columns import Column, at, columns_of, text, watts
+from iolaus.north.cli.columns import GROUP_COLUMNS, Column, at, columns_of, text, watts
 from iolaus.north.cli.columns import age as age_cell
 from iolaus.north.cli.describe import describe_text
 from iolaus.north.cli.explain import explain_text
 from iolaus.north.cli.render import (
     Lines,
     Output,
+    print_csv,
     print_json,
     print_list,
     print_one,
@@ -37,6 +39,10 @@ from iolaus.north.cli.render import (
 from iolaus.north.kinds import BY_NAME, Kind, Source, find_kind
 
 EVENT = BY_NAME["event"]
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", metavar="node|rack|row|hall|all", help="Count attestations by place."),
+]
 WatchOption = Annotated[bool, typer.Option("-w", "--watch", help="Stay and print changes.")]
 
 
@@ -46,14 +52,18 @@ def get(
     selector: SelectorOption = None,
     output: OutputOption = Output.TABLE,
     watch: WatchOption = False,
+    by: ByOption = None,
     url: UrlOption = None,
 ) -> None:
     """List objects, or get some by name.
 
     Examples: iolaus get nodes -l rack=h1-r07,health!=OK -o wide;
-    iolaus get node/h1-r07-u12 -o json
+    iolaus get node/h1-r07-u12 -o json; iolaus get attestations --by rack
     """
     found, given = read_kind(kind, names)
+    if by is not None:
+        _grouped(found, given, by, selector=selector, output=output, url=url)
+        return
     with Client(url) as client:
         if watch:
             follow(client, found, given, selector=selector, output=output)
@@ -66,6 +76,36 @@ def get(
         say(_nothing(found, selector))
         return
     print_list(found, rows, output)
+
+
+def _grouped(
+    kind: Kind, names: list[str], by: str, *, selector: str | None, output: Output, url: str | None
+) -> None:
+    """Verdicts counted by a place."""
+    if kind.source is not Source.ATTESTATION:
+        raise OperatorMust(
+            f"{kind.plural} are not counted by anything",
+            operation="get",
+            subject=f"{kind.plural} --by {by}",
+            code="BadGroup",
+            next_step="use --by with attestations.",
+        )
+    wanted = ",".join(filter(None, [selector, *names])) or None
+    with Client(url) as client:
+        told = client.get("/api/v1/attestation-groups", by=by, labelSelector=wanted)
+    rows = told["items"]
+    if output is Output.JSON:
+        print_json({"kind": told["kind"], "items": rows})
+    elif output is Output.YAML:
+        write(yaml.safe_dump({"kind": told["kind"], "items": rows}, sort_keys=False))
+    elif output is Output.NAME:
+        write("".join(f"{row['name']}\n" for row in rows))
+    elif output is Output.CSV:
+        print_csv(GROUP_COLUMNS, rows)
+    elif not rows:
+        say(_nothing(kind, wanted))
+    else:
+        print_table(GROUP_COLUMNS, rows)
 
 
 def watch(

@@ -50,6 +50,10 @@ STYLES: Final[Mapping[str, str]] = {
     "aborted": "yellow",
     "undone": "yellow",
     "Unknown": "magenta",
+    "trusted": "green",
+    "verified": "green",
+    "waived": "yellow",
+    "untrusted": "bold red",
 }
 
 

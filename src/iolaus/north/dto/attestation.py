@@ -5,18 +5,32 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from iolaus.model.appraisal import Appraisal, Examined
+from iolaus.model.decision import Decision, Pass, Standing
 from iolaus.model.trust import Finding
 from iolaus.north.dto.make import when
 from iolaus.north.dto.views import Endpoint, Observed, Owner, Uri, View
 
 if TYPE_CHECKING:
     from iolaus.store.evidence import Kept
+
+QUARANTINE: Final = "quarantine"
+"""What is proposed of a node of which a component was proved untrusted."""
+
+
+class PassView(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody lets pass, or did."""
+
+    axis: Annotated[str, Meta(description="Axis and value: reference/expired.")]
+    policy: str
+    owner: str
+    reason: str
+    expires: datetime | None
 
 
 class FindingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +64,23 @@ class AttestationView(View, frozen=True, kw_only=True):
             description="debug, rma, manufacturing, svn-below-floor, known-vulnerable, ok; null: "
             "it was not said."
         ),
+    ]
+    standing: Annotated[
+        str,
+        Meta(
+            description="What counts by policy: trusted, waived (somebody lets it pass), verified, "
+            "unknown, untrusted."
+        ),
+    ]
+    waived: Annotated[tuple[PassView, ...], Meta(description="What is let pass, and by whom.")]
+    waivers_over: Annotated[
+        tuple[PassView, ...], Meta(description="What was let pass until its end.")
+    ]
+    wanting: Annotated[
+        tuple[str, ...], Meta(description="Axes (axis/value) that are not good, nor let pass.")
+    ]
+    proposal: Annotated[
+        str | None, Meta(description="What is proposed to a person: quarantine, or nothing.")
     ]
     findings: Annotated[tuple[FindingView, ...], Meta(description="Why, and what to do.")]
     observed_at: Observed
@@ -130,8 +161,18 @@ def finding_view(found: Finding) -> FindingView:
     return FindingView(code=found.code, message=found.message, detail=found.detail)
 
 
+def pass_view(found: Pass) -> PassView:
+    return PassView(
+        axis=found.axis,
+        policy=found.policy,
+        owner=found.owner,
+        reason=found.reason,
+        expires=when(found.expires_at),
+    )
+
+
 def attestation_view(
-    held: Appraisal, *, node: str, labels: Mapping[str, str], now: float
+    held: Appraisal, *, node: str, labels: Mapping[str, str], now: float, decision: Decision
 ) -> AttestationView:
     verdict = held.verdict
     axes = {
@@ -149,6 +190,11 @@ def attestation_view(
         protocol=held.protocol,
         summary=verdict.summary.value,
         **axes,
+        standing=decision.standing.value,
+        waived=tuple(pass_view(each) for each in decision.passes),
+        waivers_over=tuple(pass_view(each) for each in decision.ended),
+        wanting=decision.open,
+        proposal=QUARANTINE if decision.standing is Standing.UNTRUSTED else None,
         findings=tuple(finding_view(each) for each in verdict.findings),
         observed_at=when(held.asked_at),
         age_s=age_s,

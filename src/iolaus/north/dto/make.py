@@ -120,13 +120,7 @@ class Frame:
         return counts
 
     def labels(self, asset: Asset | None) -> dict[str, str]:
-        place = asset.place if asset else None
-        found = {
-            name: str(value)
-            for name in ("hall", "row", "rack", "u", "slot")
-            if place and (value := getattr(place, name)) is not None
-        }
-        return {**found, **self.target.labels}
+        return labels_of(self.target, asset)
 
     def age_s(self, at: float | None) -> float | None:
         return None if at is None else round(max(0.0, self.sight.now - at), 3)
@@ -138,6 +132,17 @@ class Frame:
     def slow_is_stale(self) -> bool:
         at = self.report.observed_at if self.report else 0.0
         return self.is_stale(at, self.sight.slow_interval_s)
+
+
+def labels_of(target: Target, asset: Asset | None) -> dict[str, str]:
+    """Where it says that it is, and what its operator calls it, who is right."""
+    place = asset.place if asset else None
+    found = {
+        name: str(value)
+        for name in ("hall", "row", "rack", "u", "slot")
+        if place and (value := getattr(place, name)) is not None
+    }
+    return {**found, **target.labels}
 
 
 def when(at: float | None) -> datetime | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -20,14 +20,15 @@ from litestar.params import PathParameter
 from litestar.types import ControllerRouterHandler
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.decision import Standing
 from iolaus.model.hosts import fold
 from iolaus.model.select import Selector, parse_selector
-from iolaus.model.trust import HARD_NEGATIVE, POSITIVE, Summary
+from iolaus.model.trust import HARD_NEGATIVE, POSITIVE, Finding
 from iolaus.north.api.lists import principal_of
-from iolaus.north.attestations import QUIET
+from iolaus.north.attestations import AXES, Kind, Row, deciding
 from iolaus.north.context import Context
-from iolaus.north.dto.attestation import AttestationView, FindingView, evidence_view
-from iolaus.north.fleet import lookup_of
+from iolaus.north.dto.attestation import evidence_view
+from iolaus.north.rolledup import BY, WORST, GroupView, rolled_up
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.paper import Paper
 
@@ -38,19 +39,26 @@ LISTED: Final = 200
 MOST_RANGES: Final = 40
 EXHIBITS: Final = 20
 HEADERS: Final = {"Cache-Control": "no-store"}
-AXES: Final = ("evidence", "signature", "identity", "reference", "lifecycle")
-WORST: Final = (Summary.UNTRUSTED, Summary.UNKNOWN, Summary.VERIFIED, Summary.TRUSTED)
-TONES: Final = {"untrusted": "critical", "unknown": "unknown", "verified": "ok", "trusted": "ok"}
+TONES: Final = {
+    "untrusted": "critical",
+    "unknown": "unknown",
+    "waived": "warning",
+    "verified": "ok",
+    "trusted": "ok",
+}
 _BAD: Final = {str(each) for each in HARD_NEGATIVE}
 _GOOD: Final = {str(each) for each in POSITIVE}
 _UNTOLD: Final = {"none", "unreachable", "unverified", "unanchored"}
 
 
 class Asked(NamedTuple):
-    """What somebody wants to see: verdicts with one summary, of some nodes."""
+    """What somebody wants to see: verdicts with one summary or standing, of some nodes, counted by
+    places."""
 
     summary: str = ""
+    standing: str = ""
     selector: str = ""
+    by: str = ""
     page: int = 1
 
     def link(self, **other: str | int) -> str:
@@ -74,13 +82,15 @@ class Line(NamedTuple):
 
     summary: str
     tone: str
+    standing: str
+    standing_tone: str
     axes: Sequence[Axis]
     why: str
     components: str
     number: int
     nodes: int
     which: str
-    listed: Sequence[AttestationView]
+    listed: Sequence[Row]
     more: int
     id: str
 
@@ -96,39 +106,36 @@ def tone_of(word: str | None) -> str:
     return "unknown" if word in _UNTOLD else "warning"
 
 
-def axes_of(view: AttestationView) -> tuple[Axis, ...]:
-    found = ((name, getattr(view, name) or "") for name in AXES)
-    return tuple(Axis(name, word, tone_of(word)) for name, word in found)
+def axes_of(kind: Kind) -> tuple[Axis, ...]:
+    return tuple(
+        Axis(name, word, tone_of(word)) for name, word in zip(AXES, kind.axes, strict=True)
+    )
 
 
-def deciding(view: AttestationView) -> FindingView | None:
-    """The finding that says why a verdict is not good; None for a good one."""
-    if view.summary in (Summary.TRUSTED, Summary.VERIFIED):
-        return None
-    return next((each for each in view.findings if each.code not in QUIET), None)
-
-
-def lines_of(views: Iterable[AttestationView]) -> list[Line]:
+def lines_of(rows: Iterable[Row]) -> list[Line]:
     """The matrix: the worst first, then the most."""
-    groups: dict[tuple[Any, ...], list[AttestationView]] = defaultdict(list)
-    for view in views:
-        why = deciding(view)
-        key = (view.summary, *(a.word for a in axes_of(view)), why.code if why else "")
-        groups[key].append(view)
-    found = sorted(groups.values(), key=lambda held: (WORST.index(Summary(held[0].summary)),
-                                                      -len(held), held[0].id))  # fmt: skip
-    return [_line(held, number) for number, held in enumerate(found)]
+    groups: dict[Kind, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.kind].append(row)
+    found = sorted(groups.items(), key=lambda pair: (_rank(pair[0]), -len(pair[1]), pair[1][0].id))
+    return [_line(kind, held, number) for number, (kind, held) in enumerate(found)]
 
 
-def _line(held: Sequence[AttestationView], number: int) -> Line:
-    first, why = held[0], deciding(held[0])
-    nodes = {view.node for view in held}
+def _rank(kind: Kind) -> tuple[int, int]:
+    return WORST.index(Standing(kind.standing)), WORST.index(Standing(kind.summary))
+
+
+def _line(kind: Kind, held: Sequence[Row], number: int) -> Line:
+    why = deciding(held[0].held.verdict)
+    nodes = {row.node for row in held}
     return Line(
-        summary=first.summary,
-        tone=TONES[first.summary],
-        axes=axes_of(first),
-        why=why.message if why else "",
-        components=fold({view.component for view in held}, most=6),
+        summary=kind.summary,
+        tone=TONES[kind.summary],
+        standing=kind.standing,
+        standing_tone=TONES[kind.standing],
+        axes=axes_of(kind),
+        why=_why(held[0], why),
+        components=fold({row.held.name for row in held}, most=6),
         number=len(held),
         nodes=len(nodes),
         which=fold(nodes, most=MOST_RANGES),
@@ -136,6 +143,16 @@ def _line(held: Sequence[AttestationView], number: int) -> Line:
         more=max(0, len(held) - LISTED),
         id=f"v-{number}",
     )
+
+
+def _why(row: Row, why: Finding | None) -> str:
+    """With who lets it pass."""
+    passed = row.decision.passes
+    told = why.message if why else ""
+    if not passed:
+        return told
+    named = ", ".join(sorted({each.owner for each in passed}))
+    return f"{told} Waived by {named}: {passed[0].reason}".strip()
 
 
 class TrustPages:
@@ -147,61 +164,85 @@ class TrustPages:
     async def trust(self, scope: Selector, asked: Asked, *, part: bool = False) -> str:
         """Verdicts by kind, of those that are asked for."""
         asked, problem = _possible(asked)
-        views = await self._views(scope, asked.selector)
-        chosen = [v for v in views if not asked.summary or v.summary == asked.summary]
-        lines = lines_of(chosen)
-        pages = max(1, math.ceil(len(lines) / LINES_A_PAGE))
+        rows = self._rows(scope, asked.selector)
+        lines = lines_of(row for row in rows if _is_asked(row.kind, asked))
+        groups = self._groups(rows, asked)
+        pages = max(1, math.ceil(max(len(lines), len(groups)) / LINES_A_PAGE))
         asked = asked._replace(page=min(max(1, asked.page), pages))
         first = (asked.page - 1) * LINES_A_PAGE
         values = {
             "lines": lines[first : first + LINES_A_PAGE],
-            "counts": _counts(views),
+            "groups": groups[first : first + LINES_A_PAGE],
+            "groups_count": len(groups),
+            "counts": _counts(row.kind.summary for row in rows),
+            "standings": _counts(row.kind.standing for row in rows),
             "tones": TONES,
             "axes": AXES,
-            "nodes": len({view.node for view in views}),
+            "nodes": len({row.node for row in rows}),
             "asked": asked,
             "pages_count": pages,
-            "any": bool(views),
+            "any": bool(rows),
+            "policies": self._policies(),
         }
         if part:
             return self._paper.part("trust_body.html", **values)
-        command = "iolaus get attestations"
+        command = "iolaus get attestations" + (f" --by {asked.by}" if asked.by else "")
         if asked.selector:
             command += f" -l {shlex.quote(asked.selector)}"
         return self._paper.page(
-            "trust.html", "Trust", HERE, problem=problem, words=WORST, command=command, **values
-        )
+            "trust.html", "Trust", HERE, problem=problem, words=WORST, by=BY, command=command,
+            **values,
+        )  # fmt: skip
+
+    def _groups(self, rows: Sequence[Row], asked: Asked) -> list[GroupView]:
+        """The worst first."""
+        if not asked.by:
+            return []
+        now = self._context.clock.now()
+        chosen = [row for row in rows if _is_asked(row.kind, asked)]
+        found = rolled_up(chosen, asked.by, now=now)
+        return sorted(found, key=lambda each: (WORST.index(Standing(each.standing)), each.name))
+
+    def _policies(self) -> list[str]:
+        port = self._context.attests
+        return [each.name for each in port.policies] if port else []
 
     async def attester(self, scope: Selector, name: str, *, part: bool = False) -> str | None:
         """One component with its evidence; None where there is none within the scope."""
-        view = next((v for v in await self._views(scope, "") if v.id == name), None)
-        held = self._context.attestations.find(name, scope)
-        port = self._context.attests
-        if view is None or held is None or port is None:
+        row, port = self._context.attestations.find(name, scope), self._context.attests
+        if row is None or port is None:
             return None
+        view, held = row.view(self._context.clock.now()), row.held
         kept = await port.evidence(held.place)
         judged = next((k for k in kept if k.number == held.exhibit), kept[0] if kept else None)
         examined = await port.examined(judged) if judged else None
         values = {
             "view": view,
             "tone": TONES[view.summary],
-            "axes": axes_of(view),
+            "tones": TONES,
+            "axes": axes_of(row.kind),
             "evidence": evidence_view(name, tuple(kept[:EXHIBITS]), examined),
             "kept": len(kept),
             "here_path": f"{HERE}/{quote(name, safe='')}",
             "raw": f"/api/v1/attestations/{quote(name, safe='')}/evidence",
             "again": f"iolaus attest {shlex.quote(view.node)}",
             "described": f"iolaus describe attestation {shlex.quote(name)}",
+            "quarantine": f"iolaus quarantine {shlex.quote(view.node)}" if view.proposal else "",
         }
         if part:
             return self._paper.part("attester_body.html", **values)
         return self._paper.page("attester.html", name, HERE, **values)
 
-    async def _views(self, scope: Selector, selector: str) -> list[AttestationView]:
-        chosen = parse_selector(selector) if selector else None
-        found = [item.view async for item in self._context.attestations.items(scope)]
-        views = [view for view in found if isinstance(view, AttestationView)]
-        return [v for v in views if not chosen or chosen.matches(v.node, lookup_of(v))]
+    def _rows(self, scope: Selector, selector: str) -> Sequence[Row]:
+        found = self._context.attestations.rows(scope)
+        if not selector:
+            return found
+        chosen, now = parse_selector(selector), self._context.clock.now()
+        return [row for row in found if chosen.matches(row.node, row.look(now))]
+
+
+def _is_asked(kind: Kind, asked: Asked) -> bool:
+    return asked.summary in ("", kind.summary) and asked.standing in ("", kind.standing)
 
 
 def _possible(asked: Asked) -> tuple[Asked, str]:
@@ -210,6 +251,12 @@ def _possible(asked: Asked) -> tuple[Asked, str]:
     if asked.summary and asked.summary not in TONES:
         wrong.append("no verdict is called so")
         asked = asked._replace(summary="")
+    if asked.standing and asked.standing not in TONES:
+        wrong.append("nothing counts as that")
+        asked = asked._replace(standing="")
+    if asked.by and asked.by not in BY:
+        wrong.append("nothing is counted by that")
+        asked = asked._replace(by="")
     try:
         parse_selector(asked.selector)
     except OperatorMust as error:
@@ -219,11 +266,9 @@ def _possible(asked: Asked) -> tuple[Asked, str]:
     return asked, said[:1].upper() + said[1:]
 
 
-def _counts(views: Iterable[AttestationView]) -> dict[str, int]:
-    found = {str(word): 0 for word in WORST}
-    for view in views:
-        found[view.summary] += 1
-    return found
+def _counts(words: Iterable[str]) -> dict[str, int]:
+    found = Counter(words)
+    return {word.value: found[word.value] for word in WORST}
 
 
 def trust_routes(trust: TrustPages, pages: Pages) -> list[ControllerRouterHandler]:
@@ -233,6 +278,8 @@ def trust_routes(trust: TrustPages, pages: Pages) -> list[ControllerRouterHandle
         number = query.get("page", "1")
         asked = Asked(
             summary=query.get("summary", ""),
+            standing=query.get("standing", ""),
+            by=query.get("by", ""),
             selector=query.get("selector", ""),
             page=int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1,
         )

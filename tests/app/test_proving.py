@@ -1,0 +1,153 @@
+"""Firmware counts as changed when the component measures it: over the wire, honest and not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tests.app.test_attestation import held, judged
+from tests.app.test_rolling import want
+from tests.sim.firmware.stage import machines
+from tests.survival.stage import Stage, staged
+
+from iolaus.app.references import References
+from iolaus.fleet.plan_text import plan_text
+from iolaus.model.plan import Plan, Verb
+from iolaus.model.rollout import EntryKind, NodeState, Progress, RolloutState
+from iolaus.model.select import EVERYTHING
+from iolaus.model.trust import Reference, Summary
+from iolaus.north.context import ReferenceOrder
+from iolaus.observe.attest import AttestRules
+from iolaus.sim.firmware.examples import example
+from iolaus.sim.roots.chain import anchors
+from iolaus.sim.roots.references import as_corim, reference_values, signed
+
+TRAY, BMC, ATTESTER = "gb300-tray", "FW_BMC_0", "HGX_ERoT_BMC_0"
+NEW = "GB200Nvl-25.08-10"
+ATTESTERS = 8
+
+
+@asynccontextmanager
+async def proving(folder: Path, *, known: bool = True, **attest: Any) -> AsyncIterator[Stage]:
+    """A tray that is trusted, and a baseline that wants a new version of its controller; `known`:
+    its maker has published what that measures as."""
+    place = folder / "state" / "images"
+    place.mkdir(parents=True)
+    place.parent.chmod(0o700)
+    (place / "new.fwpkg").write_bytes(example(TRAY, {BMC: NEW}, revision=4))
+    (place / "new.fwpkg.yaml").write_text(f"versions: {{{BMC}: {NEW}}}\n")
+    digest = hashlib.sha256((place / "new.fwpkg").read_bytes()).hexdigest()
+    image = {"file": "new.fwpkg", "sha256": digest}
+    component = {"match": {"component": "bmc"}, "version": "25.08-10", "image": image}
+    async with staged(folder, *machines(TRAY), managed=True) as on:
+        on.house.attesting.attestor.rules = AttestRules(look_s=0.05, settle_s=0.1)
+        await _trusting(on, versions={"NVIDIA:FW_BMC": [NEW]} if known else {})
+        await on.green()
+        await judged(on, ATTESTERS)
+        await want(
+            on,
+            firmware={"components": [component]},
+            **({"security": {"attest": attest}} if attest else {}),
+        )
+        yield on
+
+
+async def _trusting(on: Stage, *, versions: dict[str, list[str]]) -> None:
+    attesting, seed = on.house.attesting, str(on.hall.devices[0].options.seed)
+    attesting.anchors.mkdir(exist_ok=True)
+    (attesting.anchors / "hall.pem").write_text(anchors(seed))
+    order = ReferenceOrder(
+        source="hall.corim",
+        data=signed(as_corim(reference_values(versions=versions)), seed=seed),
+        anchors=(("hall.pem", anchors(seed).encode()),),
+    )
+    importing = References(shelf=on.house.state.references, clock=on.house.clock)
+    await importing.take(order, by="ana", keep=True)
+    await attesting.refresh()
+
+
+MOST_S, PATIENCE_S = 20.0, 180.0
+
+
+async def planned(on: Stage) -> Plan:
+    """Kept, with little time for its steps."""
+    rolling = on.house.rolling
+    plan = await rolling.make_plan("base", selector=EVERYTHING, by="ana", keep=False)
+    nodes = tuple(
+        msgspec.structs.replace(
+            node,
+            steps=tuple(
+                msgspec.structs.replace(s, timeout_s=min(s.timeout_s, MOST_S), escalate=())
+                for s in node.steps
+            ),
+        )
+        for node in plan.nodes
+    )
+    plan = msgspec.structs.replace(plan, nodes=nodes)
+    await rolling.journal.put_plan(plan)
+    return plan
+
+
+async def over(on: Stage, plan: Plan) -> Progress:
+    async def check() -> Progress | None:
+        progress = (await on.house.rolling.standing(plan.id)).progress
+        still = progress is not None and progress.state in (RolloutState.DONE, RolloutState.PAUSED)
+        return progress if still else None
+
+    progress: Progress = await on.until(check, "the roll-out is over", patience_s=PATIENCE_S)
+    return progress
+
+
+async def test_an_honest_update_is_done_with_its_verdict_in_the_journal(tmp_path: Path) -> None:
+    async with proving(tmp_path, maxAge="1h", onFail="quarantine") as on:
+        plan = await planned(on)
+        text = plan_text(plan)
+        assert f"{BMC}: {ATTESTER} measures NVIDIA NVIDIA:FW_BMC {NEW}" in text
+        assert "stays drained as it is" in text
+        verbs = [step.action.verb for step in plan.nodes[0].steps]
+        assert verbs.index(Verb.ATTEST) < verbs.index(Verb.UPDATE)
+        assert Verb.ATTEST in verbs[verbs.index(Verb.UPDATE) :]
+        await on.house.rolling.apply(plan.id, by="ana")
+        progress = await over(on, plan)
+        assert progress.state is RolloutState.DONE, progress
+        last = next(s.id for s in plan.nodes[0].steps[::-1] if s.action.verb is Verb.ATTEST)
+        entries = await on.house.rolling.journal.entries(plan.id)
+        (done,) = [e for e in entries if e.kind is EntryKind.DONE and e.step == last]
+        verdict = done.doc["seen"][f"verdict/{ATTESTER}"]
+        assert verdict["summary"] == "trusted"
+        assert f"NVIDIA NVIDIA:FW_BMC {NEW}" in verdict["references"]
+        (began,) = [e for e in entries if e.kind is EntryKind.STARTED and e.step == last]
+        assert verdict["asked_at"] >= began.at - 1.0
+
+
+async def test_old_firmware_under_a_new_name_fails_by_its_measurement(tmp_path: Path) -> None:
+    async with proving(tmp_path, onFail="quarantine") as on:
+        plan = await planned(on)
+        await on.strike("image-old-under-new-name")
+        await on.house.rolling.apply(plan.id, by="ana")
+        progress = await over(on, plan)
+        (node,) = progress.nodes.values()
+        assert progress.state is RolloutState.PAUSED, progress
+        assert node.state is NodeState.FAILED, node
+        assert f"attestation/{ATTESTER} is mismatch" in node.reason
+        assert "says that it runs" in node.reason
+        entry = on.device.get(f"/redfish/v1/UpdateService/FirmwareInventory/{BMC}") or {}
+        assert entry["Version"] == NEW
+        assert held(on)[ATTESTER].verdict.reference is Reference.MISMATCH
+        assert held(on)[ATTESTER].verdict.summary is Summary.UNTRUSTED
+        (row,) = await on.listed(f"attestations?labelSelector=component={ATTESTER}")
+        assert row["proposal"] == "quarantine"
+
+
+async def test_what_no_reference_knows_is_said_to_be_proved_by_version_only(
+    tmp_path: Path,
+) -> None:
+    async with proving(tmp_path, known=False) as on:
+        plan = await planned(on)
+        told = f"{BMC}: by version only: no reference values are known of NVIDIA NVIDIA:FW_BMC"
+        assert told in plan_text(plan)
+        assert Verb.ATTEST not in [step.action.verb for step in plan.nodes[0].steps]
