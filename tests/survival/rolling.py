@@ -302,7 +302,7 @@ async def changed_under_us(folder: Path) -> str:
         node = progress.nodes[plan.nodes[0].uid]
         assert (progress.state, node.state) == (RolloutState.PAUSED, NodeState.FAILED), node
         assert "logins failed lately" in node.reason
-        assert (account.locked_until, account.failures <= 2) == (0.0, True)
+        assert (account.locked_until, account.failures <= 3) == (0.0, True), account
         known = secrets.others(on.device.address, name="hall")
         assert account.password in {chance.login.password for chance in known}
     return "it waits until a login may fail again, or stops and says when that is; never locked"
