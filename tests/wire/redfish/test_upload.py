@@ -85,6 +85,8 @@ class Swallowed:
             found = hashlib.sha256()
             while left:
                 piece = await talk._reader.read(min(left, 1 << 16))
+                if not piece:
+                    return
                 left -= len(piece)
                 found.update(piece)
             self.digests.append(found.hexdigest())
