@@ -130,14 +130,10 @@ class Alarming:
         """The endpoints of this look: those that changed, and the next of the round."""
         if not self._turn:
             self._turn = [held.target.address for held in self._facts.all_held()]
-        share = math.ceil(len(self._turn) * EVERY_S / AGAIN_S) if self._turn else 0
-        share = max(share, math.ceil(self._count() * EVERY_S / AGAIN_S))
+        share = math.ceil(sum(1 for _ in self._facts.all_held()) * EVERY_S / AGAIN_S)
         chosen, self._turn = self._turn[:share], self._turn[share:]
         due, self._due = self._due, set()
         return [*due, *(each for each in chosen if each not in due)]
-
-    def _count(self) -> int:
-        return sum(1 for _ in self._facts.all_held())
 
     def _gone(self) -> Iterable[tuple[Key, None]]:
         """Alarms of endpoints that are watched no more."""
