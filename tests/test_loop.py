@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
@@ -147,3 +148,40 @@ def test_every_woken_key_runs_no_later_than_its_earliest_appointment(
     for key, _ in wakes:
         earliest = min(after for k, after in wakes if k == key)
         assert ran[key][0] == pytest.approx(earliest)
+
+
+async def test_what_somebody_waits_for_does_not_stand_behind_all_that_is_overdue() -> None:
+    clock, order = JumpClock(), list[Hashable]()
+
+    async def reconcile(key: Hashable) -> float | None:
+        order.append(key)
+        await clock.sleep(1)
+        return None
+
+    async with running(clock, reconcile, workers=1) as loop:
+        for key in range(10):
+            loop.wake(key)
+        for late in (8, 9, "never woken"):
+            loop.hurry(late)
+        await clock.sleep(60)
+        assert loop.running == loop.waiting == 0
+    assert sorted(order, key=str) == [*range(10), "never woken"]
+    assert order.index(8) <= 1
+    assert order.index(9) <= 3
+    assert order.index("never woken") <= 5
+
+
+async def test_what_is_awaited_leaves_every_second_worker_to_what_is_due() -> None:
+    clock, order = JumpClock(), list[Hashable]()
+
+    async def reconcile(key: Hashable) -> float | None:
+        order.append(key)
+        await clock.sleep(1)
+        return None
+
+    async with running(clock, reconcile, workers=1) as loop:
+        for key in range(10):
+            loop.wake(key)
+            loop.hurry(f"awaited {key}")
+        await clock.sleep(10.5)
+    assert {type(first) is type(second) for first, second in itertools.pairwise(order)} == {False}

@@ -6,7 +6,8 @@ woken next. Events, requests and timers only wake a key; they carry no state, so
 a period and never a fact. The crash path and the start path are the same path: an empty loop.
 
 Rules: a key never runs twice at once; a wake-up during its run makes it run once more; an error in
-one key is logged, backed off and never touches another. No retry lives inside a task.
+one key is logged, backed off and never touches another. No retry lives inside a task. Where more is
+due than there are workers, every second worker goes to a key that somebody waits for.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Loop:
         self._clock, self._reconcile, self._workers, self._name = clock, reconcile, workers, name
         self._due: dict[Hashable, float] = {}
         self._heap: list[tuple[float, int, Hashable]] = []
+        self._awaited: dict[Hashable, None] = {}
+        self._turn = False
         self._order = itertools.count()
         self._running: dict[Hashable, asyncio.Task[None]] = {}
         self._again: dict[Hashable, float] = {}
@@ -53,9 +56,16 @@ class Loop:
             heapq.heappush(self._heap, (due, next(self._order), key))
             self._changed.set()
 
+    def hurry(self, key: Hashable) -> None:
+        """Somebody waits for this key: let it not stand behind all that is overdue."""
+        if key not in self._running and key not in self._awaited:
+            self._awaited[key] = None
+            self._changed.set()
+
     def forget(self, key: Hashable) -> None:
         """Drop the key's appointments and cancel its run."""
         self._due.pop(key, None)
+        self._awaited.pop(key, None)
         self._again.pop(key, None)
         if task := self._running.get(key):
             task.cancel()
@@ -97,12 +107,19 @@ class Loop:
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
-        self._drop_stale()
-        while self._heap and self._heap[0][0] <= now and len(self._running) < self._workers:
-            _, _, key = heapq.heappop(self._heap)
-            del self._due[key]
+        while len(self._running) < self._workers and (key := self._next(now)) is not None:
+            self._due.pop(key, None)
+            self._awaited.pop(key, None)
             self._running[key] = asyncio.create_task(self._serve(key), name=f"{self._name}:{key}")
-            self._drop_stale()
+
+    def _next(self, now: float) -> Hashable | None:
+        """What is awaited and what is due take turns; None: neither is there."""
+        self._drop_stale()
+        due = self._heap[0][2] if self._heap and self._heap[0][0] <= now else None
+        self._turn = not self._turn
+        if self._awaited and (due is None or self._turn):
+            return next(iter(self._awaited))
+        return due
 
     def _drop_stale(self) -> None:
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Hashable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.app.pace import Bounds, keep_pace, next_workers
+from iolaus.app.pace import Bounds, keep_pace, next_workers, yields
 from iolaus.kernel.clock import WallClock
 from iolaus.loop import Loop
 
@@ -35,6 +36,30 @@ def test_the_impatient_yields_first() -> None:
     patient = Bounds(least=4, most=64, patience_s=0.4)
     assert next_workers(50, late_s=0.3, bounds=BOUNDS) < 50
     assert next_workers(50, late_s=0.3, bounds=patient) == 50
+
+
+HOT = Bounds(least=4, most=64, patience_s=0.1, promise_s=10.0)
+REST = Bounds(least=4, most=64, patience_s=0.2, promise_s=300.0)
+
+
+def felt(late_s: float, *, hot_lag_s: float, rest_lag_s: float = 0.0) -> tuple[int, int]:
+    """What 50 workers of each become."""
+    bounds = {"hot": HOT, "rest": REST}
+    found = yields(bounds, {"hot": hot_lag_s, "rest": rest_lag_s}, late_s)
+    hot, rest = (next_workers(50, late_s=found[k], bounds=bounds[k]) for k in bounds)
+    return hot, rest
+
+
+def test_who_keeps_its_promise_makes_room_for_who_does_not() -> None:
+    assert felt(0.15, hot_lag_s=1.0) == (40, 50)
+    assert felt(0.15, hot_lag_s=11.0) == (50, 40)
+    assert felt(0.06, hot_lag_s=11.0) == (55, 40)
+    assert felt(0.0, hot_lag_s=11.0) == (55, 55)
+
+
+def test_where_nobody_can_keep_it_the_order_is_as_ever() -> None:
+    assert felt(0.3, hot_lag_s=11.0, rest_lag_s=math.inf) == (40, 50)
+    assert felt(0.5, hot_lag_s=11.0, rest_lag_s=math.inf) == (40, 40)
 
 
 async def test_more_is_allowed_while_keys_wait() -> None:

@@ -9,6 +9,7 @@ from iolaus.fleet.seen import Observer
 from iolaus.fleet.topology import Topology
 from iolaus.fleet.world import Standing
 from iolaus.kernel.clock import JumpClock
+from iolaus.model.asset import HotUpdate
 from iolaus.model.plan import Plan
 from iolaus.store.facts import Facts
 from tests.fleet.planned import base_of, image, planned, tray, want
@@ -96,3 +97,20 @@ def test_a_hall_that_is_seen_at_once_is_seen_afresh_and_a_large_one_now_and_then
     assert looks(JumpClock(T0), 5.0) == 3
     assert looks(Slow(T0), 5.0) == 1
     assert looks(Slow(T0), 0.1) == 3
+
+
+@pytest.mark.parametrize(("age_s", "asked"), [(0.0, []), (5.0, []), (7.0, [A]), (900.0, [A])])
+def test_who_was_not_heard_of_for_over_a_poll_is_looked_at_before_the_others(
+    age_s: float, asked: list[str]
+) -> None:
+    clock, found = JumpClock(T0), list[str]()
+    facts = Facts(clock=clock, new_uid=lambda: "u1")
+    ask_for(facts, A)
+    facts.record_report(report(A, [asset(serial="S1")]))
+    facts.record_hot(HotUpdate(endpoint=A, at=T0))
+    observer = Observer(
+        facts=facts, clock=clock, interval_s=5.0, slow_interval_s=60.0, look_again=found.append
+    )
+    clock.advance(age_s)
+    observer.world(plan_of("u1", drains=False), topology=Topology())
+    assert found == asked

@@ -173,6 +173,16 @@ async def test_a_removed_target_is_forgotten() -> None:
         assert len(house.device.asked) == asked
 
 
+async def test_what_was_not_tried_yet_is_counted() -> None:
+    house = House(count=3)
+    async with collecting(house) as collector:
+        assert collector.unread == 3
+        house.devices["https://10.0.0.2"].error = silent()
+        del house.picture.targets["https://10.0.0.3"]
+        await house.clock.sleep(30)
+        assert collector.unread == 0
+
+
 async def test_logs_are_followed_without_repeating() -> None:
     house = House()
     house.device.log = [_entry(1), _entry(2)]

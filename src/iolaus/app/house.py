@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import resource
 import secrets
 import signal
@@ -88,9 +89,10 @@ WORKERS: Mapping[Job, int] = {
     Job.BESIDE: 32,
 }
 PACE: Mapping[Job, Bounds] = {
-    Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
+    Job.INVENTORY: Bounds(least=8, most=192, patience_s=0.2),
     Job.HOT: Bounds(least=8, most=512, patience_s=0.1),
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
+    Job.ATTEST: Bounds(least=2, most=32, patience_s=0.05),
 }
 """Who yields first when there is more to do than can be done; the rest is small or waits."""
 
@@ -179,6 +181,7 @@ class House:
             ledger=self.ledger,
             open_device=self.devices.open,
             read_again=self.read_again,
+            look_again=self.look_again,
             hot_s=self.options.periods.hot_s,
             rotation=self.keyring.rotation,
             rules=self.options.rollouts,
@@ -227,6 +230,24 @@ class House:
     def wake(self, key: Key, after_s: float) -> None:
         self.loops[key.job].wake(key, after_s=after_s)
 
+    async def keep_pace(self) -> None:
+        """A hot set may be late by a period, an inventory by a third of one; none was promised of
+        a hall that is not discovered yet."""
+        periods = self.options.periods
+        promised = {Job.HOT: periods.hot_s, Job.INVENTORY: periods.inventory_s / 3}
+        bounds = {
+            job: msgspec.structs.replace(each, promise_s=promised.get(job, math.inf))
+            for job, each in PACE.items()
+        }
+        await keep_pace(self.loops, bounds, owed=self._owes)
+
+    def _owes(self, job: Job) -> bool:
+        return job is Job.INVENTORY and self.collector.unread > 0
+
+    def look_again(self, address: str) -> None:
+        """Somebody waits to know how it fares."""
+        self.loops[Job.HOT].hurry(Key(address, Job.HOT))
+
     def read_again(self, address: str) -> None:
         """An inventory now; what is under way is followed by another."""
         self.wake(Key(address, Job.INVENTORY), 0.0)
@@ -260,6 +281,7 @@ class House:
     def stats(self) -> Mapping[str, float]:
         """Our own numbers, for metrics."""
         found = {f"loop_lag_seconds_{job}": loop.lag_s() for job, loop in self.loops.items()}
+        found |= {f"loop_workers_{job}": float(loop.workers) for job, loop in self.loops.items()}
         found["event_streams"] = float(len(self.follower.live))
         return found
 
@@ -428,7 +450,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         stack.push_async_callback(house.buses.close)
         state.facts.on_change(house.bus.publish)
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
-        tasks.append(asyncio.create_task(keep_pace(house.loops, PACE)))
+        tasks.append(asyncio.create_task(house.keep_pace()))
         tasks.append(asyncio.create_task(house.rolling.conductor.run()))
         tasks.append(asyncio.create_task(house.attesting.run()))
         tasks.append(asyncio.create_task(house.keyring.loop.run()))

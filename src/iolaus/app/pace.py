@@ -7,13 +7,18 @@ done, and the loops that are least patient give way first. That the hot sets yie
 inventories is what lets a hall be discovered while it is already being polled; a period that can
 not be kept is then stretched evenly instead of everything being late at once. Lateness that our
 own thread did not work through is another process' doing, and yielding would not shorten it.
+
+A loop that is behind by more than it promised yields last, and those that keep their promise make
+room for it: an inventory that is a minute late harms nobody, a hot set that is a minute late
+leaves the hall unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -22,15 +27,19 @@ from iolaus.loop import Loop
 
 TICK_S: Final = 0.1
 CUT: Final = 0.8
+BEHIND: Final = 2.0
+"""So many times as patient is a loop that does not keep its promise."""
 K = TypeVar("K")
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """At least and at most so many runs at once; `patience_s` is the lateness that cuts them."""
+    """At least and at most so many runs at once; `patience_s` is the lateness that cuts them,
+    `promise_s` by how much a key may be overdue."""
 
     least: int
     most: int
     patience_s: float = 0.1
+    promise_s: float = math.inf
 
 
 def next_workers(workers: int, *, late_s: float, bounds: Bounds) -> int:
@@ -42,13 +51,38 @@ def next_workers(workers: int, *, late_s: float, bounds: Bounds) -> int:
     return workers
 
 
-async def keep_pace(loops: Mapping[K, Loop], bounds: Mapping[K, Bounds]) -> None:
-    """Adapt the loops until cancelled; they begin with what they have."""
+def yields(
+    bounds: Mapping[K, Bounds], lags_s: Mapping[K, float], late_s: float
+) -> Mapping[K, float]:
+    """The lateness that each loop is to act upon: less for one that is behind its promise, too
+    much for the others while there is one and we are late at all. Pure."""
+    behind = {key for key, each in bounds.items() if lags_s[key] > each.promise_s}
+    if not behind:
+        return dict.fromkeys(bounds, late_s)
+    soon_s = min(bounds[key].patience_s for key in behind) / 2
+    found = {}
+    for key, each in bounds.items():
+        if key in behind:
+            found[key] = late_s / BEHIND
+        else:
+            found[key] = max(late_s, 2 * each.patience_s) if late_s > soon_s else late_s
+    return found
+
+
+async def keep_pace(
+    loops: Mapping[K, Loop],
+    bounds: Mapping[K, Bounds],
+    *,
+    owed: Callable[[K], bool] = lambda _: False,
+) -> None:
+    """Adapt the loops until cancelled; they begin with what they have. `owed` says of a loop that
+    it is behind whatever its keys say."""
     while True:
         began, spent_s = time.monotonic(), time.thread_time()
         await asyncio.sleep(TICK_S)
         late_s = time.monotonic() - began - TICK_S
         late_s = min(late_s, time.thread_time() - spent_s)
-        for key, each in bounds.items():
+        lags_s = {key: math.inf if owed(key) else loops[key].lag_s() for key in bounds}
+        for key, felt_s in yields(bounds, lags_s, late_s).items():
             loop = loops[key]
-            loop.allow(next_workers(loop.workers, late_s=late_s, bounds=each))
+            loop.allow(next_workers(loop.workers, late_s=felt_s, bounds=bounds[key]))

@@ -73,8 +73,9 @@ HISTORY: Final = 20
 
 
 class Rolling:
-    """`north`'s port `Rolls`, and the conductor behind it. `ledger` says how nodes depart, and
-    `read_again(address)` asks for an inventory of what was changed."""
+    """`north`'s port `Rolls`, and the conductor behind it. `ledger` says how nodes depart,
+    `read_again(address)` asks for an inventory of what was changed, and `look_again(address)` for
+    its hot set where a roll-out must know how it fares."""
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Rolling:
         ledger: Ledger,
         open_device: Callable[[Target], Device],
         read_again: Callable[[str], None],
+        look_again: Callable[[str], None],
         hot_s: float,
         rotation: Rotates,
         rules: Rules | None = None,
@@ -106,7 +108,7 @@ class Rolling:
         renewals = self._renewals(state, ca_file)
         self._late = LatePins(state.facts, late=renewals.late, read_again=read_again)
         attested = attesting.ledger.attested if attesting else lambda _: None
-        self._observer = self._observing(hot_s, attested)
+        self._observer = self._observing(hot_s, attested, look_again)
         self._remember_nothing()
         self.conductor = Conductor(
             journal=self.journal,
@@ -130,7 +132,12 @@ class Rolling:
             on_change=self._heard,
         )
 
-    def _observing(self, hot_s: float, attested: Callable[[str], bool | None]) -> Observer:
+    def _observing(
+        self,
+        hot_s: float,
+        attested: Callable[[str], bool | None],
+        look_again: Callable[[str], None],
+    ) -> Observer:
         return Observer(
             facts=self._facts,
             clock=self._clock,
@@ -138,6 +145,7 @@ class Rolling:
             slow_interval_s=self._ledger.slow_interval_s,
             attested=attested,
             drained=self._drained.of,
+            look_again=look_again,
         )
 
     def _remember_nothing(self) -> None:

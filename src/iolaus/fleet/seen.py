@@ -6,7 +6,8 @@ healthy as the plan saw it before anything was done. The numbers for gates are o
 What is stale or silent is unknown, and unknown is never good.
 
 To look at ten thousand nodes takes a while, in which nobody else is answered: what was seen is kept
-for as long as keeps that to a twentieth of the time, and never for longer than half a poll.
+for as long as keeps that to a twentieth of the time, and never for longer than half a poll. Who
+must be known and was not heard of for over a poll is looked at before the others.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from iolaus.store.held import Held
 
 POWERED: Final = frozenset({AssetKind.NODE, AssetKind.DPU, AssetKind.SWITCH})
 KEEP_S: Final = 2.0
+OVERDUE: Final = 1.25
 IDLE_SHARE: Final = 20.0
 ROLLOUT: Final = "rollout/"
 _CRITICAL: Final = "Critical"
@@ -53,8 +55,9 @@ class Looked(NamedTuple):
 
 class Observer:
     """Sees the hall for roll-outs. `interval_s` is the period of the hot set; `attested` says of
-    an asset's uid whether all that can attest in it proved what it runs (None: not known), and
-    `drained` who has it drained (roll-outs as `rollout/ID`; None: not known)."""
+    an asset's uid whether all that can attest in it proved what it runs (None: not known),
+    `drained` who has it drained (roll-outs as `rollout/ID`; None: not known), and
+    `look_again(address)` has an endpoint's hot set read as soon as may be."""
 
     def __init__(
         self,
@@ -65,8 +68,9 @@ class Observer:
         slow_interval_s: float,
         attested: Callable[[str], bool | None] = lambda _: None,
         drained: Callable[[str], tuple[str, ...] | None] = lambda _: None,
+        look_again: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._attested, self._drained = attested, drained
+        self._attested, self._drained, self._look_again = attested, drained, look_again
         self._facts, self._clock = facts, clock
         self._interval_s, self._slow_s = interval_s, slow_interval_s
         self._here: dict[str, Turn] = {}
@@ -114,6 +118,8 @@ class Observer:
             return Standing(at=now, here=None, well=None, why="it is not known any more")
         held, asset = found
         sight = self._sight(held, now)
+        if now - (held.hot_at or 0.0) > OVERDUE * self._interval_s:
+            self._look_again(held.target.address)
         here, why_away = _here(asset, sight, powered=node is None or needs_host(node))
         off = node is not None and stays_off(node) and _is_off(asset, sight)
         well, why_ill = _well(asset, sight, node)

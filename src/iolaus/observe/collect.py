@@ -130,9 +130,17 @@ class Collector:
         self._picture, self._open, self._clock = picture, open_device, clock
         self._wake, self.periods = wake, periods or Periods()
         self._failures: dict[str, int] = {}
+        self._unread: set[str] = set()
+
+    @property
+    def unread(self) -> int:
+        """How many endpoints were begun with and not tried yet."""
+        return len(self._unread)
 
     def begin(self, address: str, *, spread: bool = False) -> None:
         """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
+        if self._picture.status_of(address) is None:
+            self._unread.add(address)
         offset = _phase(address) * self.periods.hot_s if spread else 0.0
         self._wake(Key(address, Job.INVENTORY), offset)
         self._wake(Key(address, Job.BESIDE), offset)
@@ -145,6 +153,7 @@ class Collector:
         target = self._picture.target_of(key.address)
         if target is None:
             self._failures.pop(key.address, None)
+            self._unread.discard(key.address)
             return None
         device = self._open(target)
         runs = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}
@@ -239,6 +248,7 @@ class Collector:
     def _record(
         self, address: str, device: Device, error: IolausError | None, driver: str | None = None
     ) -> None:
+        self._unread.discard(address)
         before, vitals = self._picture.status_of(address), device.vitals()
         after = status_after(
             address=address,

@@ -29,9 +29,10 @@ from iolaus.wire.redfish.trust import fingerprint_of
 from iolaus.wire.redfish.upload import Pour, Upload
 from iolaus.wire.redfish.verdict import PinMismatch, Unproven, read_error
 
-MAX_IDLE = 1_024
-"""Connections kept alive at most, at up to 100 KB each: larger fleets trade memory for handshakes,
-the longest idle first."""
+MAX_IDLE = 8_192
+"""Connections kept alive at most, at up to 100 KB each, the longest idle closed first. Whoever asks
+more devices than this in turn finds every connection closed that it comes back to: a handshake
+costs us ten times what a request does, and a small controller far more."""
 MAX_REMEMBERED = 100_000
 _SPARE = 64
 Ends = tuple[Any, ...]
@@ -273,6 +274,7 @@ _FIXED: tuple[tuple[int, Any], ...] = (
     (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
     (pycurl.SSL_ENABLE_ALPN, 0),
     (pycurl.SSL_SESSIONID_CACHE, 0),
+    (pycurl.DNS_CACHE_TIMEOUT, 0),
     (pycurl.FOLLOWLOCATION, 0),
     (pycurl.PATH_AS_IS, 1),
     (pycurl.PROXY, ""),
