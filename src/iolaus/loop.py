@@ -44,6 +44,8 @@ class Loop:
         self._running: dict[Hashable, asyncio.Task[None]] = {}
         self._again: dict[Hashable, float] = {}
         self._changed = asyncio.Event()
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = 0.0
 
     def wake(self, key: Hashable, *, after_s: float = 0.0) -> None:
         """Run the key after `after_s` at the latest; an earlier appointment stands."""
@@ -97,10 +99,12 @@ class Loop:
         """Serve wake-ups until cancelled; then cancel and await what still runs."""
         try:
             while True:
+                self._changed.clear()
                 self._start_due()
-                await self._until_something()
+                self._set_alarm()
+                await self._changed.wait()
         finally:
-            tasks = list(self._running.values())
+            tasks = [*self._running.values(), *([self._alarm] if self._alarm else [])]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,19 +129,21 @@ class Loop:
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
 
-    async def _until_something(self) -> None:
-        self._changed.clear()
-        if self._heap and len(self._running) < self._workers:
-            pause = self._heap[0][0] - self._clock.monotonic()
-            timer = asyncio.ensure_future(self._clock.sleep(pause))
-            changed = asyncio.ensure_future(self._changed.wait())
-            try:
-                await asyncio.wait({timer, changed}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                timer.cancel()
-                changed.cancel()
-        else:
-            await self._changed.wait()
+    def _set_alarm(self) -> None:
+        """Be woken when the next key is due. An alarm that rings too early is left as it is."""
+        if not self._heap or len(self._running) >= self._workers:
+            return
+        due = self._heap[0][0]
+        if self._alarm is not None and not self._alarm.done():
+            if self._alarm_at <= due:
+                return
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = asyncio.create_task(self._ring(due), name=f"{self._name}:alarm")
+
+    async def _ring(self, due: float) -> None:
+        await self._clock.sleep(due - self._clock.monotonic())
+        self._changed.set()
 
     async def _serve(self, key: Hashable) -> None:
         delay: float | None = RETRY_S
