@@ -185,3 +185,25 @@ async def test_what_is_awaited_leaves_every_second_worker_to_what_is_due() -> No
             loop.hurry(f"awaited {key}")
         await clock.sleep(10.5)
     assert {type(first) is type(second) for first, second in itertools.pairwise(order)} == {False}
+
+
+async def test_a_run_under_way_will_do_for_who_waits_unless_it_is_wanted_afresh() -> None:
+    clock, began = JumpClock(), list[float]()
+
+    async def reconcile(key: Hashable) -> float | None:
+        began.append(clock.monotonic())
+        await clock.sleep(5)
+        return None
+
+    async with running(clock, reconcile) as loop:
+        loop.wake("a")
+        await clock.sleep(1)
+        loop.hurry("a")
+        await clock.sleep(10)
+        assert began == [0]
+        loop.wake("a")
+        await clock.sleep(1)
+        loop.hurry("a", afresh=True)
+        loop.hurry("a", afresh=True)
+        await clock.sleep(60)
+    assert began == [0, 11, 16]

@@ -58,9 +58,10 @@ class Loop:
             heapq.heappush(self._heap, (due, next(self._order), key))
             self._changed.set()
 
-    def hurry(self, key: Hashable) -> None:
-        """Somebody waits for this key: let it not stand behind all that is overdue."""
-        if key not in self._running and key not in self._awaited:
+    def hurry(self, key: Hashable, *, afresh: bool = False) -> None:
+        """Somebody waits for this key: let it not stand behind all that is overdue. A run that is
+        under way will do, unless it is wanted `afresh`."""
+        if key not in self._awaited and (afresh or key not in self._running):
             self._awaited[key] = None
             self._changed.set()
 
@@ -121,8 +122,8 @@ class Loop:
         self._drop_stale()
         due = self._heap[0][2] if self._heap and self._heap[0][0] <= now else None
         self._turn = not self._turn
-        if self._awaited and (due is None or self._turn):
-            return next(iter(self._awaited))
+        if due is None or self._turn:
+            return next((key for key in self._awaited if key not in self._running), due)
         return due
 
     def _drop_stale(self) -> None:

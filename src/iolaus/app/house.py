@@ -89,7 +89,7 @@ WORKERS: Mapping[Job, int] = {
     Job.BESIDE: 32,
 }
 PACE: Mapping[Job, Bounds] = {
-    Job.INVENTORY: Bounds(least=8, most=192, patience_s=0.2),
+    Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
     Job.HOT: Bounds(least=8, most=512, patience_s=0.1),
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
     Job.ATTEST: Bounds(least=2, most=32, patience_s=0.05),
@@ -250,7 +250,7 @@ class House:
 
     def read_again(self, address: str) -> None:
         """An inventory now; what is under way is followed by another."""
-        self.wake(Key(address, Job.INVENTORY), 0.0)
+        self.loops[Job.INVENTORY].hurry(Key(address, Job.INVENTORY), afresh=True)
 
     def credential_of(self, target: Target) -> Credential | None:
         login = self.state.secrets.login_for(target.address, name=target.credential)
