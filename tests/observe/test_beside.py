@@ -14,6 +14,7 @@ from tests.wire.modbus.stock import Gear, on_tcp
 from iolaus.kernel.clock import WallClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import Asset, AssetKind, Identity, Reading, Report
+from iolaus.model.condition import Sight
 from iolaus.model.endpoint import Event, Mode, Target
 from iolaus.model.fact import Unknown
 from iolaus.observe.beside import Beside
@@ -124,7 +125,7 @@ async def test_alarms_are_events_of_the_target_and_writing_wants_it_managed() ->
             while not s.told:
                 await asyncio.sleep(0.02)
         event = s.told[0]
-        assert (event.kind, event.severity, event.endpoint) == ("AlarmRaised", "Critical", ADDRESS)
+        assert (event.kind, event.severity, event.endpoint) == ("GearAlarmSet", "Critical", ADDRESS)
         assert event.message == "ac not ok (input stage) at unit 193"
     async with on_tcp(gear) as port, stage(where.format(port)) as s:
         await s.passes()
@@ -161,3 +162,40 @@ def test_buses_are_targets_too() -> None:
     for wrong in ("hosts: [{address: a, also: b}]", "hosts: [{address: a, also: [b]}]"):
         with pytest.raises(OperatorMust):
             parse_hosts(wrong, subject="x")
+
+
+async def test_what_stands_still_is_told_again_only_so_that_it_counts_as_fresh() -> None:
+    gear = shelf()
+    async with on_tcp(gear) as port, stage(f"modbus+tcp://127.0.0.1:{port}?{UNITS}") as s:
+        updates: list[tuple[Reading, ...]] = []
+        s.facts.on_change(lambda topic, _: updates.append(()) if topic == "facts.hot" else None)
+        await s.passes()
+        assert len(updates) == 1
+        await s.passes()
+        assert len(updates) == 1
+        gear.set(192, "hpr-psu", output_power=8 * 5000)
+        async with asyncio.timeout(5):
+            while s.readings()["units/192/output_power"].value != 5000.0:
+                await asyncio.sleep(0.05)
+                await s.passes()
+        slow = s.readings()["units/192/fan_1"]
+        assert slow.every_s == 20.0
+        sight = Sight(now=slow.at + 30.0, interval_s=5.0)
+        assert not sight.is_stale(slow.at, interval_s=sight.reading_interval_s(slow))
+
+
+async def test_a_bus_that_no_target_names_is_let_go_and_a_busy_server_reads_less() -> None:
+    where = "modbus+tcp://127.0.0.1:{}?" + UNITS
+    async with on_tcp(shelf()) as port, stage(where.format(port)) as s:
+        await s.passes()
+        ((_, bus),) = s.buses.all()
+        s.buses.allow(25)
+        assert (bus.period_s("slow"), bus.period_s("fast")) == (4 * RATES.slow_s, 2 * RATES.fast_s)
+        target = s.facts.target_of(ADDRESS)
+        assert target is not None
+        s.buses.keep(ADDRESS, target)
+        assert list(s.buses.all())
+        s.buses.keep(ADDRESS, replace(target, also=()))
+        async with asyncio.timeout(5):
+            while list(s.buses.all()):
+                await asyncio.sleep(0)

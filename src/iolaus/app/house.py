@@ -41,7 +41,7 @@ from iolaus.app.draining import Draining
 from iolaus.app.handmade import Handmade
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
-from iolaus.app.pace import Bounds, keep_pace
+from iolaus.app.pace import Bounds, Paced, keep_pace
 from iolaus.app.planting import POWER_FILE, Planted, load_written
 from iolaus.app.references import References
 from iolaus.app.rolling import Rolling
@@ -93,8 +93,12 @@ PACE: Mapping[Job, Bounds] = {
     Job.HOT: Bounds(least=8, most=512, patience_s=0.1),
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
     Job.ATTEST: Bounds(least=2, most=32, patience_s=0.05),
+    Job.BESIDE: Bounds(least=4, most=32, patience_s=0.05),
 }
 """Who yields first when there is more to do than can be done; the rest is small or waits."""
+BUSES = "buses"
+BUSES_PACE = Bounds(least=20, most=100, patience_s=0.05)
+"""In hundredths of the usual rates of registers."""
 
 
 BUDGETS: Mapping[str, int] = {"reset": 20, "reset-manager": 10, "ac-cycle": 3}
@@ -235,14 +239,20 @@ class House:
         a hall that is not discovered yet."""
         periods = self.options.periods
         promised = {Job.HOT: periods.hot_s, Job.INVENTORY: periods.inventory_s / 3}
-        bounds = {
+        bounds: dict[str, Bounds] = {
             job: msgspec.structs.replace(each, promise_s=promised.get(job, math.inf))
             for job, each in PACE.items()
         }
-        await keep_pace(self.loops, bounds, owed=self._owes)
+        paced: dict[str, Paced] = dict(self.loops.items())
+        paced[BUSES], bounds[BUSES] = self.buses, BUSES_PACE
+        await keep_pace(paced, bounds, owed=self._owes)
 
-    def _owes(self, job: Job) -> bool:
-        return job is Job.INVENTORY and self.collector.unread > 0
+    def _owes(self, job: str) -> bool:
+        return job == Job.INVENTORY and self.collector.unread > 0
+
+    def note_target(self, topic: str, payload: Any) -> None:
+        if topic == "facts.target":
+            self.buses.keep(payload, self.state.facts.target_of(payload))
 
     def look_again(self, address: str) -> None:
         """Somebody waits to know how it fares."""
@@ -449,6 +459,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         stack.push_async_callback(house.lanes.close)
         stack.push_async_callback(house.buses.close)
         state.facts.on_change(house.bus.publish)
+        state.facts.on_change(house.note_target)
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
         tasks.append(asyncio.create_task(house.keep_pace()))
         tasks.append(asyncio.create_task(house.rolling.conductor.run()))

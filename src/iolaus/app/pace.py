@@ -19,17 +19,27 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
-
-from iolaus.loop import Loop
 
 TICK_S: Final = 0.1
 CUT: Final = 0.8
 BEHIND: Final = 2.0
 """So many times as patient is a loop that does not keep its promise."""
 K = TypeVar("K")
+
+
+class Paced(Protocol):
+    """Something that can be told to do less or more at once: a loop, or the buses. `lag_s` is by
+    how much the most overdue of it is late."""
+
+    @property
+    def workers(self) -> int: ...
+
+    def allow(self, workers: int) -> None: ...
+
+    def lag_s(self) -> float: ...
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +80,7 @@ def yields(
 
 
 async def keep_pace(
-    loops: Mapping[K, Loop],
+    loops: Mapping[K, Paced],
     bounds: Mapping[K, Bounds],
     *,
     owed: Callable[[K], bool] = lambda _: False,

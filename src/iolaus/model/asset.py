@@ -101,7 +101,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `quantity` is a Redfish ReadingType ("Temperature", "Power", ...), `unit` its unit,
     `status` the device's verdict ("OK", "Warning", "Critical" or None), `limits` the thresholds
-    that the device reports, by Redfish name in snake case (`upper_critical` ...).
+    that the device reports, by Redfish name in snake case (`upper_critical` ...). `every_s` is
+    how often it is read or told where that is less often than its endpoint is polled (0: not).
     `role` is the normalised meaning where it is known: "node_power", "inlet_temperature",
     "coolant_supply_temperature", "coolant_flow", "leak" ... (empty: none).
     """
@@ -118,6 +119,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
     role: str = ""
     limits: Mapping[str, float] = {}
+    every_s: float = 0.0
 
 
 class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -57,7 +57,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         return self._interval_s(asset.resources, last_seen(asset))
 
     def reading_interval_s(self, reading: Reading) -> float:
-        return self._interval_s((reading.uri,), reading.at)
+        return max(self._interval_s((reading.uri,), reading.at), reading.every_s)
 
     def _interval_s(self, uris: Iterable[str], at: float) -> float:
         if self.report is None or at > self.report.observed_at:

@@ -6,6 +6,9 @@ of the same equipment (`also`), and what is read there becomes readings of the a
 target shows: more of them, and much more often. They keep the address they came from. Where both
 channels say the same thing (a role), the controller's keeps the role, because sums over roles
 must not count a watt twice; the other is shown beside it without one.
+
+Most registers say for hours what they said before. What did not change is told again only as often
+as it must be to count as fresh, so that a hall of shelves costs what moves in it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from iolaus.observe.collect import Key
 log = structlog.get_logger(__name__)
 FIRST_S: Final = 2.0
 LOOK_S, MISSING_S = 900.0, 30.0
+FRESH, AGAIN = 4.0, 0.9
+"""So many of our own periods a value stands by itself; after this part of that it is told again."""
 LOST: Final = "the second channel does not answer"
 
 
@@ -54,12 +59,14 @@ class Beside:
         self._picture, self._open, self._clock = picture, open_bus, clock
         self.period_s = period_s
         self._looked: dict[str, float] = {}
+        self._told: dict[str, dict[str, Reading]] = {}
 
     async def reconcile(self, key: Hashable) -> float | None:
         """One pass over a target's further addresses; None where it has none."""
         assert isinstance(key, Key)
         target, last = self._picture.target_of(key.address), self._picture.report_of(key.address)
         if target is None or not target.also:
+            self._told.pop(key.address, None)
             return None
         if last is None:
             return FIRST_S
@@ -69,9 +76,21 @@ class Beside:
             except IolausError as error:
                 log.debug("beside_unread", endpoint=key.address, also=address, error=str(error))
                 continue
-            update = HotUpdate(endpoint=key.address, at=self._clock.now(), readings=tuple(found))
-            self._picture.record_hot(update)
+            news = self._news(key.address, found)
+            if news:
+                update = HotUpdate(endpoint=key.address, at=self._clock.now(), readings=news)
+                self._picture.record_hot(update)
         return self.period_s
+
+    def _news(self, address: str, found: Iterable[Reading]) -> tuple[Reading, ...]:
+        """What says something else than last time, or was not told for its period."""
+        told, news = self._told.setdefault(address, {}), []
+        for each in found:
+            last = told.get(each.uri)
+            if last is None or not _same(last, each) or each.at - last.at >= AGAIN * each.every_s:
+                told[each.uri] = each
+                news.append(each)
+        return tuple(news)
 
     async def _read(self, target: Target, address: str, last: Report) -> Iterable[Reading]:
         device = self._open(target, address)
@@ -83,9 +102,11 @@ class Beside:
             taken = {each.role for each in mine if each.role and "://" not in each.uri}
             base = str(device.address).partition("?")[0]
             told = readings_of(device.bus, [thing], now, base=base)
-            if device.bus.lost:
-                told = [replace(each, value=None, status=None, reason=LOST) for each in told]
-            found += (_laid(each, asset, taken) for each in told)
+            for each in told:
+                role = "" if each.role in taken else each.role
+                every_s = max(each.every_s, FRESH * self.period_s)
+                laid = replace(each, asset=asset.key, role=role, every_s=every_s)
+                found.append(_lost(laid) if device.bus.lost else laid)
         return found
 
     async def _look(self, device: ModbusDevice) -> None:
@@ -113,6 +134,14 @@ def match(things: Iterable[Thing], assets: Iterable[Asset]) -> Sequence[tuple[Th
     return found
 
 
-def _laid(reading: Reading, asset: Asset, taken: Iterable[str]) -> Reading:
-    role = "" if reading.role in taken else reading.role
-    return replace(reading, asset=asset.key, role=role)
+def _lost(reading: Reading) -> Reading:
+    return replace(reading, value=None, status=None, reason=LOST)
+
+
+def _same(last: Reading, now: Reading) -> bool:
+    return (last.value, last.status, last.asset, last.role) == (
+        now.value,
+        now.status,
+        now.asset,
+        now.role,
+    )

@@ -91,7 +91,7 @@ def part_name(thing: Thing, unit: Unit) -> str | None:
 
 def value_now(bus: Bus, unit: Unit, reg: Register, now: Now) -> Value:
     """What the register says, if that was read lately enough."""
-    most_s = max(LEAST_S, PERIODS * bus.rates.of(reg.rate))
+    most_s = max(LEAST_S, PERIODS * bus.period_s(reg.rate))
     return unit.value(reg.name, now=now.mono_s, most_s=most_s)
 
 
@@ -101,9 +101,10 @@ def _unit_readings(bus: Bus, thing: Thing, unit: Unit, now: Now) -> Iterator[Rea
         if reg.name in unit.absent:
             continue
         value, at = value_now(bus, unit, reg, now), _read_at(unit, reg, now)
+        every_s = bus.period_s(reg.rate)
         for bit in reg.bits:
             if bit.role in FLAGS:
-                yield _flag(thing, unit, part, reg, bit, value, at)
+                yield _flag(thing, unit, part, reg, bit, value, (at, every_s))
         if reg.quantity:
             yield Reading(
                 name=_called(part, reg.name),
@@ -116,11 +117,18 @@ def _unit_readings(bus: Bus, thing: Thing, unit: Unit, now: Now) -> Iterator[Rea
                 component=part,
                 reason=value.reason,
                 role=reg.role,
+                every_s=every_s,
             )
 
 
 def _flag(
-    thing: Thing, unit: Unit, part: str | None, reg: Register, bit: Bit, value: Value, at: float
+    thing: Thing,
+    unit: Unit,
+    part: str | None,
+    reg: Register,
+    bit: Bit,
+    value: Value,
+    when: tuple[float, float],
 ) -> Reading:
     """A flag as a reading: 1 while it says so. Of a leak the verdict is the status."""
     known = value.number is not None
@@ -133,11 +141,12 @@ def _flag(
         quantity="",
         unit="",
         value=float(active) if known else None,
-        at=at,
+        at=when[0],
         component=part,
         status=status if known and bit.alarm else None,
         reason=value.reason,
         role=bit.role,
+        every_s=when[1],
     )
 
 
@@ -159,6 +168,7 @@ def _whole(thing: Thing, want: Sum, parts: Sequence[Reading], now: Now) -> Readi
         at=min((each.at for each in mine), default=now.at),
         reason=reason,
         role=want.role,
+        every_s=max((each.every_s for each in mine), default=0.0),
     )
 
 

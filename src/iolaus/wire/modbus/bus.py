@@ -10,7 +10,7 @@ where the operator did not say that this bus is managed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -29,15 +29,33 @@ log = structlog.get_logger(__name__)
 LOST_S: Final = 3.0
 REOPEN_S: Final = 2.0
 IDLE_S: Final = 0.25
+MOST_FAST: Final = 2.0
+"""What a loop is closed with is never read more seldom than this many times its period."""
+_UNREAD: Final = Value()
 FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
-class Sample(NamedTuple):
-    """A register as it was read. `mono_s` and `at` (seconds since 1970) are our receive time."""
+class Sample:
+    """A register as it was read. `mono_s` and `at` (seconds since 1970) are our receive time;
+    what its words mean is worked out when somebody asks."""
 
-    value: Value
-    mono_s: float
-    at: float
+    __slots__ = ("_reg", "_value", "at", "mono_s", "words")
+
+    def __init__(self, reg: Register, words: Sequence[int], *, mono_s: float, at: float) -> None:
+        self.words, self.mono_s, self.at = words, mono_s, at
+        self._reg, self._value = reg, _UNREAD
+
+    @property
+    def value(self) -> Value:
+        if self._value is _UNREAD:
+            self._value = decode(self._reg, self.words)
+        return self._value
+
+    def again(self, *, mono_s: float, at: float) -> Sample:
+        """The same words, read later."""
+        later = Sample(self._reg, self.words, mono_s=mono_s, at=at)
+        later._value = self._value
+        return later
 
 
 class AlarmChange(NamedTuple):
@@ -91,7 +109,8 @@ class Unit:
 
 class Bus:
     """`may_write` says whether this bus is managed. `on_sample(unit, names)` is called after each
-    block, `on_alarm` for each change; both at once, from the bus's task."""
+    block, `on_alarm` for each change; both at once, from the bus's task. `stretch` is how many
+    times longer than usual its periods are, where whoever reads has too much to do."""
 
     def __init__(
         self, name: str, line: Line, clock: Clock, *, rates: Rates, may_write: bool = False
@@ -101,6 +120,7 @@ class Bus:
         self.on_sample: list[Callable[[Unit, Iterable[str]], None]] = []
         self.on_alarm: list[Callable[[AlarmChange], None]] = []
         self.trouble = ""
+        self.stretch = 1.0
         self.transactions = 0
         self.crc_errors = 0
         self._line, self._clock = line, clock
@@ -155,8 +175,18 @@ class Bus:
             self._schedule.done(job, now=now, rest_until=unit.health.rest_until)
             return 0.0
         await self._read(unit, block)
-        self._schedule.done(job, now=self._clock.monotonic(), rest_until=unit.health.rest_until)
+        self._schedule.done(
+            job,
+            now=self._clock.monotonic(),
+            rest_until=unit.health.rest_until,
+            stretch=min(self.stretch, MOST_FAST) if job.fast else self.stretch,
+        )
         return REOPEN_S if self.trouble else 0.0
+
+    def period_s(self, rate: str) -> float:
+        """Seconds that lie between two readings of such registers now, if the line can do it."""
+        stretch = min(self.stretch, MOST_FAST) if rate == "fast" else self.stretch
+        return stretch * self.rates.of(rate)
 
     async def read_now(self, unit: Unit, names: Iterable[str]) -> None:
         """Read these registers before anything else. What fails is left as it was."""
@@ -191,8 +221,12 @@ class Bus:
         now, at = self._clock.monotonic(), self._clock.now()
         names = []
         for reg, part in cut(block, words):
-            unit.samples[reg.name] = Sample(decode(reg, part), now, at)
             names.append(reg.name)
+            before = unit.samples.get(reg.name)
+            if before is not None and before.words == part:
+                unit.samples[reg.name] = before.again(mono_s=now, at=at)
+                continue
+            unit.samples[reg.name] = Sample(reg, part, mono_s=now, at=at)
             if reg.bits:
                 self._alarms(unit, reg, at)
         for listener in self.on_sample:
@@ -346,8 +380,9 @@ class Bus:
 
     async def _read_back(self, unit: Unit, reg: Register, sent: list[int]) -> float:
         words = await self.ask(unit.number, reg.at, reg.count)
-        value = decode(reg, words)
-        unit.samples[reg.name] = Sample(value, self._clock.monotonic(), self._clock.now())
+        now, at = self._clock.monotonic(), self._clock.now()
+        sample = unit.samples[reg.name] = Sample(reg, words, mono_s=now, at=at)
+        value = sample.value
         if words != sent or value.number is None:
             raise DeviceLied(
                 f"{reg.name} reads {value.number} {reg.unit} after it was written",

@@ -46,7 +46,7 @@ class Bit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     role: str = ""
 
 
-class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A value is `raw * scale + shift` in `unit`; `scale` may be a fraction ("1/128"), which is
     how binary fixed point is written. `unknown` is the raw value by which the unit says that it
     does not know. `sticky` says how bits that stay set are cleared: "read" (reading does it) or
@@ -73,6 +73,11 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def factor(self) -> Fraction:
         return Fraction(str(self.scale))
+
+    @cached_property
+    def multiplier(self) -> float:
+        """`factor`, ready to multiply with."""
+        return float(self.factor)
 
     @property
     def end(self) -> int:

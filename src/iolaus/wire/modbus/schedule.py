@@ -53,23 +53,29 @@ class Schedule:
 
     def next(self, now: float) -> Job | None:
         """The job to do now; None while none is due."""
-        fast = min(self._due(now, fast=True), key=_due, default=None)
-        slow = min(self._due(now, fast=False), key=_due, default=None)
+        fast = slow = None
+        for job in self._jobs.values():
+            if job.due_s > now:
+                continue
+            if job.fast:
+                fast = job if fast is None else min(fast, job, key=_due)
+            else:
+                slow = job if slow is None else min(slow, job, key=_due)
         if slow is not None and (fast is None or self._since_slow >= SHARE - 1):
             return slow
         return fast
 
-    def done(self, job: Job, *, now: float, rest_until: float = float("-inf")) -> None:
-        """It was tried; not again before `rest_until`."""
+    def done(
+        self, job: Job, *, now: float, rest_until: float = float("-inf"), stretch: float = 1.0
+    ) -> None:
+        """It was tried; not again before `rest_until`. `stretch` lengthens its period once."""
         self._since_slow = self._since_slow + 1 if job.fast else 0
-        job.due_s = max(job.due_s + job.period_s, now, rest_until)
+        job.due_s = max(job.due_s + stretch * job.period_s, now, rest_until)
 
     def wait_s(self, now: float) -> float:
         """Until something is due; infinite if nothing ever is."""
-        return max(0.0, min((job.due_s for job in self._jobs.values()), default=now + 3600.0) - now)
-
-    def _due(self, now: float, *, fast: bool) -> Iterable[Job]:
-        return (job for job in self._jobs.values() if job.fast is fast and job.due_s <= now)
+        due = min([job.due_s for job in self._jobs.values()], default=now + 3600.0)
+        return max(0.0, due - now)
 
 
 def _due(job: Job) -> tuple[float, float]:

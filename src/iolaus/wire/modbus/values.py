@@ -34,11 +34,11 @@ class Value(NamedTuple):
 
 def decode(reg: Register, words: Sequence[int]) -> Value:
     """What the words of a register say. Never raises."""
-    if len(words) != reg.count or any(not 0 <= word <= 0xFFFF for word in words):
+    if len(words) != reg.count or min(words) < 0 or max(words) > 0xFFFF:
         return Value(reason=f"answered {len(words)} of {reg.count} words")
-    data = b"".join(word.to_bytes(2, "big") for word in words)
     if reg.format == "ascii":
-        return _text(data)
+        return _text(_bytes(words))
+    data = _bytes(words)
     raw = int.from_bytes(data, "big")
     if reg.unknown is not None and raw == reg.unknown:
         return Value(reason="the unit says that it does not know")
@@ -55,7 +55,7 @@ def encode(reg: Register, value: float) -> list[int]:
         raise _unfit(reg, "it is not written")
     if not isfinite(value) or _outside(reg, value):
         raise _unfit(reg, f"{value:g} is outside {_say(reg.low)} to {_say(reg.high)} {reg.unit}")
-    raw = round((value - reg.shift) / float(reg.factor))
+    raw = round((value - reg.shift) / reg.multiplier)
     low, high = _RANGES[reg.format]
     if not low <= raw <= high:
         raise _unfit(reg, f"{value:g} does not fit into {reg.format}")
@@ -69,8 +69,12 @@ def raised(reg: Register, word: float) -> frozenset[str]:
     return frozenset(bit.name for bit in reg.bits if raw >> bit.bit & 1 == bit.active)
 
 
+def _bytes(words: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(words)}H", *words)
+
+
 def _scaled(reg: Register, raw: float) -> Value:
-    value = raw * float(reg.factor) + reg.shift
+    value = raw * reg.multiplier + reg.shift
     if not isfinite(value):
         return Value(reason="the unit answers no number")
     return Value(number=value)
