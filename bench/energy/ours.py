@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.energy.hall import NODES_PER_RACK
 from bench.energy.seen import Answers, Plan, Seen, Signal, Write
+from iolaus.energy.arming import ARMED
 from iolaus.energy.centre import Centre
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget, Report
@@ -33,9 +34,6 @@ DUPLICATED, LATE, LOST, LATE_S = 0.3, 0.3, 0.15, (0.5, 3.0)
 SKEW: Final = 0.02
 LEAST_SHARE: Final = 0.2
 PSU_LEFT: Final = 0.69
-ARMED: Final = 0.85
-"""Of what a loss leaves. A cap slews: the deeper it is written, the sooner the limit is reached;
-the centre gives back the rest within a second or two."""
 POWER: Final = PowerPolicy(
     name="bench", mode=Mode.CONTROL, cap_error=0.01, redundancy=Redundancy.SHARED
 )

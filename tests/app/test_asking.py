@@ -9,6 +9,7 @@ from tests.app.test_rolling import known, over
 from tests.sim.firmware.stage import machines
 from tests.survival.stage import Stage, staged
 
+from iolaus.kernel.errors import PolicyRefused
 from iolaus.model.plan import Asked, Fate, Plan
 from iolaus.model.rollout import NodeState, Progress, RolloutState
 from iolaus.model.select import parse_selector
@@ -18,16 +19,22 @@ EVERY_NODE = parse_selector("kind=node")
 
 
 async def ask(on: Stage, kind: str, **arguments: Any) -> tuple[Plan, Progress]:
-    """Asked of every node, applied, and over."""
-    plan = await on.house.rolling.plan_asked(
-        Asked(kind=kind, arguments=arguments),
-        selector=EVERY_NODE,
-        batch=None,
-        by="ana",
-        keep=True,
-    )
-    await on.house.rolling.apply(plan.id, by="ana")
-    return plan, await over(on, plan)
+    """Asked of every node, applied, and over. What the last action changed may be read between
+    plan and word: then it is asked for again, as the refusal says."""
+    while True:
+        plan = await on.house.rolling.plan_asked(
+            Asked(kind=kind, arguments=arguments),
+            selector=EVERY_NODE,
+            batch=None,
+            by="ana",
+            keep=True,
+        )
+        try:
+            await on.house.rolling.apply(plan.id, by="ana")
+        except PolicyRefused as refused:
+            assert refused.code == "WorldMoved"
+            continue
+        return plan, await over(on, plan)
 
 
 async def read_again(on: Stage, name: str, value: str) -> None:

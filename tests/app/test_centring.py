@@ -7,7 +7,7 @@ import asyncio
 from iolaus.app.centring import Centring
 from iolaus.bus.local import LocalBus
 from iolaus.energy.centre import Centre
-from iolaus.energy.frames import Budget, Report, budget_topic, encode, parse_budget, report_topic
+from iolaus.energy.frames import Budget, Report, budget_topic, encode, report_topic
 from iolaus.energy.policy import Mode, PowerPolicy
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
@@ -29,7 +29,7 @@ async def edge(bus: LocalBus, clock: JumpClock, rack: str, seen: dict[str, Budge
     async def take() -> None:
         async with bus.subscribe(budget_topic(rack)) as frames:
             async for data in frames:
-                seen[rack] = parse_budget(data)
+                seen[rack] = data
 
     taking = asyncio.create_task(take())
     try:

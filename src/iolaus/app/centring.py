@@ -1,24 +1,49 @@
 """The centre of a hall as a task: reports of the bus in, budgets out, once a period.
 
-The centre itself decides without I/O; here are only its clock and its bus. What cannot be read is
-counted and left, because whoever wrote it will write again.
+The centre itself decides without I/O; here are only its clock, its bus and its lease. What cannot
+be read is counted and left, because whoever wrote it will write again. The lease of the store makes
+one centre of many servers and gives it its epoch; a plant that changed gets a new centre with a new
+epoch, which begins by listening, as any other would.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import secrets
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import structlog
 
 from iolaus.bus.port import Bus
 from iolaus.energy.centre import Centre
-from iolaus.energy.frames import REPORTS, Report, budget_topic, encode, parse_report
+from iolaus.energy.frames import REPORTS, Report, budget_topic, parse_report
+from iolaus.energy.policy import Mode, PowerPolicy
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceLied
+from iolaus.kernel.errors import DeviceLied, IolausError
+from iolaus.model.plant import Plant
+from iolaus.store.lease import Lease
+
+log = structlog.get_logger(__name__)
+LEASE: Final = "energy-centre"
+TTL_S: Final = 9.0
+RENEW_S: Final = 3.0
+PLANT_S: Final = 30.0
+"""A plant is not compared more often; while it was empty, at each renewal."""
+
+
+class Leases(Protocol):
+    async def acquire(self, name: str, holder: str, ttl_s: float, now: float) -> Lease | None: ...
+
+    async def renew(self, lease: Lease, ttl_s: float, now: float) -> Lease | None: ...
+
+    async def release(self, lease: Lease) -> None: ...
 
 
 class Centring:
     """`centre` may be looked at and told of events; call `now` right after one. `unread` counts
-    what was no report."""
+    what was no report. One that advises sends its budgets, too: its edges write nothing, and show
+    what they would."""
 
     def __init__(self, centre: Centre, *, bus: Bus, clock: Clock) -> None:
         self.centre, self.unread = centre, 0
@@ -35,8 +60,11 @@ class Centring:
 
     def now(self) -> None:
         """Plan, and send what comes of it."""
-        for frame in self.centre.tick(self._clock.monotonic()):
-            self._bus.publish(budget_topic(frame.rack), encode(frame))
+        frames = self.centre.tick(self._clock.monotonic())
+        if self.centre.policy.mode is Mode.ADVISE:
+            frames = self.centre.advice
+        for frame in frames:
+            self._bus.publish(budget_topic(frame.rack), frame)
 
     async def _hear(self, heard: Any) -> None:
         async for message in heard:
@@ -46,3 +74,116 @@ class Centring:
                 self.unread += 1
                 continue
             self.centre.take(report, self._clock.monotonic())
+
+
+class HouseCentre:
+    """Keeps a centre as long as the lease is this server's. What was told of losses and targets
+    outlives a change of the plant."""
+
+    def __init__(
+        self,
+        *,
+        plant: Callable[[], Plant],
+        policy: PowerPolicy,
+        bus: Bus,
+        clock: Clock,
+        leases: Leases,
+    ) -> None:
+        self.policy, self.centring = policy, None
+        self._plant, self._bus, self._clock, self._leases = plant, bus, clock, leases
+        self._holder = secrets.token_hex(8)
+        self._lost: set[str] = set()
+        self._goal_w: float | None = None
+        self._trouble = ""
+
+    centring: Centring | None
+    """None while there is nothing to share out, or another server does it."""
+
+    def follow(self, policy: PowerPolicy) -> None:
+        """Go by another policy from now on."""
+        self.policy = policy
+        if self.centring:
+            self.centring.centre.follow(policy, self._clock.monotonic())
+
+    def lost(self, domain: str) -> None:
+        """It carries nothing any more. A domain that the plant does not know is remembered."""
+        self._lost.add(domain)
+        self._service(domain, lost=True)
+
+    def restored(self, domain: str) -> None:
+        self._lost.discard(domain)
+        self._service(domain, lost=False)
+
+    def target(self, limit_w: float | None) -> None:
+        """The site may draw no more than this; None lifts it. Raises `OperatorMust` where the
+        plant has no site."""
+        self._goal_w = limit_w
+        if self.centring:
+            self.centring.centre.target(limit_w, self._clock.monotonic())
+            self.centring.now()
+
+    def _service(self, domain: str, *, lost: bool) -> None:
+        if self.centring is None or domain not in self.centring.centre.plant.by_name:
+            return
+        centre, now_s = self.centring.centre, self._clock.monotonic()
+        if lost:
+            centre.lost(domain, now_s)
+        else:
+            centre.restored(domain, now_s)
+        self.centring.now()
+
+    async def run(self) -> None:
+        """Until cancelled; then the lease is let go."""
+        while True:
+            trouble = ""
+            try:
+                await self._serve()
+            except IolausError as error:
+                trouble = str(error)
+            except Exception as error:  # supervised: the next term begins by listening
+                log.exception("the centre of power erred")
+                trouble = repr(error)
+            if trouble and trouble != self._trouble:
+                log.warning("the centre of power stands still", error=trouble)
+            self._trouble = trouble
+            await self._clock.sleep(RENEW_S)
+
+    async def _serve(self) -> None:
+        """One term: a lease, a plant, a centre."""
+        if not (plant := self._plant()).loads:
+            return
+        lease = await self._leases.acquire(LEASE, self._holder, TTL_S, self._clock.now())
+        if lease is None:
+            return
+        running: asyncio.Task[None] | None = None
+        try:
+            self.centring = self._centring(plant, lease)
+            running = asyncio.create_task(self.centring.run())
+            await self._keep(lease, running, plant)
+        finally:
+            self.centring = None
+            if running and not running.done():
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            await self._leases.release(lease)
+        await running
+
+    def _centring(self, plant: Plant, lease: Lease) -> Centring:
+        centre, now_s = Centre(plant, self.policy, lease.epoch), self._clock.monotonic()
+        for domain in self._lost & plant.by_name.keys():
+            centre.lost(domain, now_s)
+        if self._goal_w is not None and centre.rooms.site is not None:
+            centre.target(self._goal_w, now_s)
+        return Centring(centre, bus=self._bus, clock=self._clock)
+
+    async def _keep(self, lease: Lease, running: asyncio.Task[None], plant: Plant) -> None:
+        """Until the lease is lost, another centre is heard of, or the plant is another."""
+        looked_s = self._clock.monotonic()
+        while not running.done():
+            await self._clock.sleep(RENEW_S)
+            if await self._leases.renew(lease, TTL_S, self._clock.now()) is None:
+                return
+            if self._clock.monotonic() - looked_s >= PLANT_S:
+                looked_s = self._clock.monotonic()
+                if self._plant() != plant:
+                    return

@@ -23,7 +23,7 @@ from iolaus.app.watchdog import Watchdog
 from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
 from iolaus.drivers.ports import Priority
 from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy
-from iolaus.energy.rules import edge_rules
+from iolaus.energy.rules import edge_rules, paced
 from iolaus.energy.run import Done
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
@@ -112,9 +112,7 @@ async def open_edges(options: EdgeOptions) -> AsyncIterator[Edges]:
         building=NoBuilding(),
         clock=clock,
         directory=options.state_dir / "edges",
-        rules=msgspec.structs.replace(
-            edge_rules(options.power, options.leak), period_s=2 * options.period_s
-        ),
+        rules=paced(edge_rules(options.power, options.leak), options.period_s),
         tell=lambda _: None,
         record=_told,
     )

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from iolaus.app.edge_hands import Hands
-from iolaus.energy.arming import arm
+from iolaus.energy.arming import Armed, arm
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget, Report
 from iolaus.energy.journal import LatchFile
@@ -29,7 +29,7 @@ from iolaus.energy.rules import EdgeRules
 from iolaus.energy.run import Done, Doors, EdgeRun
 from iolaus.energy.seats import Seat, draw_of, events_of, rack_view, reaches, seat_of
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.model.asset import Asset, AssetKind, PowerLimit, Reading
 from iolaus.model.asset import Report as DeviceReport
 from iolaus.model.endpoint import Target
@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 LOOK_AFTER_S: Final = 1.0
 HUNG_S: Final = 5.0
 FLOORS_S: Final = 600.0
+PLANT_S: Final = 30.0
+MADE_AGAIN_S: Final = 2.0
+"""While a hall is discovered, what stands in its racks changes all the time."""
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -57,7 +60,7 @@ class Running(msgspec.Struct, kw_only=True):
 class Edges:
     """`directory` holds the latches; `tell` takes reports for the centre, `record` is told what
     was done. `plant` may say more of racks and nodes than their controllers do, and what is
-    armed by `policy`."""
+    armed by `policy`; `made` is told of a rack whose edge is new and knows no reading."""
 
     def __init__(
         self,
@@ -70,14 +73,17 @@ class Edges:
         tell: Callable[[Report], None],
         record: Callable[[Done], None],
         plant: Callable[[], Plant | None] = lambda: None,
+        made: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.hands, self.rules, self.running = hands, rules, dict[str, Running]()
         self._building, self._clock, self._directory = building, clock, directory
-        self._tell, self._record, self._plant = tell, record, plant
+        self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
         self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._changed = False
+        self._made_s = self._planted_s = float("-inf")
+        self._grown: Plant | None = None
 
     # --- what is known -----------------------------------------------------------------------
 
@@ -89,6 +95,13 @@ class Edges:
         seat = seat_of(target, report)
         self._changed |= last is None or last[2] != seat
         self._seats[target.address] = report, target, seat
+
+    def addresses(self, rack: str) -> list[str]:
+        """The endpoints whose readings matter to a rack's edge."""
+        running = self.running.get(rack)
+        rows = running.rows if running else frozenset[str]()
+        known = ((at, seat) for at, (_, _, seat) in self._seats.items() if seat)
+        return [address for address, seat in known if reaches(seat, rack, rows)]
 
     def forget(self, address: str) -> None:
         self._changed |= self._seats.pop(address, None) is not None
@@ -187,10 +200,13 @@ class Edges:
 
     def look_after(self) -> None:
         """Make the edges that there should be, and start those again that stopped."""
-        if self._changed:
-            self._changed = False
-            self._rebuild()
         now_s = self._clock.monotonic()
+        if now_s - self._planted_s >= PLANT_S:
+            self._planted_s = now_s
+            self._changed |= self._plant() != self._grown
+        if self._changed and now_s - self._made_s >= MADE_AGAIN_S:
+            self._changed, self._made_s = False, now_s
+            self._rebuild()
         for rack, running in self.running.items():
             if running.task.done() or now_s - running.run.beat_s > HUNG_S:
                 self._again(rack, running)
@@ -201,8 +217,8 @@ class Edges:
     def _rebuild(self) -> None:
         seats = [seat for _, _, seat in self._seats.values() if seat is not None]
         self.hands.seats = {seat.name: seat for seat in seats if seat.systems}
-        plant = self._plant()
-        armed = arm(plant, self.policy) if plant else {}
+        plant = self._grown = self._plant()
+        armed = self._armed(plant) if plant else {}
         racks: dict[str, list[Seat]] = {}
         for seat in seats:
             racks.setdefault(seat.rack, []).append(seat)
@@ -213,6 +229,15 @@ class Edges:
             view = rack_view(rack, near, plant, armed.get(rack, {}))
             if view.nodes:
                 self._ensure(rack, view, rows)
+        for rack in self.running.keys() - racks.keys():
+            self.running.pop(rack).task.cancel()
+
+    def _armed(self, plant: Plant) -> Armed:
+        try:
+            return arm(plant, self.policy)
+        except IolausError as error:
+            log.warning("nothing is armed", error=str(error))
+            return {}
 
     def _ensure(self, rack: str, view: RackView, rows: frozenset[str]) -> None:
         old = self.running.get(rack)
@@ -229,6 +254,8 @@ class Edges:
                 log.error("an edge is not started", rack=rack, error=str(error))  # noqa: TRY400
                 return
         edge = Edge(view, self.rules, boot=secrets.token_hex(8), latched=latched)
+        if old is not None:
+            edge.inherit(old.run.edge, self._clock.monotonic())
         doors = Doors(
             caps=self.hands,
             power=self.hands,
@@ -240,6 +267,7 @@ class Edges:
         run = EdgeRun(edge, doors, self._clock)
         task = asyncio.create_task(run.run())
         self.running[rack] = Running(run=run, view=view, task=task, rows=rows)
+        self._made(rack)
 
     def _again(self, rack: str, running: Running) -> None:
         error = running.task.exception() if running.task.done() and not _cut(running) else None

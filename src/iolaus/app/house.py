@@ -35,10 +35,13 @@ from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, POLICY, Attesting
+from iolaus.app.centring import HouseCentre
 from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
+from iolaus.app.edges import counts_of
 from iolaus.app.handmade import Handmade
+from iolaus.app.house_edges import HouseEdges
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, Paced, keep_pace
@@ -70,6 +73,7 @@ from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.observe.surface import Surveyor
 from iolaus.store.drains import StoredDrains
+from iolaus.store.lease import StoredLeases
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
 from iolaus.store.tries import CountedLogins
@@ -169,6 +173,15 @@ class House:
         state.secrets.on_change(self.ledger.note_login)
         self.rolling = self._rolling()
         self.draining = self._draining()
+        self.planted = self._planted()
+        self.edges = self._edges()
+        self.centre = HouseCentre(
+            plant=self.planted.plant,
+            policy=self.edges.power,
+            bus=self.bus,
+            clock=clock,
+            leases=StoredLeases(state.database),
+        )
         self.alarming = Alarming(
             facts=state.facts,
             fleet=lambda: self.context.fleet,
@@ -211,6 +224,24 @@ class House:
             slow_interval_s=self.options.periods.inventory_s,
             authorities=self.state.authorities.known,
             credential_of=self.credential_fact,
+        )
+
+    def _planted(self) -> Planted:
+        """Raises `OperatorMust` where the operator's file of power is wrong."""
+        written = load_written(self.state.directory / POWER_FILE)
+        return Planted(written, self.state.facts, self.clock)
+
+    def _edges(self) -> HouseEdges:
+        said = self.planted.said
+        return HouseEdges(
+            state=self.state,
+            bus=self.bus,
+            clock=self.clock,
+            open_device=self.devices.open,
+            plant=self.planted.plant,
+            power=said.power_policy,
+            leak=said.leak_policy,
+            period_s=self.options.periods.hot_s,
         )
 
     def _draining(self) -> Draining:
@@ -293,7 +324,7 @@ class House:
         found = {f"loop_lag_seconds_{job}": loop.lag_s() for job, loop in self.loops.items()}
         found |= {f"loop_workers_{job}": float(loop.workers) for job, loop in self.loops.items()}
         found["event_streams"] = float(len(self.follower.live))
-        return found
+        return found | counts_of(self.edges.edges.running)
 
     def read_advisories(self, raw: bytes, source: str, by: str) -> Sequence[Advised]:
         return read_advisories(raw, source=source, at=self.clock.now(), by=by)
@@ -336,12 +367,6 @@ class House:
                 witnesses=self.attesting.witnesses,
             ),
         )
-
-    @cached_property
-    def planted(self) -> Planted:
-        """Raises `OperatorMust` where the operator's file of power is wrong."""
-        written = load_written(self.state.directory / POWER_FILE)
-        return Planted(written, self.state.facts, self.clock)
 
     def application(self) -> Any:
         """The ASGI application: the API and pages, and the door that devices push events to."""
@@ -466,6 +491,8 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.attesting.run()))
         tasks.append(asyncio.create_task(house.keyring.loop.run()))
         tasks.append(asyncio.create_task(house.draining.run()))
+        tasks.append(asyncio.create_task(house.edges.run()))
+        tasks.append(asyncio.create_task(house.centre.run()))
         tasks.append(asyncio.create_task(house.checkpoints.run()))
         tasks.append(asyncio.create_task(house.handmade.run()))
         tasks.append(asyncio.create_task(house.alarming.run()))

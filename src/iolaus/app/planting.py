@@ -45,7 +45,8 @@ DISCOVERY: Final = "discovery"
 
 class Planted:
     """The plant of a running server. It is built anew when it is asked for and older than a few
-    seconds; `claims` are those of building systems, given by whoever hears them."""
+    seconds, and is the same object as long as nothing changed; `claims` are those of building
+    systems, given by whoever hears them."""
 
     def __init__(self, said: Written, facts: Facts, clock: Clock) -> None:
         self.said, self._facts, self._clock = said, facts, clock
@@ -56,7 +57,8 @@ class Planted:
         now = self._clock.monotonic()
         if self._built is None or now - self._built[0] >= ANEW_S:
             held = list(self._facts.all_held())
-            self._built = now, plant_of(self.said, held, others=self.claims)
+            plant, last = plant_of(self.said, held, others=self.claims), self._built
+            self._built = now, last[1] if last and last[1] == plant else plant
         return self._built[1]
 
 

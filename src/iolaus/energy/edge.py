@@ -118,6 +118,15 @@ class Edge:
             return "shares above budget"
         return ""
 
+    def inherit(self, old: Edge, now_s: float) -> None:
+        """Take the place of an edge of the same rack in the same process: what that had heard is
+        still so. Its lease is not taken over, and caps are read afresh where this one reads."""
+        self.reflexes.inherit(old.reflexes)
+        for cap in old.caps:
+            if cap.known_w is not None:
+                self.cap_seen(cap.node.name, cap.known_w, now_s)
+        self._wake(now_s)
+
     def event(self, event: Event, now_s: float) -> None:
         """A sensor said something. Call `tick` right after."""
         self.reflexes.hear(event, now_s)

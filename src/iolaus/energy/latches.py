@@ -58,6 +58,12 @@ class Latched:
             return
         self.signals[key] = hear(last, event, self._rules, now_s, limit_w=self._rack.limit_w)
 
+    def inherit(self, old: Latched) -> None:
+        """What was heard by one that stood for the same rack before."""
+        self.signals.update(old.signals)
+        self._on.update((name, on) for name, on in old._on.items() if name in self._nodes)
+        self._isolated, self._asked = set(old._isolated), dict(old._asked)
+
     def judge(self, now_s: float) -> Verdict:
         for event in silenced(self.signals, self._rules, now_s):
             self.hear(event, now_s)

@@ -7,10 +7,15 @@ from typing import Final
 import msgspec
 
 from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy
+from iolaus.energy.ports import Sense
 from iolaus.energy.reflex import ReflexRules
 
 OFF_ABOVE_C: Final = 8.0
 """So much above what caps is what switches off."""
+POLLED: Final = (Sense.LEAK, Sense.FLOW, Sense.COOLANT, Sense.DIE)
+SILENT_PERIODS: Final = 4.0
+PEAK_PERIODS: Final = 6.0
+"""A peak of fewer readings is none."""
 
 
 class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,4 +79,16 @@ def edge_rules(power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
             die_off_c=leak.die_max_c + OFF_ABOVE_C,
             supply_worst_c=leak.supply_worst_c,
         ),
+    )
+
+
+def paced(rules: EdgeRules, period_s: float) -> EdgeRules:
+    """For telemetry that comes every `period_s`: how old a reading may be, over how many of them
+    a peak is held, and when a sensor is silent."""
+    silent_s = dict.fromkeys(POLLED, SILENT_PERIODS * period_s)
+    return msgspec.structs.replace(
+        rules,
+        period_s=period_s,
+        hold_s=max(rules.hold_s, PEAK_PERIODS * period_s),
+        reflex=msgspec.structs.replace(rules.reflex, silent_s=silent_s),
     )

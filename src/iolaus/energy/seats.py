@@ -86,7 +86,7 @@ def rack_view(
 ) -> RackView:
     """What the edge of a rack holds. What a plant says of a node or a rack goes before what its
     controllers say; `armed` as `arming.arm` works it out."""
-    loads = {load.name: load for load in plant.loads} if plant else {}
+    loads = {load.name: load for load in plant.by_rack.get(rack, ())} if plant else {}
     mine = [seat for seat in seats if seat.rack == rack and seat.cap_uri and seat.nameplate_w > 0]
     nodes = tuple(_node(seat, loads.get(seat.name)) for seat in mine)
     names = tuple(node.name for node in nodes)
@@ -102,20 +102,13 @@ def rack_view(
 
 
 def _node(seat: Seat, load: Load | None) -> NodeView:
-    floor_w = seat.least_w or FLOOR_OF_PLATE * seat.nameplate_w
-    if load is None:
-        return NodeView(
-            name=seat.name,
-            floor_w=floor_w,
-            nameplate_w=seat.nameplate_w,
-            priority=seat.priority,
-            least_w=seat.least_w,
-        )
+    plate_w = (load.nameplate_w if load else 0.0) or seat.nameplate_w
+    told_w = max(load.floor_w if load else 0.0, seat.least_w)
     return NodeView(
         name=seat.name,
-        floor_w=max(load.floor_w, seat.least_w),
-        nameplate_w=load.nameplate_w,
-        priority=load.priority,
+        floor_w=told_w or FLOOR_OF_PLATE * plate_w,
+        nameplate_w=plate_w,
+        priority=load.priority if load else seat.priority,
         least_w=seat.least_w,
     )
 

@@ -1,0 +1,170 @@
+"""The edges inside a server: they live on what it reads anyway, and talk to the centre on its bus.
+
+Nothing is read twice: an inventory makes the edges, a pass over the hot set is their telemetry, and
+an event of a leak detector is looked into at once. By default they observe. What a reflex did, and
+what a person released, is in the audit log; a cap that only followed a budget is not, for that is
+what budgets are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from iolaus.app.edge_hands import Hands, NoBuilding
+from iolaus.app.edges import Edges
+from iolaus.bus.local import LocalBus
+from iolaus.energy.frames import BUDGETS, Budget, Report, parse_budget, report_topic
+from iolaus.energy.policy import LeakPolicy, PowerPolicy
+from iolaus.energy.ports import AsksBuilding
+from iolaus.energy.rules import EdgeRules, edge_rules, paced
+from iolaus.energy.run import Done
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import DeviceLied, IolausError
+from iolaus.model.audit import Record
+from iolaus.model.endpoint import Event, Reach, Target
+from iolaus.model.plant import Plant
+from iolaus.observe.devices import LaneDevice
+from iolaus.store.state import State
+
+log = structlog.get_logger(__name__)
+FOLDER: Final = "edges"
+BREATH: Final = 25
+"""So many endpoints are looked at before others have their turn."""
+
+
+class HouseEdges:
+    """`energy.edge` for every rack of a house. `period_s` lies between two passes over the hot
+    set; `building` is asked for isolations."""
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        bus: LocalBus,
+        clock: Clock,
+        open_device: Callable[[Target], LaneDevice],
+        plant: Callable[[], Plant],
+        power: PowerPolicy,
+        leak: LeakPolicy,
+        period_s: float,
+        building: AsksBuilding | None = None,
+    ) -> None:
+        self._state, self._bus, self._period_s = state, bus, period_s
+        self._writing: set[asyncio.Task[None]] = set()
+        self._due: dict[str, None] = {}
+        self._rung = asyncio.Event()
+        self.power, self.leak = power, leak
+        self.edges = Edges(
+            hands=Hands(open_device=open_device, target_of=state.facts.target_of),
+            building=building or NoBuilding(),
+            clock=clock,
+            directory=state.directory / FOLDER,
+            rules=self._rules(power, leak),
+            tell=self._tell,
+            record=self._record,
+            plant=plant,
+            made=self._made,
+        )
+        self.edges.policy = power
+
+    def follow(self, power: PowerPolicy, leak: LeakPolicy) -> None:
+        """Go by these policies from now on."""
+        self.power, self.leak = power, leak
+        self.edges.use(self._rules(power, leak), power)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        undo = self._state.facts.on_change(self._note)
+        for held in self._state.facts.all_held():
+            self._due[held.target.address] = None
+        self._rung.set()
+        tasks = [asyncio.create_task(self.edges.run()), asyncio.create_task(self._look())]
+        try:
+            async with self._bus.subscribe(BUDGETS) as frames:
+                await self._listen(frames)
+        finally:
+            undo()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._writing, return_exceptions=True)
+
+    # --- what is known -----------------------------------------------------------------------
+
+    def _note(self, topic: str, payload: object) -> None:
+        if topic == "events" and isinstance(payload, Event):
+            self.edges.told(payload.endpoint, payload.origin)
+        elif isinstance(payload, str):
+            self._due[payload] = None
+            self._rung.set()
+
+    def _made(self, rack: str) -> None:
+        self._due |= dict.fromkeys(self.edges.addresses(rack))
+        self._rung.set()
+
+    async def _look(self) -> None:
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            due, self._due = self._due, {}
+            for number, address in enumerate(due):
+                self._fact(address)
+                if number % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)
+
+    def _fact(self, address: str) -> None:
+        """Something is known of an endpoint: it is looked at afresh."""
+        held = self._state.facts.held(address)
+        if held is None:
+            self.edges.forget(address)
+            return
+        if held.report is not None:
+            self.edges.learn(held.target, held.report)
+            self.edges.capped(address, held.report.power_limits)
+        if held.status is not None and held.status.reach is not Reach.REACHABLE:
+            self.edges.lost(address)
+        elif held.report is not None:
+            self.edges.hear(address, held.assets.values(), list(held.readings.values()))
+
+    # --- the centre --------------------------------------------------------------------------
+
+    async def _listen(self, frames: AsyncIterator[Any]) -> None:
+        async for message in frames:
+            try:
+                frame = message if isinstance(message, Budget) else parse_budget(message)
+            except DeviceLied as error:
+                log.warning("a budget is not taken", error=str(error))
+                continue
+            self.edges.budget(frame)
+
+    def _tell(self, report: Report) -> None:
+        self._bus.publish(report_topic(report.rack), report)
+
+    # --- for the record ----------------------------------------------------------------------
+
+    def _record(self, done: Done) -> None:
+        if done.what == "cap":
+            return
+        log.info("an edge acted", **msgspec.to_builtins(done))
+        task = asyncio.create_task(self._write_down(done))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write_down(self, done: Done) -> None:
+        record = Record(
+            who=f"edge/{done.rack}",
+            what=done.what,
+            subject=done.subject,
+            detail=msgspec.json.encode({"because": done.because, "fate": done.fate}).decode(),
+        )
+        try:
+            await self._state.audit.append(record)
+        except IolausError as error:
+            log.warning("an edge's deed is not in the audit log", error=str(error))
+
+    def _rules(self, power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
+        return paced(edge_rules(power, leak), self._period_s)
