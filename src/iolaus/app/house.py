@@ -93,8 +93,8 @@ WORKERS: Mapping[Job, int] = {
     Job.BESIDE: 32,
 }
 PACE: Mapping[Job, Bounds] = {
-    Job.INVENTORY: Bounds(least=16, most=192, patience_s=0.2),
-    Job.HOT: Bounds(least=8, most=512, patience_s=0.1),
+    Job.INVENTORY: Bounds(least=32, most=192, patience_s=0.2),
+    Job.HOT: Bounds(least=64, most=512, patience_s=0.1),
     Job.LOGS: Bounds(least=2, most=64, patience_s=0.05),
     Job.ATTEST: Bounds(least=2, most=32, patience_s=0.05),
     Job.BESIDE: Bounds(least=4, most=32, patience_s=0.05),

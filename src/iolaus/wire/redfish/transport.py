@@ -26,7 +26,7 @@ from iolaus.wire.redfish.flow import Flow
 from iolaus.wire.redfish.port import Request, Response, Transport, Trust
 from iolaus.wire.redfish.verdict import PinMismatch, Unproven, Untrusted
 
-KEEP_ALIVE_S = 60.0
+KEEP_ALIVE_S = 180.0
 
 
 class OpenTransport(Transport, Protocol):
