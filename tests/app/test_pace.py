@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.app.pace import Bounds, keep_pace, next_workers, yields
+from iolaus.app.pace import Bounds, keep_pace, next_workers, within, yields
 from iolaus.kernel.clock import WallClock
 from iolaus.loop import Loop
 
@@ -60,6 +60,12 @@ def test_who_keeps_its_promise_makes_room_for_who_does_not() -> None:
 def test_where_nobody_can_keep_it_the_order_is_as_ever() -> None:
     assert felt(0.3, hot_lag_s=11.0, rest_lag_s=math.inf) == (40, 50)
     assert felt(0.5, hot_lag_s=11.0, rest_lag_s=math.inf) == (40, 40)
+
+
+def test_who_is_owed_nothing_steps_further_back() -> None:
+    bounds = Bounds(spare=2, least=16, most=64)
+    assert within(bounds, steps_back=True).least == 2
+    assert within(bounds, steps_back=False) == bounds
 
 
 async def test_more_is_allowed_while_keys_wait() -> None:

@@ -43,9 +43,11 @@ class Paced(Protocol):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """At least and at most so many runs at once; `patience_s` is the lateness that cuts them,
-    `promise_s` by how much a key may be overdue."""
+    """At least and at most so many runs at once, and at least `spare` while another loop is owed its
+    first round; `patience_s` is the lateness that cuts them, `promise_s` by how much a key may be
+    overdue."""
 
+    spare: int = 1
     least: int
     most: int
     patience_s: float = 0.1
@@ -79,6 +81,11 @@ def yields(
     return found
 
 
+def within(bounds: Bounds, *, steps_back: bool) -> Bounds:
+    """The bounds of a loop that is owed nothing while another one is. Pure."""
+    return msgspec.structs.replace(bounds, least=bounds.spare) if steps_back else bounds
+
+
 async def keep_pace(
     loops: Mapping[K, Paced],
     bounds: Mapping[K, Bounds],
@@ -94,5 +101,5 @@ async def keep_pace(
         late_s = min(late_s, time.thread_time() - spent_s)
         lags_s = {key: math.inf if owed(key) else loops[key].lag_s() for key in bounds}
         for key, felt_s in yields(bounds, lags_s, late_s).items():
-            loop = loops[key]
-            loop.allow(next_workers(loop.workers, late_s=felt_s, bounds=bounds[key]))
+            each = within(bounds[key], steps_back=math.inf in lags_s.values() and not owed(key))
+            loops[key].allow(next_workers(loops[key].workers, late_s=felt_s, bounds=each))

@@ -34,7 +34,7 @@ MAX_IDLE = 8_192
 more devices than this in turn finds every connection closed that it comes back to: a handshake
 costs us ten times what a request does, and a small controller far more."""
 MAX_REMEMBERED = 100_000
-_SPARE = 64
+_SPARE = 512
 Ends = tuple[Any, ...]
 """Addresses and ports of both ends of a connection."""
 _OK, _ABORT = int(pycurl.PREREQFUNC_OK), int(pycurl.PREREQFUNC_ABORT)
