@@ -43,9 +43,9 @@ class Paced(Protocol):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """At least and at most so many runs at once, and at least `spare` while another loop is owed its
-    first round; `patience_s` is the lateness that cuts them, `promise_s` by how much a key may be
-    overdue."""
+    """At least and at most so many runs at once, and at least `spare` while another loop is owed
+    its first round; `patience_s` is the lateness that cuts them, `promise_s` by how much a key may
+    be overdue."""
 
     spare: int = 1
     least: int
