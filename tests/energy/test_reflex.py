@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from iolaus.energy.edge import Edge
@@ -289,7 +289,14 @@ EVENTS = st.builds(
 )
 
 
+HOTTER = [(0.0, Grade.WARNING), (1.0, Grade.WARNING), (4.0, Grade.CRITICAL)]
+
+
 @settings(max_examples=60, deadline=None)
+@example(
+    told=[(at, Event(sense=Sense.COOLANT, subject="n0", grade=grade)) for at, grade in HOTTER],
+    budgets=[],
+)
 @given(
     told=st.lists(st.tuples(st.floats(0, 5), EVENTS), max_size=20),
     budgets=st.lists(st.floats(0, 4000), max_size=4),

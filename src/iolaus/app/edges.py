@@ -43,7 +43,9 @@ HUNG_S: Final = 5.0
 FLOORS_S: Final = 600.0
 PLANT_S: Final = 30.0
 MADE_AGAIN_S: Final = 2.0
-"""While a hall is discovered, what stands in its racks changes all the time."""
+IDLE_SHARE: Final = 50.0
+"""While a hall is discovered, what stands in its racks changes all the time: to make the edges of
+a large one again takes a fiftieth of the time at most."""
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -82,7 +84,7 @@ class Edges:
         self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._changed = False
-        self._made_s = self._planted_s = float("-inf")
+        self._make_s = self._planted_s = float("-inf")
         self._grown: Plant | None = None
 
     # --- what is known -----------------------------------------------------------------------
@@ -204,9 +206,11 @@ class Edges:
         if now_s - self._planted_s >= PLANT_S:
             self._planted_s = now_s
             self._changed |= self._plant() != self._grown
-        if self._changed and now_s - self._made_s >= MADE_AGAIN_S:
-            self._changed, self._made_s = False, now_s
+        if self._changed and now_s >= self._make_s:
+            self._changed = False
             self._rebuild()
+            took_s = self._clock.monotonic() - now_s
+            self._make_s = now_s + max(MADE_AGAIN_S, IDLE_SHARE * took_s)
         for rack, running in self.running.items():
             if running.task.done() or now_s - running.run.beat_s > HUNG_S:
                 self._again(rack, running)

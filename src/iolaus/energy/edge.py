@@ -129,8 +129,8 @@ class Edge:
 
     def event(self, event: Event, now_s: float) -> None:
         """A sensor said something. Call `tick` right after."""
-        self.reflexes.hear(event, now_s)
-        self._wake(now_s)
+        if self.reflexes.hear(event, now_s):
+            self._wake(now_s)
 
     def reading(self, node: str, watts: float | None, quality: int, now_s: float) -> None:
         """What a node draws. `quality` 1 is good; anything else makes it unknown."""
@@ -154,14 +154,16 @@ class Edge:
 
     def cap_seen(self, node: str, watts: float, now_s: float) -> None:
         """What somebody else read of a cap, for an edge that only watches and asks for nothing."""
-        if node in self._index and not self.rules.reads and 0 <= watts < math.inf:
-            self.caps[self._index[node]].known_w = watts
+        if node not in self._index or self.rules.reads or not 0 <= watts < math.inf:
+            return
+        cap = self.caps[self._index[node]]
+        if cap.known_w != watts:
+            cap.known_w = watts
             self._wake(now_s)
 
     def powered(self, node: str, on: bool | None, now_s: float) -> None:
         """Whether a node was read to be on; None is unknown."""
-        if node in self._index:
-            self.reflexes.powered(node, on)
+        if node in self._index and self.reflexes.powered(node, on):
             self._wake(now_s)
 
     def isolated(self, medium: Medium, done: bool, now_s: float) -> None:

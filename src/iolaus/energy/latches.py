@@ -50,13 +50,16 @@ class Latched:
         self._isolated: set[Medium] = set()
         self._nodes = {node.name: node for node in rack.nodes}
 
-    def hear(self, event: Event, now_s: float) -> None:
-        """Subjects beyond the bound are not taken: a hall has fewer, a liar may not."""
+    def hear(self, event: Event, now_s: float) -> bool:
+        """Whether it may change what is judged: good that was good before is no news. Subjects
+        beyond the bound are not taken: a hall has fewer, a liar may not."""
         key = (event.sense, event.subject)
         last = self.signals.get(key)
         if last is None and len(self.signals) >= MOST_SIGNALS:
-            return
-        self.signals[key] = hear(last, event, self._rules, now_s, limit_w=self._rack.limit_w)
+            return False
+        heard = hear(last, event, self._rules, now_s, limit_w=self._rack.limit_w)
+        self.signals[key] = heard
+        return last is None or not heard.grade is last.grade is Grade.GOOD
 
     def inherit(self, old: Latched) -> None:
         """What was heard by one that stood for the same rack before."""
@@ -76,8 +79,11 @@ class Latched:
                 self.changed += 1
         return verdict
 
-    def powered(self, node: str, on: bool | None) -> None:
+    def powered(self, node: str, on: bool | None) -> bool:
+        """Whether that is news."""
+        is_news = node not in self._on or self._on[node] is not on
         self._on[node] = on
+        return is_news
 
     def isolated(self, medium: Medium, done: bool) -> None:
         if done:
@@ -101,8 +107,9 @@ class Latched:
         view, most = self._nodes[node], math.inf
         for latch in self.latches.values():
             if node in latch.nodes:
-                part = None if latch.off else latch.cap_fraction
+                part = latch.cap_fraction
                 own = view.floor_w if part is None else part * view.nameplate_w
+                own = min(own, view.floor_w) if latch.off else own
                 most = min(most, max(own, view.least_w))
         return most
 

@@ -82,8 +82,10 @@ class EdgeRun:
 
     def heard(self, event: Event) -> None:
         """A sensor said something: it is acted upon in this turn of the loop."""
-        self.edge.event(event, self._clock.monotonic())
-        self._woken.set()
+        now_s = self._clock.monotonic()
+        self.edge.event(event, now_s)
+        if self.edge.next_s <= now_s:
+            self._woken.set()
 
     def took(self, frame: Budget) -> bool:
         taken = self.edge.budget(frame, self._clock.monotonic())
