@@ -10,6 +10,7 @@ import pytest
 
 from iolaus.fleet.gate import Judgement, Verdict
 from iolaus.fleet.rollout import decide, missing_approvals
+from iolaus.fleet.starting import SOON_S
 from iolaus.fleet.topology import PowerGroup
 from iolaus.fleet.world import Standing, World
 from iolaus.model.plan import Domain, Plan
@@ -122,6 +123,13 @@ def test_everybody_who_is_away_counts_whoever_took_them() -> None:
     assert run.hold("r01-u02") == "3 nodes are away, and 3 may be"
     assert run.hold("r01-u05") == "it is away: HTTP 503"
     assert run.hold("r01-u04") == "whether it is there is not known: nothing is known of it"
+
+
+def test_who_is_not_known_is_looked_for_again_before_what_is_seen_has_grown_old() -> None:
+    plan = plan_of(1, 2, waves=[{"name": "all"}])
+    assert Run(plan, seen={"r01-u01": None, "r01-u02": None}).decide().wake_s == SOON_S
+    away = Standing(at=NOW, here=False, since=NOW - 60, why="HTTP 503")
+    assert Run(plan, seen={"r01-u01": away, "r01-u02": away}).decide().wake_s > SOON_S
 
 
 def test_a_node_in_somebody_s_maintenance_is_away_and_left_alone() -> None:

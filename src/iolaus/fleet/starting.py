@@ -19,6 +19,8 @@ from iolaus.model.rollout import Decision, WaveProgress
 AWAY_PATIENCE_S: Final = 1800.0
 """For so long a wave waits for nodes that are away when nothing else of it is left to do."""
 WAKE_S: Final = 30.0
+SOON_S: Final = 3.0
+"""Who is not known is being looked at meanwhile, and what is seen grows old."""
 
 
 def begin(view: View, number: int) -> Decision:
@@ -116,6 +118,7 @@ class _Choice:
     def _absence(self, uid: str) -> str:
         standing = self._view.world.of(uid)
         if standing.here is None:
+            self.wake_s = min(self.wake_s, SOON_S)
             return f"whether it is there is not known: {standing.why or 'nothing is known of it'}"
         if not standing.here:
             return f"it is away: {standing.why or 'it does not answer'}"
