@@ -3,8 +3,13 @@
 A node is inverted while its cap holds it, some node of lower priority draws more than its floor,
 and no limit stands between the two: watts of the one could be the other's. Changes take time
 (shrink, read back, grow, and a machine is written six times a minute at most), so only what lasts
-`LASTS_S` counts, once per node and spell. Nodes that
-nobody can reach, or whose edge has no valid budget, are left out on both sides.
+`LASTS_S` counts, once per node and spell. Nodes that nobody can reach, or whose edge has no valid
+budget, are left out on both sides.
+
+A job that steps together goes at the pace of its slowest node, so what its other nodes could have
+beyond that one is nothing that they wait for. None of them waits where the job has what its
+weakest cord carries, or what a node that nobody can raise has; and none waits alone: the job does,
+if watts could be given to every node of it that is held.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from bench.energy.hall import Limits
+from bench.energy.seen import in_step
 from bench.energy.world import World
 from iolaus.sim.physics.arrays import F64, Bools, totals
 
@@ -33,6 +39,7 @@ class Inversions:
         self._held_at: F64 = np.full(nodes, -99.0)
         self._used_at: F64 = np.full(nodes, -99.0)
         self._since: F64 = np.full(nodes, np.inf)
+        self._unit = in_step(world.plan)
 
     def enter(self, limits: Limits, t: float) -> None:
         if t < self._next_s:
@@ -43,12 +50,24 @@ class Inversions:
         unmet = (gpus.want_w - gpus.node_w).astype(np.float64)
         small = SMALL * loads.nameplate_w
         reached = self._reached(t)
-        held = (unmet > small) & (caps < loads.cord_w - small) & reached
+        held = (unmet > small) & (caps < self._useful(reached) - small) & reached
         self._held_at = np.where(held, t, self._held_at)
         self._used_at = np.where(draw > loads.floor_w + small, t, self._used_at)
         waits = (t - self._held_at <= HOLD_S) & reached
         gives = (t - self._used_at <= HOLD_S) & (caps > loads.floor_w + small) & reached
-        self._lasting(waits & self._could(limits, caps, gives), t)
+        could = self._could(limits, caps, gives)
+        blocked = np.bincount(self._unit, weights=waits & ~could) > 0.0
+        self._lasting(waits & could & ~blocked[self._unit], t)
+
+    def _useful(self, reached: Bools) -> F64:
+        """The cap above which a node gains nothing: the least that a node in step with it has or
+        can have."""
+        able = self.world.hall.loads.cord_w.copy()
+        able[~reached] = np.minimum(able, self.world.plant.hosts.cap_w)[~reached]
+        least = np.full(int(self._unit.max()) + 1, np.inf)
+        np.minimum.at(least, self._unit, able)
+        useful: F64 = least[self._unit]
+        return useful
 
     def _lasting(self, inverted: Bools, t: float) -> None:
         before = self._since

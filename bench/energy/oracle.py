@@ -2,7 +2,9 @@
 
 Two uses. `Oracle` is a controller that cheats: it knows what every node wants at its peak now, and
 a loss half a second before it happens; its caps take effect without a network; it leaves no guard.
-It honours priority as ours does: a watt to a higher class is worth thirty to the next. `bound` is
+It honours priority as ours does: a watt to a higher class is worth thirty to the next. It knows
+that a job that steps together goes at the pace of its slowest node, and gives its nodes one level.
+`bound` is
 an upper bound of work that no controller can pass: every second it shares out that second's mean
 demand of the hall without caps, to whoever does most with a watt.
 
@@ -19,7 +21,7 @@ import numpy as np
 from bench.energy.hall import Hall, Limits
 from bench.energy.run import Reference
 from bench.energy.scenario import Scenario
-from bench.energy.seen import Seen, Write
+from bench.energy.seen import Seen, Write, in_step
 from bench.energy.world import DT, World
 from iolaus.sim.physics import actuators as do
 from iolaus.sim.physics.arrays import F64, Ints
@@ -33,25 +35,32 @@ PREFILL: Final = 0.99
 
 
 class Program:
-    """Shares out watts over the tree of a hall by one linear program, made once."""
+    """Shares out watts over the tree of a hall by one linear program, made once. `unit` numbers
+    what gets one level: nodes that step together, or each node alone."""
 
-    def __init__(self, hall: Hall) -> None:
+    def __init__(self, hall: Hall, unit: Ints | None = None) -> None:
         self.hall, nodes = hall, hall.loads.count
+        self.unit: Ints = np.arange(nodes, dtype=np.intp) if unit is None else unit
+        self.first: Ints = np.unique(self.unit, return_index=True)[1]
+        self.size: F64 = np.bincount(self.unit).astype(np.float64)
         kinds = hall.topology.node_kinds
         self.alpha: F64 = np.array([kind.alpha for kind in kinds])[hall.topology.node_kind]
         self.solver = highspy.Highs()  # type: ignore[no-untyped-call]
         self.solver.setOptionValue("output_flag", False)
         self.solver.setOptionValue("threads", 1)
-        self.columns: Ints = np.arange(nodes * SEGMENTS, dtype=np.intp)
-        self._pass(nodes)
+        self.columns: Ints = np.arange(self.size.size * SEGMENTS, dtype=np.intp)
+        self._pass()
 
-    def _pass(self, nodes: int) -> None:
-        """Rows are racks, rows of racks, and the site; each column counts once at each level."""
-        hall, owner = self.hall, np.repeat(np.arange(nodes), SEGMENTS)
-        racks, rows = hall.racks, hall.rows
-        rack = hall.loads.rack[owner]
-        entries = np.stack([rack, racks + hall.rack_row[rack], np.full(owner.size, racks + rows)])
-        model, count = highspy.HighsLp(), owner.size
+    def _pass(self) -> None:
+        """Rows are racks, rows of racks, and the site; a column is a watt to each of a unit."""
+        hall, racks, rows = self.hall, self.hall.racks, self.hall.rows
+        counts = np.zeros((racks + rows + 1, self.size.size))
+        np.add.at(counts, (hall.loads.rack, self.unit), 1.0)
+        np.add.at(counts, (racks + hall.loads.row, self.unit), 1.0)
+        counts[-1] = self.size
+        table = np.repeat(counts, SEGMENTS, axis=1).T
+        column, row = np.nonzero(table)
+        model, count = highspy.HighsLp(), self.columns.size
         model.num_col_, model.num_row_ = count, racks + rows + 1
         model.col_cost_, model.col_lower_ = np.zeros(count), np.zeros(count)
         model.col_upper_ = np.ones(count)
@@ -59,42 +68,53 @@ class Program:
         model.row_upper_ = np.full(model.num_row_, highspy.kHighsInf)
         model.sense_ = highspy.ObjSense.kMaximize
         model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        model.a_matrix_.start_ = 3 * np.arange(count + 1)
-        model.a_matrix_.index_ = entries.T.ravel()
-        model.a_matrix_.value_ = np.ones(3 * count)
+        starts = np.searchsorted(column, np.arange(count + 1))
+        model.a_matrix_.start_ = starts
+        model.a_matrix_.index_ = row
+        model.a_matrix_.value_ = table[column, row]
         self.solver.passModel(model)
 
     def solve(self, limits: Limits, floor_w: F64, demand_w: F64, weight: F64) -> tuple[F64, F64]:
         """The caps, and the work of each node at them. Watts at the nodes' inlets."""
+        first, unit = self.first, self.unit
         top = np.maximum(np.minimum(demand_w, limits.cord_w), floor_w)
-        marks = floor_w[:, None] + (top - floor_w)[:, None] * np.linspace(0, 1, SEGMENTS + 1)
-        work = self.work(marks, demand_w[:, None])
+        least = np.full(first.size, np.inf)
+        np.minimum.at(least, unit, top)
+        low, wanted = floor_w[first], demand_w[first]
+        marks = low[:, None] + (least - low)[:, None] * np.linspace(0, 1, SEGMENTS + 1)
+        work = _work(marks, wanted[:, None], self.alpha[first, None])
         width = np.diff(marks, axis=1)
-        slope = np.diff(work, axis=1) / np.maximum(width, 1e-6) * weight[:, None]
-        loads, hall = self.hall.loads, self.hall
+        gain = np.diff(work, axis=1) * (weight[first] * self.size)[:, None]
+        slope = gain / np.maximum(width, 1e-6)
+        self._bind(limits, floor_w, slope.ravel(), width.ravel())
+        self.solver.run()
+        given = np.array(self.solver.getSolution().col_value).reshape(-1, SEGMENTS).sum(axis=1)
+        caps: F64 = floor_w + given[unit]
+        return caps, self.work(caps, demand_w)
+
+    def _bind(self, limits: Limits, floor_w: F64, cost: F64, width: F64) -> None:
+        loads, hall, solver, count = self.hall.loads, self.hall, self.solver, self.columns.size
         rack = np.bincount(loads.rack, weights=floor_w, minlength=hall.racks)
         row = np.bincount(loads.row, weights=floor_w, minlength=hall.rows)
         room = np.concatenate(
             [limits.rack_w - rack, limits.row_w - row, [limits.site_w - floor_w.sum()]]
         )
-        solver, count = self.solver, self.columns.size
-        columns, rows = self.columns.astype(np.int32), np.arange(room.size, dtype=np.int32)
-        solver.changeColsCost(count, columns, slope.ravel() * 1e3)
-        solver.changeColsBounds(count, columns, np.zeros(count), width.ravel())
-        infinite = np.full(room.size, -highspy.kHighsInf)
-        for at in rows.tolist():
-            solver.changeRowBounds(at, infinite[at], max(0.0, float(room[at])))
-        solver.run()
-        given = np.array(solver.getSolution().col_value).reshape(-1, SEGMENTS).sum(axis=1)
-        caps: F64 = floor_w + given
-        return caps, self.work(caps[:, None], demand_w[:, None])[:, 0]
+        columns = self.columns.astype(np.int32)
+        solver.changeColsCost(count, columns, cost * 1e3)
+        solver.changeColsBounds(count, columns, np.zeros(count), width)
+        for at, watts in enumerate(room.tolist()):
+            solver.changeRowBounds(at, -highspy.kHighsInf, max(0.0, watts))
 
     def work(self, cap_w: F64, demand_w: F64) -> F64:
         """The share of its pace that a node keeps at a cap."""
-        wanted = np.maximum(demand_w / CONVERTED - REST_W, 1.0)
-        given = np.clip(cap_w / CONVERTED - REST_W, 1.0, wanted)
-        kept: F64 = (given / wanted) ** self.alpha[:, None]
-        return kept
+        return _work(cap_w, demand_w, self.alpha)
+
+
+def _work(cap_w: F64, demand_w: F64, alpha: F64) -> F64:
+    wanted = np.maximum(demand_w / CONVERTED - REST_W, 1.0)
+    given = np.clip(cap_w / CONVERTED - REST_W, 1.0, wanted)
+    kept: F64 = (given / wanted) ** alpha
+    return kept
 
 
 class Oracle:
@@ -104,7 +124,7 @@ class Oracle:
 
     def __init__(self, world: World) -> None:
         self.world, self.plan = world, world.plan
-        self.program = Program(world.hall)
+        self.program = Program(world.hall, in_step(world.plan))
         self.weight: F64 = RANK ** world.hall.loads.priority.astype(np.float64)
         self._next_s = 0.0
 

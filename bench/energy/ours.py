@@ -21,7 +21,7 @@ from iolaus.energy.arming import ARMED
 from iolaus.energy.centre import Centre
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget, Report
-from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy, Redundancy
+from iolaus.energy.policy import Fairness, LeakPolicy, Mode, PowerPolicy, Redundancy
 from iolaus.energy.ports import CapRead, CapWrite, Command, Event, Grade, Sense
 from iolaus.energy.rack import NodeView, RackView
 from iolaus.energy.rules import edge_rules
@@ -35,7 +35,11 @@ SKEW: Final = 0.02
 LEAST_SHARE: Final = 0.2
 PSU_LEFT: Final = 0.69
 POWER: Final = PowerPolicy(
-    name="bench", mode=Mode.CONTROL, cap_error=0.01, redundancy=Redundancy.SHARED
+    name="bench",
+    mode=Mode.CONTROL,
+    cap_error=0.01,
+    redundancy=Redundancy.SHARED,
+    fairness=Fairness.JOB,
 )
 LEAK: Final = LeakPolicy(name="bench", mode=Mode.CONTROL)
 
@@ -73,7 +77,7 @@ def plant_of(plan: Plan) -> Plant:
             nameplate_w=float(min(loads.nameplate_w[n], loads.cord_w[n] * CORD_LEFT)),
             idle_w=float(loads.idle_w[n]),
             priority=int(loads.priority[n]),
-            job=f"job-{loads.job[n]}",
+            job=None if plan.serving[n] else f"job-{loads.job[n]}",
         )
         for n in range(loads.count)
     ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from bench.energy.hall import Hall, Limits
 from iolaus.sim.physics.arrays import F64, Bools, Ints
 
@@ -27,6 +29,13 @@ class Plan:
     @property
     def nodes(self) -> int:
         return self.hall.loads.count
+
+
+def in_step(plan: Plan) -> Ints:
+    """A number for each job that steps together, and one for each node that serves alone."""
+    keys = np.where(plan.serving, -1 - np.arange(plan.nodes), plan.hall.loads.job)
+    found: Ints = np.unique(keys, return_inverse=True)[1].astype(np.intp)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

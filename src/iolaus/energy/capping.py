@@ -6,7 +6,8 @@ their share, and from as few as it needs. Nodes grow into what is free, in order
 if there is not enough are others lowered for them, and only by what is asked. A small step is
 written seldom, so that an aim that climbs does not use up a minute's writes.
 Between writes that nothing forces lie a dead band and a pause, and a minute holds only so many;
-what a loss forces is not counted, or the way back would wait for the minute to end.
+what a loss forces is not counted, nor what is written while one has just come or gone, or the way
+back would wait for the minute to end.
 
 A node that does not answer, or that keeps a higher cap than was written, is charged with what it
 may have; the others make room for it.
@@ -37,7 +38,8 @@ SELDOM: Final = 3.0
 @dataclass(frozen=True, slots=True)
 class Wish:
     """`caps_w` by node, of which `latched_w` is what reflexes leave (infinite: all); `budget_w`
-    is what the sum may be. `hard`: down at once, everywhere. `grow`: whether anything may."""
+    is what the sum may be. `hard`: down at once, everywhere. `grow`: whether anything may.
+    `counted`: whether writes are spared as in the steady state."""
 
     caps_w: Sequence[float]
     budget_w: float
@@ -45,6 +47,7 @@ class Wish:
     hard: bool
     grow: bool
     because: str = ""
+    counted: bool = True
 
 
 class Capping:
@@ -58,9 +61,10 @@ class Capping:
         self._bands = [max(EPS_W, rules.dead_band * n.nameplate_w) for n in rack.nodes]
         self._tickets = 0
         self._forced = range(0)
+        self._counted = True
 
     def commands(self, wish: Wish, now_s: float) -> list[Command]:
-        wanted = self._with_room(wish)
+        wanted, self._counted = self._with_room(wish), wish.counted
         ceilings = [cap.ceiling for cap in self.caps]
         cuts = self._cuts(wish, wanted, now_s)
         moves = dict(cuts)
@@ -83,7 +87,7 @@ class Capping:
         if isinstance(command, CapRead | CapWrite):
             watts = command.watts if isinstance(command, CapWrite) else None
             cap = self._by_name[command.node]
-            counted = command.ticket not in self._forced
+            counted = self._counted and command.ticket not in self._forced
             cap.sent(command.ticket, watts, now_s, counted=counted)
 
     # --- down --------------------------------------------------------------------------------
@@ -165,7 +169,7 @@ class Capping:
     def _calm(self, now_s: float) -> list[int]:
         """The nodes to which something may be written that nothing forces."""
         rules = self._rules
-        most = rules.writes_per_minute - 1
+        most = rules.writes_per_minute - 1 if self._counted else math.inf
         return [
             i
             for i, cap in enumerate(self.caps)

@@ -25,9 +25,9 @@ from iolaus.energy.capping import EPS_W, Capping, Wish
 from iolaus.energy.estimate import PeakHold
 from iolaus.energy.frames import Budget, Report
 from iolaus.energy.latches import Latched
-from iolaus.energy.ports import CapRead, CapWrite, Command, Event, Latch, Medium, Sense
+from iolaus.energy.ports import CapRead, CapWrite, Command, Event, Grade, Latch, Medium, Sense
 from iolaus.energy.rack import RackView
-from iolaus.energy.reflex import ANY, Hold, Verdict
+from iolaus.energy.reflex import ANY, SUPPLY, Hold, Verdict
 from iolaus.energy.rules import EdgeRules
 from iolaus.energy.share import share
 
@@ -62,8 +62,16 @@ class Edge:
         self._plates = [node.nameplate_w for node in rack.nodes]
         self._floors = [min(node.floor_w, node.nameplate_w) for node in rack.nodes]
         self.floor_w = sum(self._floors)
-        self._peaks = PeakHold(self._plates, hold_s=self.rules.hold_s, period_s=self.rules.period_s)
+        self._peaks = PeakHold(
+            self._plates,
+            hold_s=self.rules.hold_s,
+            period_s=self.rules.period_s,
+            near=self.rules.near_cap,
+        )
         self._frame: Budget | None = None
+        self._named: frozenset[str] = frozenset()
+        self._passed: set[str] = set()
+        self._stirred_s = -math.inf
         self._lease_s, self._prepared_s = -math.inf, -math.inf
         self._since_s: float | None = None
         self._shares = list(self._floors)
@@ -77,11 +85,23 @@ class Edge:
         if refused:
             self.counts[refused] += 1
             return False
+        self._note_lost(frame, now_s)
         self._frame = self._lower(frame, now_s) if frame.hold else frame
         self._lease_s = now_s + min(frame.expires_in_ms / 1000.0, self.rules.lease_most_s)
         self._prepare(now_s)
         self._wake(now_s)
         return True
+
+    def _note_lost(self, frame: Budget, now_s: float) -> None:
+        """What losses this budget was planned without. One that only lowers raises nobody, so what
+        was let through before stays so."""
+        if now_s >= self._lease_s:
+            self._named, self._stirred_s = frozenset(), now_s
+            self._passed.clear()
+        if not frame.hold:
+            if self._named != set(frame.lost):
+                self._stirred_s = now_s
+            self._named = frozenset(frame.lost)
 
     def _lower(self, frame: Budget, now_s: float) -> Budget:
         """A new centre's first word gives nothing: the lower of its budget and that in force."""
@@ -129,13 +149,24 @@ class Edge:
 
     def event(self, event: Event, now_s: float) -> None:
         """A sensor said something. Call `tick` right after."""
-        if self.reflexes.hear(event, now_s):
+        before = self.reflexes.grade(event.sense, event.subject)
+        news = self.reflexes.hear(event, now_s)
+        after = self.reflexes.grade(event.sense, event.subject)
+        if after is Grade.GOOD and before is not Grade.GOOD and event.subject in self._named:
+            self._passed.add(event.subject)
+        elif before is Grade.GOOD and after is not Grade.GOOD:
+            self._passed.discard(event.subject)
+        if after is not before and event.sense in SUPPLY:
+            self._stirred_s = now_s
+        if news:
             self._wake(now_s)
 
     def reading(self, node: str, watts: float | None, quality: int, now_s: float) -> None:
         """What a node draws. `quality` 1 is good; anything else makes it unknown."""
         if node in self._index:
-            self._peaks.take(self._index[node], watts if quality == 1 else None, now_s)
+            index, good = self._index[node], quality == 1
+            cap_w = self.caps[index].level
+            self._peaks.take(index, watts if good else None, now_s, cap_w=cap_w)
 
     def written(
         self, node: str, watts_read_back: float | None, now_s: float, *, ticket: int | None = None
@@ -238,7 +269,7 @@ class Edge:
         what it may have, whatever it wants."""
         rules = self.rules
         caps = np.array([cap.ceiling for cap in self.caps])
-        free = self._peaks.demand(caps, now_s, margin=rules.margin, near=rules.near_cap)
+        free = self._peaks.demand(caps, now_s, margin=rules.margin)
         return [
             cap.ceiling if cap.unreachable else min(w, self.reflexes.limit_w(cap.node.name))
             for w, cap in zip(free.tolist(), self.caps, strict=True)
@@ -285,14 +316,15 @@ class Edge:
             hard=hard,
             because=self._because(now_s),
             grow=leased and not self._blind() and all(cap.settled for cap in self.caps),
+            counted=now_s - self._stirred_s >= self.rules.stirred_s,
         )
 
     def _holds(self, now_s: float) -> list[Hold]:
-        """The losses that the budget in force was not planned with."""
-        frame = self._frame
-        if frame is None or frame.hold or now_s >= self._lease_s:
+        """The losses that the budget in force was not planned without. One that was, and is over,
+        does not strike again while its return is waited out."""
+        if self._frame is None or now_s >= self._lease_s:
             return list(self.verdict.holds)
-        known = set(frame.lost)
+        known = self._named | self._passed
         return [h for h in self.verdict.holds if h.fraction is not None or h.subject not in known]
 
     def _held(self, hold: Hold) -> tuple[float, list[float]]:

@@ -67,6 +67,11 @@ class Latched:
         self._on.update((name, on) for name, on in old._on.items() if name in self._nodes)
         self._isolated, self._asked = set(old._isolated), dict(old._asked)
 
+    def grade(self, sense: Sense, subject: str) -> Grade | None:
+        """The last word on a subject; None where there was none."""
+        heard = self.signals.get((sense, subject))
+        return None if heard is None else heard.grade
+
     def judge(self, now_s: float) -> Verdict:
         for event in silenced(self.signals, self._rules, now_s):
             self.hear(event, now_s)

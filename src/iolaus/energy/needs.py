@@ -3,6 +3,10 @@
 What no report has told is the most there can be: a node's nameplate. A node that cannot be reached
 can neither be lowered nor raised, so it stands fixed at what its edge charges it with; a node that
 a reflex holds gets its floor.
+
+Machines of one job that are alike (same floor, same draw at idle) are peers: they run in step. So
+they rise together whatever their cords carry, and none has a use for more than the peer that can
+have least: the job goes at the pace of the slowest.
 """
 
 from __future__ import annotations
@@ -37,6 +41,9 @@ class Needs:
         self.job: Ints = np.array(
             [jobs[load.job] if load.job else ALONE for load in loads], dtype=np.intp
         )
+        self.peers = _peers(plant)
+        self.reach = _greatest(self.peers, self.plate - self.floor)
+        """By how much each would rise if its cord carried what its peers' do."""
         self._at = {name: at for at, name in enumerate(self.names)}
         self._of: Mapping[str, Ints] = {
             rack: np.array([self._at[load.name] for load in below], dtype=np.intp)
@@ -64,8 +71,30 @@ class Needs:
             self._order = network, places
         return self._order[1]
 
+    def useful(self) -> Floats:
+        """Of what everybody demands, what is of use to those who run in step with others: no more
+        than the least that a peer can have, unless a reflex holds that one."""
+        able = np.where(self.held, np.inf, np.where(np.isnan(self.fixed), self.plate, self.fixed))
+        least = -_greatest(self.peers, -able)
+        return np.minimum(self.demand, np.maximum(least, self.floor))
+
     def demand_w(self, rack: str) -> float:
         return float(self.demand[self._of[rack]].sum())
 
     def floor_w(self, rack: str) -> float:
         return float(self.floor[self._of[rack]].sum())
+
+
+def _peers(plant: Plant) -> Ints:
+    """A number for every load, the same for alike machines of one job."""
+    numbers: dict[object, int] = {}
+    keys = [(load.job, load.floor_w, load.idle_w) if load.job else load.name for load in plant.loads]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+
+
+def _greatest(groups: Ints, values: Floats) -> Floats:
+    """The greatest value within each one's group."""
+    most = np.full(len(values), -np.inf)
+    np.maximum.at(most, groups, values)
+    found: Floats = most[groups]
+    return found

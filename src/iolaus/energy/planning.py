@@ -104,7 +104,9 @@ def plan(rooms: Rooms, needs: Needs, policy: PowerPolicy, stand: Stand) -> Aim:
     network = rooms.network
     order = needs.order(network)
     floor, plate = needs.floor[order], needs.plate[order]
-    demand, ceiling = needs.demand[order].copy(), plate.copy()
+    together = policy.fairness is Fairness.JOB
+    wanted = needs.useful() if together else needs.demand
+    demand, ceiling = wanted[order], plate.copy()
     lowest = floor.copy()
     fixed = needs.fixed[order]
     stuck = ~np.isnan(fixed)
@@ -115,10 +117,10 @@ def plan(rooms: Rooms, needs: Needs, policy: PowerPolicy, stand: Stand) -> Aim:
     charge = _spread(network, _values(network, stand.charge_w), floor, plate)
     lowest[beyond] = demand[beyond] = ceiling[beyond] = charge[beyond]
     ask = Ask(
-        floor_w=lowest, demand_w=demand, ceiling_w=ceiling, weight=plate - floor,
+        floor_w=lowest, demand_w=demand, ceiling_w=ceiling, weight=needs.reach[order],
         priority=needs.priority[order],
         error=_values(network, stand.error)[network.rack_of],
-        job=needs.job[order] if policy.fairness is Fairness.JOB else None,
+        job=needs.job[order] if together else None,
         headroom=policy.headroom,
     )  # fmt: skip
     room = network.room_w(rooms.usable())

@@ -111,7 +111,7 @@ class Verdict(NamedTuple):
 Key = tuple[Sense, str]
 Signals = Mapping[Key, Heard]
 _WORSE: Final = {Grade.GOOD: 0, Grade.UNKNOWN: 0, Grade.WARNING: 1, Grade.CRITICAL: 2}
-_SUPPLY: Final = frozenset({Sense.FEED, Sense.REDUNDANCY, Sense.BUILDING, Sense.BATTERY})
+SUPPLY: Final = frozenset({Sense.FEED, Sense.REDUNDANCY, Sense.BUILDING, Sense.BATTERY})
 
 
 def hear(
@@ -283,7 +283,7 @@ class _Court:
 
     def losses(self) -> Iterator[Hold]:
         for (sense, subject), heard in self.signals.items():
-            if sense not in _SUPPLY or not self._lost(heard):
+            if sense not in SUPPLY or not self._lost(heard):
                 continue
             yield self._hold(sense, subject, heard)
 

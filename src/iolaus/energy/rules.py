@@ -27,8 +27,8 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     the cap says nothing. `answer_s` is when a command without an answer has failed, `late_s` how
     long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
     that must be; `spacing_s` lies between writes of one node that nothing forces, and three times
-    that before a raise by less than `worth`. What failed is tried again after `again_s`,
-    doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
+    that before a raise by less than `worth`; for `stirred_s` after a loss of supply, its return or
+    a new lease they are not counted. What failed is tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
 
     acts: bool = True
     reflexes_act: bool = True
@@ -36,12 +36,13 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float = 2.0
     period_s: float = 1.0
     hold_s: float = 20.0
-    margin: float = 0.05
-    near_cap: float = 0.03
+    margin: float = 0.035
+    near_cap: float = 0.02
     dead_band: float = 0.02
     worth: float = 0.08
     writes_per_minute: int = 6
     spacing_s: float = 5.0
+    stirred_s: float = 8.0
     answer_s: float = 2.0
     late_s: float = 3.0
     again_s: float = 0.5
