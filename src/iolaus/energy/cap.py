@@ -30,6 +30,7 @@ class Cap:
         "failures",
         "known_w",
         "node",
+        "paced_s",
         "pending_s",
         "pending_w",
         "refusals",
@@ -49,6 +50,7 @@ class Cap:
         self.doubt_w, self.doubt_s = 0.0, 0.0
         self.failures, self.refusals, self.tried_s = 0, 0, -math.inf
         self.written: deque[float] = deque()
+        self.paced_s = -math.inf
 
     @property
     def ceiling(self) -> float:
@@ -79,20 +81,20 @@ class Cap:
         return self.doubt_w > 0 and now_s >= self.doubt_s + late_s
 
     @property
-    def wrote_s(self) -> float:
-        return self.written[-1] if self.written else -math.inf
-
-    @property
     def settled(self) -> bool:
         """It was read since the start, or it was tried and does not answer."""
         return self.known_w is not None or self.unreachable
 
-    def sent(self, ticket: int, watts: float | None, now_s: float, *, counted: bool = True) -> None:
-        """A write (or, None, a read) was asked for; an older one that waits is given up.
-        What was forced is not `counted` among the writes of a minute."""
+    def sent(
+        self, ticket: int, watts: float | None, now_s: float, *, paced: bool, counted: bool
+    ) -> None:
+        """A write (or, None, a read) was asked for; an older one that waits is given up. After one
+        that is `paced` the next one waits; those that are `counted` are limited by the minute."""
         self._give_up(now_s)
         self.ticket, self.waiting = ticket, True
         self.pending_w, self.pending_s, self.tried_s = watts, now_s, now_s
+        if watts is not None and paced:
+            self.paced_s = now_s
         if watts is not None and counted:
             self.written.append(now_s)
 

@@ -87,8 +87,8 @@ class Capping:
         if isinstance(command, CapRead | CapWrite):
             watts = command.watts if isinstance(command, CapWrite) else None
             cap = self._by_name[command.node]
-            counted = self._counted and command.ticket not in self._forced
-            cap.sent(command.ticket, watts, now_s, counted=counted)
+            paced = command.ticket not in self._forced
+            cap.sent(command.ticket, watts, now_s, paced=paced, counted=paced and self._counted)
 
     # --- down --------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Capping:
 
     def _worth(self, i: int, now_s: float) -> float:
         """The least by which a node is raised: more, if it was written lately."""
-        late = now_s - self.caps[i].wrote_s < SELDOM * self._rules.spacing_s - EPS_S
+        late = now_s - self.caps[i].paced_s < SELDOM * self._rules.spacing_s - EPS_S
         return max(self._bands[i], self._steps[i]) if late else self._bands[i]
 
     def _lowered(
@@ -176,7 +176,7 @@ class Capping:
             if not cap.waiting
             and not cap.stuck
             and cap.writes(now_s) < most
-            and now_s - cap.wrote_s >= rules.spacing_s - EPS_S
+            and now_s - cap.paced_s >= rules.spacing_s - EPS_S
         ]
 
     # --- commands ----------------------------------------------------------------------------

@@ -45,9 +45,7 @@ class PeakHold:
         self._near, self._crest_s = near, max(CREST_S, CREST_PERIODS * period_s)
         self._bucket: int | None = None
 
-    def take(
-        self, index: int, watts: float | None, now_s: float, *, cap_w: float = np.inf
-    ) -> None:
+    def take(self, index: int, watts: float | None, now_s: float, *, cap_w: float = np.inf) -> None:
         """One node's reading under `cap_w`; None or no finite, non-negative number is a bad one:
         it makes the node unknown until a good one comes."""
         self._turn(now_s)

@@ -88,7 +88,9 @@ class Needs:
 def _peers(plant: Plant) -> Ints:
     """A number for every load, the same for alike machines of one job."""
     numbers: dict[object, int] = {}
-    keys = [(load.job, load.floor_w, load.idle_w) if load.job else load.name for load in plant.loads]
+    keys = [
+        (load.job, load.floor_w, load.idle_w) if load.job else load.name for load in plant.loads
+    ]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
 
 

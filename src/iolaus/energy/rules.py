@@ -28,7 +28,8 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
     that must be; `spacing_s` lies between writes of one node that nothing forces, and three times
     that before a raise by less than `worth`; for `stirred_s` after a loss of supply, its return or
-    a new lease they are not counted. What failed is tried again after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
+    a new lease they are not counted. What failed is tried again after `again_s`, doubled up to
+    `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
 
     acts: bool = True
     reflexes_act: bool = True
