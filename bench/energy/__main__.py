@@ -1,4 +1,4 @@
-"""`python -m bench.energy run|tune|tick|reflexes|plot ...`; `make bench-energy` is `run`."""
+"""`python -m bench.energy run|tune|tick|reflexes|swing|plot ...`; `make bench-energy` is `run`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from bench.energy.plots import plot
 from bench.energy.reflexes import reflexes
 from bench.energy.scenario import Scenario, blind, scenario
 from bench.energy.score import Score
+from bench.energy.swing import swing
 from bench.energy.table import OURS, goals, table, worst
 from bench.energy.tick import tick
 from bench.energy.tune import tune
@@ -56,15 +58,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.blind or not arguments.seeds:
         scenarios += [given for seed in BLIND_SEEDS for given in blind(seed)]
     names = named(arguments.controllers.replace(",", " ").split())
-    scores = contest(scenarios, names, processes=arguments.processes, tell=progress)
+    keep = partial(_keep, Path(arguments.json)) if arguments.json else None
+    scores = contest(scenarios, names, processes=arguments.processes, tell=progress, keep=keep)
     progress("")
     _print(scores, len(scenarios))
     print(f"{len(scores)} runs in {time.perf_counter() - began:.0f} s")
     if arguments.json:
-        Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(scores)))
         print(f"every figure: {arguments.json}")
     clean = all(s.clean for s in scores if s.controller == OURS)
     return 0 if clean or not arguments.strict else 1
+
+
+def _keep(path: Path, scores: Sequence[Score]) -> None:
+    """Every figure so far: a run that is broken off leaves what it had."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(scores)))
 
 
 def draw(arguments: argparse.Namespace) -> int:
@@ -105,6 +112,8 @@ def main() -> int:
     three.set_defaults(verb=lambda given: tick(given.edges, given.ticks))
     five = verbs.add_parser("reflexes", help="leaks, lost flow and broken detectors at an edge")
     five.set_defaults(verb=lambda _: reflexes())
+    six = verbs.add_parser("swing", help="ramps with and without smoothing")
+    six.set_defaults(verb=lambda _: swing())
     four = verbs.add_parser("plot", help="draw a scenario under some controllers")
     four.add_argument("seed", type=int)
     four.add_argument("--controllers", default="none static three-band iolaus")

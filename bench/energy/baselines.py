@@ -78,7 +78,8 @@ class Nothing(Central):
 
 class Static(Central):
     """One cap for ever, such that everybody at it, with a feed lost or a shelf's supplies gone,
-    fits every limit."""
+    fits every limit. It sees nothing, so it keeps what every controller starts with below a limit:
+    the guard of 1.5 % and a cap error of 1 % that nobody has measured. It is not tuned."""
 
     name = "static"
     start = {"guard": 0.025, "psu": 0.7}

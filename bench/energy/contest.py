@@ -86,13 +86,16 @@ def contest(
     *,
     processes: int | None = None,
     tell: Callable[[str], None] | None = None,
+    keep: Callable[[Sequence[Score]], None] | None = None,
 ) -> list[Score]:
-    """In the order of scenarios, then controllers."""
+    """In the order of scenarios, then controllers. After each scenario `keep` gets all so far."""
     scores: list[Score] = []
     for number, rows in enumerate(_spread(scenarios, controllers, processes), start=1):
         scores += rows
         if tell is not None:
             tell(f"{number}/{len(scenarios)} {rows[0].scenario}")
+        if keep is not None:
+            keep(scores)
     return scores
 
 

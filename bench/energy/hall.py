@@ -15,7 +15,7 @@ import numpy as np
 
 from iolaus.sim.physics.arrays import F64, Ints, totals
 from iolaus.sim.physics.build import Shape, uniform_hall
-from iolaus.sim.physics.kinds import Job, LoopKind, NodeKind
+from iolaus.sim.physics.kinds import PLAIN, Job, LoopKind, NodeKind
 from iolaus.sim.physics.plant import Plant
 from iolaus.sim.physics.topology import Topology
 
@@ -85,9 +85,15 @@ class PowerPlant(Plant):
 
 
 def build(
-    jobs: list[Job], sizes: list[int], rng: np.random.Generator, *, racks_per_row: int = 6
+    jobs: list[Job],
+    sizes: list[int],
+    rng: np.random.Generator,
+    *,
+    racks_per_row: int = 6,
+    smooths: bool = False,
 ) -> Hall:
-    """`sizes` are nodes per job; jobs stand side by side, across racks where they do not fit."""
+    """`sizes` are nodes per job; jobs stand side by side, across racks where they do not fit.
+    `smooths`: the GPUs can smooth their power, and are not told to."""
     nodes = sum(sizes)
     shape = Shape(
         nodes=nodes,
@@ -97,7 +103,10 @@ def build(
     )
     plain = uniform_hall(shape)
     job_of = np.repeat(np.arange(len(jobs)), sizes)
-    kinds = tuple(replace(shape.node, name=f"alpha-{alpha}", alpha=alpha) for alpha in ALPHAS)
+    way = PLAIN if smooths else None
+    kinds = tuple(
+        replace(shape.node, name=f"alpha-{alpha}", alpha=alpha, smoothing=way) for alpha in ALPHAS
+    )
     job_kind = rng.integers(0, len(kinds), len(jobs))
     changes = {
         "node_kinds": kinds,

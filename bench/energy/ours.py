@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.energy.hall import NODES_PER_RACK
 from bench.energy.seen import Answers, Plan, Seen, Signal, Write
+from bench.energy.world import GRID_NOTICE_S, TOLD_S
 from iolaus.energy.arming import ARMED
 from iolaus.energy.centre import Centre
 from iolaus.energy.edge import Edge
@@ -25,6 +26,7 @@ from iolaus.energy.policy import Fairness, LeakPolicy, Mode, PowerPolicy, Redund
 from iolaus.energy.ports import CapRead, CapWrite, Command, Event, Grade, Sense
 from iolaus.energy.rack import NodeView, RackView
 from iolaus.energy.rules import edge_rules
+from iolaus.energy.site import LoadTarget, SiteLoop, SiteRules
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
 from iolaus.sim.physics.arrays import F64
 
@@ -34,6 +36,8 @@ DUPLICATED, LATE, LOST, LATE_S = 0.3, 0.3, 0.15, (0.5, 3.0)
 SKEW: Final = 0.02
 LEAST_SHARE: Final = 0.2
 PSU_LEFT: Final = 0.69
+SITE_RAMP: Final = 0.03
+"""Of the site's limit, a second: how fast it is walked to what the grid asks for."""
 POWER: Final = PowerPolicy(
     name="bench",
     mode=Mode.CONTROL,
@@ -161,6 +165,8 @@ class Ours:
         self.index = {node_name(n): n for n in range(plan.nodes)}
         self.lost: set[str] = set()
         self.grid_w = plan.limits.site_w
+        ramp = SITE_RAMP * plan.limits.site_w
+        self.site = SiteLoop(self.grid_w, SiteRules(ramp_up_w_s=ramp, ramp_down_w_s=ramp))
 
     # Clocks
 
@@ -309,14 +315,18 @@ class Ours:
         return writes
 
     def _target(self, seen: Seen, t: float) -> None:
-        """The grid's wish, as the site's loop hands it on."""
-        asked = seen.limits.site_w
-        if "feed-0" in self.lost or "feed-1" in self.lost:
-            return
-        if asked != self.grid_w and self.centre is not None:
+        """The grid's wish by way of the site's loop. It is told ahead of its time."""
+        asked, whole = seen.limits.site_w, self.plan.limits.site_w
+        if not self.lost & {"feed-0", "feed-1"} and asked != self.grid_w:
             self.grid_w = asked
-            whole = asked >= self.plan.limits.site_w
-            self.centre.target(None if whole else asked, self.centre_now(t))
+            if asked >= whole:
+                self.site.withdraw("grid")
+            else:
+                start_s = t + GRID_NOTICE_S - TOLD_S
+                self.site.ask(LoadTarget(name="grid", limit_w=asked, start_s=start_s))
+        limit = self.site.tick(t, whole)
+        if self.centre is not None:
+            self.centre.target(limit, self.centre_now(t))
 
     def _reaches(self, rack: str, seen: Seen) -> bool:
         return seen.bus_up and bool(seen.joined[int(rack.split("-")[1])])

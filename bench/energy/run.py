@@ -36,6 +36,7 @@ class Reference:
             sizes=given.sizes,
             starts_s=given.starts_s,
             pressure=given.pressure,
+            smooths=given.smooths,
             seconds=given.seconds,
             warm_s=given.warm_s,
         )

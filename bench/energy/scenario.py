@@ -54,6 +54,7 @@ class Scenario:
     pressure: float = 1.1
     window_s: float = 0.5
     signalled: bool = True
+    smooths: bool = False
     seconds: float = SECONDS
     warm_s: float = WARM_S
 
@@ -66,7 +67,7 @@ class Scenario:
 
     def hall(self) -> Hall:
         rng = np.random.default_rng((self.seed, 1))
-        return build(list(self.jobs), list(self.sizes), rng)
+        return build(list(self.jobs), list(self.sizes), rng, smooths=self.smooths)
 
     def begin(self, plant: Plant) -> None:
         """Jobs that start later wait at the level of a checkpoint."""

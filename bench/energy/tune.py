@@ -4,7 +4,8 @@ Every baseline with parameters gets the same: candidates drawn over ranges wide 
 published constants (which are the first candidate), tried on a few scenarios, the better third on
 more, the best few on all. Scenarios to search on are numbers that are never judged. What counts is
 safety before work: seconds over any limit cost ten times the share of a run that they are, trips
-much more. The result is `tuned.json`, with the command that makes it again.
+much more. The result is `tuned.json`, with the ranges, how many runs each had, and the command that
+makes it again. The static cap is not searched: it follows from the limits.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from bench.energy.baselines import (
     Params,
     Pid,
     Proportional,
-    Static,
     ThreeBand,
     Uniform,
 )
@@ -55,7 +55,6 @@ RANGES: Final[Mapping[type[Central], Mapping[str, tuple[float, float]]]] = {
         "step": (0.01, 0.2),
     },
     Pid: {"target": (0.7, 0.97), "p": (0.0, 1.0), "i": (0.01, 0.5), "d": (0.0, 0.5)},
-    Static: {"guard": (0.0, 0.06)},
     Uniform: {"target": (0.75, 0.99), "grow": (0.01, 0.15)},
     Proportional: {"target": (0.75, 0.99), "room": (1.0, 1.6)},
     LastApplied: {"guard": (0.0, 0.06)},
@@ -109,6 +108,15 @@ def _costs(
     return [found[n : n + len(seeds)] for n in range(0, len(found), len(seeds))]
 
 
+def runs(width: int) -> int:
+    """How many runs the search of one baseline takes: the same for all."""
+    return sum(width * keep * width * more for keep, more in ROUNDS)
+
+
+def _spans(kind: type[Central]) -> str:
+    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in RANGES[kind].items())
+
+
 def tune(processes: int | None = None, width: int = 4) -> int:
     """Search for all, print as it goes, and keep what was found after each."""
     found: dict[str, dict[str, object]] = {}
@@ -117,9 +125,12 @@ def tune(processes: int | None = None, width: int = 4) -> int:
             params, value = search(kind, pool, width)
             found[kind.name] = {"parameters": params, "cost": round(value, 4)}
             print(f"{kind.name:24} {value:.4f} {json.dumps(params)}", flush=True)
+            print(f"{'searched':>24} {_spans(kind)}, {runs(width)} runs", flush=True)
             data = {
                 "command": f"python -m bench.energy tune --width {width}",
                 "seeds": f"{FIRST_SEED} and every {STRIDE}th after",
+                "runs": runs(width),
+                "ranges": {each.name: RANGES[each] for each in RANGES},
                 "controllers": found,
             }
             TUNED.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from iolaus.energy.ports import CapWrite, Grade, Sense
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
 from tests.energy.racks import World, event, frame, rack
 
-ARMED = 2400.0
+ARMED, FLOORS = 2400.0, 1600.0
 
 
 def world_with_a_loss() -> World:
@@ -81,6 +81,56 @@ def test_the_way_back_from_a_loss_does_not_wait_for_the_minute_to_end() -> None:
         world.says(at + 0.5, event(Sense.FEED, "feed-a", Grade.GOOD))
     world.run(72)
     assert world.total_w > 3400
+
+
+def lost_and_planned_for() -> tuple[World, int]:
+    """A feed is lost at 20 s; from 21 s on budgets are planned without it. And the next number."""
+    world = World(Edge(rack(armed={"feed-a": 1600.0})))
+    world.busy(1000, until_s=90)
+    world.says(20.0, event(Sense.FEED, "feed-a", Grade.CRITICAL))
+    for second in range(20):
+        world.gives(second, frame(second + 1, 3600))
+    for second in range(20, 30):
+        world.gives(second, frame(second + 1, 2800, lost=("feed-a",) if second > 20 else ()))
+    return world, 31
+
+
+def test_a_budget_that_only_lowers_calls_back_no_loss_that_was_planned_for() -> None:
+    world, number = lost_and_planned_for()
+    for second in range(30, 40):
+        world.gives(second, frame(number + second - 30, 2800, hold=True))
+    world.run(20.5)
+    assert world.total_w == FLOORS
+    world.run(39)
+    assert 2700 < world.total_w <= 2800
+
+
+def test_a_loss_that_was_planned_for_and_is_over_does_not_strike_again() -> None:
+    world, number = lost_and_planned_for()
+    world.says(30.0, event(Sense.FEED, "feed-a", Grade.GOOD))
+    for second in range(30, 40):
+        world.gives(second + 0.5, frame(number + second - 30, 3600))
+    world.run(31.5)
+    assert world.total_w > 2700
+    world.run(39)
+    assert world.total_w > 3400
+
+
+def test_a_loss_that_comes_back_strikes_again() -> None:
+    world, number = lost_and_planned_for()
+    world.says(30.0, event(Sense.FEED, "feed-a", Grade.GOOD))
+    for second in range(30, 40):
+        world.gives(second + 0.5, frame(number + second - 30, 3600))
+    world.says(35.0, event(Sense.FEED, "feed-a", Grade.CRITICAL))
+    world.run(36)
+    assert world.total_w == FLOORS
+
+
+def test_a_lease_that_ran_out_forgets_what_was_planned_for() -> None:
+    world, number = lost_and_planned_for()
+    world.gives(40.0, frame(number, 3600))
+    world.run(41)
+    assert world.total_w == FLOORS
 
 
 def pair() -> Plant:

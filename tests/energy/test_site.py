@@ -39,7 +39,7 @@ def test_a_target_that_comes_late_is_walked_to_and_named() -> None:
     assert loop.late == ("now",)
     assert loop.tick(10.0, 900.0) == 800.0
     assert loop.tick(30.0, 700.0) == 600.0
-    assert loop.late == ()
+    assert not loop.late
 
 
 def test_the_lowest_target_counts_and_a_withdrawn_one_no_more() -> None:
