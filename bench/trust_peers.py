@@ -2,9 +2,11 @@
 
 The tool `rf_component_integrity` is a few functions of `redfish_utilities` that take a service's
 answers as JSON; they are called here without a service. Transcripts are made by the simulator's
-roots, honest and not; recorded ones are added where IOLAUS_TRUST_VECTORS names their folder
-(`NAME/response.json`, `chain.bin` or `cert_chain.bin`, `expect.json`). What each accepts is
-measured, and the reason is its own word. `write` puts the table into docs/benchmarks.md.
+roots, honest and not; recorded ones are added where IOLAUS_TRUST_VECTORS names their folder:
+`NAME/response.json` with `cert_chain.bin` and `expect.json`, or a bare transcript
+(`NAME/meta.json`, `redfish_signed_measurements.bin`, `cert_chain_slotN.bin`), of which the answer
+is made here that a service would give. What each accepts is measured, and the reason is its own
+word. `write` puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final, NamedTuple
@@ -51,6 +53,7 @@ class Vector(NamedTuple):
     chain: bytes
     nonce: bytes
     trusted: Anchors
+    slot: int = 0
 
     @property
     def pems(self) -> str:
@@ -77,16 +80,21 @@ def _made(name: str, lies: tuple[Lie, ...], hashing: str, signing: str, version:
     root = responder(*lies, hashing=hashing, signing=signing, version=version)
     for nonce in (bytes(32), NONCE):
         measurements = root.transcript(nonce)
+    answer = _answer(version, hashing, signing, measurements)
+    chain = root.certified(0).spdm(HASHINGS[hashing])
+    return Vector(name, answer, chain, NONCE, anchors())
+
+
+def _answer(version: str, hashing: str, signing: str, measurements: bytes) -> dict[str, str]:
+    """What a service says of them; `signing` as "ECDSA_P384"."""
     family, _, size = signing.partition("_")
     curve = f"ECC_NIST_{size}" if family == "ECDSA" else size
-    answer = {
+    return {
         "Version": version,
         "HashingAlgorithm": f"TPM_ALG_{hashing}",
         "SigningAlgorithm": f"TPM_ALG_{family}_{curve}",
         "SignedMeasurements": base64.b64encode(measurements).decode(),
     }
-    chain = root.certified(0).spdm(HASHINGS[hashing])
-    return Vector(name, answer, chain, NONCE, anchors())
 
 
 def _changed(name: str, of: Vector, data: bytes) -> Vector:
@@ -103,6 +111,20 @@ def _recorded() -> Iterator[Vector]:
         nonce = bytes.fromhex(expected["requested_nonce"])
         known = load_anchors(parse_chain(chain).certificates[:1])
         yield Vector(f"recorded: {path.parent.name}", answer, chain, nonce, known)
+    for path in sorted(Path(folder).rglob("meta.json")) if folder else ():
+        yield _bare(path)
+
+
+def _bare(path: Path) -> Vector:
+    """A transcript as it was exchanged, put into the answer that would carry it."""
+    said = json.loads(path.read_text())
+    slot = int(said["summary"]["slot"])
+    measurements = path.with_name("redfish_signed_measurements.bin").read_bytes()
+    answer = _answer(said["spdm_version"], said["base_hash"], said["base_asym"], measurements)
+    chain = path.with_name(f"cert_chain_slot{slot}.bin").read_bytes()
+    nonce, known = said["summary"]["nonce"], load_anchors(parse_chain(chain).certificates[:1])
+    name = f"recorded: {path.parent.name}"
+    return Vector(name, answer, chain, bytes.fromhex(nonce), known, slot)
 
 
 def theirs(vector: Vector, certificate: str) -> str:
@@ -131,7 +153,7 @@ def ours(vector: Vector) -> str:
         hashing=vector.answer["HashingAlgorithm"],
         signing=vector.answer["SigningAlgorithm"],
     )
-    question = SpdmQuestion(nonce=vector.nonce, slot=0)
+    question = SpdmQuestion(nonce=vector.nonce, slot=vector.slot)
     verdict = judge_spdm(evidence, question, vector.trusted, at=AT).verdict
     if verdict.summary in ("verified", "trusted"):
         return ""
@@ -144,6 +166,15 @@ def _a_second(work: Callable[[], object]) -> float:
         work()
         count += 1
     return count / took
+
+
+def _counted(lines: Sequence[str]) -> str:
+    """Of the recorded ones, how many each accepts."""
+    found = [line.split(" | ") for line in lines if line.startswith("| recorded: ")]
+    if not found:
+        return ""
+    each = [sum(cells[n].strip(" |") == "accepts" for cells in found) for n in (1, 2)]
+    return f"\nOf {len(found)} recorded transcripts the tool accepts {each[0]}, Iolaus {each[1]}.\n"
 
 
 def main(*, write: bool) -> None:
@@ -159,7 +190,7 @@ def main(*, write: bool) -> None:
         f"\nOne core's time, ECDSA P-384, SPDM 1.2: {pace[0]:.0f} a second there, {pace[1]:.0f} "
         f"here ({pace[1] / pace[0]:.2f} of its pace), where form, links and identity are judged.\n"
     )
-    text = "\n".join(lines) + "\n" + told
+    text = "\n".join(lines) + "\n" + _counted(lines[2:]) + told
     print(text)
     if write:
         page = PAGE.read_text(encoding="utf-8")

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.app.test_attestation import DPU, asked, attesting, judged
 
 from iolaus.app.verifying import VERIFY_COMMANDS
-from iolaus.model.appraisal import AttesterKey
-from iolaus.model.decision import Decision, Standing
+from iolaus.model.decision import Decision, Named, Standing
 from iolaus.model.trust import Identity, Reference, Summary
 from iolaus.north.cli import Commands, build_cli, run_cli
 from iolaus.sim.roots.chain import anchors
@@ -24,6 +23,7 @@ from iolaus.trust.derive import with_derived
 from iolaus.trust.packs import Pack, open_pack, write_pack
 from iolaus.wire.octets import EvidenceMalformed
 
+SAID = {"rack": "h1-r07"}
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
@@ -53,9 +53,7 @@ async def exported(folder: Path, *, fault: str = "", silent: bool = False) -> Pa
             await on.down()
             await asked(on, 2)
         own = on.house.attesting
-        named: dict[AttesterKey, tuple[str, Decision]] = {
-            each.place: ("dpu-1", Decision(standing=Standing.TRUSTED)) for each in own.appraisals()
-        }
+        named = {each.place: Named(node="dpu-1", said=SAID) for each in own.appraisals()}
         (out / "pack.zip").write_bytes(await own.pack(named))
         (out / "key.pub").write_bytes(await own.pack_key())
         assert await own.pack_key() == (out / "key.pub").read_bytes()
@@ -154,3 +152,55 @@ async def test_own_anchors_stand_in_for_those_of_an_unknown_signer(
     stranger.write_text(anchors("another hall"))
     code, found = run(out / "pack.zip", "--key", out / "key.pub", "--anchor", stranger)
     assert (code, found["identity"]) == (5, "unanchored")
+
+
+POLICY = """
+apiVersion: iolaus.dev/v1
+kind: Policy
+metadata: {name: hall}
+spec:
+  waivers:
+    - selector: {matchLabels: {rack: h1-r07}}
+      axes: [reference/none]
+      owner: ana
+      reason: its maker has published nothing
+      expires: "2098-12-31"
+"""
+
+
+async def test_policies_of_a_pack_are_held_against_its_verdicts_again(
+    tmp_path: Path, run: Run
+) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    async with attesting(house, DPU) as on:
+        own = on.house.attesting
+        for name in on.house.state.references.all():
+            await on.house.state.references.remove(name)
+        (own.anchors.parent / "policy.yaml").write_text(POLICY)
+        await own.refresh()
+        await asked(on, 2)
+        named = {each.place: Named(node="dpu-1", said=SAID) for each in own.appraisals()}
+        (tmp_path / "pack.zip").write_bytes(await own.pack(named))
+        (tmp_path / "key.pub").write_bytes(await own.pack_key())
+    key = ("--key", tmp_path / "key.pub")
+    code, found = run(tmp_path / "pack.zip", *key)
+    assert (code, found["reference"], found["summary"]) == (5, "none", "unknown"), found
+    waived = [each for each in found["findings"] if each["code"] == "waived"]
+    assert [each["detail"]["owner"] for each in waived] == ["ana", "ana"]
+    assert "waiver-over" in codes(run(tmp_path / "pack.zip", *key, "--at", "2099-06-01")[1])
+    assert "waived" not in codes(run(tmp_path / "pack.zip")[1])  # an unknown signer's policy
+
+    pack = open_pack((tmp_path / "pack.zip").read_bytes()).pack
+    lies = tuple(
+        msgspec.structs.replace(each, decision=Decision(standing=Standing.TRUSTED))
+        for each in pack.entries
+    )
+    signer = ed25519.Ed25519PrivateKey.generate()
+    form = PublicFormat.SubjectPublicKeyInfo
+    forged = msgspec.structs.replace(pack, entries=lies)
+    (tmp_path / "pack.zip").write_bytes(write_pack(forged, signer))
+    (tmp_path / "key.pub").write_bytes(signer.public_key().public_bytes(Encoding.PEM, form))
+    code, found = run(tmp_path / "pack.zip", *key)
+    assert (code, found["evidence"]) == (5, "malformed")
+    assert "decision-differs" in codes(found)

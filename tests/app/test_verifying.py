@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.sim.roots.world import NONCE, SEED, platform, responder
 from tests.trust.judging import chain_of
 from tests.trust.test_tpm import told
@@ -173,6 +176,38 @@ def test_a_quote_with_its_log(run: Run, files: Path) -> None:
     found = verdict(out)
     assert (code, found["identity"]) == (0, None)
     assert [each["code"] for each in found["findings"]] == ["key-unbound"]
+
+
+def test_whose_key_made_a_quote(run: Run, files: Path) -> None:
+    line = written(files)
+    held = platform()
+    certified = x509.load_pem_x509_certificate((files / "key").read_bytes())
+    (files / "ak.pem").write_bytes(
+        certified.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    (files / "chain.pem").write_bytes((files / "key").read_bytes())
+    (files / "ek.pem").write_text(held.certified("ek").pem)
+    bare = [each if each != files / "key" else files / "ak.pem" for each in line]
+    shown = ["--chain", files / "chain.pem", "--ek", files / "ek.pem"]
+    assert run(*bare, *shown, "-o", "json")[0] == 2  # whom to trust is not said
+    root = ["--anchor", files / "root.pem", "-o", "json"]
+
+    def told(*more: object) -> tuple[int, str | None, list[str]]:
+        code, out, _ = run(*more, *root)
+        found = verdict(out)
+        return code, found["identity"], [each["code"] for each in found["findings"]]
+
+    assert told(*bare, *shown) == (0, "anchored", ["key-bound"])
+    assert told(*line, *shown[2:]) == (0, "anchored", ["key-bound"])
+    assert told(*bare, *shown[2:]) == (5, "unanchored", ["key-unbound", "endorsement-not-bound"])
+    (files / "ak.pem").write_bytes(
+        ec.generate_private_key(ec.SECP256R1())
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    code, identity, codes = told(*bare, *shown)
+    assert (code, identity) == (5, "unanchored")
+    assert "chain-of-another-key" in codes
 
 
 @pytest.mark.parametrize("kind", ["replay", "bad_signature", "log_edited"])

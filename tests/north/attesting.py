@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined
-from iolaus.model.decision import Decision
+from iolaus.model.decision import Named
 from iolaus.model.evidence import Attester, Exhibit, Outcome, Protocol, Question
 from iolaus.model.policy import Policy
 from iolaus.model.trust import (
@@ -88,8 +88,8 @@ class Attesting:
         self.enrolled.append((place[1], by))
         return self._held[place].verdict is not SILENT
 
-    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
-        told = (f"{node}:{uri}" for (_, uri), (node, _) in named.items())
+    async def pack(self, named: Mapping[AttesterKey, Named]) -> bytes:
+        told = (f"{found.node}:{uri}" for (_, uri), found in named.items())
         return " ".join(sorted(told)).encode()
 
     async def pack_key(self) -> bytes:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import structlog
 
+from iolaus.app.claiming import Claiming
 from iolaus.app.links import links_of, releases_of
 from iolaus.app.packing import Packing
 from iolaus.app.vulnerable import Vulnerable
@@ -28,7 +29,7 @@ from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined, Link
-from iolaus.model.decision import Decision
+from iolaus.model.decision import Named
 from iolaus.model.endpoint import Event, Target
 from iolaus.model.policy import Policy
 from iolaus.model.proof import Provers, Vouching
@@ -86,12 +87,18 @@ class Attesting:
         self._read = 0
         self._seen: tuple[Seen, int] | None = None
         self._vulnerable = Vulnerable(facts=state.facts, exposures=exposures)
+        self._claiming = Claiming(
+            facts=state.facts,
+            references=state.references.all,
+            revision=lambda: state.references.revision,
+        )
         self.ledger = TrustLedger(
             evidence=state.evidence,
             clock=clock,
             on_turn=self._turned,
             ground=Ground(rules=rules_of(self.policies, self._policy)),
             exposed_to=self._vulnerable.of,
+            claimed_of=self._claiming.of,
         )
         self._packing = Packing(state=state, ledger=self.ledger, clock=clock)
         self._begun: dict[str, frozenset[str]] = {}
@@ -140,9 +147,8 @@ class Attesting:
     async def enrol(self, place: AttesterKey, *, by: str) -> bool:
         return await self.ledger.enrol(place, by=by)
 
-    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
-        """All that the verdicts of these attesters (to their node's name, and what counts by
-        policy) rest on, signed."""
+    async def pack(self, named: Mapping[AttesterKey, Named]) -> bytes:
+        """All that the verdicts of these attesters (to their nodes) rest on, signed."""
         return await self._packing.pack(named, self.policies)
 
     async def pack_key(self) -> bytes:
@@ -183,7 +189,7 @@ class Attesting:
         seen = (files, self._state.references.revision)
         if seen == self._seen:
             return
-        self._seen = seen
+        first, self._seen = self._seen is None, seen
         try:
             policies = await asyncio.to_thread(load_policies, self._policy_file)
             ground = await asyncio.to_thread(self._read_ground, policies)
@@ -192,7 +198,10 @@ class Attesting:
             return
         if list(policies) != list(self.policies):
             self.policies, self._read = policies, self._read + 1
-        await self.ledger.stand_on(ground)
+        if first or ground != self.ledger.ground:
+            await self.ledger.stand_on(ground)
+        else:
+            self.ledger.advised(each.place for each in self.ledger.appraisals())
 
     def _read_ground(self, policies: Sequence[Policy]) -> Ground:
         anchors = read_anchors((p.name, p.read_bytes()) for p in _files(self.anchors))
@@ -206,6 +215,8 @@ class Attesting:
     def _note(self, topic: str, payload: Any) -> None:
         if topic == "facts.report" and isinstance(payload, str):
             self._met(payload)
+            if self._claiming.is_other(payload):
+                self.ledger.advised(self._places(payload))
         elif topic == "facts.target" and isinstance(payload, str):
             if self._state.facts.target_of(payload) is None:
                 self._begun.pop(payload, None)
@@ -226,6 +237,10 @@ class Attesting:
         unread = any("ComponentIntegrity" in uri for uri in report.partial)
         if not unread:
             self._later(self.ledger.hide(address, found))
+
+    def _places(self, address: str) -> list[AttesterKey]:
+        report = self._state.facts.report_of(address)
+        return [(address, each.uri) for each in report.attesters] if report else []
 
     def _later(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -22,14 +22,13 @@ from iolaus.trust.accelerator import worst_of
 from iolaus.trust.manifests import Imported, malformed, read_manifest
 from iolaus.trust.packages import Opened, image_of, judge_archive, judge_package
 from iolaus.trust.reviews import Image, ProviderKey, Reviewed, judge_report
-from iolaus.trust.signing import read_anchors, read_key
+from iolaus.trust.signing import PublicKey, read_anchors, read_key
 from iolaus.wire.document import DocumentMalformed
 from iolaus.wire.pldm.parse import looks_like_package
 from iolaus.wire.safe import Report, parse_report
-from iolaus.wire.tarball import read_archive
+from iolaus.wire.tarball import looks_like_archive, read_archive
 
 MAX_KEYS: Final = 1000
-_GZIP, _XZ, _BZ2 = b"\x1f\x8b", b"\xfd7zXZ", b"BZh"
 
 
 def corim_from_file(file: Path, anchors: Sequence[Path], *, at: float) -> Judged:
@@ -140,7 +139,8 @@ def provider_keys(folder: Path) -> list[ProviderKey]:
 
 def package_from_file(file: Path, keys: Path | None) -> Judged:
     """A firmware package. Raises `OperatorMust`."""
-    opened = open_package(file, keys)
+    trusted = [(each.file, each.key) for each in provider_keys(keys)] if keys else []
+    opened = open_package(file, trusted)
     verdict = opened.verdict
     contents = list(_contents(opened))
     if contents:
@@ -156,29 +156,28 @@ def _contents(opened: Opened) -> Iterator[str]:
         yield f"{each.name} {each.version} sha256:{each.digests['sha256'].hex()}"
 
 
-def open_package(file: Path, keys: Path | None = None) -> Opened:
-    """A PLDM package or an OpenBMC archive, by its own marks. Raises `OperatorMust`."""
-    trusted = [(each.file, each.key) for each in provider_keys(keys)] if keys else []
+def open_package(
+    file: Path, trusted: Sequence[tuple[str, PublicKey]] = (), *, source: str = ""
+) -> Opened:
+    """A PLDM package or an OpenBMC archive, by its own marks. `trusted` are the keys (by name) that
+    may have signed an archive, `source` its name if not the file's. Raises `OperatorMust`."""
+    name = source or file.name
     with _mapped(file) as held:
-        if not _is_archive(held):
-            return judge_package(held, source=file.name)
+        if looks_like_package(held) or not looks_like_archive(held):
+            return judge_package(held, source=name)
         try:
             with file.open("rb") as stream:
-                archive = read_archive(stream, subject=file.name)
+                archive = read_archive(stream, subject=name)
         except DocumentMalformed as error:
             return Opened(verdict=malformed(error))
         return judge_archive(archive, trusted)
-
-
-def _is_archive(held: mmap.mmap | bytes) -> bool:
-    return held[257:262] == b"ustar" or bytes(held[:5]).startswith((_GZIP, _XZ, _BZ2))
 
 
 def images_of(file: Path) -> Iterable[Image]:
     """An image, or the images of a package and the package itself. Raises `OperatorMust`."""
     with _mapped(file) as held:
         yield image_of(file.name, held)
-        package = looks_like_package(held) or _is_archive(held)
+        package = looks_like_package(held) or looks_like_archive(held)
     if package:
         for each in open_package(file).images:
             yield msgspec.structs.replace(each, name=f"{file.name}: {each.name}")

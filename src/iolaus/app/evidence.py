@@ -96,6 +96,11 @@ def read_at(text: str | None) -> float:
         raise _bad("--at", "this is not a time", told) from None
 
 
+def without_anchor(option: str) -> OperatorMust:
+    """Certificates say nothing to somebody who trusts nobody."""
+    return _bad(option, "nobody is trusted", "give the makers' roots with --anchor.")
+
+
 def _bad(subject: str, message: str, next_step: str) -> OperatorMust:
     return OperatorMust(
         message,

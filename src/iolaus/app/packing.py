@@ -20,14 +20,14 @@ from iolaus.app.evidence import Judged, read_file
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Appraisal, AttesterKey
-from iolaus.model.decision import Decision
+from iolaus.model.decision import Named
 from iolaus.model.evidence import Exhibit
 from iolaus.model.policy import Policy
 from iolaus.model.trust import Evidence, Finding, Signature, Summary, Verdict
 from iolaus.store.files import check_private, replace_file
 from iolaus.store.state import State
 from iolaus.trust.chains import Anchors
-from iolaus.trust.derive import PackJudged, judge_pack, with_derived
+from iolaus.trust.derive import PackJudged, judge_pack, with_decided, with_derived
 from iolaus.trust.ledger import TrustLedger
 from iolaus.trust.packs import Entry, Opened, Pack, documents_of, open_pack, write_pack
 from iolaus.trust.signing import read_key
@@ -54,10 +54,10 @@ class Packing:
 
     async def pack(
         self,
-        named: Mapping[AttesterKey, tuple[str, Decision]],
+        named: Mapping[AttesterKey, Named],
         policies: Sequence[Policy] = (),
     ) -> bytes:
-        """Of these attesters, to the name of their node and what counts of them by `policies`.
+        """Of these attesters, to their nodes, and what counts of them by `policies`.
         Raises `OperatorMust`, `WeErred`."""
         async with self._one_at_a_time:
             exhibits, entries = dict[int, Exhibit](), list[Entry]()
@@ -80,24 +80,22 @@ class Packing:
                     rules=ground.rules,
                     policies=tuple(policies),
                 )
-                return write_pack(with_derived(pack), self._key())
+                return write_pack(with_derived(with_decided(pack)), self._key())
 
             return await asyncio.to_thread(written)
 
-    def _entry(
-        self, held: Appraisal, named: tuple[str, Decision], exhibits: tuple[int, ...]
-    ) -> Entry:
+    def _entry(self, held: Appraisal, named: Named, exhibits: tuple[int, ...]) -> Entry:
         pin, _ = self._ledger.enrolled(held.asset, held.name, held.identity)
         identity = pin.identity if pin else held.identity
         return Entry(
-            node=named[0],
+            node=named.node,
             name=held.name,
             endpoint=held.endpoint,
             uri=held.uri,
             exhibits=exhibits,
             standing=held.verdict,
             parts=held.parts,
-            decision=named[1],
+            said=named.said,
             pin=pin,
             elsewhere=self._ledger.enrolled(held.asset, held.name, identity)[1],
         )
@@ -167,15 +165,18 @@ def _facts(opened: Opened, found: PackJudged, *, known: bool) -> tuple[tuple[str
     for each in found.each.values():
         counts[each.summary] += 1
     told = ", ".join(f"{count} {word.value}" for word, count in counts.items() if count)
-    said = f"{len(found.differing)} differ" if found.differing else "all as the pack says"
+    told_again = f"{len(found.differing)} differ" if found.differing else "all as the pack says"
     pack = opened.pack
-    counted = Counter(each.decision.standing.value for each in pack.entries if each.decision)
+    said = (each.decision for each in pack.entries if each.decision)
+    decisions = found.decided.values() if known else said
+    counted = Counter(each.standing.value for each in decisions)
     policy = ", ".join(f"{count} {word}" for word, count in sorted(counted.items()))
+    whose = "by policy" if known else "by policy, as the pack says"
     holds = f"{len(pack.exhibits)} exhibits, {len(pack.references)} references"
     return (
         ("signer", opened.signer + ("" if known else " (unknown)")),
         ("attesters", f"{len(found.each)}: {told}"),
-        ("derived", said),
-        *([("by policy, as the pack says", policy)] if policy else []),
+        ("derived", told_again),
+        *([(whose, policy)] if policy else []),
         ("holds", f"{holds}, {len(pack.anchors.certificates)} anchors"),
     )

@@ -1,7 +1,8 @@
 """Importing reference values: a document and anchors in, what it says and whose it is kept.
 
 A document that was changed after it was signed is never kept. One that nobody vouches for is kept
-only where that was accepted, and counts for nothing then (`iolaus.trust.compare`).
+only where that was accepted, and counts for nothing then (`iolaus.trust.compare`). Packages and
+reviews are kept on the same shelf (`importing`): they have no values to be held against.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import PurePath
 
+from iolaus.app.importing import is_review, name_of, package_of, review_of
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, Unverified
 from iolaus.model.appraisal import AttesterKey
-from iolaus.model.naming import slug
 from iolaus.model.reference import KeptReference, SourceKind
 from iolaus.model.trust import Signature
-from iolaus.north.context import LearnOrder, ReferenceOrder
+from iolaus.north.context import LearnOrder, PackageOrder, ReferenceOrder
 from iolaus.store.shelf import Shelf
 from iolaus.trust.compare import comparable
 from iolaus.trust.learning import Witness, learned
 from iolaus.trust.manifests import Imported, read_manifest
 from iolaus.trust.signing import read_anchors
+from iolaus.wire.pldm.parse import looks_like_package
+from iolaus.wire.tarball import looks_like_archive
 
 Teaching = Callable[[Mapping[AttesterKey, str]], Awaitable[Sequence[Witness]]]
 
@@ -44,6 +47,12 @@ class References:
             await self._shelf.put({kept.name: kept})
         return kept
 
+    async def take_package(self, order: PackageOrder, *, by: str, keep: bool) -> KeptReference:
+        kept = await asyncio.to_thread(package_of, order, by=by, at=self._clock.now())
+        if keep:
+            await self._shelf.put({kept.name: kept})
+        return kept
+
     async def learn(self, order: LearnOrder, *, by: str, keep: bool) -> KeptReference:
         held = await self._witnesses(order.named) if self._witnesses else ()
         at = self._clock.now()
@@ -61,12 +70,15 @@ class References:
 
 def kept_of(order: ReferenceOrder, *, by: str, at: float) -> KeptReference:
     """What would be kept of a document. Raises `OperatorMust`, `Unverified`."""
-    anchors = read_anchors(order.anchors)
+    if is_review(order.data):
+        return review_of(order, by=by, at=at)
+    if looks_like_package(order.data) or looks_like_archive(order.data):
+        raise _not_so(order.source)
+    anchors = read_anchors((PurePath(name).name, data) for name, data in order.anchors)
     found = read_manifest(order.data, source=order.source, anchors=anchors, at=at, imported_at=at)
     _check(order, found)
-    stem = slug(PurePath(order.source).stem)[:40].strip("-") or "document"
     return KeptReference(
-        name=f"{stem}-{found.provenance.digest[:8]}",
+        name=name_of(order.source, found.provenance.digest),
         data=order.data,
         sets=found.sets,
         provenance=found.provenance,
@@ -104,6 +116,17 @@ def _check(order: ReferenceOrder, found: Imported) -> None:
             code="NoReferenceValues",
             next_step="import a manifest with reference values.",
         )
+
+
+def _not_so(source: str) -> OperatorMust:
+    return OperatorMust(
+        "it is a firmware package, which is sent as it is",
+        operation="import",
+        subject=source,
+        code="PackageGiven",
+        next_step="import it with `iolaus reference import`, or POST its bytes to "
+        "/api/v1/references/package.",
+    )
 
 
 def _taken(name: str) -> OperatorMust:

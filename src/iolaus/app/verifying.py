@@ -90,6 +90,14 @@ def verify_tpm(
     eventlog: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The log of the measured boot.")
     ] = None,
+    chain: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificates of the attestation key, PEM or DER."),
+    ] = None,
+    ek: Annotated[
+        Path | None,
+        typer.Option("--ek", metavar="FILE", help="Certificates of the endorsement key."),
+    ] = None,
     anchor: Annotated[
         list[Path] | None,
         typer.Option("--anchor", metavar="FILE...", help="Roots to trust for certificates."),
@@ -99,13 +107,19 @@ def verify_tpm(
 ) -> None:
     """Verify a TPM 2.0 quote, and that registers and event log are what was quoted.
 
+    With --chain and --anchor it is shown whose attestation key it is; with --ek also that its
+    certificate names that endorsement key, and where this leads. Not shown, as it takes the TPM
+    itself (TPM2_ActivateCredential): that both keys are in one TPM. For that the word of whoever
+    certified the attestation key is taken, and a bare key with --ek alone stays unbound.
     Exit code 5 if anything of it is not so. Example: iolaus verify tpm --quote q.attest
     --signature q.sig --key ak.pem --nonce 872c...c0cb --pcrs q.pcrs --eventlog log.bin
     """
     from iolaus.app import evidence
 
+    if (chain or ek) and not anchor:
+        raise evidence.without_anchor("--chain" if chain else "--ek")
     files = {"quote": quote, "signature": signature, "key": key, "pcrs": pcrs,
-             "event_log": eventlog}  # fmt: skip
+             "event_log": eventlog, "chain": chain, "endorsement": ek}  # fmt: skip
     judged = evidence.tpm_from_files(
         files,
         nonce=evidence.read_nonce(nonce, evidence.TPM_NONCES),

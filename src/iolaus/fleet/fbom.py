@@ -1,7 +1,8 @@
 """The firmware bill of materials: every firmware that runs, in CycloneDX 1.6, with VEX. Pure.
 
 Each node is a device and its firmware stands within it; versions are what the devices report, and
-a version that is not known is left out rather than invented. The overlay says of each
+a version that is not known is left out rather than invented. Where a known package holds that
+version for that component, the digests are those of its image. The overlay says of each
 vulnerability what the imported advisories mean for exactly these firmwares: exploitable, resolved,
 not affected, or in triage where it cannot be said. The same facts give the same document but for
 its time, so that two of them can be compared.
@@ -20,6 +21,7 @@ from iolaus.fleet.exposure import NodeExposure
 from iolaus.fleet.facts import NodeFacts
 from iolaus.model.advisory import Advisory, Exposure
 from iolaus.model.asset import Firmware
+from iolaus.model.claims import Claim, Packages, review_line
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 STATES: Final[Mapping[str, str]] = {
@@ -42,6 +44,12 @@ VERSION_STATUS: Final[Mapping[str, str]] = {
     "not-affected": "unaffected",
     "unknown": "unknown",
 }
+HASHES: Final[Mapping[str, str]] = {
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
+}
+"""Our names to CycloneDX 1.6 `hash-alg`."""
 SEVERITIES: Final = frozenset({"critical", "high", "medium", "low", "none"})
 _SPACE: Final = uuid.UUID("6f2c1d0e-5b0a-5d57-9a57-1014a5000003")
 
@@ -54,9 +62,12 @@ def fbom(
     site: str,
     version: str,
     now: float,
+    packages: Packages | None = None,
 ) -> dict[str, Any]:
-    """The document as plain data. `version` is our own; `now` its time, in seconds since 1970."""
-    devices = [_device(each) for each in sorted(nodes, key=lambda n: (n.name, n.uid))]
+    """The document as plain data. `version` is our own; `now` its time, in seconds since 1970.
+    `packages` are those that reported versions are looked up in."""
+    known_as = packages or Packages(())
+    devices = [_device(each, known_as) for each in sorted(nodes, key=lambda n: (n.name, n.uid))]
     known = {each.id: each for each in advisories}
     body: dict[str, Any] = {"components": devices}
     if vulnerabilities := _vulnerabilities(exposures, known):
@@ -81,7 +92,7 @@ def fbom(
     }
 
 
-def _device(facts: NodeFacts) -> dict[str, Any]:
+def _device(facts: NodeFacts, packages: Packages) -> dict[str, Any]:
     fields = facts.fields
     told = {
         "node": facts.name,
@@ -98,25 +109,64 @@ def _device(facts: NodeFacts) -> dict[str, Any]:
         **_maker(fields.get("vendor")),
         "name": fields.get("model") or facts.name,
         "properties": _properties(told),
-        "components": [_firmware(each, facts) for each in sorted(facts.firmware, key=_order)],
+        "components": [
+            _firmware(each, facts, packages) for each in sorted(facts.firmware, key=_order)
+        ],
     }
 
 
-def _firmware(entry: Firmware, facts: NodeFacts) -> dict[str, Any]:
+def _firmware(entry: Firmware, facts: NodeFacts, packages: Packages) -> dict[str, Any]:
+    claim = packages.claim(entry)
     told = {
         "component": entry.component,
         "kind": entry.kind,
         "bank": entry.bank,
         "uri": entry.uri,
         "state": entry.state,
+        **_claimed(claim),
     }
     return {
         "type": "firmware",
         "bom-ref": _ref(facts.uid, entry.component),
         **_maker(entry.vendor),
+        **_supplier(claim),
         "name": entry.name or entry.component,
         **({"version": entry.version} if entry.version else {}),
+        **_hashes(claim),
         "properties": _properties(told),
+    }
+
+
+def _claimed(claim: Claim | None) -> dict[str, str | None]:
+    """In which package the reported version is, and how that was joined; a claim."""
+    if claim is None:
+        return {}
+    place = claim.place
+    return {
+        "package": place.document.name if place else "none that is known",
+        "packageJoinedBy": claim.by,
+        "reviewed": "; ".join(review_line(each) for each in claim.reviews),
+    }
+
+
+def _supplier(claim: Claim | None) -> dict[str, Any]:
+    """Whose devices the package is for."""
+    makers = claim.place.image.makers if claim and claim.place and claim.certain else ()
+    return {"supplier": {"name": makers[0]}} if makers else {}
+
+
+def _hashes(claim: Claim | None) -> dict[str, Any]:
+    """Of the package's image, where that is certainly for this component: what should run if what
+    is reported is so."""
+    if claim is None or claim.place is None or not claim.certain:
+        return {}
+    digests = claim.place.image.digests
+    return {
+        "hashes": [
+            {"alg": name, "content": digests[word].hex()}
+            for word, name in HASHES.items()
+            if word in digests
+        ]
     }
 
 

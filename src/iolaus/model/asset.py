@@ -123,7 +123,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One entry of the firmware inventory. `component` is its Redfish Id; `version` is trimmed.
+    """One entry of the firmware inventory. `component` is its Redfish Id; `version` is trimmed;
+    `software_id` is what its maker calls it (SoftwareId).
 
     `kind` is what it is the firmware of, in one word where that is certain ("bmc", "bios", "erot",
     "cpld", "nic", "gpu", "psu" ...); `scheme` how its maker orders versions; `bank` is "" for what
@@ -143,6 +144,7 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scheme: str = ""
     bank: str = ""
     booted_by: str = ""
+    software_id: str = ""
 
 
 class PowerLimit(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,21 @@ so that nobody reads trust where there is a waiver.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
+
+Said: TypeAlias = str | int | float | bool | None
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A node by its name, and what it `said` to the selectors of policies (labels and fields; what
+    it has not is left out), so that policy can be held against it where there is no fleet."""
+
+    node: str
+    said: Mapping[str, Said] = {}
 
 
 class Standing(StrEnum):

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from iolaus.model.package import Packaged, Review
 from iolaus.model.trust import Finding, Identity, Signature
 
 
@@ -24,6 +25,10 @@ class SourceKind(StrEnum):
     """Signed by an operator of this house."""
     LEARNED = "learned"
     """Measured here once and taken for right by nobody's signature."""
+    PACKAGE = "package"
+    """Firmware to be flashed: it says which versions there are, and nothing of what runs."""
+    REVIEW = "review"
+    """What somebody independent found in an image."""
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -96,7 +101,8 @@ class ReferenceSet(msgspec.Struct, frozen=True, kw_only=True):
 
 class KeptReference(msgspec.Struct, frozen=True, kw_only=True):
     """A document as it was imported: its bytes, what was read from them, and what was found.
-    `by` is who imported it, `anchors` the SHA-256 (hex) of the anchors given."""
+    `by` is who imported it, `anchors` the SHA-256 (hex) of the anchors given. Of a package (then
+    `data` is empty, as it would be large) and of reviews there are no `sets`."""
 
     name: str
     data: bytes
@@ -105,3 +111,5 @@ class KeptReference(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     anchors: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    package: Packaged | None = None
+    reviews: tuple[Review, ...] = ()

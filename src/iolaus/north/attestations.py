@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from iolaus.kernel.clock import Clock
 from iolaus.model.appraisal import Appraisal, AttesterKey, Examined
-from iolaus.model.decision import Decision
+from iolaus.model.claims import IN_NO_PACKAGE, IN_PACKAGE
+from iolaus.model.decision import Decision, Named, Said
 from iolaus.model.endpoint import Condition
 from iolaus.model.policy import Policy
 from iolaus.model.select import EVERYTHING, MISSING, Lookup, Selector
@@ -24,14 +25,16 @@ from iolaus.north.dto.attestation import AttestationView, attestation_view
 from iolaus.north.dto.make import labels_of
 from iolaus.north.fleet import Fleet, Item, lookup_of
 from iolaus.store.evidence import Kept
-from iolaus.trust.policy import decide
+from iolaus.trust.policy import asked_of_nodes, decide
 
 BREATH: Final = 500
 LOOK_AGAIN_S: Final = 30.0
 """Fields of a node that a waiver's selector asks for may change that often."""
 MOVES: Final = frozenset({"facts.report", "facts.target"})
 """What may give a node another name or another place."""
-QUIET: Final = frozenset({"measurement-unreferenced", "key-bound", "endorsement-missing"})
+QUIET: Final = frozenset(
+    {"measurement-unreferenced", "key-bound", "endorsement-missing", IN_PACKAGE, IN_NO_PACKAGE}
+)
 """Findings that are no reason for anything."""
 
 
@@ -64,9 +67,8 @@ class Attests(Protocol):
         """Let who answered last be the one from now on; False: nobody answered well."""
         ...
 
-    async def pack(self, named: Mapping[AttesterKey, tuple[str, Decision]]) -> bytes:
-        """All that the verdicts of these attesters (to their node's name, and what counts by
-        policy) rest on, signed."""
+    async def pack(self, named: Mapping[AttesterKey, Named]) -> bytes:
+        """All that the verdicts of these attesters (to their nodes) rest on, signed."""
         ...
 
     async def pack_key(self) -> bytes:
@@ -188,6 +190,20 @@ class Attestations:
             return None
         return row.item(self._clock.now(), port.revision)
 
+    def named(self, rows: Iterable[Row]) -> dict[AttesterKey, Named]:
+        """Attesters to their nodes, with what these say to the selectors of policies."""
+        port = self._port()
+        keys = sorted(asked_of_nodes(port.policies)) if port else []
+        return {row.held.place: Named(node=row.node, said=self._said(row, keys)) for row in rows}
+
+    def _said(self, row: Row, keys: Iterable[str]) -> dict[str, Said]:
+        found = {key: self._table.look(row.held, row.node, row.labels, key) for key in keys}
+        return {
+            key: value if value is None or isinstance(value, str | int | float) else str(value)
+            for key, value in found.items()
+            if value is not MISSING
+        }
+
     def condition(self, asset: str) -> Condition | None:
         """ "Attested" of an asset by uid; None where nothing of it can attest."""
         port = self._port()
@@ -265,13 +281,13 @@ class Table:
             held.verdict,
             self._policies,
             node=name,
-            look=lambda key: self._look(held, name, labels, key),
+            look=lambda key: self.look(held, name, labels, key),
             component=held.name,
             now=now,
         )
         return Row(name, held, labels, decision, kind_of(held.verdict, decision))
 
-    def _look(self, held: Appraisal, name: str, labels: Mapping[str, str], key: str) -> object:
+    def look(self, held: Appraisal, name: str, labels: Mapping[str, str], key: str) -> object:
         """Labels and fields of the node, which few policies ask for."""
         if key in labels:
             return labels[key]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -73,6 +74,18 @@ class ReferenceOrder(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     data: bytes
     anchors: tuple[tuple[str, bytes], ...] = ()
+    accept_unverified: bool = False
+
+
+class PackageOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A firmware package to be imported: its bytes are at `path`, and named `source`. `meant` says
+    what it is for: a component's id (`*` and `?` allowed) or its class; "0x0010=" before that means
+    one image of it."""
+
+    source: str
+    path: Path
+    anchors: tuple[tuple[str, bytes], ...] = ()
+    meant: tuple[str, ...] = ()
     accept_unverified: bool = False
 
 
@@ -232,6 +245,10 @@ class KeepsReferences(Protocol):
     async def take(self, order: ReferenceOrder, *, by: str, keep: bool) -> KeptReference:
         """Read a document and keep it (`keep`: False only looks). Raises `OperatorMust` for what
         is none, `Unverified` for what nobody vouches for and was not accepted as such."""
+        ...
+
+    async def take_package(self, order: PackageOrder, *, by: str, keep: bool) -> KeptReference:
+        """Likewise what a firmware package holds."""
         ...
 
     async def learn(self, order: LearnOrder, *, by: str, keep: bool) -> KeptReference:

@@ -31,6 +31,11 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 FORMS: Final = re.compile(r"/ui/rollouts/[^/]+/(?:pause|abort)")
 """What a form of our own page may ask for with the browser's cookie: to stop, and nothing else."""
 MAX_BODY: Final = 16 * 1024 * 1024
+PACKAGE: Final = "/api/v1/references/package"
+"""Where firmware packages are sent to, as they are."""
+MAX_PACKAGE: Final = 2 * 1024 * 1024 * 1024
+JSON: Final = "application/json"
+OCTETS: Final = "application/octet-stream"
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -72,11 +77,12 @@ class Guard:
         if self.auth.demo:
             _check_loopback(headers)
         method = str(scope.get("method", "GET"))
-        declared = headers.get("content-length", "0")
-        if not (declared.isascii() and declared.isdigit()) or int(declared) > MAX_BODY:
-            raise _no("BodyTooLarge", f"the body may hold {MAX_BODY} bytes", "send less at once.")
+        declared, package = headers.get("content-length", "0"), scope["path"] == PACKAGE
+        most = MAX_PACKAGE if package else MAX_BODY
+        if not (declared.isascii() and declared.isdigit()) or int(declared) > most:
+            raise _no("BodyTooLarge", f"the body may hold {most} bytes", "send less at once.")
         if method in ("POST", "PUT", "PATCH") and scope["path"].startswith("/api/"):
-            _check_json(headers)
+            _check_type(headers, OCTETS if package else JSON)
         if scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_BELOW):
             return
         client = scope.get("client") or ("", 0)
@@ -96,10 +102,11 @@ def _check_loopback(headers: MutableMapping[str, str]) -> None:
         raise _no("OriginRefused", "a page of another site may not ask here", "open our own.")
 
 
-def _check_json(headers: MutableMapping[str, str]) -> None:
-    """A form of another site can send text, but not JSON, without asking first."""
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _no("WrongMediaType", "the body must be JSON", "send application/json.")
+def _check_type(headers: MutableMapping[str, str], wanted: str) -> None:
+    """A form of another site can send text, but neither of these without asking first."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != wanted:
+        told = "the body must be JSON" if wanted == JSON else "the body is the package's own bytes"
+        raise _no("WrongMediaType", told, f"send {wanted}.")
 
 
 def check_same_origin(headers: Mapping[str, str]) -> None:

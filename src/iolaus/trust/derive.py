@@ -5,17 +5,23 @@ counts against a component and never for it. Of a pack whose signer is not known
 references are its signer's too: they may speak against a component, but whose it is and whether
 it runs what it should are then left out of the verdict, unless anchors of one's own are given. So
 an unknown signer's pack can be verified, and never trusted.
+
+Policies of the pack are held against the verdicts again, too: what they let pass is told beside the
+verdict, which stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from iolaus.model.decision import Decision, Pass
 from iolaus.model.evidence import Exhibit, Outcome
 from iolaus.model.reference import Provenance, ReferenceSet
+from iolaus.model.select import MISSING
 from iolaus.model.trust import (
     Detail,
     Evidence,
@@ -30,25 +36,38 @@ from iolaus.trust.appraise import Rules, appraise
 from iolaus.trust.chains import Anchors
 from iolaus.trust.manifests import read_manifest
 from iolaus.trust.packs import Entry, Opened, Pack
+from iolaus.trust.policy import decide
 from iolaus.trust.signing import Anchors as SigningAnchors
 from iolaus.trust.standing import after, aged, identified
 from iolaus.wire.document import DocumentMalformed
 
+DECISION: Final = "decision-differs"
 _AXES: Final = ("evidence", "signature", "identity", "reference", "lifecycle")
 
 
 class PackJudged(msgspec.Struct, frozen=True, kw_only=True):
-    """`verdict` is the worst of every axis, `each` the verdicts by "node:component"."""
+    """`verdict` is the worst of every axis, `each` the verdicts by "node:component", `decided` what
+    counts of them by the pack's policies (none: it has none, or its signer is not known)."""
 
     verdict: Verdict
     each: Mapping[str, Verdict]
     differing: tuple[str, ...] = ()
+    decided: Mapping[str, Decision] = {}
 
 
 def with_derived(pack: Pack) -> Pack:
     """The pack with the verdicts that follow from it."""
     entries = tuple(
         msgspec.structs.replace(each, derived=derived(pack, each, at=pack.at))
+        for each in pack.entries
+    )
+    return msgspec.structs.replace(pack, entries=entries)
+
+
+def with_decided(pack: Pack) -> Pack:
+    """The pack with what counts by its policies of the verdicts that stand."""
+    entries = tuple(
+        msgspec.structs.replace(each, decision=decided(pack, each, each.standing, at=pack.at))
         for each in pack.entries
     )
     return msgspec.structs.replace(pack, entries=entries)
@@ -82,6 +101,18 @@ def _aged(verdict: Verdict, exhibits: Sequence[Exhibit], at: float, rules: Rules
     return aged(verdict, asked_at=asked, now=at, max_age_s=rules.max_age_s)
 
 
+def decided(pack: Pack, entry: Entry, verdict: Verdict, *, at: float) -> Decision:
+    """What counts of a verdict by the policies of the pack at a time. Pure."""
+    return decide(
+        verdict,
+        pack.policies,
+        node=entry.node,
+        look=lambda key: entry.said.get(key, MISSING),
+        component=entry.name,
+        now=at,
+    )
+
+
 def judge_pack(
     opened: Opened, *, known: bool, at: float | None = None, anchors: Anchors | None = None
 ) -> PackJudged:
@@ -93,8 +124,10 @@ def judge_pack(
     if not known:
         findings.append(_unknown(opened.signer, anchored=anchors is not None))
     each: dict[str, Verdict] = {}
+    decisions: dict[str, Decision] = {}
     differing = []
     for entry in pack.entries:
+        findings += _decision_differs(pack, entry)
         told = derived(pack, entry, at=pack.at)
         if told.axes != entry.derived.axes:
             differing.append(entry.label)
@@ -103,13 +136,48 @@ def judge_pack(
         moment = pack.at if at is None else at
         found = derived(pack, entry, at=moment, anchors=anchors) if other else told
         found = worse(found, entry)
+        if known and pack.policies:
+            decisions[entry.label] = decided(pack, entry, found, at=moment)
         each[entry.label] = found if known else _alone(found, anchored=anchors is not None)
     verdict = worst_of(list(each.values())) if each else Verdict(evidence=Evidence.NONE)
-    if differing:
+    if differing or any(each.code == DECISION for each in findings):
         verdict = msgspec.structs.replace(verdict, evidence=Evidence.MALFORMED)
     named = [_labelled(label, finding) for label, v in each.items() for finding in v.findings]
+    named += [_labelled(k, finding) for k, d in decisions.items() for finding in _by_policy(d)]
     verdict = msgspec.structs.replace(verdict, findings=(*findings, *named))
-    return PackJudged(verdict=verdict, each=each, differing=tuple(differing))
+    return PackJudged(verdict=verdict, each=each, differing=tuple(differing), decided=decisions)
+
+
+def _decision_differs(pack: Pack, entry: Entry) -> Iterator[Finding]:
+    """What counted in the house must follow from the verdict that stood there."""
+    if entry.decision is None or not pack.policies:
+        return
+    told = decided(pack, entry, entry.standing, at=pack.at)
+    if told.standing is not entry.decision.standing:
+        yield Finding(
+            code=DECISION,
+            message="The pack says that something else counts than its policies make of it.",
+            detail={
+                "attester": entry.label,
+                "said": entry.decision.standing.value,
+                "derived": told.standing.value,
+            },
+        )
+
+
+def _by_policy(decision: Decision) -> Iterator[Finding]:
+    """What is let pass, and what was until its end."""
+    for each in decision.passes:
+        told = f"{each.axis} is let pass by {each.owner}: {each.reason}."
+        yield Finding(code="waived", message=told, detail=_of_pass(each))
+    for each in decision.ended:
+        told = f"{each.axis} was let pass by {each.owner}, and that is over."
+        yield Finding(code="waiver-over", message=told, detail=_of_pass(each))
+
+
+def _of_pass(found: Pass) -> dict[str, Detail]:
+    ends = datetime.fromtimestamp(found.expires_at, UTC).isoformat(timespec="seconds")
+    return {"axis": found.axis, "policy": found.policy, "owner": found.owner, "expires": ends}
 
 
 def worse(found: Verdict, entry: Entry) -> Verdict:

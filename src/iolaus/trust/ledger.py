@@ -29,6 +29,7 @@ from iolaus.trust.standing import (
     RolledUp,
     after,
     aged,
+    claimed,
     enrols,
     exposed,
     identified,
@@ -68,7 +69,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 class TrustLedger:
     """`on_turn` is told of every summary that changed; `exposed_to` names the advisories that say
-    of what an attester vouches for that it is vulnerable."""
+    of what an attester vouches for that it is vulnerable, `claimed_of` gives what is known of
+    versions that are only reported."""
 
     def __init__(
         self,
@@ -78,9 +80,10 @@ class TrustLedger:
         on_turn: Callable[[Turn], None] = lambda _: None,
         ground: Ground | None = None,
         exposed_to: Callable[[Appraisal], Sequence[str]] = lambda _: (),
+        claimed_of: Callable[[Appraisal], Sequence[Finding]] = lambda _: (),
     ) -> None:
         self._evidence, self._clock, self._on_turn = evidence, clock, on_turn
-        self._exposed_to = exposed_to
+        self._exposed_to, self._claimed_of = exposed_to, claimed_of
         self.ground = ground or Ground()
         self._due: dict[AttesterKey, Kept] = {}
         self._settling = asyncio.Lock()
@@ -113,7 +116,7 @@ class TrustLedger:
         return self._current.get(place, self._clock.now())
 
     def advised(self, places: Iterable[AttesterKey]) -> None:
-        """What advisories say of these is another."""
+        """What advisories or packages say of these is another."""
         self._current.changed(places)
 
     def rolled_up(self, asset: str) -> RolledUp | None:
@@ -314,7 +317,7 @@ class TrustLedger:
             now=now,
             max_age_s=self.ground.rules.max_age_s,
         )
-        verdict = exposed(verdict, self._exposed_to(held))
+        verdict = claimed(exposed(verdict, self._exposed_to(held)), self._claimed_of(held))
         return held if verdict is held.verdict else msgspec.structs.replace(held, verdict=verdict)
 
 

@@ -249,7 +249,7 @@ def _one_signer(signed: Signed, anchors: Anchors) -> tuple[Signature, Signer]:
             return Signature.UNVERIFIED, signer
         right = _verified(signed, signer)
         return (Signature.VALID if right else Signature.INVALID), signer
-    for name, key in (*anchors.keys, *_anchor_keys(anchors)):
+    for name, key in (*anchors.keys, *anchor_keys(anchors)):
         signer = Signer(name=name, key=key, anchored=True)
         if _verified(signed, signer):
             return Signature.VALID, signer
@@ -257,7 +257,8 @@ def _one_signer(signed: Signed, anchors: Anchors) -> tuple[Signature, Signer]:
     return (Signature.INVALID if known else Signature.UNVERIFIED), Signer(name="")
 
 
-def _anchor_keys(anchors: Anchors) -> Iterator[tuple[str, PublicKey]]:
+def anchor_keys(anchors: Anchors) -> Iterator[tuple[str, PublicKey]]:
+    """The keys of its certificates, by whom these name."""
     for each in anchors.certificates:
         key = each.public_key()
         if isinstance(key, PublicKey):

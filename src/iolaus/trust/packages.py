@@ -17,7 +17,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
+from iolaus.model.package import Packaged
 from iolaus.model.trust import Evidence, Finding, Identity, Signature, Verdict
+from iolaus.trust.packaging import of_archive, of_package
 from iolaus.trust.reviews import Image
 from iolaus.trust.signing import MIN_RSA_BITS, PublicKey, read_key
 from iolaus.wire.pldm import Package, PackageMalformed
@@ -36,11 +38,13 @@ UNSIGNED: Final = frozenset(("image-full", FULL))
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A package as it was judged. `facts` are for a person or a program to read."""
+    """A package as it was judged. `facts` are for a person or a program to read; `packaged` is
+    what is kept of it (None: it cannot be read)."""
 
     verdict: Verdict
     images: tuple[Image, ...] = ()
     facts: Mapping[str, object] = {}
+    packaged: Packaged | None = None
 
 
 def judge_package(data: Bytes, *, source: str) -> Opened:
@@ -60,7 +64,8 @@ def judge_package(data: Bytes, *, source: str) -> Opened:
     with memoryview(data) as view:
         images = tuple(_images(package, view))
     verdict = Verdict(evidence=Evidence.FRESH, findings=tuple(findings))
-    return Opened(verdict=verdict, images=images, facts=facts_of(package))
+    packaged = of_package(package, images)
+    return Opened(verdict=verdict, images=images, facts=facts_of(package), packaged=packaged)
 
 
 def _images(package: Package, view: memoryview) -> Iterator[Image]:
@@ -132,7 +137,9 @@ def judge_archive(archive: Archive, keys: Sequence[tuple[str, PublicKey]]) -> Op
         Image(name=e.name, digests=e.digests, version=archive.manifest.get("version", ""))
         for e in archive.images
     )
-    return Opened(verdict=verdict, images=images, facts=archive_facts(archive))
+    return Opened(
+        verdict=verdict, images=images, facts=archive_facts(archive), packaged=of_archive(archive)
+    )
 
 
 def _signature(

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.appraisal import Pin
-from iolaus.model.decision import Decision
+from iolaus.model.decision import Decision, Said
 from iolaus.model.evidence import Exhibit, Shown
 from iolaus.model.policy import Policy
 from iolaus.model.reference import ReferenceSet
@@ -50,7 +50,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One attester. `exhibits` number its evidence, oldest first; `parts` are those that it
     matched before; `pin` is who was enrolled, `elsewhere` where else that identity is. `standing`
     is the verdict that stood in the house, `derived` the one that follows from this pack;
-    `decision` is what counted of it by the house's policy, which proves nothing."""
+    `decision` is what counted of it by the house's policies, and `said` what the node said to
+    these."""
 
     node: str
     name: str
@@ -63,6 +64,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     pin: Pin | None = None
     elsewhere: tuple[str, ...] = ()
     decision: Decision | None = None
+    said: Mapping[str, Said] = {}
 
     @property
     def label(self) -> str:

@@ -62,6 +62,19 @@ def decide(
     return Decision(standing=standing, passes=tuple(passes), open=left, ended=tuple(ended))
 
 
+def asked_of_nodes(policies: Iterable[Policy]) -> frozenset[str]:
+    """The labels and fields of a node that waivers may ask for."""
+    found = set[str]()
+    for policy in policies:
+        for waiver in policy.spec.waivers:
+            found.update(waiver.selector.match_labels)
+            if waiver.selector.expression:
+                parsed = parse_selector(waiver.selector.expression)
+                found.update(term.key for term in parsed.terms)
+                found.update(parsed.bare)
+    return frozenset(found)
+
+
 def _negatives(verdict: Verdict, policies: Iterable[Policy]) -> Iterator[tuple[str, bool]]:
     """(axis/value, whether it may be waived) of everything that is not good."""
     pinned = any(each.spec.require.identity == "pinned" for each in policies)

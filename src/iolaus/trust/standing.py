@@ -94,6 +94,13 @@ def exposed(verdict: Verdict, advisories: Sequence[str]) -> Verdict:
     return msgspec.structs.replace(verdict, lifecycle=state, findings=(*verdict.findings, told))
 
 
+def claimed(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """The verdict with what is known of reported versions beside it; no axis moves."""
+    if not findings:
+        return verdict
+    return msgspec.structs.replace(verdict, findings=(*verdict.findings, *findings))
+
+
 def identified(
     verdict: Verdict, identity: str, *, pin: Pin | None, elsewhere: Iterable[str] = ()
 ) -> Verdict:

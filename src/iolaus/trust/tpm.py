@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from iolaus.model.trust import (
     Detail,
@@ -57,7 +58,8 @@ class TpmEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """`quote` is TPMS_ATTEST or TPM2B_ATTEST, `signature` TPMT_SIGNATURE. `key` is the attestation
     key as TPM2B_PUBLIC, PEM or DER, or certificates of it (PEM or DER, leaf first or last).
     `pcrs` and `event_log` are None where there are none; `endorsement` is the certificate of the
-    endorsement key with what stands above it (PEM), None where it is not shown."""
+    endorsement key with what stands above it (PEM), None where it is not shown; `chain` are the
+    certificates of a key that is given bare."""
 
     quote: bytes
     signature: bytes
@@ -65,6 +67,7 @@ class TpmEvidence(msgspec.Struct, frozen=True, kw_only=True):
     pcrs: bytes | None = None
     event_log: bytes | None = None
     endorsement: bytes | None = None
+    chain: bytes | None = None
 
 
 class TpmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +90,8 @@ class _Key(msgspec.Struct, frozen=True):
     chain: ChainResult | None = None
     area: PublicArea | None = None
     bound: Bound = Bound()
+    beside: tuple[Finding, ...] = ()
+    """What was shown for it and is not its own."""
 
 
 def _of_area(area: PublicArea) -> PublicKey:
@@ -112,19 +117,51 @@ def _is_certificate(data: bytes) -> bool:
 def _load_key(
     evidence: TpmEvidence, anchors: Anchors | None, at: float, validity: Validity
 ) -> _Key:
-    data = evidence.key
-    if _is_certificate(data):
-        ders = parse_certificates(data, subject="TPM key")
-        chain = judge_chain(ders, anchors or Anchors(), at=at, validity=validity)
-        key = allowed_key(chain.leaf.public_key())
-        if anchors is None:
-            return _Key(key)
-        tied = bound(chain, evidence.endorsement, anchors, at=at, validity=validity)
-        return _Key(key, chain, bound=tied)
+    bare = None if _is_certificate(evidence.key) else _bare(evidence.key)
+    data = evidence.key if bare is None else evidence.chain
+    if data is None:
+        assert bare is not None
+        return bare if evidence.endorsement is None else _with(bare, _NOT_BOUND)
+    if bare is None and evidence.chain is not None:
+        data = _pem(evidence.key) + _pem(evidence.chain)
+    ders = parse_certificates(data, subject="TPM key")
+    chain = judge_chain(ders, anchors or Anchors(), at=at, validity=validity)
+    key = allowed_key(chain.leaf.public_key())
+    if bare is not None and bare.key != key:
+        return _with(bare, _OTHER_KEY)
+    area = bare.area if bare else None
+    if anchors is None:
+        return _Key(key, area=area)
+    tied = bound(chain, evidence.endorsement, anchors, at=at, validity=validity)
+    return _Key(key, chain, area, bound=tied)
+
+
+def _bare(data: bytes) -> _Key:
     if data[:1] == b"0" or data.lstrip().startswith(b"-----BEGIN"):
         return _Key(load_public_key(data))
     area = parse_public(data)
     return _Key(allowed_key(_of_area(area)), area=area)
+
+
+def _with(bare: _Key, beside: Finding) -> _Key:
+    return msgspec.structs.replace(bare, beside=(beside,))
+
+
+def _pem(data: bytes) -> bytes:
+    """Certificates in PEM, however they are given. Raises `EvidenceMalformed`."""
+    ders = parse_certificates(data, subject="TPM key")
+    held = (x509.load_der_x509_certificate(each) for each in ders)
+    return b"".join(each.public_bytes(Encoding.PEM) for each in held)
+
+
+_NOT_BOUND: Final = _finding(
+    "endorsement-not-bound",
+    "An endorsement certificate beside a bare key binds nothing: show the certificate of the key, "
+    "or activate a credential with the TPM itself.",
+)
+_OTHER_KEY: Final = _finding(
+    "chain-of-another-key", "The certificates that are shown are of another key than this one."
+)
 
 
 def _flat(signature: QuoteSignature, key: PublicKey) -> bytes | None:
@@ -234,6 +271,7 @@ def _binding(key: _Key) -> Iterator[Finding]:
     else:
         told = "Nothing binds this attestation key to an endorsement or device identity."
         yield _finding("key-unbound", told)
+        yield from key.beside
 
 
 def _broken(error: EvidenceMalformed) -> TpmResult:
@@ -279,7 +317,7 @@ def _identity(key: _Key) -> Identity | None:
     """None where nobody asked whose key it is, and it can be a TPM's."""
     if key.area is not None and not key.area.attests:
         return Identity.UNANCHORED
-    if key.bound.faults:
+    if key.bound.faults or key.beside:
         return Identity.UNANCHORED
     return key.chain.identity if key.chain else None
 

@@ -23,6 +23,7 @@ from iolaus.kernel.clock import JumpClock
 from iolaus.model.plan import Approval
 from iolaus.north.api import watch as watching
 from iolaus.north.auth import Auth, Role, TokenList, new_token
+from tests.north.attesting import Attesting
 from tests.north.cli.test_golden import FILES, run
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
@@ -36,13 +37,15 @@ APPLY = "apply plan/ID --yes"
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Commands in their order; ID is the first plan. `ana: ` before a command says who."""
+    """Commands in their order; ID is the first plan. `ana: ` before a command says who. `attests`:
+    components are asked to prove what they run, and one is untrusted."""
 
     lines: Sequence[str]
     options: Mapping[str, Any] = {}
     nodes: int = 8
     moves: int = 0
     moved: str = ""
+    attests: bool = False
 
 
 BROKEN = {"fails": ("h1-r01-u05",), "loses": ("h1-r01-u06",)}
@@ -133,6 +136,32 @@ SESSIONS = {
         lines=["boot set h1-r01-u01 --once pxe --mode uefi", "boot clear -l h1-r01-u01"],
         nodes=2,
     ),
+    "quarantine": Session(
+        lines=[
+            "quarantine --untrusted --dry-run",
+            "quarantine --untrusted",
+            "describe plan/ID",
+            "quarantine h1-r01-u02 --untrusted",
+            "quarantine",
+            "viewer: quarantine h1-r01-u01",
+            "quarantine --help",
+        ],
+        attests=True,
+        nodes=4,
+    ),
+    "attestations-by": Session(
+        lines=[
+            "get attestations",
+            "get attestations -l summary=untrusted -o wide",
+            "get attestations --by rack",
+            "get attestations --by node -l h1-r01-u[01-02]",
+            "get attestations --by all -o json",
+            "get attestations --by colour",
+            "get nodes --by rack",
+        ],
+        attests=True,
+        nodes=4,
+    ),
     "errors": Session(
         lines=[
             PLAN,
@@ -182,6 +211,8 @@ def office(session: Session) -> Iterator[tuple[str, dict[str, str], Rolling]]:
     context = make_context(clock, nodes=session.nodes, auth=Auth(tokens=TokenList(*tokens)))
     rolls = context.rolls = Rolling(context, nodes=session.nodes, **session.options)
     rolls.moved = session.moved
+    if session.attests:
+        context.attests = Attesting(context)
     text = Path(f"{FILES}/hall.yaml").read_text().replace("name: hall", "name: gb300")
     for each in read_baselines(text, source="hall.yaml"):
         asyncio.run(context.baselines.put(each, at=clock.now(), by="ana", source="hall.yaml"))

@@ -44,6 +44,7 @@ def _entry(uri: str, payload: Payload, owner: Callable[[tuple[str, ...]], str]) 
         state=names.text(status.get("State")) if isinstance(status, dict) else None,
         vendor=names.maker(payload.get("Manufacturer")),
         related=related,
+        software_id=names.text(payload.get("SoftwareId")) or "",
     )
 
 

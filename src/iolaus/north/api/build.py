@@ -26,6 +26,7 @@ from iolaus.north.api.fbom import fbom_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.overview import health_routes, overview_routes
+from iolaus.north.api.packaged import package_route
 from iolaus.north.api.packs import pack_routes
 from iolaus.north.api.plans import plan_routes
 from iolaus.north.api.references import reference_routes
@@ -67,6 +68,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *history_routes(context),
             *baseline_routes(context),
             *reference_routes(context),
+            package_route(context),
             *plan_routes(context),
             *rollout_routes(context),
             *drain_routes(context),

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.fbom import fbom
+from iolaus.model.claims import Packages
 from iolaus.model.select import Selector, parse_selector
 from iolaus.north.api.lists import LabelSelector, known_keys, principal_of
 from iolaus.north.api.resources import of_type
@@ -42,6 +43,7 @@ def fbom_routes(context: Context) -> list[HTTPRouteHandler]:
             site=context.site,
             version=context.version,
             now=context.clock.now(),
+            packages=Packages(context.references.all().values() if context.references else ()),
         )
         return Response(document)
 

@@ -50,7 +50,7 @@ def _pack(context: Context) -> HTTPRouteHandler:
             context, data.nodes, data.label_selector, principal.scope, none_is_all=True
         )
         rows = context.attestations.rows(principal.scope)
-        named = {row.held.place: (row.node, row.decision) for row in rows if row.node in wanted}
+        named = context.attestations.named(row for row in rows if row.node in wanted)
         if not named:
             raise _nothing()
         return Response(await port.pack(named), media_type=ZIP)

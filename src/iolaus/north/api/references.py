@@ -16,6 +16,7 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.claims import Packages
 from iolaus.model.reference import KeptReference
 from iolaus.north.api.chosen import chosen_nodes
 from iolaus.north.api.lists import DryRun, one_object, principal_of
@@ -95,7 +96,7 @@ def _learn(context: Context) -> HTTPRouteHandler:
     async def learn(
         request: Request[Any, Any, Any], data: JSONBody[LearnRequest], dry_run: DryRun = None
     ) -> Response[Any]:
-        principal, spec = _principal(request), data.spec
+        principal, spec = principal_for_all(request), data.spec
         if context.references is None:
             raise not_found("reference", spec.name)
         wanted = await chosen_nodes(context, spec.nodes, spec.label_selector, principal.scope)
@@ -106,13 +107,16 @@ def _learn(context: Context) -> HTTPRouteHandler:
         }
         order = LearnOrder(name=spec.name, named=named, least=spec.least)
         kept = await context.references.learn(order, by=principal.name, keep=dry_run is None)
-        return Response(one_object(context, REFERENCE, _item(context, kept)))
+        return Response(one_object(context, REFERENCE, reference_item(context, kept)))
 
     return learn
 
 
-def _item(context: Context, kept: KeptReference) -> Item:
-    view = reference_view(kept, now=context.clock.now())
+def reference_item(context: Context, kept: KeptReference) -> Item:
+    """As it is shown after it was imported."""
+    others = context.references.all().values() if context.references else ()
+    packages = Packages((*others, kept))
+    view = reference_view(kept, now=context.clock.now(), packages=packages)
     return Item(
         name=kept.name, origin=f"reference/{kept.name}", key=(kept.name,), revision=1, view=view
     )
@@ -132,7 +136,7 @@ def _import(context: Context) -> HTTPRouteHandler:
     async def take(
         request: Request[Any, Any, Any], data: JSONBody[ImportOrder], dry_run: DryRun = None
     ) -> Response[Any]:
-        principal = _principal(request)
+        principal = principal_for_all(request)
         if context.references is None:
             raise not_found("reference", data.spec.document.name)
         order = ReferenceOrder(
@@ -142,7 +146,7 @@ def _import(context: Context) -> HTTPRouteHandler:
             accept_unverified=data.spec.accept_unverified,
         )
         kept = await context.references.take(order, by=principal.name, keep=dry_run is None)
-        return Response(one_object(context, REFERENCE, _item(context, kept)))
+        return Response(one_object(context, REFERENCE, reference_item(context, kept)))
 
     return take
 
@@ -159,7 +163,7 @@ def _remove(context: Context) -> HTTPRouteHandler:
     async def remove(
         request: Request[Any, Any, Any], name: Name, dry_run: DryRun = None
     ) -> Response[Any]:
-        principal = _principal(request)
+        principal = principal_for_all(request)
         item = await context.fleet.find(REFERENCE, name, scope=principal.scope)
         if item is None or context.references is None:
             raise not_found("reference", name)
@@ -171,7 +175,7 @@ def _remove(context: Context) -> HTTPRouteHandler:
     return remove
 
 
-def _principal(request: Request[Any, Any, Any]) -> Principal:
+def principal_for_all(request: Request[Any, Any, Any]) -> Principal:
     """Who may say what the whole hall is held against."""
     principal = principal_of(request, Deed.SECURE)
     if principal.scope:

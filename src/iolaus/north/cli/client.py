@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any, Final, Self
+from io import SEEK_END
+from typing import IO, Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +23,7 @@ from iolaus.kernel.errors import (
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
+STEP: Final = 1 << 20
 WORLD_MOVED: Final = "WorldMoved"
 """409 as a device's wrong identity is, but nothing is wrong with anybody: a new plan is needed."""
 Flat = dict[str, Any]
@@ -64,6 +66,25 @@ class Client:
     def post_for_bytes(self, path: str, body: object) -> bytes:
         """What is answered, as it is; for a document that may take minutes to make."""
         return self._response("POST", path, {}, msgspec.json.encode(body), patience_s=900).content
+
+    def post_file(self, path: str, file: IO[bytes], **query: str | list[str] | None) -> Flat:
+        """A file as it is, however large."""
+        given = {name: value for name, value in query.items() if value}
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        try:
+            response = self._http.post(
+                self.url + path,
+                params=given,
+                content=iter(lambda: file.read(STEP), b""),
+                headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)},
+                timeout=httpx.Timeout(900.0, connect=5.0),
+            )
+        except httpx.HTTPError as error:
+            raise self._silent(error) from None
+        if response.status_code >= 400:
+            raise error_of(response, operation="POST", subject=path)
+        return _object(response)
 
     def put(self, path: str, body: object, **query: str | int | None) -> dict[str, Any]:
         return self._answer("PUT", path, query, msgspec.json.encode(body))

@@ -27,6 +27,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     wide: bool = False
 
 
+CLAIMS: Final = frozenset({"version-in-package", "version-in-no-package"})
+QUIET: Final = CLAIMS | {"measurement-unreferenced"}
+"""Findings that are no reason for anything."""
+
+
 def column(title: str, path: str, *, wide: bool = False, right: bool = False) -> Column:
     return Column(title=title, cell=lambda row: text(at(row, path)), wide=wide, right=right)
 
@@ -173,7 +178,17 @@ def _finding(row: Flat) -> str:
     if row.get("summary") == "trusted":
         return UNKNOWN
     found = [each["code"] for each in row.get("findings") or ()]
-    return text(next((code for code in found if code != "measurement-unreferenced"), None))
+    return text(next((code for code in found if code not in QUIET), None))
+
+
+def _claimed(row: Flat) -> str:
+    """The packages that hold what is reported; a claim, and no proof."""
+    found = [
+        text(each["detail"].get("package", "none"))
+        for each in row.get("findings") or ()
+        if each["code"] in CLAIMS
+    ]
+    return text(",".join(dict.fromkeys(found)))
 
 
 def _standing(row: Flat) -> str:
@@ -480,6 +495,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("PROTOCOL", "protocol", wide=True),
         column("SUBJECT", "subject", wide=True),
         column("PIN", "pin", wide=True),
+        Column(title="CLAIMED_IN", cell=_claimed, wide=True),
         Column(title="WHY", cell=_finding),
         AGE,
     ),

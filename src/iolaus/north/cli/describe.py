@@ -20,6 +20,7 @@ SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
     | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
     | {"approvals", "radius", "findings", "checks", "looked_at", "sets", "conflicts", "gaps"}
+    | {"images", "reports"}
     | {"standing", "waived", "waivers_over", "wanting", "proposal"}
 )
 PARTS: Final = ("drain", "component", "leak")
@@ -144,8 +145,17 @@ def _concerned(row: Flat) -> str:
 
 
 def _sets(row: Flat) -> str:
-    names = ("part", "version", "indices")
-    return "Values:\n" + _indented(plain_table([column(n.upper(), n) for n in names], row["sets"]))
+    """Values, images of a package, or what a reviewer says, whichever it holds."""
+    tables = (
+        ("Values", "sets", ("part", "version", "indices")),
+        ("Images", "images", ("image", "version", "identifier", "size", "sha256", "reviewed")),
+        ("Reports", "reports", ("vendor", "product", "version", "provider", "completed", "issues")),
+    )
+    return "".join(
+        f"{title}:\n" + _indented(plain_table([column(n.upper(), n) for n in names], row[key]))
+        for title, key, names in tables
+        if row.get(key)
+    )
 
 
 def _parts(client: Client, kind: Kind, owner: str) -> str:

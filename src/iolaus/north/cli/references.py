@@ -18,6 +18,8 @@ from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import print_error, say
 
 MOST: Final = 8 << 20
+PACKAGE: Final = "PackageGiven"
+"""The server's word for a document that is a package."""
 MAX_FILES: Final = 10_000
 PATH: Final = "/api/v1/references"
 
@@ -25,7 +27,10 @@ PATH: Final = "/api/v1/references"
 def import_references(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE_OR_DIR...", help="CoRIM (CBOR) or SWID reference manifests."),
+        typer.Argument(
+            metavar="FILE_OR_DIR...",
+            help="CoRIM (CBOR) or SWID manifests, firmware packages, review reports.",
+        ),
     ],
     anchor: Annotated[
         list[Path] | None,
@@ -37,26 +42,32 @@ def import_references(
             "--accept-unverified", help="Keep what nobody vouches for; it counts for nothing."
         ),
     ] = False,
+    meant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="COMPONENT",
+            help="What a package is for: bmc, FW_BMC_*, or 0x0010=FW_BMC_* for one image.",
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
     url: UrlOption = None,
 ) -> None:
     """Import documents of reference values, with the anchors that their signers are held against.
 
-    What is refused is told, and the rest is imported; exit code 5 if any is not verified.
-    Example: iolaus reference import rims/ --anchor maker-root.pem
+    A firmware package (PLDM, OpenBMC) says which versions there are: what is reported is looked up
+    in it. A review report (OCP S.A.F.E.) is joined to images by their digest. What is refused is
+    told, and the rest is imported; exit code 5 if any is not verified.
+    Examples: iolaus reference import rims/ --anchor maker-root.pem;
+    iolaus reference import bmc.fwpkg --for bmc
     """
     found = list(_files(files))
-    anchors = [_named(each) for each in anchor or ()]
+    order = Order(anchor or (), meant or (), accept=accept_unverified, dry_run=dry_run)
     worst = 0
     with Client(url) as client:
         for file in found:
-            spec = {
-                "document": _named(file),
-                "anchors": anchors,
-                "acceptUnverified": accept_unverified,
-            }
             try:
-                row = flat(client.post(PATH, {"spec": spec}, dryRun="All" if dry_run else None))
+                row = flat(order.send(client, file))
             except IolausError as error:
                 print_error(error)
                 worst = max(worst, error.exit_code)
@@ -64,6 +75,49 @@ def import_references(
             say(_told(row, dry_run=dry_run))
     if worst:
         raise typer.Exit(worst)
+
+
+class Order:
+    """What is said of all documents of one import."""
+
+    def __init__(
+        self, anchors: Sequence[Path], meant: Sequence[str], *, accept: bool, dry_run: bool
+    ) -> None:
+        self._anchors = [_named(path, folder=True) for path in anchors]
+        self._meant, self._accept = list(meant), accept
+        self._dry = "All" if dry_run else None
+
+    def send(self, client: Client, file: Path) -> Flat:
+        """Packages as they are, all else within JSON; the server knows which is which."""
+        if _size(file) > MOST:
+            return self._package(client, file)
+        try:
+            return self._document(client, file)
+        except IolausError as error:
+            if error.code != PACKAGE:
+                raise
+        return self._package(client, file)
+
+    def _document(self, client: Client, file: Path) -> Flat:
+        spec = {
+            "document": _named(file),
+            "anchors": self._anchors,
+            "acceptUnverified": self._accept,
+        }
+        return client.post(PATH, {"spec": spec}, dryRun=self._dry)
+
+    def _package(self, client: Client, file: Path) -> Flat:
+        keys = [base64.urlsafe_b64encode(base64.b64decode(a["data"])) for a in self._anchors]
+        with file.open("rb") as opened:
+            return client.post_file(
+                f"{PATH}/package",
+                opened,
+                name=file.name,
+                anchor=[each.decode() for each in keys],
+                **{"for": self._meant},
+                acceptUnverified="true" if self._accept else None,
+                dryRun=self._dry,
+            )
 
 
 def learn_references(
@@ -145,7 +199,19 @@ def _told(row: Flat, *, dry_run: bool) -> str:
     word = "would import" if dry_run else "imported"
     parts = row["parts"]
     named = text(parts[0]) if len(parts) == 1 else f"{len(parts)} parts"
-    return f"{word} reference/{row['name']}: {named}, {row['values']} values, {row['state']}"
+    held = f"{row['values']} values"
+    if row["type"] == "package":
+        named, held = f"{len(row['images'])} images", ", ".join(map(text, row["versions"][:4]))
+    elif row["type"] == "review":
+        held = ", ".join(f"{each['issues']} open issues" for each in row["reports"][:4])
+    return f"{word} reference/{row['name']}: {named}, {held}, {row['state']}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _bad(path, error.strerror or "cannot be read", "name a file.") from None
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -164,7 +230,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         raise _bad(paths[0], "there is no file in it", "name the documents to import.")
 
 
-def _named(path: Path) -> dict[str, str]:
+def _named(path: Path, *, folder: bool = False) -> dict[str, str]:
+    """`folder`: with the name of its folder, which may say whose key it is."""
     try:
         with path.open("rb") as file:
             data = file.read(MOST + 1)
@@ -172,7 +239,8 @@ def _named(path: Path) -> dict[str, str]:
         raise _bad(path, error.strerror or "cannot be read", "name a file.") from None
     if len(data) > MOST:
         raise _bad(path, f"more than {MOST >> 20} MiB", "name another file.")
-    return {"name": path.name, "data": base64.b64encode(data).decode()}
+    name = f"{path.resolve().parent.name}/{path.name}" if folder else path.name
+    return {"name": name[-300:], "data": base64.b64encode(data).decode()}
 
 
 def _bad(path: Path, message: str, next_step: str) -> OperatorMust:

@@ -14,6 +14,7 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Mapping
+from mmap import mmap
 from typing import IO, Final, Literal, Self
 
 import msgspec
@@ -73,6 +74,11 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
             for name, each in self.files.items()
             if name not in ("MANIFEST", "publickey") and not name.endswith(".sig")
         )
+
+
+def looks_like_archive(data: bytes | bytearray | memoryview | mmap) -> bool:
+    """Does it begin as a tar, compressed or not? 262 bytes are enough to say."""
+    return bytes(data[257:262]) == b"ustar" or bytes(data[:5]).startswith((*_MODES, _XZ[:5]))
 
 
 def read_archive(stream: IO[bytes], *, subject: str = "archive") -> Archive:
