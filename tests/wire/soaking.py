@@ -24,7 +24,7 @@ MAX_CALL_S = 2.0
 MAX_TRACED = 64 << 20
 MAX_GROWN = 256 << 20
 
-_TIMEOUT = pytest.mark.timeout(SOAK_S * 20 + 120)
+_TIMEOUT = pytest.mark.timeout(SOAK_S * 100 + 120)
 Parser = tuple[Callable[[bytes], object], Sequence[bytes]]
 
 
