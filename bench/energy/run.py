@@ -116,7 +116,8 @@ def _score(
     loads = world.hall.loads
     mine = shares[loads.job]
     weights = np.asarray(WEIGHTS)[loads.priority]
-    ramp, band = judge.grid()
+    ramp, band, band_w = judge.grid()
+    classes = [mine[loads.priority == n] for n in range(4)]
     seconds = world.scenario.seconds - world.scenario.warm_s
     return Score(
         seed=world.scenario.seed,
@@ -132,13 +133,14 @@ def _score(
         throughput=float(mine.mean()),
         of_bound=None,
         weighted=float((mine * weights).sum() / weights.sum()),
-        by_priority=[float(mine[loads.priority == n].mean()) for n in range(4)],
+        by_priority=[float(each.mean()) if each.size else None for each in classes],
         inversions=judge.inversions.count,
         stranded_w=judge.stranded_j / seconds,
         fairness=fairness(judge.pace_sum / seconds, loads.priority),
         writes_per_node_min=float(judge.writes.max() / judge.steady_min),
         ramp_w_s=ramp,
         band_share=band,
+        band_w=band_w,
         to_floor_s=judge.stays.to_floor_s,
         to_flow_cap_s=judge.stays.to_flow_cap_s,
         granted_over_w=judge.stays.granted_over_w,

@@ -31,7 +31,8 @@ class Score(msgspec.Struct, kw_only=True):
     window. `to_cap_s` is the longest time from a limit's fall until the hall was under it to stay
     (0: always was); NEVER stands for never, None for what was not asked. `of_bound` is against the
     LP bound, `to_floor_s` from the loss of authority to the floor, `granted_over_w` what the caps
-    in force allowed above the site's limit at worst, `writes_per_node_min` of the busiest node."""
+    in force allowed above the site's limit at worst, `band_*` the swing within 0.1 to 20 Hz,
+    `writes_per_node_min` of the busiest node."""
 
     seed: int
     scenario: str
@@ -46,13 +47,14 @@ class Score(msgspec.Struct, kw_only=True):
     throughput: float
     of_bound: float | None
     weighted: float
-    by_priority: list[float]
+    by_priority: list[float | None]
     inversions: int
     stranded_w: float
     fairness: float
     writes_per_node_min: float
     ramp_w_s: float
     band_share: float
+    band_w: float
     to_floor_s: float | None
     to_flow_cap_s: float | None
     granted_over_w: float
@@ -190,18 +192,19 @@ class Judge:
             worst = max(worst, NEVER if late is None else (late - first) * dt)
         return worst
 
-    def grid(self) -> tuple[float, float]:
-        """The steepest ramp over a second, and the share of swing power within 0.1 to 20 Hz."""
+    def grid(self) -> tuple[float, float, float]:
+        """The steepest ramp over a second; of the swing within 0.1 to 20 Hz, its share of all
+        swing and its size in watts (root of the mean square)."""
         dt = self.world.dt
         power = np.array(self.site_w)[round(self.world.scenario.warm_s / dt) :]
         lag = round(1.0 / dt)
         ramp = float(np.abs(power[lag:] - power[:-lag]).max())
-        swing = power - power.mean()
-        energy = np.abs(np.fft.rfft(swing * np.hanning(swing.size))) ** 2
-        hertz = np.fft.rfftfreq(swing.size, dt)
-        total = float(energy[1:].sum())
-        share = float(energy[(hertz >= 0.1) & (hertz <= 20.0)].sum()) / max(total, 1e-9)
-        return ramp, share
+        window = np.hanning(power.size)
+        energy = np.abs(np.fft.rfft((power - power.mean()) * window)) ** 2
+        hertz = np.fft.rfftfreq(power.size, dt)
+        band = float(energy[(hertz >= 0.1) & (hertz <= 20.0)].sum())
+        size = (2.0 * band / (power.size * float((window**2).sum()))) ** 0.5
+        return ramp, band / max(float(energy[1:].sum()), 1e-9), size
 
 
 EPS: Final = 1e-6

@@ -80,14 +80,16 @@ def measure(given: Scenario | None = None) -> Iterator[str]:
         score = run_named(given, "iolaus", watch=watch)
         found.append(score)
         yield (
-            f"{name:8} ramp {score.ramp_w_s / 1e3:7.1f} kW/s  0.1-20 Hz {score.band_share:.3f}"
+            f"{name:8} ramp {score.ramp_w_s / 1e3:7.1f} kW/s"
+            f"  0.1-20 Hz {score.band_w / 1e3:6.1f} kW"
             f"  throughput {score.throughput:.3f}  energy {watch.joules / 3.6e6:.1f} kWh"
             f"  level {watch.level}  over {score.violation_s:.2f} s"
         )
     before, after = found
-    better = after.ramp_w_s < before.ramp_w_s and after.band_share < before.band_share
+    better = after.ramp_w_s < before.ramp_w_s and after.band_w < before.band_w
     word = "better" if better else "NOT better"
-    yield f"ramp {after.ramp_w_s / before.ramp_w_s:.2f} x, band {word} with smoothing"
+    ramp, band = after.ramp_w_s / before.ramp_w_s, after.band_w / before.band_w
+    yield f"{word} with smoothing: ramp {ramp:.3f} x, band {band:.3f} x"
 
 
 def swing() -> int:

@@ -31,6 +31,9 @@ EPS_W: Final = 0.5
 EPS_S: Final = 1e-3
 """What a clock's own rounding may make of a pause."""
 MOST_DOUBLINGS: Final = 6
+SLIVER: Final = 0.005
+"""A budget that shrinks again and again takes this part of the nameplate more than it must, so that
+the next watts by which it shrinks need no write."""
 SELDOM: Final = 3.0
 """Small raises come so many times more seldom than the rest."""
 
@@ -121,7 +124,21 @@ class Capping:
                 break
             must.add(i)
             excess -= over[i]
-        return {i: wanted[i] for i in sorted(must) if self._may_cut(self.caps[i], now_s)}
+        return {
+            i: wanted[i] if wish.hard else self._deeper(cap, wanted[i], now_s)
+            for i, cap in enumerate(self.caps)
+            if i in must and self._may_cut(cap, now_s)
+        }
+
+    def _deeper(self, cap: Cap, watts: float, now_s: float) -> float:
+        """A little less, above the floor, where it was written a moment ago already."""
+        if not self._late(cap, now_s):
+            return watts
+        return max(watts - SLIVER * cap.node.nameplate_w, min(watts, cap.node.floor_w))
+
+    def _late(self, cap: Cap, now_s: float) -> bool:
+        """Whether it was written lately."""
+        return now_s - cap.paced_s < SELDOM * self._rules.spacing_s - EPS_S
 
     def _may_cut(self, cap: Cap, now_s: float) -> bool:
         """At once; where that failed before, after a pause."""
@@ -152,7 +169,7 @@ class Capping:
 
     def _worth(self, i: int, now_s: float) -> float:
         """The least by which a node is raised: more, if it was written lately."""
-        late = now_s - self.caps[i].paced_s < SELDOM * self._rules.spacing_s - EPS_S
+        late = self._late(self.caps[i], now_s)
         return max(self._bands[i], self._steps[i]) if late else self._bands[i]
 
     def _lowered(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bench.energy.__main__ import seeds_of
-from bench.energy.contest import named, run_named
+from bench.energy.contest import contest, named, run_named
 from bench.energy.reflexes import measure
 from bench.energy.run import reference
 from bench.energy.scenario import (
@@ -21,7 +21,11 @@ from bench.energy.scenario import (
     scenario,
 )
 from bench.energy.score import LEVELS
+from bench.energy.seen import in_step
+from bench.energy.swing import measure as smoothed
+from bench.energy.swing import stepped
 from bench.energy.tick import measure as timed
+from bench.energy.world import World
 
 from iolaus.kernel.errors import OperatorMust
 
@@ -73,6 +77,29 @@ def test_ours_keeps_all_limits_when_a_feed_is_lost_without_a_centre() -> None:
     assert score.to_cap_s <= 0.5
     assert score.to_floor_s is not None
     assert score.to_floor_s <= 3.5
+
+
+def test_smoothing_lessens_ramps_and_the_band() -> None:
+    lines = list(smoothed(stepped(seconds=45.0, warm_s=36.0)))
+    assert len(lines) == 3
+    assert lines[-1].startswith("better with smoothing")
+
+
+def test_jobs_in_step_are_one_and_serving_nodes_are_not() -> None:
+    given = scenario(2)
+    base = reference(short(given, 5.0))
+    unit = in_step(World(given, base.hall, base.limits).plan)
+    jobs, loads = given.jobs, base.hall.loads
+    training = {n for n, job in enumerate(jobs) if job.work == "training"}
+    serving = [n for n in range(loads.count) if loads.job[n] not in training]
+    assert len(set(unit.tolist())) == len(training) + len(serving)
+
+
+def test_what_there_is_is_kept_after_each_scenario() -> None:
+    kept: list[int] = []
+    given = [short(scenario(seed), 6.0) for seed in (0, 1)]
+    contest(given, ["static"], processes=1, keep=lambda scores: kept.append(len(scores)))
+    assert kept == [1, 2]
 
 
 def test_reflexes_are_in_time_and_in_order() -> None:
