@@ -28,6 +28,8 @@ from iolaus.app.house import House, HouseOptions, make_server, open_house, run_s
 from iolaus.app.oracle import Oracle, Place, written_down
 from iolaus.app.references import References
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.model.building import BuildingDocument, BuildingSpec, FlexWant, SenderWant
+from iolaus.model.desired import Metadata
 from iolaus.model.endpoint import Mode
 from iolaus.north.context import ReferenceOrder
 from iolaus.observe.targets import load_hosts
@@ -37,7 +39,7 @@ from iolaus.wire.modbus.bus import Rates
 
 log = structlog.get_logger(__name__)
 START_S = 120.0
-HALL = "simulated-hall"
+HALL, BUILDING = "simulated-hall", "simulated-building"
 WIRING = ("modbus", "serial", "snmp")
 """Labels by which the hall tells where its gear answers besides: ports, no words of a person."""
 SLOWLY = Rates(fast_s=2.0, medium_s=4.0, slow_s=60.0)
@@ -76,6 +78,7 @@ async def up(options: UpOptions) -> None:
                 hosts, password, place, ready = hall
                 await stack.enter_async_context(trusted(house, place))
                 take_on(house, hosts, password, wiring(ready))
+                join_building(house, ready)
             await _serve(house, Banner(house, hall=options.site))
     finally:
         if kept is None:
@@ -122,6 +125,31 @@ def wiring(ready: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         for name, gear in told["things"].items()
         if "modbus" in gear
     }
+
+
+def join_building(house: House, ready: Mapping[str, Any]) -> None:
+    """Join the simulated hall's own building, unless the operator's file names another."""
+    building = ready.get("building")
+    if not isinstance(building, dict) or house.joining.joined is not None:
+        return
+    folder = Path(building["folder"])
+    password = json.loads((folder / "credentials.json").read_text())["mqtt"]["IOLAUS"]
+    house.state.secrets.put(BUILDING, user="IOLAUS", password=password)
+    sender = building["grid"].split("/")[3]
+    spec = BuildingSpec(
+        broker=f"mqtt://{building['mqtt']}",
+        credential=BUILDING,
+        allow=["isolation", "flex"],
+        flex=FlexWant(senders=[SenderWant(name=sender, keys_file=str(folder / "grid.jwks.json"))]),
+    )
+    house.joining.begin(
+        BuildingDocument(
+            api_version="iolaus.dev/v1",
+            kind="Building",
+            metadata=Metadata(name="building"),
+            spec=spec,
+        )
+    )
 
 
 @asynccontextmanager

@@ -42,6 +42,7 @@ from iolaus.app.draining import Draining
 from iolaus.app.edges import counts_of
 from iolaus.app.handmade import Handmade
 from iolaus.app.house_edges import HouseEdges
+from iolaus.app.joining import Joining
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import save_memory
 from iolaus.app.pace import Bounds, Paced, keep_pace
@@ -66,6 +67,7 @@ from iolaus.north.auth import Auth, TokenFile
 from iolaus.north.context import Context
 from iolaus.observe.attest import AttestRules
 from iolaus.observe.beside import Beside
+from iolaus.observe.building import BuildingDevice
 from iolaus.observe.buses import Buses, ModbusDevice
 from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices, LaneDevice
@@ -166,6 +168,7 @@ class House:
             facts=state.facts, ledger=self.ledger, kept=state.advisories, mapped=self.mapped
         )
         self.attesting = self._attesting()
+        self.joining = Joining(state=state, clock=clock, planted=lambda: self.planted)
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = self._discoverer()
 
@@ -175,6 +178,7 @@ class House:
         self.draining = self._draining()
         self.planted = self._planted()
         self.edges = self._edges()
+        self.joining.tell(self.edges.edges)
         self.centre = HouseCentre(
             plant=self.planted.plant,
             policy=self.edges.power,
@@ -242,6 +246,7 @@ class House:
             power=said.power_policy,
             leak=said.leak_policy,
             period_s=self.options.periods.hot_s,
+            building=self.joining,
         )
 
     def _draining(self) -> Draining:
@@ -256,8 +261,10 @@ class House:
             acting=lambda: self.rolling.conductor.acting,
         )
 
-    def open(self, target: Target) -> LaneDevice | ModbusDevice:
+    def open(self, target: Target) -> LaneDevice | ModbusDevice | BuildingDevice:
         """The device of a target, whatever is spoken to it."""
+        if protocol_of(target.address) == "dsx":
+            return self.joining.device(target)
         if protocol_of(target.address) == "modbus":
             return self.buses.open(target)
         return self.devices.open(target)
@@ -483,6 +490,8 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         house = House(options=options, state=state, clock=clock)
         stack.push_async_callback(house.lanes.close)
         stack.push_async_callback(house.buses.close)
+        house.joining.begin(house.planted.said.building)
+        stack.push_async_callback(house.joining.close)
         state.facts.on_change(house.bus.publish)
         state.facts.on_change(house.note_target)
         tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]

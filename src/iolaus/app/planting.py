@@ -1,8 +1,8 @@
 """The plant of this hall: what the operator wrote of it, and what its devices say.
 
-`power.yaml` of the state directory holds a Plant, a PowerPolicy and a LeakPolicy, any of them or
-none. Without a file there is a plant all the same, of what was discovered: its limits are unknown,
-so nothing in it is ever granted more than a floor, and the room observes.
+`power.yaml` of the state directory holds a Plant, a PowerPolicy, a LeakPolicy and a Building, any
+of them or none. Without a file there is a plant all the same, of what was discovered: its limits
+are unknown, so nothing in it is ever granted more than a floor, and the room observes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from iolaus.fleet.energy_files import read_energy
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import Asset, AssetKind, Component, ComponentKind, Report
+from iolaus.model.building import BuildingDocument
 from iolaus.model.energy import (
     EnergyDocument,
     LeakPolicyDocument,
@@ -68,6 +69,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     plants: tuple[PlantDocument, ...] = ()
     power: PowerPolicyDocument | None = None
     leaks: LeakPolicyDocument | None = None
+    building: BuildingDocument | None = None
 
     @property
     def power_policy(self) -> PowerPolicy:
@@ -100,7 +102,8 @@ def written(documents: Sequence[EnergyDocument], *, source: str) -> Written:
     """The documents by their kind. Raises `OperatorMust` for two policies of one kind."""
     power = [each for each in documents if isinstance(each, PowerPolicyDocument)]
     leaks = [each for each in documents if isinstance(each, LeakPolicyDocument)]
-    for many in (power, leaks):
+    buildings = [each for each in documents if isinstance(each, BuildingDocument)]
+    for many in (power, leaks, buildings):
         if len(many) > 1:
             raise OperatorMust(
                 f"there are {len(many)} of kind {many[0].kind}, and one hall has one",
@@ -113,6 +116,7 @@ def written(documents: Sequence[EnergyDocument], *, source: str) -> Written:
         plants=tuple(each for each in documents if isinstance(each, PlantDocument)),
         power=power[0] if power else None,
         leaks=leaks[0] if leaks else None,
+        building=buildings[0] if buildings else None,
     )
 
 

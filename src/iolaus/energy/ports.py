@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -42,6 +42,11 @@ class Grade(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
     UNKNOWN = "unknown"
+
+
+WIDE: Final = "loop "
+"""A leak whose subject begins so is of what serves several racks: nobody's liquid is cut off before
+his nodes are off."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +149,22 @@ class AsksBuilding(Protocol):
     async def isolate(self, request: IsolationRequest) -> bool:
         """Publish the request. True once the building has confirmed that it is so."""
         ...
+
+
+class HearsEvents(Protocol):
+    """Whoever holds the racks' edges: gear on a bus and the building tell it what they say."""
+
+    def event(self, rack: str, event: Event) -> None:
+        """To the edge of one rack, or to all of them ("*"); one that is not there hears nothing."""
+        ...
+
+
+class TakesTargets(Protocol):
+    """The part of the centre that the grid's targets move."""
+
+    def target(self, limit_w: float | None, now_s: float) -> None: ...
+
+    def derate(self, domain: str, limit_w: float | None, now_s: float) -> None: ...
 
 
 class KeepsLatches(Protocol):

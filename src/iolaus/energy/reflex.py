@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from iolaus.energy.ports import Event, Grade, Latch, Sense
+from iolaus.energy.ports import WIDE, Event, Grade, Latch, Sense
 from iolaus.energy.rack import RackView, Zone
 from iolaus.model.plant import ZoneKind
 
@@ -167,7 +167,8 @@ def zone_of(rack: RackView, detector: str) -> Zone:
     for zone in rack.zones:
         if detector == zone.name or detector in zone.detectors:
             return zone
-    return Zone(name=detector, kind=ZoneKind.RACK, nodes=tuple(node.name for node in rack.nodes))
+    kind = ZoneKind.LOOP if detector.startswith(WIDE) else ZoneKind.RACK
+    return Zone(name=detector, kind=kind, nodes=tuple(node.name for node in rack.nodes))
 
 
 def judge(signals: Signals, rack: RackView, rules: ReflexRules, now_s: float) -> Verdict:

@@ -11,6 +11,7 @@ from iolaus.fleet.document import BadFile, Complaint, Document, parse_as, parse_
 from iolaus.fleet.judge import compile_selector
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.building import BuildingDocument, BuildingSpec
 from iolaus.model.desired import NodeSelector
 from iolaus.model.energy import (
     DOCUMENTS,
@@ -25,6 +26,7 @@ from iolaus.model.energy import (
 from iolaus.model.select import parse_hosts
 
 PAGE: Final = "docs/power.md"
+BUILDING_PAGE: Final = "docs/building.md"
 MOST_NAMES: Final = 200_000
 _DURATIONS: Final = ("lease", "period", "silent")
 _Path = tuple[str | int, ...]
@@ -47,7 +49,8 @@ def parse_energy(document: Document) -> EnergyDocument:
         near = get_close_matches(str(kind), DOCUMENTS, n=1)
         step = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(DOCUMENTS)}."
         raise BadFile(document.source, [document.wrong(("kind",), "no such kind", step)])
-    found: EnergyDocument = parse_as(document, DOCUMENTS[kind], page=PAGE)
+    page = BUILDING_PAGE if kind == "Building" else PAGE
+    found: EnergyDocument = parse_as(document, DOCUMENTS[kind], page=page)
     wrong = list(_wrong(document, found))
     if wrong:
         raise BadFile(document.source, sorted(wrong))
@@ -62,6 +65,8 @@ def _wrong(document: Document, found: EnergyDocument) -> Iterator[Complaint]:
             yield from _wrong_power(document, found.spec)
         case LeakPolicyDocument():
             yield from _wrong_durations(document, found.spec, ("warning_dwell",))
+        case BuildingDocument():
+            yield from _wrong_building(document, found.spec)
 
 
 def _wrong_plant(document: Document, found: PlantDocument) -> Iterator[Complaint]:
@@ -128,6 +133,34 @@ def _wrong_power(document: Document, spec: PowerPolicySpec) -> Iterator[Complain
         yield document.wrong(("spec", "lease"), "it ends before a lost budget is noticed", step)
 
 
+def _wrong_building(document: Document, spec: BuildingSpec) -> Iterator[Complaint]:
+    yield from _wrong_durations(document, spec, ("heartbeat", "acknowledge"))
+    yield from _wrong_durations(document, spec.flex, ("status",), ("spec", "flex"))
+    if spec.ca_file and spec.fingerprint:
+        step = "Keep one of them: an authority, or the one certificate."
+        yield document.wrong(("spec", "fingerprint"), "there is a caFile, too", step)
+    if bool(spec.cert_file) != bool(spec.key_file):
+        here = ("spec", "certFile" if spec.cert_file else "keyFile")
+        yield document.wrong(here, "a certificate and its key go together", "Write both.")
+    units: Counter[str] = Counter()
+    for number, wish in enumerate(spec.set_points):
+        row: _Path = ("spec", "setPoints", number)
+        yield from _counted(document, (*row, "unit"), wish.unit, units)
+        if wish.min_c > wish.max_c:
+            yield document.wrong((*row, "minC"), "it is above maxC", "Write a lower one.")
+    senders: Counter[str] = Counter()
+    for number, sender in enumerate(spec.flex.senders):
+        yield from _counted(
+            document, ("spec", "flex", "senders", number, "name"), sender.name, senders
+        )
+    if "flex" in spec.allow and not spec.flex.senders:
+        step = "Write flex: {senders: [{name: ..., keysFile: ...}]}."
+        yield document.wrong(("spec", "allow"), "flex is allowed to nobody", step)
+    if "setPoints" in spec.allow and not spec.set_points:
+        step = "Write setPoints: with unit, minC and maxC of each."
+        yield document.wrong(("spec", "allow"), "setPoints are allowed for no unit", step)
+
+
 def _wrong_selector(
     document: Document, path: _Path, selector: NodeSelector, *, needed: bool = False
 ) -> Iterator[Complaint]:
@@ -140,16 +173,18 @@ def _wrong_selector(
         yield document.wrong(path, error.message, error.next_step)
 
 
-def _wrong_durations(document: Document, spec: Any, names: Iterable[str]) -> Iterator[Complaint]:
+def _wrong_durations(
+    document: Document, spec: Any, names: Iterable[str], under: _Path = ("spec",)
+) -> Iterator[Complaint]:
     for name in names:
         try:
             seconds = parse_duration(getattr(spec, name))
         except OperatorMust as error:
-            yield document.wrong(("spec", _camel(name)), error.message, error.next_step)
+            yield document.wrong((*under, _camel(name)), error.message, error.next_step)
             continue
         if not 0 < seconds <= 600:
             step = "Write a time of at most ten minutes."
-            yield document.wrong(("spec", _camel(name)), "it is no such time", step)
+            yield document.wrong((*under, _camel(name)), "it is no such time", step)
 
 
 def _camel(name: str) -> str:

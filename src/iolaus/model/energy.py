@@ -2,7 +2,8 @@
 
 `Plant` says what feeds and cools what (names may be host ranges, so a row of racks is one line).
 `PowerPolicy` says how much of it may be used, by whom first, and whether Iolaus may act on it.
-`LeakPolicy` says what a leak, lost flow or heat leads to. Camel case outside, unknown keys refused.
+`LeakPolicy` says what a leak, lost flow or heat leads to, and `Building` (`model.building`) who
+tells us of the rest of the house. Camel case outside, unknown keys refused.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from iolaus.model.building import BuildingDocument
 from iolaus.model.desired import ApprovalWant, Duration, Metadata, NodeSelector, Wanted
 
 Power = (
@@ -178,11 +180,12 @@ class LeakPolicyDocument(Wanted, frozen=True, kw_only=True):
     spec: LeakPolicySpec
 
 
-EnergyDocument = PlantDocument | PowerPolicyDocument | LeakPolicyDocument
+EnergyDocument = PlantDocument | PowerPolicyDocument | LeakPolicyDocument | BuildingDocument
 DOCUMENTS: Final[dict[str, type[EnergyDocument]]] = {
     "Plant": PlantDocument,
     "PowerPolicy": PowerPolicyDocument,
     "LeakPolicy": LeakPolicyDocument,
+    "Building": BuildingDocument,
 }
 
 
@@ -202,6 +205,6 @@ def part(text: Part) -> float:
 
 
 def energy_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a file of any of the three."""
+    """JSON Schema (2020-12) of a file of any of the four."""
     found = msgspec.json.schema(EnergyDocument)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

@@ -9,14 +9,21 @@ A load target that is believed goes to `on_target` as a value; one that is not i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from joserfc.jwk import KeySet
 
+from iolaus.drivers.dsx import DsxDriver
+from iolaus.drivers.modbus import NoReads
+from iolaus.drivers.ports import Priority, Reads
 from iolaus.kernel.clock import Clock
-from iolaus.wire.dsx.bms import Bms, Change, Medium
+from iolaus.observe.collect import Vitals
+from iolaus.wire.dsx.bms import HEARTBEAT_S, Bms, Change, Medium
 from iolaus.wire.dsx.flex import FILTER, Judge, LoadTarget, Untrusted
 from iolaus.wire.mqtt.address import BrokerAddress
 from iolaus.wire.mqtt.link import Access, Link, Message
+
+LOOK_S: Final = 0.1
 
 
 class Building:
@@ -29,10 +36,11 @@ class Building:
         clock: Clock,
         *,
         integration: str = "IOLAUS",
+        heartbeat_s: float = HEARTBEAT_S,
         keys: Mapping[str, KeySet] | None = None,
         refuse: Callable[[Untrusted], None] = lambda _: None,
     ) -> None:
-        self.bms = Bms(integration)
+        self.bms = Bms(integration, heartbeat_s=heartbeat_s)
         self.link = Link(address, access, self, clock, name=f"iolaus-{integration}")
         self.on_change: list[Callable[[Change], None]] = []
         self.on_target: list[Callable[[Sequence[LoadTarget]], None]] = []
@@ -67,6 +75,16 @@ class Building:
         if asked != 1.0:
             await self._publish(self.bms.ask_isolation(rack, medium, isolate=True))
         return done
+
+    async def isolated(self, rack: str, medium: Medium, *, within_s: float) -> bool:
+        """Ask as `isolate` does, and wait for the building to say that it is so. False: it did
+        not say so in `within_s` seconds; it goes on being asked. Raises as `isolate`."""
+        until = self._clock.monotonic() + within_s
+        while not await self.isolate(rack, medium):
+            if self._clock.monotonic() >= until:
+                return False
+            await self._clock.sleep(LOOK_S)
+        return True
 
     async def release(self, rack: str, medium: Medium) -> None:
         """Take a request back: a person's decision. Whether it is opened is the building's."""
@@ -120,3 +138,23 @@ class Building:
             return
         for listener in self.on_target:
             listener(targets)
+
+
+class BuildingDevice:
+    """A building as the collector meets it."""
+
+    def __init__(self, building: Building, clock: Clock) -> None:
+        self.address, self.building = str(building.link.address), building
+        self._driver = DsxDriver(self.address, building.bms, clock, why_lost=building.why_lost)
+
+    async def driver(self, *, afresh: bool = False) -> DsxDriver:
+        del afresh
+        return self._driver
+
+    def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads:
+        del priority, timeout_s
+        return NoReads(self.address)
+
+    def vitals(self) -> Vitals:
+        beat = self.building.bms.beat
+        return Vitals(heard_at=None if beat is None else beat.mono_s)

@@ -29,7 +29,8 @@ from iolaus.wire.mqtt.link import Message
 
 AGAIN_S, HEARTBEAT_S = 100.0, 10.0
 STALE_S: Final = 2.5 * AGAIN_S
-SILENT_S: Final = 3.0 * HEARTBEAT_S
+MISSED: Final = 3.0
+SILENT_S: Final = MISSED * HEARTBEAT_S
 MOST_POINTS: Final = 200_000
 MOST_ASIDE: Final = 10_000
 Medium = Literal["electrical", "liquid"]
@@ -73,10 +74,11 @@ class Change(NamedTuple):
 
 
 class Bms:
-    """One building. `integration` is the name under which it lets us publish."""
+    """One building. `integration` is the name under which it lets us publish, `heartbeat_s` how
+    often both sides say that they are there; three that are missed are silence."""
 
-    def __init__(self, integration: str) -> None:
-        self.integration = integration
+    def __init__(self, integration: str, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self.integration, self.heartbeat_s = integration, heartbeat_s
         self.metadata: dict[str, Metadata] = {}
         self.values: dict[str, Heard] = {}
         self.aside: dict[str, Heard] = {}
@@ -166,7 +168,7 @@ class Bms:
         if self.beat is None:
             return "the building has sent no heartbeat"
         silent_s = now - self.beat.mono_s
-        if silent_s <= SILENT_S:
+        if silent_s <= MISSED * self.heartbeat_s:
             return ""
         return f"the building's heartbeat stopped {silent_s:.0f} s ago"
 
@@ -230,7 +232,8 @@ class Bms:
         echoes, self._echo = self._echo, []
         yield from echoes
         for (kind, _), path in list(self._ours.items()):
-            if kind == BEAT_OURS and now - self._said.get(path, float("-inf")) >= HEARTBEAT_S:
+            last = self._said.get(path, float("-inf"))
+            if kind == BEAT_OURS and now - last >= self.heartbeat_s:
                 self._said[path] = now
                 yield self._message(path, float(round(1000 * at)), at)
         for path, value in self._wanted.items():

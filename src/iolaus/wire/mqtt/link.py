@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -56,13 +57,16 @@ class Party(Protocol):
 
 
 class Access(NamedTuple):
-    """What a broker wants to know of us. Files are read at each connection."""
+    """What a broker wants to know of us. Files are read, and `login` (user, password) is asked, at
+    each connection. `fingerprint` (SHA-256, hex) is the one certificate that is accepted."""
 
     user: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    login: Callable[[], tuple[str, str] | None] | None = None
+    fingerprint: str | None = None
 
 
 class Link:
@@ -104,13 +108,18 @@ class Link:
 
     async def _connected(self) -> None:
         access = self._access
+        login = access.login() if access.login is not None else None
+        user, password = login or (access.user, read_password(access.password_file))
+        context = _tls(access) if self.address.tls else None
+        if context is not None and access.fingerprint is not None:
+            await trust_only(context, self.address, access.fingerprint)
         async with aiomqtt.Client(
             self.address.host,
             self.address.port,
-            username=access.user,
-            password=read_password(access.password_file),
+            username=user,
+            password=password,
             identifier=self._name,
-            tls_context=_tls(access) if self.address.tls else None,
+            tls_context=context,
             keepalive=KEEPALIVE_S,
             max_concurrent_outgoing_calls=100,
         ) as client:
@@ -193,6 +202,32 @@ def _tls(access: Access) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise _bad_file(access.ca_file or access.cert_file, type(error).__name__) from None
     return context
+
+
+async def trust_only(context: ssl.SSLContext, address: BrokerAddress, fingerprint: str) -> None:
+    """Make the certificate of this fingerprint the context's only anchor, whatever its names.
+    Nothing but a handshake is sent to find it. Raises `OperatorMust` where another is shown, and
+    `OSError` where nobody answers."""
+    look = ssl.create_default_context()
+    look.check_hostname, look.verify_mode = False, ssl.CERT_NONE
+    async with asyncio.timeout(PUBLISH_S):
+        _, writer = await asyncio.open_connection(address.host, address.port, ssl=look)
+    try:
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+    finally:
+        writer.close()
+    shown = hashlib.sha256(der).hexdigest()
+    if shown != fingerprint.lower().replace(":", ""):
+        raise OperatorMust(
+            f"it shows another certificate than the one that is pinned: {shown}",
+            operation="connect to the building's broker",
+            subject=str(address),
+            code="BrokerCertificate",
+            next_step="find out why; if it was renewed on purpose, pin the new one.",
+        )
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=der)
 
 
 def _bad_file(file: Path | None, why: str) -> OperatorMust:

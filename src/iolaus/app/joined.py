@@ -1,0 +1,293 @@
+"""The building joined to the hall: its link, what it says carried to the racks, what we ask of it.
+
+What an operator wrote (`Building` in the file of power) becomes a link that runs for as long as the
+server does. The broker is an endpoint like any other, so its points are readings with quality and
+age, and a building that falls silent is an endpoint that is out of reach. Besides, its leaks,
+flows, batteries and its heartbeat are levels for the edges, told when they change and again every
+half minute, because an edge may be younger than the last change. What is asked of a building is
+permitted by name, confirmed by the building, and told where it was not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from iolaus.energy.building import Told, claims_of, events_of, link_event
+from iolaus.energy.documents import seconds
+from iolaus.energy.plant import Claim
+from iolaus.energy.ports import Event as Signal
+from iolaus.energy.ports import HearsEvents, IsolationRequest
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
+from iolaus.model.building import BuildingDocument
+from iolaus.model.endpoint import Event, Target
+from iolaus.observe.building import Building, BuildingDevice
+from iolaus.store.facts import Facts
+from iolaus.store.secrets import Secrets
+from iolaus.wire.dsx.bms import Change
+from iolaus.wire.dsx.flex import load_keys
+from iolaus.wire.mqtt.address import parse_broker
+from iolaus.wire.mqtt.link import Access
+
+log = structlog.get_logger(__name__)
+WATCH_S: Final = 1.0
+SWEEP_S, AGAIN_S = 5.0, 30.0
+GRACE_S: Final = 30.0
+"""A building has this long to be heard after our start before it counts as lost."""
+LOST, BACK = "BuildingLinkLost", "BuildingLinkBack"
+
+
+class Silence:
+    """Hears events where no edge runs."""
+
+    def event(self, rack: str, event: Signal) -> None:
+        del rack, event
+
+
+class Joined:
+    """`edges` is told what concerns racks, `claims` takes what concerns the plant. Is
+    `energy.ports.AsksBuilding`."""
+
+    def __init__(
+        self,
+        document: BuildingDocument,
+        *,
+        facts: Facts,
+        secrets: Secrets,
+        clock: Clock,
+        claims: Callable[[tuple[Claim, ...]], None],
+        edges: HearsEvents | None = None,
+    ) -> None:
+        self.document, self.spec = document, document.spec
+        self.edges: HearsEvents = edges or Silence()
+        self._facts, self._secrets, self._clock, self._claims = facts, secrets, clock, claims
+        self.link = self._made()
+        self.device = BuildingDevice(self.link, clock)
+        self.why_lost = "not tried yet"
+        self.unconfirmed: dict[tuple[str, str], float] = {}
+        self._since, self._lost = clock.monotonic(), False
+        self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        self._told: dict[tuple[str, str, str], tuple[Signal, float]] = {}
+        self._places = Places(facts, clock)
+        self._ours = {self.name(theirs): theirs for theirs in self.spec.objects}
+        self._described = -1
+        self.link.on_change.append(self._heard)
+
+    def _made(self) -> Building:
+        """Raises `OperatorMust` for a broker or keys that are none, `PolicyRefused` for the clear
+        over a network."""
+        spec = self.spec
+        keys = {
+            each.name: load_keys(_read(Path(each.keys_file)), source=each.keys_file)
+            for each in spec.flex.senders
+        }
+        return Building(
+            parse_broker(spec.broker, insecure=spec.insecure),
+            Access(
+                login=self._login,
+                ca_file=_path(spec.ca_file),
+                cert_file=_path(spec.cert_file),
+                key_file=_path(spec.key_file),
+                fingerprint=spec.fingerprint,
+            ),
+            self._clock,
+            integration=spec.integration,
+            heartbeat_s=seconds(spec.heartbeat),
+            keys=keys,
+        )
+
+    def _login(self) -> tuple[str, str] | None:
+        login = self._secrets.get(self.spec.credential) if self.spec.credential else None
+        return (login.user, login.password) if login else None
+
+    @property
+    def target(self) -> Target:
+        """The broker as an endpoint."""
+        return Target(address=self.device.address, name=self.document.metadata.name)
+
+    # --- names and places --------------------------------------------------------------------
+
+    def name(self, theirs: str) -> str:
+        """What we call an object of the building's."""
+        return self.spec.objects.get(theirs, theirs)
+
+    def theirs(self, ours: str) -> str:
+        return self._ours.get(ours, ours)
+
+    # --- what it says ------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled: the link, and who watches it."""
+        linking = asyncio.create_task(self.link.run())
+        try:
+            while True:
+                self.look()
+                await self._clock.sleep(WATCH_S)
+        finally:
+            self.link.close()
+            for task in (linking, *self._asking.values()):
+                task.cancel()
+            await asyncio.gather(linking, *self._asking.values(), return_exceptions=True)
+
+    def look(self) -> None:
+        """Whether it is heard, and what became old meanwhile."""
+        self.why_lost = self.link.why_lost()
+        self._turn()
+        now = self._clock.monotonic()
+        if self._lost or not self.why_lost:
+            self._tell([Told("*", link_event(self.why_lost, name=self.document.metadata.name))])
+        if now % SWEEP_S < WATCH_S or self._lost:
+            for path in self.link.bms.metadata:
+                self._tell(self._events(path))
+            if len(self.link.bms.metadata) != self._described:
+                self._describe()
+
+    def _turn(self) -> None:
+        """Lost or back: one event and one line in the log for each."""
+        now = self._clock.monotonic()
+        young = not self._lost and self._described < 0 and now - self._since < GRACE_S
+        if bool(self.why_lost) == self._lost or (self.why_lost and young):
+            return
+        self._lost = bool(self.why_lost)
+        (log.warning if self._lost else log.info)("building_link", lost=self.why_lost or None)
+        message = self.why_lost or "the building is heard again"
+        self._record(LOST if self._lost else BACK, "Critical" if self._lost else "OK", message)
+
+    def _describe(self) -> None:
+        points = self.link.bms.metadata
+        self._described = len(points)
+        source = f"building/{self.document.metadata.name}"
+        found = claims_of(points.values(), source=source, name=self.name, home=self._places.home)
+        self._claims(tuple(found))
+
+    def _heard(self, change: Change) -> None:
+        self._tell(self._events(change.path))
+
+    def _events(self, path: str) -> list[Told]:
+        now = self._clock.monotonic()
+        return list(
+            events_of(self.link.bms, path, now=now, racks=self._places.racks, name=self.name)
+        )
+
+    def _tell(self, told: Iterable[Told]) -> None:
+        now = self._clock.monotonic()
+        for rack, event in told:
+            key = (rack, event.sense, event.subject)
+            last = self._told.get(key)
+            plain = msgspec.structs.replace(event, because="")
+            if last is None or last[0] != plain or now - last[1] >= AGAIN_S:
+                self._told[key] = plain, now
+                self.edges.event(rack, event)
+
+    # --- what is asked -----------------------------------------------------------------------
+
+    async def isolate(self, request: IsolationRequest) -> bool:
+        """Ask the building to cut a rack off; True once it says that it is so. Who asks again
+        while one waits gets the same answer. What is not confirmed in time is an event."""
+        key = (request.rack, request.medium.value)
+        task = self._asking.get(key)
+        if task is None or task.done():
+            task = self._asking[key] = asyncio.create_task(self._isolate(request))
+        return await asyncio.shield(task)
+
+    async def _isolate(self, request: IsolationRequest) -> bool:
+        what = f"{request.medium.value} isolation of {request.rack}"
+        if "isolation" not in self.spec.allow:
+            return self._unconfirmed(request, f"{what} is needed, and is not allowed to be asked")
+        within_s = seconds(self.spec.acknowledge)
+        try:
+            done = await self.link.isolated(
+                self.theirs(request.rack), request.medium.value, within_s=within_s
+            )
+        except IolausError as error:
+            return self._unconfirmed(request, f"{what} could not be asked: {error.message}")
+        if not done:
+            why = f"{what} was asked, and not confirmed in {within_s:g} s"
+            return self._unconfirmed(request, why)
+        self.unconfirmed.pop((request.rack, request.medium.value), None)
+        self._record("RackIsolated", "Critical", f"the building confirms {what}")
+        return True
+
+    def _unconfirmed(self, request: IsolationRequest, why: str) -> bool:
+        key = (request.rack, request.medium.value)
+        if key not in self.unconfirmed:
+            self.unconfirmed[key] = self._clock.now()
+            log.error("isolation_not_confirmed", rack=request.rack, why=why)
+            self._record("IsolationNotConfirmed", "Critical", f"{why} ({request.because})")
+        return False
+
+    def _record(self, kind: str, severity: str, message: str) -> None:
+        self._facts.record_event(
+            Event(
+                at=self._clock.now(),
+                kind=kind,
+                severity=severity,
+                endpoint=self.device.address,
+                message=message,
+            )
+        )
+
+
+class Places:
+    """Where things stand, by their labels. Made anew when it is older than a few seconds."""
+
+    def __init__(self, facts: Facts, clock: Clock) -> None:
+        self._facts, self._clock = facts, clock
+        self._made_s = float("-inf")
+        self._labels: Mapping[str, Mapping[str, str]] = {}
+        self._rows: Mapping[tuple[str, str], tuple[str, ...]] = {}
+        self._racks: frozenset[str] = frozenset()
+
+    def home(self, name: str) -> str | None:
+        """The rack in which something of this name stands."""
+        self._fresh()
+        return self._labels.get(name, {}).get("rack") or None
+
+    def racks(self, name: str) -> tuple[str, ...]:
+        """The racks that it is, stands in, or serves as a part of their row."""
+        self._fresh()
+        if name in self._racks:
+            return (name,)
+        labels = self._labels.get(name, {})
+        if rack := labels.get("rack"):
+            return (rack,)
+        return self._rows.get((labels.get("hall", ""), labels.get("row", "")), ())
+
+    def of_target(self, target: Target) -> tuple[str, ...]:
+        """The same of a target."""
+        self._fresh()
+        rack = target.labels.get("rack")
+        row = target.labels.get("hall", ""), target.labels.get("row", "")
+        return (rack,) if rack else self._rows.get(row, ())
+
+    def _fresh(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._made_s < SWEEP_S:
+            return
+        self._made_s = now
+        targets = [held.target for held in self._facts.all_held()]
+        self._labels = {each.name: each.labels for each in targets if each.name}
+        rows: dict[tuple[str, str], dict[str, None]] = {}
+        for each in targets:
+            if (rack := each.labels.get("rack")) and (row := each.labels.get("row")):
+                rows.setdefault((each.labels.get("hall", ""), row), {})[rack] = None
+        self._rows = {row: tuple(racks) for row, racks in rows.items()}
+        self._racks = frozenset(rack for racks in rows.values() for rack in racks)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _read(path: Path) -> str:
+    """Empty where it cannot be read: whoever parses it says what is wrong with that."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,99 @@
+"""Which building a server is joined to: none, or the one of the operator's file of power.
+
+The broker is put among the endpoints as long as it is joined, and taken out when it is not any
+more, so that nothing of it is polled after its section was removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from iolaus.app.edge_hands import NoBuilding
+from iolaus.app.joined import Joined, Places
+from iolaus.app.planting import Planted
+from iolaus.energy.plant import Claim
+from iolaus.energy.ports import HearsEvents, IsolationRequest
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import DeviceSilent
+from iolaus.model.building import BuildingDocument
+from iolaus.model.endpoint import Target, protocol_of
+from iolaus.observe.building import BuildingDevice
+from iolaus.store.state import State
+
+log = structlog.get_logger(__name__)
+
+
+class Joining:
+    """`joined` is None where no building is. Is `energy.ports.AsksBuilding`."""
+
+    def __init__(self, *, state: State, clock: Clock, planted: Callable[[], Planted]) -> None:
+        self._state, self._clock, self._planted = state, clock, planted
+        self.places = Places(state.facts, clock)
+        self.joined: Joined | None = None
+        self._edges: HearsEvents | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, document: BuildingDocument | None) -> None:
+        """Join it, from now on. Raises `OperatorMust` for a broker or keys that are none, and
+        `PolicyRefused` for the clear over a network."""
+        if document is not None:
+            self.joined = Joined(
+                document,
+                facts=self._state.facts,
+                secrets=self._state.secrets,
+                clock=self._clock,
+                claims=self._claimed,
+                edges=self._edges,
+            )
+        self._clean()
+        if self.joined is not None:
+            self._state.facts.put_target(self.joined.target)
+            self._task = asyncio.get_running_loop().create_task(self._run(self.joined))
+
+    def tell(self, edges: HearsEvents) -> None:
+        """These hear from now on what the building says of racks."""
+        self._edges = edges
+        if self.joined is not None:
+            self.joined.edges = edges
+
+    async def isolate(self, request: IsolationRequest) -> bool:
+        """As `energy.ports.AsksBuilding` has it, whether or not a building is joined."""
+        if self.joined is None:
+            return await NoBuilding().isolate(request)
+        return await self.joined.isolate(request)
+
+    def device(self, target: Target) -> BuildingDevice:
+        """Raises `DeviceSilent` for a broker that is joined no more."""
+        if self.joined is None or self.joined.device.address != target.address:
+            raise DeviceSilent(
+                "this building is not joined any more",
+                operation="open",
+                subject=target.address,
+                code="BuildingNotJoined",
+                next_step=f"forget it: iolaus forget {target.name or target.address}",
+            )
+        return self.joined.device
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self, joined: Joined) -> None:
+        try:
+            await joined.run()
+        except Exception:  # the task is watched by nobody else
+            log.exception("building_ended", building=joined.document.metadata.name)
+
+    def _claimed(self, claims: tuple[Claim, ...]) -> None:
+        self._planted().claims = claims
+
+    def _clean(self) -> None:
+        now = self.joined.device.address if self.joined is not None else None
+        for held in list(self._state.facts.all_held()):
+            address = held.target.address
+            if protocol_of(address) == "dsx" and address != now:
+                self._state.facts.remove_target(address)

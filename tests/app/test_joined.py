@@ -1,0 +1,177 @@
+"""A house joined to a building that a stock client plays: what it says reaches racks, plant and
+readings, what it does not say is unknown, and what is asked of it is confirmed or told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.joined import Joined
+from iolaus.energy.ports import Event, Grade, IsolationRequest, Medium, Sense
+from iolaus.model.asset import Reading
+from iolaus.model.endpoint import Target
+from iolaus.observe.collect import Job, Key, Periods
+from iolaus.store.secrets import Secrets
+from tests.app.bms import OURS, StockBms, document, stock_bms
+
+LEAK = "Rack/RackLeakDetect/site/h1-r01"
+FAULT = "Rack/RackLeakSensorFault/site/h1-r01"
+RACK = Target(
+    address="https://127.9.9.9", name="h1-r01-u01", labels={"rack": "h1-r01", "row": "a"}
+)
+
+
+class Heard:
+    """The edges, as far as this test goes: what they were told last, by rack and subject."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, Sense, str], Event] = {}
+
+    def event(self, rack: str, event: Event) -> None:
+        self.last[rack, event.sense, event.subject] = event
+
+    def grade(self, sense: Sense, subject: str, rack: str = "h1-r01") -> Grade | None:
+        found = self.last.get((rack, sense, subject))
+        return found.grade if found else None
+
+
+async def until(true: Callable[[], object], *, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def joined_house(
+    tmp_path: Path, bms: StockBms, **more: object
+) -> AsyncIterator[tuple[House, Joined, Heard]]:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    Secrets(state / "secrets").put(
+        "building", user=OURS, password=bms.broker.accounts[OURS].password
+    )
+    (state / "power.yaml").write_text(json.dumps(document(bms.broker.port, **more)))
+    options = HouseOptions(state_dir=state, periods=Periods(hot_s=0.3))
+    async with open_house(options) as house:
+        house.state.facts.put_target(RACK)
+        heard = Heard()
+        house.joining.tell(heard)
+        joined = house.joining.joined
+        assert joined is not None
+        yield house, joined, heard
+
+
+def reading(house: House, joined: Joined, path: str) -> Reading | None:
+    held = house.state.facts.held(joined.device.address)
+    found = [each for each in held.readings.values() if each.uri == f"/{path}"] if held else []
+    return found[0] if found else None
+
+
+async def test_a_leak_bad_quality_a_fault_and_a_heartbeat_that_stops(tmp_path: Path) -> None:
+    async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, joined, heard):
+        await bms.say("Rack/RackPower/site/h1-r01", 50.0)
+        await bms.rack("h1-r01")
+        await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.GOOD)
+        assert heard.grade(Sense.BUILDING, "bms", "*") is Grade.GOOD
+
+        house.wake(Key(joined.device.address, Job.INVENTORY), 0.0)
+        await until(lambda: reading(house, joined, LEAK))
+        assert reading(house, joined, "Rack/RackPower/site/h1-r01") is None
+        assert list(joined.link.bms.aside) == ["Rack/RackPower/site/h1-r01"]
+
+        await bms.say(LEAK, 0, quality=0)
+        await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.UNKNOWN)
+        await until(lambda: (r := reading(house, joined, LEAK)) and "quality" in r.reason)
+        await bms.say(FAULT, 1)
+        await bms.say(LEAK, 1)
+        await asyncio.sleep(0.2)
+        assert heard.grade(Sense.LEAK, "h1-r01 building") is Grade.UNKNOWN
+        await bms.say(FAULT, 0)
+        await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.CRITICAL)
+
+        bms.beats = False
+        await until(lambda: heard.grade(Sense.BUILDING, "bms", "*") is Grade.CRITICAL)
+        await until(lambda: house.state.facts.events(kind="BuildingLinkLost"))
+        await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.UNKNOWN)
+        bms.beats = True
+        await until(lambda: heard.grade(Sense.BUILDING, "bms", "*") is Grade.GOOD)
+        await until(lambda: house.state.facts.events(kind="BuildingLinkBack"))
+
+
+async def test_a_rack_is_isolated_when_the_building_says_so_and_not_before(
+    tmp_path: Path,
+) -> None:
+    def ask(medium: Medium) -> IsolationRequest:
+        return IsolationRequest(rack="h1-r01", medium=medium, because="test")
+
+    async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, joined, _):
+        await bms.rack("h1-r01")
+        await until(lambda: not joined.link.why_lost() and len(joined.link.bms.metadata) >= 7)
+        assert await joined.isolate(ask(Medium.ELECTRICAL))
+        bms.obeys = False
+        assert not await joined.isolate(ask(Medium.LIQUID))
+        assert not await joined.isolate(ask(Medium.LIQUID))
+        kinds = [each.kind for each in house.state.facts.events()]
+        assert kinds.count("IsolationNotConfirmed") == 1
+        assert kinds.count("RackIsolated") == 1
+        asked = [topic for topic in bms.heard if "IsolationRequest" in topic]
+        assert [topic.split("/")[5] for topic in asked] == [
+            "RackElectricalIsolationRequest",
+            "RackLiquidIsolationRequest",
+        ]
+        unknown = IsolationRequest(rack="h9-r09", medium=Medium.LIQUID, because="test")
+        assert not await joined.isolate(unknown)
+    async with stock_bms() as bms, joined_house(tmp_path, bms, allow=[]) as (house, joined, _):
+        await bms.rack("h1-r01")
+        assert not await joined.isolate(ask(Medium.ELECTRICAL))
+        assert not [topic for topic in bms.heard if "IsolationRequest" in topic]
+
+
+async def test_meters_tell_the_plant_who_feeds_whom_and_conflicts_are_shown(
+    tmp_path: Path,
+) -> None:
+    async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, _, _):
+        house.state.facts.put_target(
+            Target(
+                address="https://127.9.9.8",
+                name="h1-r01-ps1",
+                labels={"rack": "h1-r01", "row": "a", "feed": "h1-b"},
+            )
+        )
+        for meter, serves in (("h1-a", ["h1-r01-ps1"]), ("h1", ["h1-a"])):
+            await bms.describe(
+                f"PowerMeter/ActivePower/site/{meter}",
+                objectName=meter, objectId=meter, servesId=serves,
+            )  # fmt: skip
+        await until(lambda: len(house.planted.claims) >= 4)
+        claims = {(each.subject, each.field, each.value) for each in house.planted.claims}
+        assert ("domain/h1-a", "parent", "h1") in claims
+        assert ("domain/h1-r01", "parent", "h1-a") in claims
+        assert {each.source for each in house.planted.claims} == {"building/bms"}
+
+
+async def test_a_broker_that_is_not_joined_any_more_is_no_endpoint(tmp_path: Path) -> None:
+    async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, joined, _):
+        address = joined.device.address
+        assert house.state.facts.target_of(address)
+    (tmp_path / "state" / "power.yaml").unlink()
+    async with open_house(HouseOptions(state_dir=tmp_path / "state")) as house:
+        assert house.state.facts.target_of(address) is None
+        assert house.joining.joined is None
+
+
+@pytest.mark.parametrize("broker", ["mqtt://10.0.0.1", "ftp://x", "mqtts://a/b"])
+async def test_a_broker_that_is_none_stops_the_start(tmp_path: Path, broker: str) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    told = document(1, broker=broker)
+    (state / "power.yaml").write_text(json.dumps(told))
+    with pytest.raises(Exception, match=r"unencrypted|broker is"):
+        async with open_house(HouseOptions(state_dir=state)):
+            pass
