@@ -113,7 +113,7 @@ def document(port: int, **more: Any) -> Mapping[str, Any]:
         "spec": {
             "broker": f"mqtt://127.0.0.1:{port}",
             "credential": "building",
-            "heartbeat": "1s",
+            "heartbeat": "2s",
             "acknowledge": "1s",
             "allow": ["isolation"],
             **more,

@@ -6,10 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey
+from tests.app.bms import OURS, StockBms, document, stock_bms
 
 from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.joined import Joined
@@ -18,13 +23,11 @@ from iolaus.model.asset import Reading
 from iolaus.model.endpoint import Target
 from iolaus.observe.collect import Job, Key, Periods
 from iolaus.store.secrets import Secrets
-from tests.app.bms import OURS, StockBms, document, stock_bms
+from iolaus.wire.dsx.flex import stamp
 
 LEAK = "Rack/RackLeakDetect/site/h1-r01"
 FAULT = "Rack/RackLeakSensorFault/site/h1-r01"
-RACK = Target(
-    address="https://127.9.9.9", name="h1-r01-u01", labels={"rack": "h1-r01", "row": "a"}
-)
+RACK = Target(address="https://127.9.9.9", name="h1-r01-u01", labels={"rack": "h1-r01", "row": "a"})
 
 
 class Heard:
@@ -75,6 +78,7 @@ def reading(house: House, joined: Joined, path: str) -> Reading | None:
 
 async def test_a_leak_bad_quality_a_fault_and_a_heartbeat_that_stops(tmp_path: Path) -> None:
     async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, joined, heard):
+        await until(lambda: not joined.link.why_lost())
         await bms.say("Rack/RackPower/site/h1-r01", 50.0)
         await bms.rack("h1-r01")
         await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.GOOD)
@@ -154,6 +158,68 @@ async def test_meters_tell_the_plant_who_feeds_whom_and_conflicts_are_shown(
         assert ("domain/h1-a", "parent", "h1") in claims
         assert ("domain/h1-r01", "parent", "h1-a") in claims
         assert {each.source for each in house.planted.claims} == {"building/bms"}
+
+
+class Centre:
+    def __init__(self) -> None:
+        self.limits: dict[str, float | None] = {}
+
+    def target(self, limit_w: float | None) -> None:
+        self.limits["site"] = limit_w
+
+    def derate(self, domain: str, limit_w: float | None) -> None:
+        self.limits[domain] = limit_w
+
+
+def a_key() -> ECKey:
+    return ECKey.generate_key("P-256", {"kid": "acme-1"}, auto_kid=False)
+
+
+async def send(bms: StockBms, signer: ECKey, feeds: list[str], kilowatts: float) -> None:
+    """A load target that holds from now on."""
+    now = time.time()
+    wish = {
+        "interval": {"start_time": stamp(now - 1)},
+        "feed_tags": feeds,
+        "load_constraint": {"value": kilowatts, "unit": "kilowatt"},
+    }
+    head = {"alg": "ES256", "kid": "acme-1"}
+    data = jws.serialize_compact(head, json.dumps({"targets": [wish]}).encode(), signer)
+    event = {
+        "specversion": "1.0.2", "id": str(uuid4()), "source": "//grid/v1/isv/acme",
+        "type": "grid.loadtarget.set.v1", "time": stamp(now), "data": data,
+    }  # fmt: skip
+    await bms.client.publish("grid/v1/isv/acme/loadtarget/set", json.dumps(event), 1)
+
+
+async def test_a_signed_target_is_held_and_everything_else_is_refused_and_audited(
+    tmp_path: Path,
+) -> None:
+    key, keys = a_key(), tmp_path / "acme.jwks.json"
+    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    flex = {"senders": [{"name": "acme", "keysFile": str(keys)}], "feeds": {"main-a": "h1-a"}}
+    async with (
+        stock_bms() as bms,
+        joined_house(tmp_path, bms, allow=["flex"], flex=flex) as (house, joined, _),
+    ):
+        centre = house.joining.centre = Centre()
+        flexing = house.joining.flexing
+        assert flexing is not None
+        await until(lambda: not joined.link.why_lost())
+        await send(bms, a_key(), [], 1.0)
+        await send(bms, key, ["main-z"], 1.0)
+        await until(lambda: flexing.refused == ["Forged", "OtherSite"])
+        assert centre.limits == {}
+        await send(bms, key, [], 900.0)
+        await send(bms, key, ["main-a"], 400.0)
+        await until(lambda: centre.limits == {"site": 900e3, "h1-a": 400e3})
+        await asyncio.gather(*flexing._writing)
+        entries = await house.state.audit.entries()
+        told = [(each.what, each.detail) for each in entries if each.who == "grid"]
+        assert sorted(what for what, _ in told) == ["ask", "ask", "refuse", "refuse"]
+        assert any("Forged" in detail for _, detail in told)
+    kept = json.loads((tmp_path / "state" / "load-targets.json").read_text())
+    assert [each["limit_w"] for each in kept] == [900e3, 400e3]
 
 
 async def test_a_broker_that_is_not_joined_any_more_is_no_endpoint(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ class HouseCentre:
         self._holder = secrets.token_hex(8)
         self._lost: set[str] = set()
         self._goal_w: float | None = None
+        self._derated: dict[str, float] = {}
         self._trouble = ""
 
     centring: Centring | None
@@ -120,6 +121,17 @@ class HouseCentre:
         self._goal_w = limit_w
         if self.centring:
             self.centring.centre.target(limit_w, self._clock.monotonic())
+            self.centring.now()
+
+    def derate(self, domain: str, limit_w: float | None) -> None:
+        """It carries no more than this for now; None lifts it. Raises `OperatorMust` for a domain
+        that the plant does not know."""
+        if limit_w is None:
+            self._derated.pop(domain, None)
+        else:
+            self._derated[domain] = limit_w
+        if self.centring:
+            self.centring.centre.derate(domain, limit_w, self._clock.monotonic())
             self.centring.now()
 
     def _service(self, domain: str, *, lost: bool) -> None:
@@ -172,6 +184,8 @@ class HouseCentre:
         centre, now_s = Centre(plant, self.policy, lease.epoch), self._clock.monotonic()
         for domain in self._lost & plant.by_name.keys():
             centre.lost(domain, now_s)
+        for domain in self._derated.keys() & plant.by_name.keys():
+            centre.derate(domain, self._derated[domain], now_s)
         if self._goal_w is not None and centre.rooms.site is not None:
             centre.target(self._goal_w, now_s)
         return Centring(centre, bus=self._bus, clock=self._clock)

@@ -18,9 +18,12 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from iolaus.app.planting import POWER_FILE, load_written
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli.client import verification
 from iolaus.store.secrets import Secrets
+from iolaus.wire.dsx.flex import load_keys
+from iolaus.wire.mqtt.address import parse_broker
 
 FREE_BYTES: Final = 1 << 30
 FILES: Final = 4096
@@ -44,6 +47,7 @@ def examine(state_dir: Path, *, url: str | None) -> list[Finding]:
         _files,
         lambda: _state(state_dir),
         lambda: _secrets(state_dir),
+        lambda: _building(state_dir),
         lambda: _server(base),
     )
     return [finding for check in checks for finding in check()]
@@ -109,6 +113,32 @@ def _secrets(state_dir: Path) -> Iterator[Finding]:
         )
         return
     yield Finding(check="credentials", state="ok", message=f"{count} kept, sealed")
+
+
+def _building(state_dir: Path) -> Iterator[Finding]:
+    """The section of a building in the file of power; nothing where there is none."""
+    if not (state_dir / POWER_FILE).exists():
+        return
+    try:
+        building = load_written(state_dir / POWER_FILE).building
+        if building is None:
+            return
+        broker = parse_broker(building.spec.broker, insecure=building.spec.insecure)
+        for each in building.spec.flex.senders:
+            load_keys(Path(each.keys_file).read_text(encoding="utf-8"), source=each.keys_file)
+        name = building.spec.credential
+        missing = name and name not in Secrets(state_dir / "secrets").names()
+    except (IolausError, OSError, UnicodeDecodeError) as error:
+        step = error.next_step if isinstance(error, IolausError) else "see docs/building.md."
+        yield Finding(check="building", state="wrong", message=str(error), next_step=step)
+        return
+    allowed = ", ".join(building.spec.allow) or "nothing: it is only heard"
+    yield Finding(
+        check="building",
+        state="wrong" if missing else "ok",
+        message=f"no credential {name!r} is kept" if missing else f"{broker}, allowed: {allowed}",
+        next_step=f"keep it: iolaus credential add {name}" if missing else "",
+    )
 
 
 def _server(base: str) -> Iterator[Finding]:

@@ -40,6 +40,7 @@ from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
 from iolaus.app.edges import counts_of
+from iolaus.app.gear import Gear
 from iolaus.app.handmade import Handmade
 from iolaus.app.house_edges import HouseEdges
 from iolaus.app.joining import Joining
@@ -179,6 +180,13 @@ class House:
         self.planted = self._planted()
         self.edges = self._edges()
         self.joining.tell(self.edges.edges)
+        self.gear = Gear(
+            buses=self.buses,
+            facts=state.facts,
+            places=self.joining.places,
+            edges=self.edges.edges,
+            clock=clock,
+        )
         self.centre = HouseCentre(
             plant=self.planted.plant,
             policy=self.edges.power,
@@ -186,6 +194,7 @@ class House:
             clock=clock,
             leases=StoredLeases(state.database),
         )
+        self.joining.centre = self.centre
         self.alarming = Alarming(
             facts=state.facts,
             fleet=lambda: self.context.fleet,
@@ -505,6 +514,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.checkpoints.run()))
         tasks.append(asyncio.create_task(house.handmade.run()))
         tasks.append(asyncio.create_task(house.alarming.run()))
+        tasks.append(asyncio.create_task(house.gear.run()))
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house

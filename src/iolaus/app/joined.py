@@ -31,7 +31,7 @@ from iolaus.observe.building import Building, BuildingDevice
 from iolaus.store.facts import Facts
 from iolaus.store.secrets import Secrets
 from iolaus.wire.dsx.bms import Change
-from iolaus.wire.dsx.flex import load_keys
+from iolaus.wire.dsx.flex import Untrusted, load_keys
 from iolaus.wire.mqtt.address import parse_broker
 from iolaus.wire.mqtt.link import Access
 
@@ -62,12 +62,13 @@ class Joined:
         secrets: Secrets,
         clock: Clock,
         claims: Callable[[tuple[Claim, ...]], None],
+        refuse: Callable[[Untrusted], None],
         edges: HearsEvents | None = None,
     ) -> None:
         self.document, self.spec = document, document.spec
         self.edges: HearsEvents = edges or Silence()
         self._facts, self._secrets, self._clock, self._claims = facts, secrets, clock, claims
-        self.link = self._made()
+        self.link = self._made(refuse)
         self.device = BuildingDevice(self.link, clock)
         self.why_lost = "not tried yet"
         self.unconfirmed: dict[tuple[str, str], float] = {}
@@ -76,10 +77,10 @@ class Joined:
         self._told: dict[tuple[str, str, str], tuple[Signal, float]] = {}
         self._places = Places(facts, clock)
         self._ours = {self.name(theirs): theirs for theirs in self.spec.objects}
-        self._described = -1
+        self._described, self._swept = -1, float("-inf")
         self.link.on_change.append(self._heard)
 
-    def _made(self) -> Building:
+    def _made(self, refuse: Callable[[Untrusted], None]) -> Building:
         """Raises `OperatorMust` for a broker or keys that are none, `PolicyRefused` for the clear
         over a network."""
         spec = self.spec
@@ -100,6 +101,7 @@ class Joined:
             integration=spec.integration,
             heartbeat_s=seconds(spec.heartbeat),
             keys=keys,
+            refuse=refuse,
         )
 
     def _login(self) -> tuple[str, str] | None:
@@ -142,7 +144,8 @@ class Joined:
         now = self._clock.monotonic()
         if self._lost or not self.why_lost:
             self._tell([Told("*", link_event(self.why_lost, name=self.document.metadata.name))])
-        if now % SWEEP_S < WATCH_S or self._lost:
+        if now - self._swept >= SWEEP_S or self._lost:
+            self._swept = now
             for path in self.link.bms.metadata:
                 self._tell(self._events(path))
             if len(self.link.bms.metadata) != self._described:
@@ -151,7 +154,7 @@ class Joined:
     def _turn(self) -> None:
         """Lost or back: one event and one line in the log for each."""
         now = self._clock.monotonic()
-        young = not self._lost and self._described < 0 and now - self._since < GRACE_S
+        young = self.link.bms.beat is None and now - self._since < GRACE_S
         if bool(self.why_lost) == self._lost or (self.why_lost and young):
             return
         self._lost = bool(self.why_lost)

@@ -7,19 +7,21 @@ more, so that nothing of it is polled after its section was removed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from iolaus.app.edge_hands import NoBuilding
+from iolaus.app.flexing import Flexing
 from iolaus.app.joined import Joined, Places
 from iolaus.app.planting import Planted
 from iolaus.energy.plant import Claim
-from iolaus.energy.ports import HearsEvents, IsolationRequest
+from iolaus.energy.ports import HearsEvents, IsolationRequest, TakesTargets
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Target, protocol_of
+from iolaus.model.plant import DomainKind
 from iolaus.observe.building import BuildingDevice
 from iolaus.store.state import State
 
@@ -33,6 +35,8 @@ class Joining:
         self._state, self._clock, self._planted = state, clock, planted
         self.places = Places(state.facts, clock)
         self.joined: Joined | None = None
+        self.flexing: Flexing | None = None
+        self.centre: TakesTargets | None = None
         self._edges: HearsEvents | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -40,14 +44,17 @@ class Joining:
         """Join it, from now on. Raises `OperatorMust` for a broker or keys that are none, and
         `PolicyRefused` for the clear over a network."""
         if document is not None:
+            flex = self.flexing = self._flex(document)
             self.joined = Joined(
                 document,
                 facts=self._state.facts,
                 secrets=self._state.secrets,
                 clock=self._clock,
                 claims=self._claimed,
+                refuse=flex.refuse,
                 edges=self._edges,
             )
+            self.joined.link.on_target.append(flex.heard)
         self._clean()
         if self.joined is not None:
             self._state.facts.put_target(self.joined.target)
@@ -84,9 +91,27 @@ class Joining:
 
     async def _run(self, joined: Joined) -> None:
         try:
-            await joined.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(joined.run())
+                if self.flexing is not None:
+                    tasks.create_task(self.flexing.run())
         except Exception:  # the task is watched by nobody else
             log.exception("building_ended", building=joined.document.metadata.name)
+
+    def _flex(self, document: BuildingDocument) -> Flexing:
+        return Flexing(
+            state=self._state,
+            clock=self._clock,
+            centre=lambda: self.centre,
+            feeds=lambda: self._feeds(document),
+            allowed="flex" in document.spec.allow,
+        )
+
+    def _feeds(self, document: BuildingDocument) -> Mapping[str, str]:
+        """Every feed of the plant under its own name, and those that the grid names otherwise."""
+        domains = self._planted().plant().domains
+        own = {each.name: each.name for each in domains if each.kind is DomainKind.FEED}
+        return own | document.spec.flex.feeds
 
     def _claimed(self, claims: tuple[Claim, ...]) -> None:
         self._planted().claims = claims

@@ -52,7 +52,8 @@ def events_of(
     about = name(known.about)
     event = _event(bms, path, known, about, now)
     if event is not None:
-        where = racks(about) or tuple(name(each) for each in known.serves)
+        served = tuple(name(each) for each in known.serves)
+        where = (about,) if known.object_type == "Rack" else racks(about) or served
         for rack in where:
             yield Told(rack, event)
 

@@ -160,11 +160,12 @@ class HearsEvents(Protocol):
 
 
 class TakesTargets(Protocol):
-    """The part of the centre that the grid's targets move."""
+    """The part of the centre that the grid's targets move. A limit of None is lifted. Both raise
+    `OperatorMust` for what the plant does not have."""
 
-    def target(self, limit_w: float | None, now_s: float) -> None: ...
+    def target(self, limit_w: float | None) -> None: ...
 
-    def derate(self, domain: str, limit_w: float | None, now_s: float) -> None: ...
+    def derate(self, domain: str, limit_w: float | None) -> None: ...
 
 
 class KeepsLatches(Protocol):

@@ -135,19 +135,12 @@ def _wrong_power(document: Document, spec: PowerPolicySpec) -> Iterator[Complain
 
 def _wrong_building(document: Document, spec: BuildingSpec) -> Iterator[Complaint]:
     yield from _wrong_durations(document, spec, ("heartbeat", "acknowledge"))
-    yield from _wrong_durations(document, spec.flex, ("status",), ("spec", "flex"))
     if spec.ca_file and spec.fingerprint:
         step = "Keep one of them: an authority, or the one certificate."
         yield document.wrong(("spec", "fingerprint"), "there is a caFile, too", step)
     if bool(spec.cert_file) != bool(spec.key_file):
         here = ("spec", "certFile" if spec.cert_file else "keyFile")
         yield document.wrong(here, "a certificate and its key go together", "Write both.")
-    units: Counter[str] = Counter()
-    for number, wish in enumerate(spec.set_points):
-        row: _Path = ("spec", "setPoints", number)
-        yield from _counted(document, (*row, "unit"), wish.unit, units)
-        if wish.min_c > wish.max_c:
-            yield document.wrong((*row, "minC"), "it is above maxC", "Write a lower one.")
     senders: Counter[str] = Counter()
     for number, sender in enumerate(spec.flex.senders):
         yield from _counted(
@@ -156,9 +149,6 @@ def _wrong_building(document: Document, spec: BuildingSpec) -> Iterator[Complain
     if "flex" in spec.allow and not spec.flex.senders:
         step = "Write flex: {senders: [{name: ..., keysFile: ...}]}."
         yield document.wrong(("spec", "allow"), "flex is allowed to nobody", step)
-    if "setPoints" in spec.allow and not spec.set_points:
-        step = "Write setPoints: with unit, minC and maxC of each."
-        yield document.wrong(("spec", "allow"), "setPoints are allowed for no unit", step)
 
 
 def _wrong_selector(
@@ -173,18 +163,16 @@ def _wrong_selector(
         yield document.wrong(path, error.message, error.next_step)
 
 
-def _wrong_durations(
-    document: Document, spec: Any, names: Iterable[str], under: _Path = ("spec",)
-) -> Iterator[Complaint]:
+def _wrong_durations(document: Document, spec: Any, names: Iterable[str]) -> Iterator[Complaint]:
     for name in names:
         try:
             seconds = parse_duration(getattr(spec, name))
         except OperatorMust as error:
-            yield document.wrong((*under, _camel(name)), error.message, error.next_step)
+            yield document.wrong(("spec", _camel(name)), error.message, error.next_step)
             continue
         if not 0 < seconds <= 600:
             step = "Write a time of at most ten minutes."
-            yield document.wrong((*under, _camel(name)), "it is no such time", step)
+            yield document.wrong(("spec", _camel(name)), "it is no such time", step)
 
 
 def _camel(name: str) -> str:

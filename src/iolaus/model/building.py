@@ -1,13 +1,13 @@
 """What an operator writes of the building: where its broker is, whom we believe, what we may ask.
 
 A `Building` stands in the file of power, beside the plant that the building tells of. Reading is
-all that it permits by itself; each kind of request (isolation, set points, load targets) is
-permitted by name. A password is never in it: it names a login of the credential store.
+all that it permits by itself; asking for isolation and obeying load targets are permitted by name.
+A password is never in it: it names a login of the credential store.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -27,20 +27,7 @@ Fingerprint = Annotated[
         description="the SHA-256 of a certificate: 64 hexadecimal digits",
     ),
 ]
-Celsius = Annotated[float, msgspec.Meta(ge=0, le=100)]
-Right = Literal["isolation", "setPoints", "flex"]
-RIGHTS: Final = ("isolation", "setPoints", "flex")
-
-
-class SetPointWant(Wanted, frozen=True, kw_only=True):
-    """The supply temperatures that may be asked of a coolant unit: never outside these limits,
-    never by more than `step` at once nor faster than `rate_per_minute`."""
-
-    unit: Name
-    min_c: Celsius
-    max_c: Celsius
-    step_c: Annotated[float, msgspec.Meta(gt=0, le=20)] = 0.5
-    rate_per_minute_c: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+Right = Literal["isolation", "flex"]
 
 
 class SenderWant(Wanted, frozen=True, kw_only=True):
@@ -51,13 +38,11 @@ class SenderWant(Wanted, frozen=True, kw_only=True):
 
 
 class FlexWant(Wanted, frozen=True, kw_only=True):
-    """`name` is ours among the grid's agents. `feeds` are the grid's names of our feeds and the
-    domains of the plant that they are; none: every feed of the plant under its own name."""
+    """`feeds` are the grid's names of our feeds and the domains of the plant that they are, beside
+    every feed of the plant under its own name."""
 
-    name: Name = "iolaus"
     senders: list[SenderWant] = []
     feeds: dict[Name, Name] = {}
-    status: Duration = "30s"
 
 
 class BuildingSpec(Wanted, frozen=True, kw_only=True):
@@ -74,7 +59,6 @@ class BuildingSpec(Wanted, frozen=True, kw_only=True):
     heartbeat: Duration = "10s"
     acknowledge: Duration = "5s"
     allow: list[Right] = []
-    set_points: list[SetPointWant] = []
     flex: FlexWant = msgspec.field(default_factory=FlexWant)
     objects: dict[str, Name] = {}
 

@@ -89,6 +89,10 @@ class Buses:
     def all(self) -> Iterable[tuple[str, Bus]]:
         return [(key, device.bus) for key, device in self._buses.items()]
 
+    def users(self, key: str) -> Iterable[str]:
+        """The addresses of the targets that name this bus."""
+        return sorted(self._users.get(key, ()))
+
     async def drop(self, address: str) -> None:
         """Stop reading it."""
         device, task = self._buses.pop(address, None), self._tasks.pop(address, None)

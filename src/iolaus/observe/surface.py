@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
-from iolaus.model.endpoint import Reach, Target
+from iolaus.model.endpoint import Reach, Target, protocol_of
 from iolaus.model.surface import Shown, Surface
 from iolaus.observe.collect import Job, Key
 from iolaus.store.facts import Facts
@@ -114,6 +114,8 @@ class Surveyor:
         if topic == "facts.target" and payload in self._begun:
             self._wake(Key(payload, Job.SURVEY), 0.0)
         elif topic == "facts.report" and payload not in self._begun:
+            if protocol_of(payload) != "redfish":
+                return
             self._begun.add(payload)
             self._wake(Key(payload, Job.SURVEY), self._first_s(payload))
 

@@ -1,0 +1,110 @@
+"""Registers that an edge acts upon, carried to it as they are read.
+
+A block that was read is enough: what its equipment says is told to the edges of its racks at once
+where it says something else than before, and again every half minute, because an edge may be
+younger than the last change. What was not read lately is told as unknown by the same look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from iolaus.app.joined import Places
+from iolaus.drivers.modbus.readings import Now
+from iolaus.drivers.modbus.things import things_of
+from iolaus.energy.gear import events_of, is_urgent
+from iolaus.energy.ports import Event, HearsEvents
+from iolaus.kernel.clock import Clock
+from iolaus.model.endpoint import Target
+from iolaus.observe.beside import match
+from iolaus.observe.buses import Buses
+from iolaus.store.facts import Facts
+from iolaus.wire.modbus.bus import Bus, Unit
+from iolaus.wire.modbus.registers import RegisterMap
+
+LOOK_S: Final = 2.0
+AGAIN_S: Final = 30.0
+
+
+class Gear:
+    """Watches every bus from its first use on. `edges` may be exchanged."""
+
+    def __init__(
+        self, *, buses: Buses, facts: Facts, places: Places, edges: HearsEvents, clock: Clock
+    ) -> None:
+        self.edges, self._buses, self._facts = edges, buses, facts
+        self._places, self._clock = places, clock
+        self._told: dict[tuple[str, str, str], tuple[Event, float]] = {}
+        buses.on_open.append(self._opened)
+
+    async def run(self) -> None:
+        """Until cancelled: what fell silent says nothing by itself."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            for key, bus in self._buses.all():
+                self.look(key, bus)
+
+    def look(self, key: str, bus: Bus) -> None:
+        """Tell what the equipment of a bus says now."""
+        now = Now(self._clock.monotonic(), self._clock.now())
+        for target in map(self._facts.target_of, self._buses.users(key)):
+            held = self._facts.held(target.address) if target is not None else None
+            racks = self._places.of_target(target) if target is not None else ()
+            if target is None or held is None or held.report is None or not racks:
+                continue
+            things = things_of(bus.units.values())
+            own = [(thing, None) for thing in things] if target.address == key else []
+            for thing, _ in own or match(things, held.report.assets):
+                name = target.name or target.address
+                said = events_of(
+                    bus,
+                    thing,
+                    name=name,
+                    feed=target.labels.get("feed", "").partition(",")[0].strip(),
+                    wide=_is_wide(target),
+                    now=now,
+                )
+                self._tell(racks, said, now.mono_s)
+
+    def _opened(self, key: str, bus: Bus) -> None:
+        last: dict[tuple[int, str], Sequence[int]] = {}
+
+        def sampled(unit: Unit, names: Iterable[str]) -> None:
+            changed = False
+            for name in names:
+                if name in _urgent(unit.map):
+                    words = unit.samples[name].words
+                    changed |= last.get((unit.number, name)) != words
+                    last[unit.number, name] = words
+            if changed:
+                asyncio.get_running_loop().call_soon(self.look, key, bus)
+
+        bus.on_sample.append(sampled)
+
+    def _tell(self, racks: Iterable[str], said: Iterable[Event], now_s: float) -> None:
+        for event in said:
+            for rack in racks:
+                key = (rack, event.sense, event.subject)
+                plain = msgspec.structs.replace(event, because="")
+                last = self._told.get(key)
+                if last is None or last[0] != plain or now_s - last[1] >= AGAIN_S:
+                    self._told[key] = plain, now_s
+                    self.edges.event(rack, event)
+
+
+_FOUND: dict[str, frozenset[str]] = {}
+
+
+def _urgent(found: RegisterMap) -> frozenset[str]:
+    """The names of a map's urgent registers; maps are few and do not change."""
+    if found.name not in _FOUND:
+        _FOUND[found.name] = frozenset(reg.name for reg in found.registers if is_urgent(reg))
+    return _FOUND[found.name]
+
+
+def _is_wide(target: Target) -> bool:
+    return not target.labels.get("rack")
