@@ -82,7 +82,7 @@ async def test_a_leak_bad_quality_a_fault_and_a_heartbeat_that_stops(tmp_path: P
         await bms.say("Rack/RackPower/site/h1-r01", 50.0)
         await bms.rack("h1-r01")
         await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.GOOD)
-        assert heard.grade(Sense.BUILDING, "bms", "*") is Grade.GOOD
+        await until(lambda: heard.grade(Sense.BUILDING, "bms", "*") is Grade.GOOD)
 
         house.wake(Key(joined.device.address, Job.INVENTORY), 0.0)
         await until(lambda: reading(house, joined, LEAK))

@@ -179,14 +179,6 @@ class House:
         self.draining = self._draining()
         self.planted = self._planted()
         self.edges = self._edges()
-        self.joining.tell(self.edges.edges)
-        self.gear = Gear(
-            buses=self.buses,
-            facts=state.facts,
-            places=self.joining.places,
-            edges=self.edges.edges,
-            clock=clock,
-        )
         self.centre = HouseCentre(
             plant=self.planted.plant,
             policy=self.edges.power,
@@ -194,7 +186,7 @@ class House:
             clock=clock,
             leases=StoredLeases(state.database),
         )
-        self.joining.centre = self.centre
+        self.gear = self._gear()
         self.alarming = Alarming(
             facts=state.facts,
             fleet=lambda: self.context.fleet,
@@ -256,6 +248,18 @@ class House:
             leak=said.leak_policy,
             period_s=self.options.periods.hot_s,
             building=self.joining,
+        )
+
+    def _gear(self) -> Gear:
+        """What the building and the gear say reaches edges and centre from now on."""
+        self.joining.tell(self.edges.edges)
+        self.joining.centre = self.centre
+        return Gear(
+            buses=self.buses,
+            facts=self.state.facts,
+            places=self.joining.places,
+            edges=self.edges.edges,
+            clock=self.clock,
         )
 
     def _draining(self) -> Draining:
