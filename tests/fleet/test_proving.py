@@ -103,6 +103,7 @@ def appraisal(**axes: Any) -> Appraisal:
     [
         ({}, {"Acme BMC 1.8"}, "proved"),
         ({"lifecycle": None}, {"Acme BMC 1.8"}, "proved"),
+        ({"lifecycle": Lifecycle.KNOWN_VULNERABLE}, {"Acme BMC 1.8"}, "proved"),
         ({}, {"Acme BMC 1.9"}, "another release"),
         ({"reference": Reference.MISMATCH}, {"Acme BMC 1.8"}, "mismatch"),
         ({"reference": Reference.EXPIRED}, {"Acme BMC 1.8"}, "reference expired"),

@@ -7,6 +7,7 @@ of use.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,13 +46,15 @@ class Judged(NamedTuple):
 
 
 def read_file(path: Path, *, most: int = MAX_EVIDENCE) -> bytes:
-    """Raises `OperatorMust` where there is no such file, or one of no evidence's size."""
+    """Raises `OperatorMust` where there is no such file, or one of no evidence's size (told before
+    it is read, where it is a plain file)."""
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(most + 1) if size <= most else b""
     except OSError as error:
         raise _bad(str(path), error.strerror or "cannot be read", "name a file.") from None
-    if len(data) > most:
+    if max(size, len(data)) > most:
         raise _bad(str(path), f"more than {most} bytes", "name another file.")
     return data
 

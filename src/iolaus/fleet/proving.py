@@ -16,7 +16,15 @@ from iolaus.fleet.step_attest import ASKED, FRESH, MEASURES, PROVED
 from iolaus.kernel.clock import Clock
 from iolaus.model.appraisal import Appraisal
 from iolaus.model.plan import Action, NodePlan, Step
-from iolaus.model.trust import HARD_NEGATIVE, POSITIVE, Evidence, Reference, Signature, Verdict
+from iolaus.model.trust import (
+    HARD_NEGATIVE,
+    POSITIVE,
+    Evidence,
+    Lifecycle,
+    Reference,
+    Signature,
+    Verdict,
+)
 
 AGAIN_S: Final = 20.0
 QUIET: Final = "measurement-unreferenced"
@@ -104,8 +112,10 @@ def wanted_of(action: Action, attester: str) -> list[frozenset[str]]:
 
 
 def judged(held: Appraisal, wanted: Iterable[frozenset[str]]) -> str:
-    """ "proved", or the word of the axis that says why it is not. Pure."""
-    axes = held.verdict.axes
+    """ "proved", or the word of the axis that says why it is not. What advisories say of a version
+    is no question of proof: the update that ends one would wait for the inventory to say so.
+    Pure."""
+    axes = [axis for axis in held.verdict.axes if axis is not Lifecycle.KNOWN_VULNERABLE]
     bad = [axis for axis in axes if axis in HARD_NEGATIVE]
     if bad:
         return str(bad[0])
