@@ -181,3 +181,14 @@ def test_a_loss_is_named_when_all_that_may_be_in_force_fits() -> None:
 
     centre.restored("feed-b", 9.0)
     assert all(budget.lost == () for budget in centre.tick(9.0))
+
+
+def test_a_budget_that_shrinks_again_and_again_needs_few_writes() -> None:
+    world = World(Edge(rack()))
+    world.busy(420, until_s=60)
+    for second in range(60):
+        world.gives(second, frame(second + 1, 3900 - 30 * max(0, second - 20)))
+    world.run(60)
+    cuts = [each.node for at, each in world.log if isinstance(each, CapWrite) and at > 20]
+    assert world.total_w <= 3900 - 30 * 39
+    assert max(cuts.count(node) for node in set(cuts)) <= 6

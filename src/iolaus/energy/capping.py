@@ -42,7 +42,8 @@ SELDOM: Final = 3.0
 class Wish:
     """`caps_w` by node, of which `latched_w` is what reflexes leave (infinite: all); `budget_w`
     is what the sum may be. `hard`: down at once, everywhere. `grow`: whether anything may.
-    `counted`: whether writes are spared as in the steady state."""
+    `counted`: whether writes are spared as in the steady state. `needs_w` is what each node may
+    want of it (empty: all)."""
 
     caps_w: Sequence[float]
     budget_w: float
@@ -51,6 +52,7 @@ class Wish:
     grow: bool
     because: str = ""
     counted: bool = True
+    needs_w: Sequence[float] = ()
 
 
 class Capping:
@@ -125,16 +127,20 @@ class Capping:
             must.add(i)
             excess -= over[i]
         return {
-            i: wanted[i] if wish.hard else self._deeper(cap, wanted[i], now_s)
+            i: wanted[i] if wish.hard else self._deeper(i, wish, wanted[i], now_s)
             for i, cap in enumerate(self.caps)
             if i in must and self._may_cut(cap, now_s)
         }
 
-    def _deeper(self, cap: Cap, watts: float, now_s: float) -> float:
-        """A little less, above the floor, where it was written a moment ago already."""
-        if not self._late(cap, now_s):
+    def _deeper(self, i: int, wish: Wish, watts: float, now_s: float) -> float:
+        """Where it was written a moment ago already: a little less, or all that it has no use for,
+        above the floor."""
+        node = self.caps[i].node
+        if not self._late(self.caps[i], now_s):
             return watts
-        return max(watts - SLIVER * cap.node.nameplate_w, min(watts, cap.node.floor_w))
+        least = min(watts, node.floor_w)
+        use = wish.needs_w[i] if wish.needs_w else math.inf
+        return max(min(watts - SLIVER * node.nameplate_w, use), least)
 
     def _late(self, cap: Cap, now_s: float) -> bool:
         """Whether it was written lately."""

@@ -74,7 +74,7 @@ class Edge:
         self._stirred_s = -math.inf
         self._lease_s, self._prepared_s = -math.inf, -math.inf
         self._since_s: float | None = None
-        self._shares = list(self._floors)
+        self._shares, self._needs = list(self._floors), list[float]()
         self._ready: dict[str, list[float]] = {}
 
     # --- what it is told ---------------------------------------------------------------------
@@ -281,7 +281,7 @@ class Edge:
         if frame is None:
             return
         nodes, self._prepared_s = self.rack.nodes, now_s
-        demand = self._demand(now_s)
+        demand = self._needs = self._demand(now_s)
         proposed = [frame.shares.get(name) for name in self.names]
         if None not in proposed:
             self._shares = share(nodes, [each or 0.0 for each in proposed], frame.budget_w)
@@ -317,6 +317,7 @@ class Edge:
             because=self._because(now_s),
             grow=leased and not self._blind() and all(cap.settled for cap in self.caps),
             counted=now_s - self._stirred_s >= self.rules.stirred_s,
+            needs_w=self._needs,
         )
 
     def _holds(self, now_s: float) -> list[Hold]:
