@@ -115,6 +115,7 @@ def test_a_battery_that_discharges_with_its_charge() -> None:
 def test_meters_say_who_feeds_whom() -> None:
     talk = Talk()
     talk.point("PowerMeter/ActivePower/x", 1, objectId="m1", servesId=["r1-ps1", "r1-ps2", "m2"])
+    talk.point("PowerMeter/ActivePower/y", 1, objectId="r1-ps1", servesId=["r1"])
     found = claims_of(
         talk.bms.metadata.values(),
         source="building/h1",

@@ -176,9 +176,11 @@ def claims_of(
     for known in points:
         about = name(known.about)
         if known.object_type == "PowerMeter" and known.serves:
-            served = [name(each) for each in known.serves]
-            places = tuple(dict.fromkeys(home(each) or each for each in served))
-            rows.add((source, about, "servesId", tuple(each for each in places if each != about)))
+            above = home(about) or about
+            served = dict.fromkeys(home(name(each)) or name(each) for each in known.serves)
+            below = tuple(each for each in served if each != above)
+            if below:
+                rows.add((source, above, "servesId", below))
         elif known.associate:
             rows.add((source, about, "associateId", (known.object_type,)))
     return claims_of_served(sorted(rows))
