@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.survival.stage import Stage, machine, staged
 
 from iolaus.energy.run import EdgeRun
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.sim.rules import parse_rules
 
 V1 = "/redfish/v1"
@@ -132,3 +134,46 @@ async def test_one_that_observes_writes_nothing_and_reads_no_cap_of_its_own(
         assert (power(on), cap_w(on)) == ("On", before)
         report = run_of(on).edge.report(on.house.clock.monotonic())
         assert report.applied_w > 0
+
+
+async def test_a_cap_that_a_person_sets_is_read_back_and_taken_back(tmp_path: Path) -> None:
+    async with hall(tmp_path, "observe") as on:
+        power_room, before = on.house.powering, cap_w(on)
+        await power_room.hold("tray", 3000, for_s=60, by="ana", reason="test")
+        assert cap_w(on) == 3000
+        assert [each.subject for each in power_room.caps()] == ["tray"]
+        with pytest.raises(PolicyRefused):
+            await power_room.hold("tray", 10, for_s=60, by="ana", reason="test")
+        await power_room.clear("tray")
+        assert cap_w(on) == before
+        with pytest.raises(OperatorMust):
+            await power_room.isolate("r1", by="ana", reason="no building")
+
+
+async def test_a_latch_rings_and_is_released_by_a_person_alone(tmp_path: Path) -> None:
+    async with hall(tmp_path) as on:
+        wet(on, "Critical")
+
+        async def rings() -> bool:
+            return "tray:LeakCritical" in {each["name"] for each in await on.listed("alarms")}
+
+        await on.until(rings, "it is an alarm")
+
+        wet(on, "OK")
+
+        async def released() -> bool:
+            try:
+                await on.house.powering.release("tray", by="ana", reason="dry")
+            except PolicyRefused:
+                return False
+            return True
+
+        await on.until(released, "its cause is over")
+
+        async def written() -> bool:
+            entries = await on.house.state.audit.entries()
+            return any(e.what == "release" and "by ana" in e.detail for e in entries)
+
+        await on.until(written, "the audit log has who and why")
+        await asyncio.sleep(1.0)
+        assert power(on) == "Off"

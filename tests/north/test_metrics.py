@@ -15,7 +15,8 @@ from iolaus.model.asset import HotUpdate
 from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Health, Known
 from iolaus.north.context import Context
-from iolaus.north.metrics import FAMILIES, Metrics, escape, number
+from iolaus.north.exposition import escape, number
+from iolaus.north.metrics import FAMILIES, Metrics
 from tests.north import hall
 from tests.north.conftest import client_of, make_context
 

@@ -78,7 +78,7 @@ class Edges:
         made: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.hands, self.rules, self.running = hands, rules, dict[str, Running]()
-        self._building, self._clock, self._directory = building, clock, directory
+        self.building, self._clock, self._directory = building, clock, directory
         self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
         self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
@@ -263,7 +263,7 @@ class Edges:
         doors = Doors(
             caps=self.hands,
             power=self.hands,
-            building=self._building,
+            building=self.building,
             latches=kept,
             tell=self._tell,
             record=self._record,

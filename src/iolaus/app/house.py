@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import resource
 import secrets
 import signal
 from collections.abc import (
@@ -45,9 +44,10 @@ from iolaus.app.handmade import Handmade
 from iolaus.app.house_edges import HouseEdges
 from iolaus.app.joining import Joining
 from iolaus.app.keyring import Keyring
-from iolaus.app.memory import save_memory
+from iolaus.app.memory import raise_file_limit, save_memory
 from iolaus.app.pace import Bounds, Paced, keep_pace
 from iolaus.app.planting import POWER_FILE, Planted, load_written
+from iolaus.app.powering import Powering
 from iolaus.app.references import References
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
@@ -179,13 +179,8 @@ class House:
         self.draining = self._draining()
         self.planted = self._planted()
         self.edges = self._edges()
-        self.centre = HouseCentre(
-            plant=self.planted.plant,
-            policy=self.edges.power,
-            bus=self.bus,
-            clock=clock,
-            leases=StoredLeases(state.database),
-        )
+        self.centre = self._centre()
+        self.powering = self._powering()
         self.gear = self._gear()
         self.alarming = Alarming(
             facts=state.facts,
@@ -194,6 +189,7 @@ class House:
             bus=self.bus,
             clock=clock,
         )
+        self.alarming.sources.append(lambda: self.edges.judged(a.key for a in self.alarming.all()))
 
     def _rolling(self) -> Rolling:
         return Rolling(
@@ -260,6 +256,20 @@ class House:
             places=self.joining.places,
             edges=self.edges.edges,
             clock=self.clock,
+        )
+
+    def _centre(self) -> HouseCentre:
+        leases, bus = StoredLeases(self.state.database), self.bus
+        plant, policy = self.planted.plant, self.edges.power
+        return HouseCentre(plant=plant, policy=policy, bus=bus, clock=self.clock, leases=leases)
+
+    def _powering(self) -> Powering:
+        return Powering(
+            edges=self.edges,
+            centre=self.centre,
+            directory=self.state.directory,
+            clock=self.clock,
+            alone=lambda: self.joining.joined is None,
         )
 
     def _draining(self) -> Draining:
@@ -374,6 +384,7 @@ class House:
             attests=self.attesting,
             alarms=self.alarming,
             plant=self.planted.plant,
+            power=self.powering,
             ledger=self.ledger,
             audit_log=self.state.audit,
             checkpoints=self.checkpoints,
@@ -515,6 +526,7 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         tasks.append(asyncio.create_task(house.draining.run()))
         tasks.append(asyncio.create_task(house.edges.run()))
         tasks.append(asyncio.create_task(house.centre.run()))
+        tasks.append(asyncio.create_task(house.powering.run()))
         tasks.append(asyncio.create_task(house.checkpoints.run()))
         tasks.append(asyncio.create_task(house.handmade.run()))
         tasks.append(asyncio.create_task(house.alarming.run()))
@@ -522,14 +534,6 @@ async def open_house(options: HouseOptions) -> AsyncIterator[House]:
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house
-
-
-def raise_file_limit() -> None:
-    """As many open files as this machine grants: a full table would read as silent devices."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

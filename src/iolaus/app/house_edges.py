@@ -9,7 +9,7 @@ what budgets are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -20,11 +20,13 @@ from iolaus.app.edges import Edges
 from iolaus.bus.local import LocalBus
 from iolaus.energy.frames import BUDGETS, Budget, Report, parse_budget, report_topic
 from iolaus.energy.policy import LeakPolicy, PowerPolicy
-from iolaus.energy.ports import AsksBuilding
+from iolaus.energy.ports import AsksBuilding, Latch
 from iolaus.energy.rules import EdgeRules, edge_rules, paced
 from iolaus.energy.run import Done
+from iolaus.energy.standing import EdgeStanding, judged, standing_of
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceLied, IolausError
+from iolaus.kernel.errors import DeviceLied, IolausError, OperatorMust
+from iolaus.model.alarming import Judged, Key
 from iolaus.model.audit import Record
 from iolaus.model.endpoint import Event, Reach, Target
 from iolaus.model.plant import Plant
@@ -33,6 +35,8 @@ from iolaus.store.state import State
 
 log = structlog.get_logger(__name__)
 FOLDER: Final = "edges"
+STALE_PERIODS: Final = 2.0
+"""What was read longer ago is not said again: it falls silent."""
 BREATH: Final = 25
 """So many endpoints are looked at before others have their turn."""
 
@@ -54,11 +58,12 @@ class HouseEdges:
         period_s: float,
         building: AsksBuilding | None = None,
     ) -> None:
-        self._state, self._bus, self._period_s = state, bus, period_s
+        self._state, self._bus, self._clock, self._period_s = state, bus, clock, period_s
         self._writing: set[asyncio.Task[None]] = set()
         self._due: dict[str, None] = {}
         self._rung = asyncio.Event()
-        self.power, self.leak = power, leak
+        self.power, self.leak, self.building = power, leak, building
+        self.on_made: Callable[[str], None] = lambda _: None
         self.edges = Edges(
             hands=Hands(open_device=open_device, target_of=state.facts.target_of),
             building=building or NoBuilding(),
@@ -93,6 +98,47 @@ class HouseEdges:
                 task.cancel()
             await asyncio.gather(*tasks, *self._writing, return_exceptions=True)
 
+    # --- what people see and say -------------------------------------------------------------
+
+    def standings(self) -> list[EdgeStanding]:
+        """Every edge, by the name of its rack."""
+        now_s = self._clock.monotonic()
+        return [
+            standing_of(
+                running.run,
+                mode=self.power.mode,
+                reflexes=self.leak.mode,
+                restarts=running.restarts,
+                now_s=now_s,
+            )
+            for _, running in sorted(self.edges.running.items())
+        ]
+
+    def judged(self, rang: Iterable[Key]) -> Judged:
+        """For the alarms: what rings now, and what of these rings no more."""
+        return judged(self.standings(), rang)
+
+    async def release(self, subject: str, *, by: str, reason: str) -> list[Latch]:
+        """End what is latched in a rack, or of a node alone. All of it or nothing. Raises
+        `OperatorMust` where nothing is latched, `PolicyRefused` while a cause is still read."""
+        found = [
+            (rack, latch.name)
+            for rack, running in sorted(self.edges.running.items())
+            for latch in running.run.edge.reflexes.latches.values()
+            if subject == rack or latch.nodes == (subject,)
+        ]
+        if not found:
+            raise OperatorMust(
+                "nothing of it is latched",
+                operation="release latch",
+                subject=subject,
+                code="NoSuchLatch",
+                next_step="see what is: iolaus get edges",
+            )
+        for rack, name in found:
+            self.edges.running[rack].run.edge.reflexes.must_release(name)
+        return [self.edges.release(rack, name, who=by, reason=reason) for rack, name in found]
+
     # --- what is known -----------------------------------------------------------------------
 
     def _note(self, topic: str, payload: object) -> None:
@@ -103,6 +149,7 @@ class HouseEdges:
             self._rung.set()
 
     def _made(self, rack: str) -> None:
+        self.on_made(rack)
         self._due |= dict.fromkeys(self.edges.addresses(rack))
         self._rung.set()
 
@@ -128,7 +175,9 @@ class HouseEdges:
         if held.status is not None and held.status.reach is not Reach.REACHABLE:
             self.edges.lost(address)
         elif held.report is not None:
-            self.edges.hear(address, held.assets.values(), list(held.readings.values()))
+            since = self._clock.now() - STALE_PERIODS * self._period_s
+            fresh = [each for each in held.readings.values() if each.at >= since]
+            self.edges.hear(address, held.assets.values(), fresh)
 
     # --- the centre --------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import resource
 from typing import Final
 
 YOUNG: Final = (20_000, 20, 50)
@@ -23,3 +24,11 @@ def save_memory() -> None:
     gc.set_threshold(*YOUNG)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES)
+
+
+def raise_file_limit() -> None:
+    """As many open files as this machine grants: a full table would read as silent devices."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -40,16 +40,17 @@ SELDOM: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`caps_w` by node, of which `latched_w` is what reflexes leave (infinite: all); `budget_w`
-    is what the sum may be. `hard`: down at once, everywhere. `grow`: whether anything may.
-    `counted`: whether writes are spared as in the steady state. `needs_w` is what each node may
-    want of it (empty: all)."""
+    """`caps_w` by node, of which `latched_w` is what reflexes leave (infinite: all) and `held_w`
+    what people do; `budget_w` is what the sum may be. `hard`: down at once, everywhere. `grow`:
+    whether anything may. `counted`: whether writes are spared as in the steady state. `needs_w`
+    is what each node may want of it (empty: all)."""
 
     caps_w: Sequence[float]
     budget_w: float
     latched_w: Sequence[float]
     hard: bool
     grow: bool
+    held_w: Sequence[float] = ()
     because: str = ""
     counted: bool = True
     needs_w: Sequence[float] = ()
@@ -119,6 +120,7 @@ class Capping:
         over = {i: by for i, by in over.items() if by > EPS_W}
         excess = sum(cap.level for cap in self.caps) - wish.budget_w
         must = {i for i in over if wish.hard or wanted[i] >= wish.latched_w[i] - EPS_W}
+        must |= {i for i in over if wish.held_w and wanted[i] >= wish.held_w[i] - EPS_W}
         must |= {i for i in over if self.caps[i].stuck}
         excess -= sum(over[i] for i in must if not self.caps[i].stuck)
         for i in sorted(over.keys() - must, key=lambda each: -over[each]):

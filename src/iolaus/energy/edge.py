@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -76,6 +76,7 @@ class Edge:
         self._since_s: float | None = None
         self._shares, self._needs = list(self._floors), list[float]()
         self._ready: dict[str, list[float]] = {}
+        self._most_w, self._held_w = math.inf, [math.inf] * len(self.names)
 
     # --- what it is told ---------------------------------------------------------------------
 
@@ -137,6 +138,14 @@ class Edge:
         if sum(frame.shares.values()) > frame.budget_w + EPS_W:
             return "shares above budget"
         return ""
+
+    def hold(self, rack_w: float | None, nodes_w: Mapping[str, float], now_s: float) -> None:
+        """What people allow the rack (None: all) and single nodes at most, from now on; floors
+        stay."""
+        floors = zip(self.names, self._floors, strict=True)
+        self._most_w = math.inf if rack_w is None else max(rack_w, self.floor_w)
+        self._held_w = [max(nodes_w.get(name, math.inf), floor) for name, floor in floors]
+        self._wake(now_s)
 
     def inherit(self, old: Edge, now_s: float) -> None:
         """Take the place of an edge of the same rack in the same process: what that had heard is
@@ -271,8 +280,8 @@ class Edge:
         caps = np.array([cap.ceiling for cap in self.caps])
         free = self._peaks.demand(caps, now_s, margin=rules.margin)
         return [
-            cap.ceiling if cap.unreachable else min(w, self.reflexes.limit_w(cap.node.name))
-            for w, cap in zip(free.tolist(), self.caps, strict=True)
+            cap.ceiling if cap.unreachable else min(w, held, self.reflexes.limit_w(cap.node.name))
+            for w, held, cap in zip(free.tolist(), self._held_w, self.caps, strict=True)
         ]
 
     def _prepare(self, now_s: float) -> None:
@@ -308,11 +317,15 @@ class Edge:
             budget_w = min(budget_w, watts)
             caps_w = [min(pair) for pair in zip(caps_w, table, strict=True)]
             hard = True
+        if budget_w > self._most_w:
+            budget_w, table = self._most_w, share(self.rack.nodes, caps_w, self._most_w)
+            caps_w = [min(pair) for pair in zip(caps_w, table, strict=True)]
         latched = [self.reflexes.limit_w(name) for name in self.names]
         return Wish(
-            caps_w=[min(pair) for pair in zip(caps_w, latched, strict=True)],
+            caps_w=[min(each) for each in zip(caps_w, latched, self._held_w, strict=True)],
             budget_w=budget_w,
             latched_w=latched,
+            held_w=self._held_w,
             hard=hard,
             because=self._because(now_s),
             grow=leased and not self._blind() and all(cap.settled for cap in self.caps),

@@ -175,13 +175,18 @@ class Latched:
 
     # --- a person's word ---------------------------------------------------------------------
 
-    def release(self, name: str) -> Latch:
+    def must_release(self, name: str) -> Latch:
+        """What could be released now. Raises as `release` does."""
         latch = self.latches.get(name)
         if latch is None:
             raise _none(name, self._rack.rack)
         for key in self._causes(latch):
             if self.signals[key].grade in _WET:
                 raise _still(latch, key[1])
+        return latch
+
+    def release(self, name: str) -> Latch:
+        latch = self.must_release(name)
         for key in self._causes(latch):  # what is unknown now was looked at by whoever releases
             self.signals[key] = self.signals[key]._replace(wet=None)
         del self.latches[name]
@@ -230,7 +235,7 @@ def _none(name: str, rack: str) -> OperatorMust:
         operation="release latch",
         subject=rack,
         code="NoSuchLatch",
-        next_step="list what is latched: iolaus get leaks",
+        next_step="list what is latched: iolaus get edges",
     )
 
 

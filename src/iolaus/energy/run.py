@@ -12,6 +12,7 @@ ago; nothing is lost, for the core is the same.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -34,6 +35,7 @@ from iolaus.energy.ports import (
     Latch,
     PowerOff,
 )
+from iolaus.energy.timing import Fallback, Latency
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 
@@ -43,6 +45,8 @@ PERIOD_S: Final = 0.05
 REPORT_S: Final = 1.0
 SAVE_AGAIN_S: Final = 5.0
 KEPT: Final = 256
+DRAWN: Final = 180
+"""So many reports: what a rack drew in the last three minutes."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +81,9 @@ class EdgeRun:
         self._clock = clock
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.latency, self.fallback = Latency(), Fallback()
+        self.drawn: deque[tuple[float, float | None]] = deque(maxlen=DRAWN)
+        self._due_s = math.inf
         self._saved = 0
         self._saved_s = self._reported_s = float("-inf")
 
@@ -85,6 +92,7 @@ class EdgeRun:
         now_s = self._clock.monotonic()
         self.edge.event(event, now_s)
         if self.edge.next_s <= now_s:
+            self._due_s = min(self._due_s, now_s)
             self._woken.set()
 
     def took(self, frame: Budget) -> bool:
@@ -128,12 +136,21 @@ class EdgeRun:
             self._start(command)
         if now_s - self._reported_s >= REPORT_S:
             self._reported_s = now_s
-            self.doors.tell(self.edge.report(now_s))
+            report = self.edge.report(now_s)
+            self.drawn.append((now_s, report.measured_w))
+            self.doors.tell(report)
+        granted_w = sum(cap.ceiling for cap in self.edge.caps)
+        at_floor = granted_w <= self.edge.floor_w + len(self.edge.caps)
+        self.fallback.saw(self.edge.leased(now_s), at_floor, now_s)
+        self.latency.add(self._clock.monotonic() - min(self._due_s, now_s))
+        self._due_s = math.inf
 
     async def _rest(self) -> None:
         """Until something is heard, or it is time to look again."""
         self._woken.clear()
-        wait_s = min(max(self.edge.next_s - self._clock.monotonic(), PERIOD_S), REPORT_S)
+        now_s = self._clock.monotonic()
+        wait_s = min(max(self.edge.next_s - now_s, PERIOD_S), REPORT_S)
+        self._due_s = min(self._due_s, now_s + wait_s)
         sleeping = asyncio.ensure_future(self._clock.sleep(wait_s))
         woken = asyncio.ensure_future(self._woken.wait())
         try:
@@ -198,6 +215,10 @@ class EdgeRun:
             log.warning("latches are not saved", rack=self.edge.rack.rack, error=str(error))
             return
         self._saved = reflexes.changed
+
+    def note(self, what: str, subject: str, because: str, *, fate: str) -> None:
+        """For the record: what a person asked of this rack."""
+        self._note(what, subject, because, fate=fate)
 
     def _note(self, what: str, subject: str, because: str, *, fate: str) -> None:
         done = Done(

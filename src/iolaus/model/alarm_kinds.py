@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from iolaus.model.alarm import AlarmKind, Priority
+from iolaus.model.alarm_energy import ENERGY
 from iolaus.model.alarming import HALL_SILENT, RACK_SILENT, SILENT
 
 _REACH: Final = (
@@ -191,5 +192,5 @@ _LEAKS: Final = (
     ),
 )
 ALARM_KINDS: Final[Mapping[str, AlarmKind]] = {
-    kind.code: kind for kind in (*_REACH, *_DEVICE, *_LEAKS)
+    kind.code: kind for kind in (*_REACH, *_DEVICE, *_LEAKS, *ENERGY)
 }

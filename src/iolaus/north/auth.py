@@ -62,6 +62,8 @@ class Deed(StrEnum):
     """Have work taken away from nodes, give them back, and answer for drains by hand."""
     ANSWER = "answer"
     """Acknowledge, shelve and reset alarms."""
+    POWER = "power"
+    """Hold power down for a while, release what reflexes latched, have racks isolated."""
     ADMIT = "admit"
     """Make and revoke tokens."""
     SECURE = "secure"
@@ -80,7 +82,7 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT, Deed.ANSWER}),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE, Deed.AUDIT}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
-    Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN, Deed.ANSWER}),
+    Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN, Deed.ANSWER, Deed.POWER}),
 }
 
 

@@ -38,6 +38,7 @@ from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
 from iolaus.north.planted import plant_items
+from iolaus.north.power import PowerRoom, PowerShelf
 from iolaus.north.referenced import reference_items
 from iolaus.north.rolls import PlanShelf
 from iolaus.north.shelves import Desired
@@ -333,6 +334,8 @@ class Context:
     bulletins: Bulletins = field(init=False)
     attests: Attests | None = None
     plant: Callable[[], Plant] = Plant
+    power: PowerRoom | None = None
+    power_shelf: PowerShelf = field(init=False)
     attestations: Attestations = field(init=False)
     alarms: Alarms | None = None
     alarm_shelf: AlarmShelf = field(init=False)
@@ -382,6 +385,9 @@ class Context:
         )
         self.alarm_shelf = AlarmShelf(lambda: self.alarms, clock=self.clock)
         self.fleet.shelves[Source.ALARM] = self.alarm_shelf.items
+        self.power_shelf = PowerShelf(lambda: self.power, clock=self.clock)
+        self.fleet.shelves[Source.EDGE] = self.power_shelf.edges
+        self.fleet.shelves[Source.POWER_CAP] = self.power_shelf.caps
         self.fleet.shelves[Source.PLANT] = plant_items(lambda: self.plant())
         self.fleet.singles[Source.PLAN] = self.plans.plan
         self.fleet.singles[Source.ROLLOUT] = self.plans.rollout

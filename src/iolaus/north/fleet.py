@@ -48,7 +48,7 @@ KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
     | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM}
-    | {Source.PLANT}
+    | {Source.PLANT, Source.EDGE, Source.POWER_CAP}
 )
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]

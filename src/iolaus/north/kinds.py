@@ -17,6 +17,7 @@ from iolaus.north.dto.alarms import AlarmView
 from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
+from iolaus.north.dto.edges import EdgeView, PowerCapView
 from iolaus.north.dto.hardening import HardeningView
 from iolaus.north.dto.plant import PlantView
 from iolaus.north.dto.references import ReferenceView
@@ -58,6 +59,8 @@ class Source(StrEnum):
     ATTESTATION = "attestation"
     ALARM = "alarm"
     PLANT = "plant"
+    EDGE = "edge"
+    POWER_CAP = "powercap"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +202,15 @@ KINDS: Final = (
         source=Source.PLANT,
         view=PlantView,
         short="pl",
+    ),
+    Kind(name="edge", plural="edges", object="Edge", source=Source.EDGE, view=EdgeView, short="ed"),
+    Kind(
+        name="powercap",
+        plural="powercaps",
+        object="PowerCap",
+        source=Source.POWER_CAP,
+        view=PowerCapView,
+        short="pc",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

@@ -12,7 +12,6 @@ they are kept as text with a hole, one hole per second of reading time, and fill
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -30,11 +29,12 @@ from iolaus.model.trust import Summary
 from iolaus.north.attestations import Row
 from iolaus.north.context import Context
 from iolaus.north.dto.make import Frame, counts_of, limit_of, reading_is_stale
+from iolaus.north.exposition import HOLE, escape, number
 from iolaus.north.fleet import Picture
+from iolaus.north.power_metrics import POWER_FAMILIES, power_lines
 from iolaus.north.rolledup import rolled_up
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
-HOLE: Final = "\0"
 BREATH: Final = 25
 CHUNK: Final = 1 << 20
 _STATES: Final = {"OK": "ok", "Warning": "degraded", "Critical": "failed", None: "unknown"}
@@ -84,6 +84,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     ),
     "iolaus_attestation_axis": Family("gauge", "Always 1; what stands on an axis of a verdict"),
     "iolaus_attestation_age_seconds": Family("gauge", "Since the evidence was asked"),
+    **{name: Family(*told) for name, told in POWER_FAMILIES.items()},
     "iolaus_alarms": Family("gauge", "Alarms that are not normal, by priority and state"),
     "iolaus_attestation_components": Family("gauge", "Components that can attest, by summary"),
     "iolaus_attestation_standing": Family(
@@ -192,6 +193,7 @@ class Metrics:
             ],
             **self._attestation_lines(),
             **self._alarm_lines(),
+            **self._power_lines(),
             "iolaus_build_info": [
                 f'iolaus_build_info{{version="{escape(self._context.version)}"}} 1\n'
             ],
@@ -226,6 +228,10 @@ class Metrics:
             if state is not AlarmState.NORMAL
         ]
         return {name: lines}
+
+    def _power_lines(self) -> dict[str, list[str]]:
+        room = self._context.power
+        return power_lines(room.edges(), room.domains()) if room else {}
 
     async def _refresh(self) -> list[Block]:
         fleet, blocks = self._context.fleet, []
@@ -461,14 +467,3 @@ def _endpoint_lines(picture: Picture, families: dict[str, list[str]]) -> None:
     for name, value in values.items():
         if value is not None:
             families[name].append(f"{name}{{{head}}} {number(value)}\n")
-
-
-def number(value: float) -> str:
-    if math.isfinite(value):
-        return f"{value:.10g}"
-    return "NaN" if math.isnan(value) else ("+Inf" if value > 0 else "-Inf")
-
-
-def escape(text: str) -> str:
-    clean = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return clean.replace(HOLE, "")

@@ -29,6 +29,7 @@ from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.packaged import package_route
 from iolaus.north.api.packs import pack_routes
 from iolaus.north.api.plans import plan_routes
+from iolaus.north.api.power import power_routes
 from iolaus.north.api.references import reference_routes
 from iolaus.north.api.resources import SSE, resource_routes
 from iolaus.north.api.rollouts import rollout_routes
@@ -73,6 +74,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *rollout_routes(context),
             *drain_routes(context),
             *alarm_routes(context),
+            *power_routes(context),
             *discovery_routes(context),
             *task_routes(context),
             *attestation_routes(context),

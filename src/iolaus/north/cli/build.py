@@ -29,6 +29,7 @@ from iolaus.north.cli import (
     manage,
     packs,
     plans,
+    power,
     quarantine,
     references,
     tokens,
@@ -74,6 +75,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "export": "What was discovered, as files.",
     "verify": "Judge evidence and documents from files: no server, no state, no network.",
     "alarm": "Alarms answered: acknowledged, shelved, reset.",
+    "latch": "What reflexes latched, released by a person.",
     "token": "Who may speak to the server, as what, and for which groups.",
     "credential": "Logins of endpoints: whose, how old, and what they may fall back to.",
     "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
@@ -84,6 +86,9 @@ GROUPS: Final[Mapping[str, str]] = {
     "advisory": "Advisories of makers and databases: imported, answered, removed.",
     "audit": "Who did what: read, kept elsewhere, and checked.",
 }
+
+
+CAPS_HELP: Final = "Caps on nodes and racks that a person sets for a while."
 
 
 def build_cli(commands: Commands) -> typer.Typer:
@@ -107,6 +112,7 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("refresh")(manage.refresh)
     app.command("drain")(drains.drain)
     app.command("undrain")(drains.undrain)
+    app.command("isolate")(power.isolate)
     app.command("attest")(attest.attest)
     app.command("quarantine")(quarantine.quarantine)
     app.command("plan")(plans.plan)
@@ -143,6 +149,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "reference": {**references.REFERENCE_COMMANDS, **commands.reference},
         "rollout": plans.ROLLOUT_COMMANDS,
         "alarm": alarms.ALARM_COMMANDS,
+        "latch": power.LATCH_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "credential": credentials.CREDENTIAL_COMMANDS,
         "sim": sim,
@@ -163,8 +170,18 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         group.callback()(_grouped)
         for name, each in found.items():
             group.command(name, cls=SeveralValues if word == "verify" else None)(each)
+        if word == "power":
+            _add_caps(group)
         if found:
             app.add_typer(group, name=word, help=GROUPS[word])
+
+
+def _add_caps(power_group: typer.Typer) -> None:
+    caps = typer.Typer(help=CAPS_HELP, no_args_is_help=True, rich_markup_mode=None)
+    caps.callback()(_grouped)
+    for name, each in power.CAP_COMMANDS.items():
+        caps.command(name)(each)
+    power_group.add_typer(caps, name="cap", help=CAPS_HELP)
 
 
 def _grouped() -> None:

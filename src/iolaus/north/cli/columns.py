@@ -134,6 +134,10 @@ def _departures(row: Flat) -> str:
     return text(",".join(found[:3])) + more
 
 
+def _names(found: list[Flat] | None) -> str:
+    return _few([each["name"] for each in found or ()])
+
+
 def _few(found: list[str] | None) -> str:
     """The first, and how many more there are."""
     listed = found or []
@@ -369,6 +373,35 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column(title="CONFLICTS", cell=lambda row: text(len(row.get("conflicts", ()))), right=True),
         Column(title="GAPS", cell=lambda row: text(len(row.get("gaps", ()))), right=True),
         column("SOURCE", "source", wide=True),
+    ),
+    "edge": (
+        NAME,
+        column("MODE", "mode"),
+        column("REFLEXES", "reflexes", wide=True),
+        column("STATE", "state"),
+        Column(title="EPOCH/SEQ", cell=lambda row: f"{row['epoch']}/{row['seq']}", wide=True),
+        Column(title="BUDGET", cell=watts("budget_w"), right=True),
+        Column(title="GRANTED", cell=watts("granted_w"), right=True),
+        Column(title="MEASURED", cell=watts("measured_w"), right=True),
+        Column(title="LIMIT", cell=watts("limit_w"), right=True),
+        Column(title="FLOOR", cell=watts("floor_w"), right=True, wide=True),
+        Column(title="LATCHED", cell=lambda row: _names(row.get("latched"))),
+        Column(title="HOLDS", cell=lambda row: _names(row.get("holds")), wide=True),
+        Column(title="UNKNOWN", cell=lambda row: text(len(row.get("unknown", ()))), right=True),
+        column("P50_MS", "tick_p50_ms", right=True, wide=True),
+        column("P99_MS", "tick_p99_ms", right=True, wide=True),
+        column("LAPSES", "lapses", right=True, wide=True),
+        column("FALLBACK_S", "fallback_s", right=True, wide=True),
+        Column(title="NODES", cell=lambda row: _few(row.get("nodes")), wide=True),
+    ),
+    "powercap": (
+        NAME,
+        column("RACK", "rack"),
+        Column(title="CAP", cell=watts("watts"), right=True),
+        column("UNTIL", "until"),
+        column("BY", "by"),
+        column("REASON", "reason"),
+        AGE,
     ),
     "reference": (
         NAME,

@@ -45,6 +45,8 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
         parts.append(_concerned(row))
     elif kind.source is Source.PLANT:
         parts.append(_disputes(row))
+    elif kind.source is Source.EDGE:
+        parts.append(_held(row))
     elif kind.source is Source.REFERENCE:
         parts.append(_sets(row))
     elif kind.source is Source.ENDPOINT:
@@ -69,6 +71,20 @@ def _disputes(row: Flat) -> str:
             f"conflict  {each['subject']} {each['field']}: {said}; {each['counts']} counts"
         )
     lines += [f"unknown   {gap['subject']} {gap['field']}: {gap['reason']}" for gap in row["gaps"]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _held(row: Flat) -> str:
+    """What holds the rack down, what nobody knows, and the last deeds, newest first."""
+    lines = [f"latched   {e['name']}: {e['because']}; {e['effect']}" for e in row["latched"]]
+    lines += [f"hold      {each['name']}: {each['because']}" for each in row["holds"]]
+    lines += [f"unknown   {each['because']}" for each in row["unknown"]]
+    lines += [f"would     {line}" for line in row["would"]]
+    for each in row["done"]:
+        why = f" ({each['because']})" if each["because"] else ""
+        lines.append(
+            f"done      {each['at']} {each['what']} {each['subject']}: {each['fate']}{why}"
+        )
     return "".join(f"{line}\n" for line in lines)
 
 

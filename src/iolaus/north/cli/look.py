@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -39,6 +39,7 @@ from iolaus.north.cli.render import (
 from iolaus.north.kinds import BY_NAME, Kind, Source, find_kind
 
 EVENT = BY_NAME["event"]
+EDGE = BY_NAME["edge"]
 ByOption = Annotated[
     str | None,
     typer.Option("--by", metavar="node|rack|row|hall|all", help="Count attestations by place."),
@@ -216,6 +217,16 @@ SORTS = {
     "temperature": ("inlet_temperature_c", "inlet_c"),
     "age": ("age_s", "age_s"),
 }
+OF_EDGES: Final = {"swing": "swing_w", "headroom": "headroom_w"}
+TOP_EDGES = (
+    Column(title="NAME", cell=lambda row: text(row["name"])),
+    Column(title="POWER", cell=watts("measured_w"), right=True),
+    Column(title="SWING", cell=watts("swing_w"), right=True),
+    Column(title="HEADROOM", cell=watts("headroom_w"), right=True),
+    Column(title="LIMIT", cell=watts("limit_w"), right=True),
+    Column(title="GRANTED", cell=watts("granted_w"), right=True),
+    Column(title="STATE", cell=lambda row: text(row["state"])),
+)
 TOP_NODES = (
     Column(title="NAME", cell=lambda row: text(row["name"])),
     Column(title="POWER", cell=watts("readings.node_power_w"), right=True),
@@ -233,25 +244,34 @@ TOP_NODES = (
 def top(
     kind: Annotated[str, typer.Argument(metavar="nodes|racks")] = "nodes",
     sort: Annotated[
-        str, typer.Option("--sort", metavar="power|temperature|age", help="Highest first.")
+        str,
+        typer.Option(
+            "--sort",
+            metavar="power|temperature|age|swing|headroom",
+            help="Highest first; of headroom the least. Swing and headroom are of racks.",
+        ),
     ] = "power",
     selector: SelectorOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="So many lines.")] = 20,
     output: OutputOption = Output.TABLE,
     url: UrlOption = None,
 ) -> None:
-    """Show who draws, heats or ages most.
+    """Show who draws, swings, heats or ages most.
 
     Example: iolaus top racks --sort temperature
     """
     found = find_kind(kind)
+    if found.name == "rack" and sort in OF_EDGES:
+        _top_edges(sort, selector, limit, output, url)
+        return
     if found.name not in ("node", "rack") or sort not in SORTS:
         raise OperatorMust(
             f"cannot sort {found.plural} by {sort}",
             operation="top",
             subject=f"{kind} --sort {sort}",
             code="BadSort",
-            next_step=f"use nodes or racks, and --sort {'|'.join(SORTS)}.",
+            next_step=f"use nodes or racks, and --sort {'|'.join(SORTS)}; racks also "
+            f"{'|'.join(OF_EDGES)}.",
         )
     path = SORTS[sort][0 if found.name == "node" else 1]
     path = f"readings.{path}" if found.name == "node" and sort != "age" else path
@@ -263,6 +283,20 @@ def top(
         print_table(TOP_NODES, rows)
     else:
         print_list(found, rows, output)
+
+
+def _top_edges(
+    sort: str, selector: str | None, limit: int, output: Output, url: str | None
+) -> None:
+    with Client(url) as client:
+        rows = list(fetch(client, EDGE, [], selector=selector))
+    known = [row for row in rows if row[OF_EDGES[sort]] is not None]
+    known.sort(key=lambda row: row[OF_EDGES[sort]], reverse=sort == "swing")
+    rows = [*known, *(row for row in rows if row[OF_EDGES[sort]] is None)][:limit]
+    if output is Output.TABLE:
+        print_table(TOP_EDGES, rows)
+    else:
+        print_list(EDGE, rows, output)
 
 
 def _rank(value: object) -> float:
@@ -288,6 +322,10 @@ def summary(output: OutputOption = Output.TABLE, url: UrlOption = None) -> None:
 def _nothing(kind: Kind, selector: str | None) -> str:
     if selector:
         return f"no {kind.plural} match {selector}"
+    if kind.source is Source.EDGE:
+        return "no rack has a node with a cap; a node's rack is its label `rack` (docs/edge.md)"
+    if kind.source is Source.POWER_CAP:
+        return "nobody has set a cap"
     if kind.source in (Source.PLAN, Source.ROLLOUT):
         return f"no {kind.plural} yet; make a plan with: iolaus plan BASELINE"
     if kind.source is Source.DRAIN:

@@ -15,6 +15,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.params import PathParameter
 from litestar.types import ControllerRouterHandler
 
+from iolaus.energy.standing import CODES
 from iolaus.model.alarm import HIDDEN, PRIORITIES
 from iolaus.model.alarm_kinds import ALARM_KINDS
 from iolaus.model.alarming import HALL_SILENT, RACK_SILENT
@@ -102,6 +103,8 @@ def place_of(view: AlarmView) -> str:
     """The page of what it is of."""
     if view.code == HALL_SILENT:
         return "/"
+    if view.code in CODES:
+        return "/ui/power"
     folder = "/ui/racks" if view.code == RACK_SILENT else "/ui/assets"
     return f"{folder}/{quote(view.subject, safe='')}"
 

@@ -24,6 +24,7 @@ PAGES: Final = (
     ("/ui/baselines", "Baselines"),
     ("/ui/rollouts", "Roll-outs"),
     ("/ui/trust", "Trust"),
+    ("/ui/power", "Power"),
     ("/ui/alarms", "Alarms"),
 )
 

@@ -23,6 +23,7 @@ from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.paper import Paper
+from iolaus.north.ui.powerpages import PowerPages, power_page_routes
 from iolaus.north.ui.rollforms import roll_routes
 from iolaus.north.ui.rollpages import RollPages
 from iolaus.north.ui.scopes import Maps, visible_names
@@ -57,6 +58,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *roll_routes(context, RollPages(context, paper), pages),
         *trust_routes(TrustPages(context, paper), pages),
         *alarm_page_routes(AlarmPages(context, paper), pages),
+        *power_page_routes(PowerPages(context, paper)),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),

@@ -1,0 +1,280 @@
+"""The room of power as a server shows it: edges and centre, and what people ask of them.
+
+A cap that somebody sets for a while goes to the edge, whose loop holds it. Where no loop writes,
+because the policy observes or advises, it is written here, once, and what was before is put back at
+its end. It is on disk before it is written anywhere, so a server that is killed goes on holding it
+and takes it back in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from iolaus.app.centring import HouseCentre
+from iolaus.app.edges import Running
+from iolaus.app.house_edges import HouseEdges
+from iolaus.energy.decisions import Decision, DomainState, RackState
+from iolaus.energy.holding import CapFile, HeldCap, held_nodes, must_fit, shares_of
+from iolaus.energy.policy import Mode
+from iolaus.energy.ports import Event, Grade, IsolationRequest, Latch, Medium, Sense
+from iolaus.energy.rack import NodeView
+from iolaus.energy.standing import EdgeStanding
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust, PolicyRefused
+
+log = structlog.get_logger(__name__)
+POWER_CAPS: Final = "power-caps.json"
+LOOK_S: Final = 1.0
+NEAR_W: Final = 1.0
+
+
+class Powering:
+    """Is `north.power.PowerRoom`. What is held is read at once: raises `OperatorMust` where the
+    file is spoilt. `alone`: whether no building is joined."""
+
+    def __init__(
+        self,
+        *,
+        edges: HouseEdges,
+        centre: HouseCentre,
+        directory: Path,
+        clock: Clock,
+        alone: Callable[[], bool],
+    ) -> None:
+        kept = CapFile(directory / POWER_CAPS)
+        self._edges, self._centre, self._kept, self._clock = edges, centre, kept, clock
+        self._alone = alone
+        self._caps = {cap.subject: cap for cap in kept.load()}
+        self._changing = asyncio.Lock()
+        edges.on_made = self._apply
+
+    # --- heard -------------------------------------------------------------------------------
+
+    def event(self, rack: str, event: Event) -> None:
+        """A signal from a shelf's bus or the building, to one rack or to all ("*"); a feed that is
+        lost or back is the centre's matter, too."""
+        self._edges.edges.event(rack, event)
+        if event.sense is not Sense.FEED:
+            return
+        if event.grade is Grade.CRITICAL:
+            self._centre.lost(event.subject)
+        elif event.grade is Grade.GOOD:
+            self._centre.restored(event.subject)
+
+    # --- seen --------------------------------------------------------------------------------
+
+    def edges(self) -> Sequence[EdgeStanding]:
+        return self._edges.standings()
+
+    def domains(self) -> Sequence[DomainState]:
+        """Empty while there is no centre here."""
+        centring = self._centre.centring
+        return centring.centre.domains() if centring else ()
+
+    def racks(self) -> Sequence[RackState]:
+        centring = self._centre.centring
+        return centring.centre.racks(self._clock.monotonic()) if centring else ()
+
+    def decisions(self) -> Sequence[tuple[float, Decision]]:
+        """Newest first, each with when it was (seconds since 1970)."""
+        centring, now_s = self._centre.centring, self._clock.monotonic()
+        made = list(centring.centre.decisions)[::-1] if centring else []
+        return [(self._clock.now() - (now_s - each.at_s), each) for each in made]
+
+    def caps(self) -> Sequence[HeldCap]:
+        return tuple(self._caps.values())
+
+    # --- asked -------------------------------------------------------------------------------
+
+    async def release(self, subject: str, *, by: str, reason: str) -> Sequence[Latch]:
+        return await self._edges.release(subject, by=by, reason=reason)
+
+    async def hold(
+        self, subject: str, watts: float, *, for_s: float, by: str, reason: str
+    ) -> HeldCap:
+        """Raises `OperatorMust`, `PolicyRefused`, and what a device answers."""
+        async with self._changing:
+            rack, nodes = self._reached(subject)
+            self._must_be_managed(nodes, subject)
+            must_fit(nodes, watts, subject=subject)
+            now = self._clock.now()
+            cap = HeldCap(
+                subject=subject, rack=rack, watts=watts, until=now + for_s, by=by,
+                reason=reason, at=now, before=await self._before(subject, nodes),
+            )  # fmt: skip
+            self._keep({**self._caps, subject: cap})
+            self._apply(rack)
+            self._note(rack, "set cap", subject, reason, f"{watts:g} W for {for_s:g} s by {by}")
+            if not self._loops:
+                await self._write_or_undo(cap, shares_of(nodes, watts))
+            return cap
+
+    async def clear(self, subject: str) -> HeldCap:
+        """Raises `OperatorMust` where nobody holds it."""
+        async with self._changing:
+            cap = self._caps.get(subject)
+            if cap is None:
+                raise OperatorMust(
+                    "no cap is set on it",
+                    operation="clear cap",
+                    subject=subject,
+                    code="NoSuchCap",
+                    next_step="see which are: iolaus power cap list",
+                )
+            await self._end(cap)
+            return cap
+
+    async def isolate(self, rack: str, *, by: str, reason: str) -> bool:
+        """Ask the building to cut a rack off: electrical, then liquid. Whether it confirmed both.
+        Raises `OperatorMust` where no building is joined."""
+        building = self._edges.edges.building
+        if self._alone():
+            raise OperatorMust(
+                "no building system is joined, so nobody can isolate it",
+                operation="isolate",
+                subject=rack,
+                code="NoBuilding",
+                next_step="cut it on site; docs/building.md says how a building is joined.",
+            )
+        self._running(rack)
+        self._note(rack, "isolate", rack, reason, f"asked by {by}")
+        for medium in (Medium.ELECTRICAL, Medium.LIQUID):
+            request = IsolationRequest(rack=rack, medium=medium, because=f"{by}: {reason}")
+            if not await building.isolate(request):
+                return False
+        return True
+
+    # --- over time ---------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled: what has run out is ended."""
+        while True:
+            now = self._clock.now()
+            for cap in [each for each in self._caps.values() if each.until <= now]:
+                try:
+                    async with self._changing:
+                        await self._end(cap)
+                except IolausError as error:
+                    log.warning("a cap is not taken back yet", node=cap.subject, error=str(error))
+            await self._clock.sleep(LOOK_S)
+
+    async def _end(self, cap: HeldCap) -> None:
+        """Off the edge, back at the devices, and then out of the file."""
+        left = {name: each for name, each in self._caps.items() if name != cap.subject}
+        if cap.before and not self._loops:
+            await self._write(cap.before, cap.subject)
+        self._keep(left)
+        self._apply(cap.rack)
+        self._note(cap.rack, "end cap", cap.subject, cap.reason, f"{cap.watts:g} W by {cap.by}")
+
+    # --- inside ------------------------------------------------------------------------------
+
+    @property
+    def _loops(self) -> bool:
+        return self._edges.power.mode is Mode.CONTROL
+
+    def _apply(self, rack: str) -> None:
+        """What people hold, told to the rack's edge."""
+        running = self._edges.edges.running.get(rack)
+        whole = self._caps.get(rack)
+        nodes = {each.subject: each.watts for each in self._caps.values() if each.rack == rack}
+        if running:
+            rack_w = whole.watts if whole else None
+            running.run.edge.hold(rack_w, nodes, self._clock.monotonic())
+
+    def _note(self, rack: str, what: str, subject: str, because: str, fate: str) -> None:
+        if (running := self._edges.edges.running.get(rack)) is not None:
+            running.run.note(what, subject, because, fate=fate)
+
+    def _keep(self, caps: dict[str, HeldCap]) -> None:
+        self._kept.save(caps.values())
+        self._caps = caps
+
+    async def _before(self, subject: str, nodes: Sequence[NodeView]) -> dict[str, float]:
+        """What the nodes have now; of what is held already, what they had before that."""
+        if self._loops:
+            return {}
+        held = self._caps.get(subject)
+        if held and held.before:
+            return held.before
+        read = {each.name: await self._edges.edges.hands.read_cap(each.name) for each in nodes}
+        silent = next((name for name, watts in read.items() if watts is None), None)
+        if silent is not None:
+            raise _unread(silent)
+        return {name: watts for name, watts in read.items() if watts is not None}
+
+    async def _write_or_undo(self, cap: HeldCap, watts: Mapping[str, float]) -> None:
+        """What is not taken by every node is taken back from all. Raises what `_write` raises."""
+        try:
+            await self._write(watts, cap.subject)
+        except IolausError:
+            with contextlib.suppress(IolausError):
+                await self._end(cap)
+            raise
+
+    async def _write(self, watts: Mapping[str, float], subject: str) -> None:
+        """Each, read back. Raises `DeviceRefused` for the first that has another cap then."""
+        for node, want in watts.items():
+            found = await self._edges.edges.hands.write_cap(node, want, safety=False)
+            if found is None:
+                raise _unread(node)
+            if abs(found - want) > NEAR_W:
+                raise DeviceRefused(
+                    f"it was told {want:.0f} W and reads {found:.0f} W",
+                    operation="set cap",
+                    subject=node,
+                    code="CapNotTaken",
+                    next_step=f"look at it: iolaus describe node/{subject}",
+                )
+
+    def _reached(self, subject: str) -> tuple[str, Sequence[NodeView]]:
+        for rack, running in self._edges.edges.running.items():
+            if nodes := held_nodes(running.view, subject):
+                return rack, nodes
+        raise OperatorMust(
+            "it is no rack and no node with a cap",
+            operation="set cap",
+            subject=subject,
+            code="NoSuchCap",
+            next_step="see racks and nodes with caps: iolaus get edges -o wide",
+        )
+
+    def _running(self, rack: str) -> Running:
+        running = self._edges.edges.running.get(rack)
+        if running is None:
+            raise OperatorMust(
+                "it has no edge here",
+                operation="isolate",
+                subject=rack,
+                code="NoSuchEdge",
+                next_step="name one of: iolaus get edges",
+            )
+        return running
+
+    def _must_be_managed(self, nodes: Sequence[NodeView], subject: str) -> None:
+        seats = self._edges.edges.hands.seats
+        free = [node.name for node in nodes if not seats[node.name].managed]
+        if free:
+            raise PolicyRefused(
+                f"{len(free)} of its nodes may be read only: {', '.join(free[:3])}",
+                operation="set cap",
+                subject=subject,
+                code="NotManaged",
+                next_step=f"say that it may be changed: iolaus manage {free[0]}",
+            )
+
+
+def _unread(node: str) -> IolausError:
+    return DeviceRefused(
+        "its cap cannot be read",
+        operation="set cap",
+        subject=node,
+        code="CapUnread",
+        next_step="see whether it answers: iolaus get endpoints",
+    )

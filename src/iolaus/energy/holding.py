@@ -1,0 +1,125 @@
+"""Caps that a person set for a while, and the file in which they outlive the process.
+
+What a person holds down is a limit like any other: the loop goes by it and does not fight it, and
+where no loop writes (observe, advise) it is written once and taken back at its end. It can only
+ever lower; the floors of a policy are not undercut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from iolaus.energy.rack import NodeView, RackView
+from iolaus.energy.share import share
+from iolaus.kernel.errors import OperatorMust, PolicyRefused, WeErred
+from iolaus.store.files import replace_file
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+Watts = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+
+
+class HeldCap(msgspec.Struct, frozen=True, kw_only=True):
+    """`subject` is a node or a rack; times are seconds since 1970. `before` is what nodes had
+    where a write had to be taken back by us."""
+
+    subject: str
+    rack: str
+    watts: Watts
+    until: float
+    by: str
+    reason: str
+    at: float
+    before: dict[str, float] = {}
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: int
+    caps: tuple[HeldCap, ...]
+
+
+class CapFile:
+    """Durable when `save` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> tuple[HeldCap, ...]:
+        """Nothing where there is no file. Raises `OperatorMust` for one that is spoilt."""
+        try:
+            with self.path.open("rb") as opened:
+                data = opened.read(MOST_BYTES + 1)
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise _spoilt(self.path, str(error)) from error
+        return parse_caps(data, source=self.path)
+
+    def save(self, caps: Iterable[HeldCap]) -> None:
+        """Raises `WeErred` for a full disk."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise WeErred(str(error), operation="save caps", subject=str(self.path)) from error
+        replace_file(self.path, msgspec.json.encode(_File(version=1, caps=tuple(caps))))
+
+
+def parse_caps(data: bytes, *, source: Path) -> tuple[HeldCap, ...]:
+    """Raises `OperatorMust` for what is no such file."""
+    try:
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it is longer than {MOST_BYTES} bytes")
+        held = msgspec.json.decode(data, type=_File)
+        if held.version != 1:
+            raise ValueError(f"version {held.version} is not known")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _spoilt(source, str(error)) from None
+    return held.caps
+
+
+def held_nodes(view: RackView, subject: str) -> tuple[NodeView, ...]:
+    """The nodes that a cap on a subject reaches; none where it is neither the rack nor in it."""
+    if subject == view.rack:
+        return view.nodes
+    return tuple(node for node in view.nodes if node.name == subject)
+
+
+def must_fit(nodes: Sequence[NodeView], watts: float, *, subject: str) -> None:
+    """Raises `PolicyRefused` below the floors, `OperatorMust` above what can be drawn."""
+    floor_w = sum(node.floor_w for node in nodes)
+    plate_w = sum(node.nameplate_w for node in nodes)
+    if watts < floor_w:
+        raise PolicyRefused(
+            f"its floor is {floor_w:.0f} W",
+            operation="set cap",
+            subject=subject,
+            code="BelowFloor",
+            next_step="give more watts, or lower its floor in the policy (docs/power.md).",
+        )
+    if watts > plate_w:
+        raise OperatorMust(
+            f"it can draw {plate_w:.0f} W at most, so this would hold nothing",
+            operation="set cap",
+            subject=subject,
+            code="AboveNameplate",
+            next_step="give fewer watts, or end a cap with: iolaus power cap clear.",
+        )
+
+
+def shares_of(nodes: Sequence[NodeView], watts: float) -> Mapping[str, float]:
+    """By node, as an edge would share it out if every node wanted all it can draw."""
+    given = share(nodes, [node.nameplate_w for node in nodes], watts)
+    return {node.name: float(int(each)) for node, each in zip(nodes, given, strict=True)}
+
+
+def _spoilt(source: Path, why: str) -> OperatorMust:
+    return OperatorMust(
+        f"the caps that people set cannot be read: {why}",
+        operation="load caps",
+        subject=str(source),
+        code="CapsUnreadable",
+        next_step="look at the caps of the nodes, then remove the file.",
+    )

@@ -1,0 +1,149 @@
+"""Edges, caps and latches from outside: API, command line, metrics, and the page."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from iolaus.energy.ports import Grade
+from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import OperatorMust
+from iolaus.north.auth import Auth, Role, TokenList, new_token
+from iolaus.north.cli.power import parse_watts
+from iolaus.north.context import Context
+from iolaus.north.ui.oneline import one_line, wave
+from tests.north.cli.test_golden import run
+from tests.north.conftest import client_of, make_context, serving
+from tests.north.powering import PLANT, Room
+from tests.north.ui.conftest import client_of as browser_of
+from tests.north.ui.document import Document
+
+
+@pytest.fixture
+def room(clock: JumpClock) -> Room:
+    return Room(clock)
+
+
+@pytest.fixture
+def context(clock: JumpClock, room: Room) -> Context:
+    context = make_context(clock)
+    context.power, context.plant = room, lambda: PLANT
+    return context
+
+
+async def test_an_edge_tells_what_it_holds_and_why(api: httpx.AsyncClient, room: Room) -> None:
+    room.wet()
+    found = (await api.get("/api/v1/edges/r1")).json()["status"]
+    assert (found["state"], found["budget_w"], found["epoch"]) == ("held", 3600, 1)
+    (latch,) = found["latched"]
+    assert latch["effect"] == "power off, drain"
+    assert "critical" in latch["because"]
+    assert found["headroom_w"] == 5000 - 2400
+
+
+async def test_a_latch_is_released_by_a_person_and_not_while_it_is_wet(
+    api: httpx.AsyncClient, room: Room
+) -> None:
+    room.wet()
+    refused = await api.post("/api/v1/edges/r1/release", json={"reason": "dry"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "StillTripped")
+    room.wet(Grade.GOOD)
+    said = await api.post("/api/v1/edges/r1/release", json={"reason": "dry", "node": "n1"})
+    assert said.json()["status"]["latched"] == []
+    silent = await api.post("/api/v1/edges/r1/release", json={})
+    assert silent.status_code == 400
+
+
+async def test_a_cap_is_set_listed_and_cleared(api: httpx.AsyncClient) -> None:
+    order = {"spec": {"subject": "r1", "watts": 2400, "for_s": 60, "reason": "test"}}
+    made = await api.post("/api/v1/powercaps", json=order)
+    assert (made.status_code, made.json()["status"]["left_s"]) == (201, 60)
+    low = {"spec": {**order["spec"], "watts": 100}}
+    assert (await api.post("/api/v1/powercaps", json=low)).json()["code"] == "BelowFloor"
+    assert len((await api.get("/api/v1/powercaps")).json()["items"]) == 1
+    assert (await api.delete("/api/v1/powercaps/r1")).status_code == 200
+    assert (await api.delete("/api/v1/powercaps/r1")).status_code == 404
+    gone = {"spec": {**order["spec"], "subject": "r9"}}
+    assert (await api.post("/api/v1/powercaps", json=gone)).status_code == 404
+
+
+async def test_an_isolation_without_a_building_says_so(api: httpx.AsyncClient) -> None:
+    said = await api.post("/api/v1/edges/r1/isolate", json={"reason": "leak"})
+    assert (said.status_code, said.json()["code"]) == (400, "NoBuilding")
+
+
+async def test_who_may_and_what_a_scope_sees(clock: JumpClock, room: Room) -> None:
+    text, viewer = new_token(Role.VIEWER, name="v")
+    far_text, far = new_token(Role.FACILITY, name="f", scope="rack=r7")
+    context = make_context(clock, auth=Auth(demo=False, tokens=TokenList(viewer, far)))
+    context.power = room
+    async with client_of(context) as client:
+        for word, status in ((text, 403), (far_text, 404)):
+            said = await client.post(
+                "/api/v1/edges/r1/release",
+                json={"reason": "x"},
+                headers={"Authorization": f"Bearer {word}"},
+            )
+            assert said.status_code == status
+
+
+def test_the_command_line(context: Context, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(context) as url:
+        monkeypatch.setenv("IOLAUS_URL", url)
+        shown = run("get edges -o wide")
+        assert "r1" in shown
+        assert "leased" in shown
+        assert "SWING" in run("top racks --sort swing")
+        assert "held at 2400 W" in run("power cap set r1 2.4kW --for 10m --reason why")
+        assert "2400 W" in run("power cap list")
+        assert "held no more" in run("power cap clear r1")
+        room.wet(Grade.WARNING)
+        room.wet(Grade.CRITICAL)
+        described = run("describe edge/r1")
+        assert "latched   leak/tray-n1: leak is critical at n1-wet" in described
+        room.wet(Grade.GOOD)
+        assert "would release leak/tray-n1" in run("latch release n1 --reason a --dry-run")
+        assert "n1 is released" in run("latch release n1 --reason a --yes")
+        assert "no building" in run("isolate r1 --reason leak --yes")
+
+
+async def test_metrics_leave_out_what_is_unknown(context: Context) -> None:
+    async with browser_of(context) as web:
+        text = (await web.get("/metrics")).text
+    families = {f.name: f for f in text_string_to_metric_families(text)}
+    budget = families["iolaus_energy_edge_budget_watts"]
+    assert [(s.labels, s.value) for s in budget.samples] == [({"rack": "r1"}, 3600.0)]
+    limits = families["iolaus_energy_domain_limit_watts"].samples
+    assert "feed-b" not in {sample.labels["domain"] for sample in limits}
+    late = families["iolaus_energy_edge_latency_seconds"].samples
+    assert [s.value for s in late if s.name.endswith("_count")] == [4.0]
+
+
+async def test_the_page_shows_plant_budgets_latches_and_why(context: Context, room: Room) -> None:
+    room.wet()
+    async with browser_of(context) as web:
+        html = (await web.get("/ui/power", params={"rack": "r1"})).text
+        assert "leak is critical at n1-wet" in html
+        assert 'id="line-n2"' in html
+        assert "standby" in html
+        tables = Document(html).table()
+        assert tables
+        part = (await web.get("/ui/power", params={"part": "1"})).text
+        assert "<html" not in part
+        assert (await web.get("/ui/power", params={"rack": "<b>"})).status_code == 200
+
+
+def test_a_diagram_of_a_circle_ends_and_a_wave_has_gaps() -> None:
+    drawn = one_line(PLANT, {}, {}, chosen="r1")
+    assert {box.name for box in drawn.boxes} >= {"site", "r1", "n3"}
+    assert sum(wire.standby for wire in drawn.wires) == 1
+    assert wave([1.0, None, 2.0, 3.0]).path.count("M") == 2
+    assert wave([None]).path == ""
+
+
+def test_powers_are_read_as_they_are_written() -> None:
+    assert [parse_watts(each) for each in ("60kW", "2500", "1.2 MW")] == [6e4, 2500, 1.2e6]
+    for wrong in ("", "-1", "0", "many", "1e5"):
+        with pytest.raises(OperatorMust):
+            parse_watts(wrong)
