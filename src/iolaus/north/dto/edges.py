@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
-from iolaus.energy.holding import HeldCap
-from iolaus.energy.ports import Latch
-from iolaus.energy.run import Done
-from iolaus.energy.standing import EdgeStanding
 from iolaus.north.dto.make import when
 from iolaus.north.dto.views import Age, View
+
+if TYPE_CHECKING:
+    from iolaus.energy.holding import HeldCap
+    from iolaus.energy.ports import Latch
+    from iolaus.energy.run import Done
+    from iolaus.energy.standing import EdgeStanding
 
 Watts = float | None
 
