@@ -9,7 +9,7 @@ CONTROLLERS ?=
 JSON ?=
 SOAK_S ?= 600
 
-.PHONY: setup dev ansible up test check soak bench bench-energy lock clean
+.PHONY: setup dev ansible up test check soak cluster bench bench-energy lock clean
 
 setup: $(VENV)/.runtime
 dev: $(VENV)/.dev
@@ -55,6 +55,11 @@ test: check
 # nothing given is ten minutes for each of all of them, and the crash tests that take long.
 soak: dev
 	@SOAK_S="$(SOAK_S)" $(BIN)/pytest -m soak $(ARGS)
+
+# Three bus servers, PostgreSQL (Debian: apt install postgresql), two cores and four edges against a
+# simulated hall, each a process, until Ctrl-C: `make cluster ARGS="--nodes 200"`.
+cluster: dev
+	@$(BIN)/python -m iolaus.app.cluster.onemachine $(ARGS)
 
 bench: dev
 	@$(BIN)/python -m bench $(ARGS)

@@ -3,8 +3,10 @@
 A hall of nodes gets a new BMC and BIOS: drained, flashed, restarted, seen to be well and given
 back, wave after wave with its soaks. The planner, the decider, the conductor and the journal are
 the real ones; the devices are made up and take as long as real ones do, on a clock that jumps.
-Prints how long that would have taken, what was journalled, and how the wall time divides between
-the engine, the database and what is made up (devices, the hall as it is seen, the clock).
+Prints first how many steps a second each database takes, on the same disk and in the same run, then
+how long the roll-out would have taken, what was journalled, and how the wall time divides between
+the engine, the database and what is made up (devices, the hall as it is seen, the clock). CPU for
+each entry compares two sizes of hall; wall time is worth something on an idle machine only.
 """
 
 from __future__ import annotations
@@ -22,17 +24,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bench.act import places
+from bench.act import places, rates
 from bench.plan import NOW, node
 from iolaus.act.conduct import Conductor
 from iolaus.act.fold import fold
 from iolaus.act.term import Rules
 from iolaus.fleet.expect import sight_of
 from iolaus.fleet.facts import NodeFacts
+from iolaus.fleet.follow import Decider
 from iolaus.fleet.images import Image
 from iolaus.fleet.judge import Judge
 from iolaus.fleet.plan import Surroundings, make_plan
-from iolaus.fleet.rollout import decide
 from iolaus.fleet.step import BOOT, DRAINED
 from iolaus.fleet.topology import topology_of
 from iolaus.fleet.world import Standing, World
@@ -48,6 +50,8 @@ T = TypeVar("T")
 HOUR_S = 3600.0
 DATABASE, DECISIONS, MADE_UP = "database", "decisions", "made up"
 IDLE_TURNS = 4
+LOOK_S = 5.0
+RATES_S, AT_ONCE = 5.0, [1, 64, 1024]
 SPEC: dict[str, Any] = {
     "selector": {"matchLabels": {"model": "GB300"}},
     "firmware": {
@@ -135,6 +139,8 @@ class Hall:
         self._clock, self._watch, self._random = clock, watch, random.Random(1)
         self._machines = {each.uid: Machine(each) for each in plan.nodes}
         self.looks = self.effects = 0
+        self._seen: Mapping[str, Standing] = {}
+        self._seen_at = -LOOK_S
 
     async def look(
         self,
@@ -169,10 +175,12 @@ class Hall:
             return {"task": f"/redfish/v1/TaskService/Tasks/{self.effects}"}
 
     def world(self, plan: Plan) -> World:  # noqa: ARG002
+        """Looked at afresh as often as a hall of ten thousand is."""
         with self._watch.on(MADE_UP):
-            seen = Standing(at=self._clock.now())
-            values = {"critical_alarms": 0.0}
-            return World(nodes=dict.fromkeys(self._machines, seen), values=values)
+            if self._clock.monotonic() - self._seen_at >= LOOK_S:
+                self._seen_at = self._clock.monotonic()
+                self._seen = dict.fromkeys(self._machines, Standing(at=self._clock.now()))
+            return World(nodes=self._seen, values={"critical_alarms": 0.0})
 
 
 class TimedDatabase(Database):
@@ -180,9 +188,10 @@ class TimedDatabase(Database):
 
     def __init__(self, where: Path | str, watch: Stopwatch) -> None:
         super().__init__(where)
-        self._watch = watch
+        self._watch, self.commits = watch, 0
 
     def write(self, work: Callable[..., T], *, exclusive: bool = False) -> T:
+        self.commits += 1
         with self._watch.on(DATABASE):
             return super().write(work, exclusive=exclusive)
 
@@ -223,6 +232,7 @@ class Run:
         self.database.open()
         self.journal = StoredJournal(self.database, clock=self.clock, here=True)
         self.entries = self.steps = self.decisions = 0
+        self._decider = Decider()
         self.conductor = Conductor(
             journal=self.journal,
             leases=StoredLeases(self.database, here=True),
@@ -239,7 +249,7 @@ class Run:
         assert isinstance(world, World)
         self.decisions += 1
         with self.watch.on(DECISIONS):
-            return decide(plan, progress, world, now)
+            return self._decider(plan, progress, world, now)
 
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:  # noqa: ARG002
         self.entries += len(entries)
@@ -273,6 +283,8 @@ def report(kind: str, plan: Plan, where: Path | str) -> bool:
     print(f"  virtual time {virtual / HOUR_S:.1f} h, wall time {wall:.0f} s ({cpu:.0f} s of CPU)")
     print(f"  journalled   {run.steps:,} steps in {run.entries:,} entries: {run.steps / wall:,.0f} "
           f"steps a second, {virtual / wall:,.0f} times as fast as real time")  # fmt: skip
+    print(f"  each entry   {cpu / run.entries * 1e3:.2f} ms of CPU, "
+          f"{run.database.commits / run.entries:.2f} commits")  # fmt: skip
     parts = {"engine": engine, "database": spent[DATABASE], "made up": spent[MADE_UP]}
     told = ", ".join(f"{name} {s:.0f} s ({s / wall:.0%})" for name, s in parts.items())
     print(f"  wall time    {told}")
@@ -285,16 +297,15 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("nodes", type=int, nargs="?", default=10_240)
     parser.add_argument("--only", choices=("SQLite", "PostgreSQL"))
+    parser.add_argument("--seconds", type=float, default=RATES_S, help="of each rate")
     given = parser.parse_args()
     plan = planned(given.nodes)
     steps = sum(len(each.steps) for each in plan.nodes)
     print(f"{len(plan.nodes)} nodes, {steps} steps in {len(plan.waves)} waves", flush=True)
-    with places() as kinds:
-        right = [
-            report(kind, plan, where)
-            for kind, (where, _) in kinds.items()
-            if given.only in (None, kind)
-        ]
+    with places() as every:
+        kinds = {kind: found for kind, found in every.items() if given.only in (None, kind)}
+        rates({kind: other for kind, (_, other) in kinds.items()}, AT_ONCE, given.seconds)
+        right = [report(kind, plan, where) for kind, (where, _) in kinds.items()]
     return 0 if all(right) else 1
 
 

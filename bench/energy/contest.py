@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from bench.energy.baselines import BASELINES, Central, Params
-from bench.energy.oracle import Oracle, bound
+from bench.energy.oracle import Oracle, SafeOracle, bound
 from bench.energy.ours import Ours
 from bench.energy.run import Make, reference, run
 from bench.energy.scenario import Scenario, scenario
@@ -43,7 +43,8 @@ def makers() -> dict[str, Make]:
     """Every controller by name, with its tuned parameters."""
     given = tuned()
     found: dict[str, Make] = {kind.name: _of(kind, given.get(kind.name)) for kind in BASELINES}
-    return found | {Oracle.name: Oracle, Ours.name: lambda world: Ours(world.plan)}
+    oracles: dict[str, Make] = {kind.name: kind for kind in (Oracle, SafeOracle)}
+    return found | oracles | {Ours.name: lambda world: Ours(world.plan)}
 
 
 def _of(kind: type[Central], params: Params | None) -> Make:
@@ -87,10 +88,20 @@ def contest(
     processes: int | None = None,
     tell: Callable[[str], None] | None = None,
     keep: Callable[[Sequence[Score]], None] | None = None,
+    known: Sequence[Score] = (),
 ) -> list[Score]:
-    """In the order of scenarios, then controllers. After each scenario `keep` gets all so far."""
-    scores: list[Score] = []
-    for number, rows in enumerate(_spread(scenarios, controllers, processes), start=1):
+    """In the order of scenarios, then controllers. After each scenario `keep` gets all so far.
+    What is `known` of another run is not run again."""
+    ran = {(score.scenario, score.controller) for score in known}
+    asked = {(each.name, name) for each in scenarios for name in controllers}
+    scores = [score for score in known if (score.scenario, score.controller) in asked]
+    missing = [
+        each for each in scenarios if any((each.name, name) not in ran for name in controllers)
+    ]
+    fresh = {each.name for each in missing}
+    scores = [score for score in scores if score.scenario not in fresh]
+    begun = len(scenarios) - len(missing)
+    for number, rows in enumerate(_spread(missing, controllers, processes), start=begun + 1):
         scores += rows
         if tell is not None:
             tell(f"{number}/{len(scenarios)} {rows[0].scenario}")

@@ -55,6 +55,17 @@ class Limits:
     rack_w: F64
     cord_w: F64
 
+    def less(self, part: float) -> Limits:
+        """Each of them by this part lower."""
+        left = 1.0 - part
+        return Limits(
+            site_w=left * self.site_w,
+            feed_w=left * self.feed_w,
+            row_w=left * self.row_w,
+            rack_w=left * self.rack_w,
+            cord_w=left * self.cord_w,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hall:

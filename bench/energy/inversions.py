@@ -27,7 +27,10 @@ EVERY_S: Final = 0.5
 HOLD_S: Final = 2.0
 LASTS_S: Final = 15.0
 SMALL: Final = 0.03
-BOUND: Final = 0.04
+BOUND: Final = 0.05
+"""A limit is full with so little left: the guard of 1.5 %, 2 % that hosts take above a cap for a
+moment, 0.4 % of caps that are wrong, 0.5 % of the meter that says so, and what is too small a step
+to be written."""
 
 
 class Inversions:

@@ -22,7 +22,7 @@ from bench.energy.hall import Hall, Limits
 from bench.energy.run import Reference
 from bench.energy.scenario import Scenario
 from bench.energy.seen import Seen, Write, in_step
-from bench.energy.world import DT, World
+from bench.energy.world import CAP_ERROR, DT, World
 from iolaus.sim.physics import actuators as do
 from iolaus.sim.physics.arrays import F64, Ints
 
@@ -121,6 +121,7 @@ class Oracle:
     """It is given the world, which no other controller is."""
 
     name = "oracle"
+    guard = 0.0
 
     def __init__(self, world: World) -> None:
         self.world, self.plan = world, world.plan
@@ -135,7 +136,7 @@ class Oracle:
         if t < self._next_s - 1e-9:
             return []
         self._next_s = t + EVERY_S
-        limits = self.world.limits_now(ahead_s=AHEAD_S)
+        limits = self.world.limits_now(ahead_s=AHEAD_S).less(self.guard)
         loads = self.plan.hall.loads
         caps, _ = self.program.solve(limits, loads.floor_w, self._wants(), self.weight)
         do.limit_each(self.world.plant, caps, nodes=np.arange(loads.count))
@@ -154,6 +155,14 @@ class Oracle:
         rest = plant.hosts.cpu_idle_w + 0.4 * plant.hosts.cpu_max_w + plant.hosts.base_w + 150.0
         wants: F64 = np.minimum(CONVERTED * (peak + rest), loads.nameplate_w)
         return wants
+
+
+class SafeOracle(Oracle):
+    """The same, and it leaves what nobody who is never to pass a limit may give away: the guard and
+    what caps may be wrong by. What it does over a static cap is what these limits hold."""
+
+    name = "oracle-safe"
+    guard = 0.015 + CAP_ERROR
 
 
 def bound(given: Scenario, base: Reference) -> float:

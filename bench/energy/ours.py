@@ -30,7 +30,7 @@ from iolaus.energy.site import LoadTarget, SiteLoop, SiteRules
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
 from iolaus.sim.physics.arrays import F64
 
-CENTRE_S, REPORT_S = 1.0, 0.5
+CENTRE_S, REPORT_S, METER_S = 1.0, 0.5, 0.1
 NET_S: Final = (0.01, 0.05)
 DUPLICATED, LATE, LOST, LATE_S = 0.3, 0.3, 0.15, (0.5, 3.0)
 SKEW: Final = 0.02
@@ -159,6 +159,7 @@ class Ours:
         self.centre: Centre | None = None
         self.edges: list[Edge | None] = [None] * self.racks
         self.epoch, self.starts = 0, 0
+        self.meter_s = 0.0
         self.centre_s, self.report_s = 0.0, rng.uniform(0.0, REPORT_S, self.racks)
         self.seen: Seen | None = None
         self.near_at: F64 = np.full(plan.nodes, -99.0)
@@ -186,6 +187,7 @@ class Ours:
         self._frames(seen)
         self._answers(seen.answers, seen.t)
         self._readings(seen)
+        self._meters(seen)
         for signal in seen.signals:
             self._signal(signal, seen)
         for signal in seen.told:
@@ -257,6 +259,21 @@ class Ours:
                 now = self.edge_now(int(racks[node]), seen.t)
                 edge.reading(node_name(node), float(seen.near_w[node]), 1, now)
         self.near_at = seen.near_at.copy()
+
+    def _meters(self, seen: Seen) -> None:
+        """The shelves' registers, as an edge reads them."""
+        if seen.t < self.meter_s - 1e-9:
+            return
+        self.meter_s = seen.t + METER_S
+        for rack, edge in enumerate(self.edges):
+            if edge is not None:
+                event = Event(
+                    sense=Sense.RACK_POWER,
+                    subject=rack_name(rack),
+                    grade=Grade.UNKNOWN,
+                    value=float(seen.rack_w[rack]),
+                )
+                edge.event(event, self.edge_now(rack, seen.t))
 
     def _signal(self, signal: Signal, seen: Seen) -> None:
         """What a rack's own gear says."""

@@ -137,7 +137,7 @@ def _score(
         inversions=judge.inversions.count,
         stranded_w=judge.stranded_j / seconds,
         fairness=fairness(judge.pace_sum / seconds, loads.priority),
-        writes_per_node_min=float(judge.writes.max() / judge.steady_min),
+        writes_per_node_min=judge.busiest(),
         ramp_w_s=ramp,
         band_share=band,
         band_w=band_w,

@@ -24,6 +24,7 @@ WEIGHTS: Final = (1.0, 2.0, 4.0, 8.0)
 COOL_S: Final = 60.0
 SETTLED_S: Final = 2.0
 STEADY_S: Final = 10.0
+MINUTE_S: Final = 60.0
 
 
 class Score(msgspec.Struct, kw_only=True):
@@ -32,7 +33,7 @@ class Score(msgspec.Struct, kw_only=True):
     (0: always was); NEVER stands for never, None for what was not asked. `of_bound` is against the
     LP bound, `to_floor_s` from the loss of authority to the floor, `granted_over_w` what the caps
     in force allowed above the site's limit at worst, `band_*` the swing within 0.1 to 20 Hz,
-    `writes_per_node_min` of the busiest node."""
+    `writes_per_node_min` of the busiest node, in its busiest minute."""
 
     seed: int
     scenario: str
@@ -89,8 +90,8 @@ class Judge:
         self.site_w: list[float] = []
         self.limit_w: list[float] = []
         self.any_over: list[bool] = []
-        self.stranded_j, self.writes = 0.0, np.zeros(world.hall.loads.count)
-        self.steady_s = 0.0
+        self.stranded_j = 0.0
+        self.writes: list[tuple[float, F64]] = []
         self.pace_sum: F64 = np.zeros(world.hall.loads.count)
         self.stays = Stays(world)
 
@@ -171,16 +172,22 @@ class Judge:
     def wrote(self, nodes: F64, t: float) -> None:
         """Count cap writes of the steady state: warm, and no event near."""
         if t >= self.world.scenario.warm_s and not self._disturbed(t):
-            self.writes += nodes
+            self.writes.append((t, nodes))
 
     def _disturbed(self, t: float) -> bool:
         ends = [e for h in self.world.scenario.happenings for e in (h.start_s, h.end_s)]
         return any(0.0 <= t - end < STEADY_S for end in ends)
 
-    @property
-    def steady_min(self) -> float:
-        times = np.arange(self.world.scenario.warm_s, self.world.scenario.seconds, 0.5)
-        return max(0.5, sum(0.5 for t in times if not self._disturbed(float(t)))) / 60.0
+    def busiest(self) -> float:
+        """The most writes of a node within any minute."""
+        sums, most, first = np.zeros(self.world.hall.loads.count), 0.0, 0
+        for t, nodes in self.writes:
+            sums += nodes
+            while t - self.writes[first][0] >= MINUTE_S:
+                sums -= self.writes[first][1]
+                first += 1
+            most = max(most, float(sums.max()))
+        return most
 
     def to_cap_s(self) -> float:
         """The longest time from a fall of a limit until the hall stayed under all of them."""

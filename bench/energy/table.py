@@ -15,7 +15,7 @@ COLUMNS: Final = (
     *("to cap", "thr", "x static", "of oracle", "weighted", "stranded kW", "Jain", "writes"),
     *("ramp kW/s", "0.1-20 Hz"),
 )
-OURS, ORACLE, STATIC = "iolaus", "oracle", "static"
+OURS, ORACLE, SAFE, STATIC = "iolaus", "oracle", "oracle-safe", "static"
 HEALTHY: Final = ("quiet", "feed-loss-and-return")
 """Where throughput is compared: the whole hall, or one feed lost for a quarter of the time."""
 
@@ -108,6 +108,22 @@ def _work(groups: Mapping[str, list[Score]], mine: Sequence[Score]) -> Iterator[
             if other and pick(mine):
                 ratio = _throughput(pick(mine)) / _throughput(other)
                 yield goal("5", f"throughput over {name}, {words} scenarios", ratio, -least, "x")
+        yield from _bound({name: pick(each) for name, each in groups.items()}, words)
+
+
+def _bound(groups: Mapping[str, list[Score]], words: str) -> Iterator[str]:
+    """What the limits themselves allow: who knows all beforehand and leaves the guard."""
+    safe = _throughput(groups.get(SAFE, ()))
+    for name in (STATIC, ORACLE):
+        if groups.get(SAFE) and groups.get(name):
+            most = safe / _throughput(groups[name])
+            over = _sum_over(groups[name])
+            yield (
+                f"        bound of any that keeps a guard, {words} scenarios: {most:.3f} x {name}"
+                f" (which is over limits for {over:.2f} s)"
+            )
+    if groups.get(SAFE) and groups.get(OURS):
+        yield f"        of that bound, {words} scenarios: {_throughput(groups[OURS]) / safe:.3f}"
 
 
 def goal(number: str, what: str, value: float, bound: float, unit: str) -> str:

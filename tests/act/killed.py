@@ -93,7 +93,9 @@ async def main(where: str, directory: str) -> None:
         world=lambda plan: None,
         holder=f"process-{os.getpid()}",
         rules=QUICK,
-        on_change=lambda plan, entries: print(*(e.kind.value for e in entries), flush=True),
+        on_change=lambda plan, entries: print(
+            *(e.kind.value for e in entries), sep="\n", flush=True
+        ),
     )
     await conductor.run()
 

@@ -207,7 +207,7 @@ async def live(
             await process.apply(plan)
         process.start()
         progress = await process.until(plan, every_s=60.0)
-        seen = process.conductor.progress(plan.id)
+        seen = await process.conductor.progress(plan.id) if not process.cut.hit.is_set() else None
         entries = await process.journal.entries(plan.id)
         if seen is not None and seen.last == progress.last:
             assert msgspec.structs.replace(seen, approved={}) == progress

@@ -21,6 +21,7 @@ from iolaus.sim.building.mqtt_link import end
 
 OURS = "IOLAUS"
 BEAT = "System/HeartbeatTimestampBms/site/bms"
+AGAIN_S = 2.0
 ACCOUNTS = [
     Account(user="bms", publish=["BMS/v1/PUB/#", "grid/v1/isv/#"]),
     Account(
@@ -32,7 +33,8 @@ ACCOUNTS = [
 
 @dataclass
 class StockBms:
-    """`obeys` racks are isolated when that is asked."""
+    """`obeys` racks are isolated when that is asked. Metadata are said again and again, as the
+    contract has it: what was kept while somebody subscribed may pass him by."""
 
     broker: Broker
     client: aiomqtt.Client
@@ -40,11 +42,22 @@ class StockBms:
     heard: dict[str, Any] = field(default_factory=dict)
     values: dict[str, tuple[float | None, int]] = field(default_factory=dict)
     beats: bool = True
+    described: dict[str, str] = field(default_factory=dict)
 
     async def describe(self, path: str, **more: Any) -> None:
         kind, point, *_ = path.split("/")
         body = {"objectType": kind, "pointType": point, **more}
-        await self.client.publish(f"BMS/v1/PUB/Metadata/{path}", json.dumps(body), 1, retain=True)
+        self.described[f"BMS/v1/PUB/Metadata/{path}"] = json.dumps(body)
+        await self._describe(f"BMS/v1/PUB/Metadata/{path}")
+
+    async def _describe(self, topic: str) -> None:
+        await self.client.publish(topic, self.described[topic], 1, retain=True)
+
+    async def describing(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            for topic in list(self.described):
+                await self._describe(topic)
 
     async def say(self, path: str, value: float | None, *, quality: int = 1) -> None:
         body = {"value": value, "timestamp": int(1000 * time.time()), "quality": quality}
@@ -63,6 +76,11 @@ class StockBms:
             )
             await self.say(f"Rack/Rack{medium}IsolationStatus/site/{name}", 0)
 
+    @staticmethod
+    def request(name: str, medium: str) -> str:
+        """The topic on which we ask."""
+        return f"BMS/v1/{OURS}/Value/Rack/Rack{medium}IsolationRequest/site/{name}"
+
     async def beating(self, every_s: float) -> None:
         await self.describe(BEAT, objectName="BMS", objectId="BMS")
         while True:
@@ -77,9 +95,9 @@ class StockBms:
             topic, payload = str(message.topic), message.payload
             assert isinstance(payload, bytes)
             body = self.heard[topic] = json.loads(payload)
-            if "IsolationRequest" in topic and self.obeys and body["value"] == 1:
+            if "IsolationRequest" in topic and self.obeys:
                 path = topic.split("/", 4)[4].replace("Request", "Status")
-                await self.say(path, 1)
+                await self.say(path, body["value"])
 
 
 @contextlib.asynccontextmanager
@@ -94,6 +112,7 @@ async def stock_bms(*, every_s: float = 0.3) -> AsyncIterator[StockBms]:
             tasks = [
                 asyncio.create_task(found.listening()),
                 asyncio.create_task(found.beating(every_s)),
+                asyncio.create_task(found.describing()),
             ]
             try:
                 yield found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
-from iolaus.app.centring import Centring
+from iolaus.app.centring import Centring, HouseCentre
 from iolaus.bus.local import LocalBus
 from iolaus.energy.centre import Centre
 from iolaus.energy.frames import Budget, Report, budget_topic, encode, report_topic
 from iolaus.energy.policy import Mode, PowerPolicy
 from iolaus.kernel.clock import JumpClock
+from iolaus.model.lease import Lease
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
 
 PLANT = Plant(
@@ -60,3 +62,47 @@ async def test_racks_that_report_get_budgets_by_priority_and_rubbish_is_counted(
     bus.publish(report_topic("r1"), newer)
     await asyncio.wait_for(running, 5)
     assert centring.centre.deposed
+
+
+class Leases:
+    """One holder at a time; the epoch grows with every taking."""
+
+    def __init__(self) -> None:
+        self.epoch, self.held = 0, False
+
+    async def acquire(self, name: str, holder: str, ttl_s: float, now: float) -> Lease | None:
+        if self.held:
+            return None
+        self.epoch, self.held = self.epoch + 1, True
+        return Lease(name=name, holder=holder, epoch=self.epoch, expires_at=now + ttl_s)
+
+    async def renew(self, lease: Lease, ttl_s: float, now: float) -> Lease | None:
+        del ttl_s, now
+        return lease if self.held else None
+
+    async def release(self, lease: Lease) -> None:
+        del lease
+        self.held = False
+
+
+async def test_another_plant_gets_another_centre_and_a_policy_counts_in_a_moment() -> None:
+    bus, clock, leases = LocalBus(), JumpClock(), Leases()
+    plants = [PLANT]
+    house = HouseCentre(
+        plant=lambda: plants[-1], policy=POLICY, bus=bus, clock=clock, leases=leases
+    )
+    task = asyncio.create_task(house.run())
+    for number in range(3):
+        await clock.sleep(1.0)
+        assert house.centring is not None
+        assert (house.centring.centre.epoch, leases.epoch) == (number + 1, number + 1)
+        domains = (dataclasses.replace(PLANT.domains[0], limit_w=1_000.0 + number),)
+        plants.append(dataclasses.replace(PLANT, domains=(*domains, *PLANT.domains[1:])))
+        house.follow(dataclasses.replace(POLICY, name=f"p{number}"))
+        await clock.sleep(10.0)
+        assert not task.done()
+        assert house.centring.centre.plant is plants[-1]
+        assert house.centring.centre.policy.name == f"p{number}"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not leases.held

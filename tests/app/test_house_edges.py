@@ -138,7 +138,7 @@ async def test_one_that_observes_writes_nothing_and_reads_no_cap_of_its_own(
 
 async def test_a_cap_that_a_person_sets_is_read_back_and_taken_back(tmp_path: Path) -> None:
     async with hall(tmp_path, "observe") as on:
-        power_room, before = on.house.powering, cap_w(on)
+        power_room, before = on.house.power.powering, cap_w(on)
         await power_room.hold("tray", 3000, for_s=60, by="ana", reason="test")
         assert cap_w(on) == 3000
         assert [each.subject for each in power_room.caps()] == ["tray"]
@@ -163,7 +163,7 @@ async def test_a_latch_rings_and_is_released_by_a_person_alone(tmp_path: Path) -
 
         async def released() -> bool:
             try:
-                await on.house.powering.release("tray", by="ana", reason="dry")
+                await on.house.power.powering.release("tray", by="ana", reason="dry")
             except PolicyRefused:
                 return False
             return True

@@ -19,6 +19,7 @@ from tests.app.bms import OURS, StockBms, document, stock_bms
 from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.joined import Joined
 from iolaus.energy.ports import Event, Grade, IsolationRequest, Medium, Sense
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.asset import Reading
 from iolaus.model.endpoint import Target
 from iolaus.observe.collect import Job, Key, Periods
@@ -89,9 +90,19 @@ async def test_a_leak_bad_quality_a_fault_and_a_heartbeat_that_stops(tmp_path: P
         assert reading(house, joined, "Rack/RackPower/site/h1-r01") is None
         assert list(joined.link.bms.aside) == ["Rack/RackPower/site/h1-r01"]
 
+        points = {each.name: each for each in house.joining.points()}
+        leak, asked = points[LEAK], points[LEAK.replace("LeakDetect", "LiquidIsolationRequest")]
+        assert (leak.about, leak.rack, leak.value, leak.quality) == ("h1-r01", "h1-r01", 0.0, 1)
+        assert leak.age_s is not None
+        assert leak.age_s < 20
+        assert (asked.ours, asked.value, asked.quality) == (True, None, None)
+
         await bms.say(LEAK, 0, quality=0)
         await until(lambda: heard.grade(Sense.LEAK, "h1-r01 building") is Grade.UNKNOWN)
         await until(lambda: (r := reading(house, joined, LEAK)) and "quality" in r.reason)
+        bad = next(each for each in house.joining.points() if each.name == LEAK)
+        assert (bad.value, bad.quality) == (None, 0)
+        assert "quality" in bad.reason
         await bms.say(FAULT, 1)
         await bms.say(LEAK, 1)
         await asyncio.sleep(0.2)
@@ -137,6 +148,32 @@ async def test_a_rack_is_isolated_when_the_building_says_so_and_not_before(
         assert not [topic for topic in bms.heard if "IsolationRequest" in topic]
 
 
+async def test_a_rack_is_given_back_at_a_persons_word_liquid_first(tmp_path: Path) -> None:
+    def ask(medium: Medium) -> IsolationRequest:
+        return IsolationRequest(rack="h1-r01", medium=medium, because="test")
+
+    async with stock_bms() as bms, joined_house(tmp_path, bms) as (house, joined, _):
+        await bms.rack("h1-r01")
+        await until(lambda: not joined.link.why_lost() and len(joined.link.bms.metadata) >= 7)
+        for medium in Medium:
+            assert await joined.isolate(ask(medium))
+        bms.obeys = False
+        give_back = joined.isolating.release
+        assert await give_back("h1-r01", because="ana: dry") is False
+        assert bms.heard[bms.request("h1-r01", "Electrical")]["value"] == 1
+        bms.obeys = True
+        assert await give_back("h1-r01", because="ana: dry") is True
+        for word in ("Electrical", "Liquid"):
+            assert bms.heard[bms.request("h1-r01", word)]["value"] == 0
+        kinds = [each.kind for each in house.state.facts.events()]
+        assert (kinds.count("IsolationNotReleased"), kinds.count("IsolationReleased")) == (1, 1)
+        with pytest.raises(OperatorMust, match="takes no request"):
+            await give_back("h9-r09", because="ana")
+        joined.spec.allow.remove("isolation")
+        with pytest.raises(PolicyRefused, match="may not be asked"):
+            await give_back("h1-r01", because="ana")
+
+
 async def test_meters_tell_the_plant_who_feeds_whom_and_conflicts_are_shown(
     tmp_path: Path,
 ) -> None:
@@ -153,11 +190,11 @@ async def test_meters_tell_the_plant_who_feeds_whom_and_conflicts_are_shown(
                 f"PowerMeter/ActivePower/site/{meter}",
                 objectName=meter, objectId=meter, servesId=serves,
             )  # fmt: skip
-        await until(lambda: len(house.planted.claims) >= 4)
-        claims = {(each.subject, each.field, each.value) for each in house.planted.claims}
+        await until(lambda: len(house.power.planted.claims) >= 4)
+        claims = {(each.subject, each.field, each.value) for each in house.power.planted.claims}
         assert ("domain/h1-a", "parent", "h1") in claims
         assert ("domain/h1-r01", "parent", "h1-a") in claims
-        assert {each.source for each in house.planted.claims} == {"building/bms"}
+        assert {each.source for each in house.power.planted.claims} == {"building/bms"}
 
 
 class Centre:
@@ -175,18 +212,28 @@ def a_key() -> ECKey:
     return ECKey.generate_key("P-256", {"kid": "acme-1"}, auto_kid=False)
 
 
-async def send(bms: StockBms, signer: ECKey, feeds: list[str], kilowatts: float) -> None:
-    """A load target that holds from now on."""
-    now = time.time()
+async def send(
+    bms: StockBms,
+    signer: ECKey,
+    feeds: list[str],
+    kilowatts: float,
+    *,
+    name: str = "",
+    old_s: float = 0.0,
+    until_s: float | None = None,
+) -> None:
+    """A load target that holds from now on, or `until_s` from now; sent `old_s` ago."""
+    now = time.time() - old_s
+    end = {} if until_s is None else {"end_time": stamp(now + until_s)}
     wish = {
-        "interval": {"start_time": stamp(now - 1)},
+        "interval": {"start_time": stamp(now - 1), **end},
         "feed_tags": feeds,
         "load_constraint": {"value": kilowatts, "unit": "kilowatt"},
     }
     head = {"alg": "ES256", "kid": "acme-1"}
     data = jws.serialize_compact(head, json.dumps({"targets": [wish]}).encode(), signer)
     event = {
-        "specversion": "1.0.2", "id": str(uuid4()), "source": "//grid/v1/isv/acme",
+        "specversion": "1.0.2", "id": name or str(uuid4()), "source": "//grid/v1/isv/acme",
         "type": "grid.loadtarget.set.v1", "time": stamp(now), "data": data,
     }  # fmt: skip
     await bms.client.publish("grid/v1/isv/acme/loadtarget/set", json.dumps(event), 1)
@@ -207,8 +254,12 @@ async def test_a_signed_target_is_held_and_everything_else_is_refused_and_audite
         assert flexing is not None
         await until(lambda: not joined.link.why_lost())
         await send(bms, a_key(), [], 1.0)
-        await send(bms, key, ["main-z"], 1.0)
-        await until(lambda: flexing.refused == ["Forged", "OtherSite"])
+        await send(bms, key, ["main-z"], 1.0, name="the-same-id")
+        await send(bms, key, ["main-a"], 1.0, name="the-same-id")
+        await send(bms, key, [], 1.0, old_s=3600.0)
+        await send(bms, key, [], 1.0, until_s=-0.5)
+        lies = ["Forged", "OtherSite", "Replayed", "NotFresh", "Expired"]
+        await until(lambda: flexing.refused == lies)
         assert centre.limits == {}
         await send(bms, key, [], 900.0)
         await send(bms, key, ["main-a"], 400.0)
@@ -216,10 +267,12 @@ async def test_a_signed_target_is_held_and_everything_else_is_refused_and_audite
         await asyncio.gather(*flexing._writing)
         entries = await house.state.audit.entries()
         told = [(each.what, each.detail) for each in entries if each.who == "grid"]
-        assert sorted(what for what, _ in told) == ["ask", "ask", "refuse", "refuse"]
-        assert any("Forged" in detail for _, detail in told)
+        assert [what for what, _ in told].count("ask") == 2
+        refused = [detail for what, detail in told if what == "refuse"]
+        assert len(refused) == len(lies)
+        assert all(any(word in detail for detail in refused) for word in lies)
     kept = json.loads((tmp_path / "state" / "load-targets.json").read_text())
-    assert [each["limit_w"] for each in kept] == [900e3, 400e3]
+    assert [each["limit_w"] for each in kept["targets"]] == [900e3, 400e3]
 
 
 async def test_a_broker_that_is_not_joined_any_more_is_no_endpoint(tmp_path: Path) -> None:

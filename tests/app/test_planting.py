@@ -8,6 +8,7 @@ import pytest
 from tests.energy.test_documents import LEAK, PLANT, POWER
 
 from iolaus.app.planting import Written, load_written, plant_of, written
+from iolaus.energy.plant import Claim
 from iolaus.energy.policy import Mode
 from iolaus.fleet.energy_files import read_energy
 from iolaus.kernel.errors import OperatorMust
@@ -87,3 +88,52 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         load_written(path)
     with pytest.raises(OperatorMust, match="one hall has one"):
         written(read_energy(f"{POWER}---\n{POWER}", source="p"), source="p")
+
+
+def shelf(name: str, *watts: float | None, rack: str = "h1-r02") -> Held:
+    asset = Asset(
+        key="shelves/0", kind=AssetKind.POWER_SHELF, resources=("/s",), identity=Identity(),
+        power_state=Known(value=PowerState.ON, at=0.0), health=Known(value=Health.OK, at=0.0),
+        observed_at=0.0,
+    )  # fmt: skip
+    supplies = tuple(
+        Component(
+            name=f"psu{n}", kind=ComponentKind.PSU, asset="shelves/0", uri=f"/p{n}",
+            readings={} if each is None else {"power_capacity_w": each},
+        )
+        for n, each in enumerate(watts)
+    )  # fmt: skip
+    report = Report(
+        endpoint=f"https://{name}", driver="redfish", redfish_version=None, observed_at=0.0,
+        assets=(asset,), components=supplies,
+    )  # fmt: skip
+    return Held(
+        target=Target(address=report.endpoint, name=name, labels={"rack": rack}), report=report
+    )
+
+
+def test_what_a_racks_shelves_can_give_is_its_limit_and_a_conflict_where_another_is_written(
+    tmp_path: Path,
+) -> None:
+    tray, shelves = held("h1-r02-u01", rack="h1-r02"), [shelf("s1", 33e3), shelf("s2", 33e3)]
+    plant = plant_of(Written(), [tray, *shelves])
+    assert plant.by_name["h1-r02"].limit_w == 66_000
+    blind = plant_of(Written(), [tray, shelves[0], shelf("s3", 33e3, None)])
+    assert blind.by_name["h1-r02"].limit_w is None
+    bare = plant_of(Written(), [tray, shelf("bbu1")])
+    assert bare.by_name["h1-r02"].limit_w is None
+    path = tmp_path / "power.yaml"
+    path.write_text(PLANT)
+    both = plant_of(load_written(path), [held("h1-r02-u01", hall="h1", rack="h1-r02"), *shelves])
+    (conflict,) = [each for each in both.conflicts if each.subject == "domain/h1-r02"]
+    assert {source for source, _ in conflict.claims} == {"plant/h1", "ratings"}
+    assert both.by_name["h1-r02"].limit_w == 66_000
+
+
+def test_a_meter_of_a_hall_or_a_row_is_no_breaker() -> None:
+    told = [
+        Claim("building/b", f"domain/{name}", "kind", "breaker") for name in ("h1", "h1-a", "cb7")
+    ]
+    plant = plant_of(Written(), [held("n", rack="r1", hall="h1", row="a")], others=told)
+    kinds = {each.name: each.kind.value for each in plant.domains}
+    assert (kinds["h1"], kinds["h1-a"], kinds["cb7"]) == ("hall", "row", "breaker")

@@ -149,10 +149,22 @@ PARSERS = {
         "drivers/redfish/test_certificates.py",
         "test_any_certificate_is_read_or_nothing",
     ),
+    "wire/ipmi/packets.py": (
+        "wire/ipmi/test_packets.py",
+        "test_any_bytes_are_a_packet_or_none",
+    ),
+    "wire/ipmi/login.py": (
+        "wire/ipmi/test_packets.py",
+        "test_a_controller_may_say_anything_while_it_lets_in",
+    ),
 }
 """File -> file and name of the fuzz test of what is public in it."""
 
 OTHERS = {
+    "wire/ipmi/sol.py": "hands datagrams to `packets` and `login`",
+    "wire/console/faults.py": "any bytes have a printable last line",
+    "wire/console/ssh.py": "hands bytes on as they are; the library reads the protocol",
+    "wire/console/websocket.py": "hands bytes on as they are; the library reads the protocol",
     "wire/octets.py": "the bounded cursor that the parsers of evidence go forward with",
     "wire/corim/review.py": "carries digests that `parse` has read",
     "wire/document.py": "bounds, and the error of the others",

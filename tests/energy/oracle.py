@@ -16,13 +16,16 @@ Watts = Mapping[str, float]
 Rows = Sequence[tuple[dict[str, float], float]]
 
 
-def fair_shares(plant: Plant, demand_w: Mapping[str, float]) -> dict[str, float]:
-    """Watts by load: floors, then by priority, the worst off first, by range above the floor."""
+def fair_shares(
+    plant: Plant, demand_w: Mapping[str, float], jobs: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """Watts by load: floors, then by priority, the worst off first, by range above the floor. The
+    loads of a job (by load) stop where one of them meets a limit."""
     rows = _rows(plant)
     extra = {load.name: 0.0 for load in plant.loads}
     for priority in sorted({load.priority for load in plant.loads}, reverse=True):
         chosen = [load for load in plant.loads if load.priority == priority]
-        _raise_together(chosen, demand_w, rows, extra)
+        _raise_together(chosen, demand_w, rows, extra, jobs or {})
     return {load.name: load.floor_w + extra[load.name] for load in plant.loads}
 
 
@@ -45,6 +48,7 @@ def _rows(plant: Plant) -> list[tuple[dict[str, float], float]]:
 def _raise_together(
     chosen: Sequence[Load], demand_w: Mapping[str, float],
     rows: Sequence[tuple[dict[str, float], float]], extra: dict[str, float],
+    jobs: Mapping[str, str],
 ) -> None:  # fmt: skip
     most: dict[str, float] = {}
     weight: dict[str, float] = {}
@@ -60,6 +64,8 @@ def _raise_together(
         can = _can_rise(open_, most, weight, rows, extra, level)
         stopped = {n for n in open_ if not can[n] or most[n] <= level * weight[n] + 1e-9}
         assert stopped, "every round settles somebody"
+        ended = {jobs[n] for n in stopped if n in jobs and most[n] > level * weight[n] + 1e-9}
+        stopped |= {n for n in open_ if jobs.get(n) in ended}
         for name in stopped:
             extra[name] = min(most[name], level * weight[name])
         open_ -= stopped

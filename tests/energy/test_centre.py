@@ -89,6 +89,7 @@ class Rack:
         return Report(
             epoch=self.taken[0], seq=self.taken[1], rack=self.name, applied_w=self.caps_w,
             granted_w=self.caps_w, demand_w=dict(self.demand), mono_s=now_s, boot=self.boot,
+            measured_w=0.9 * self.caps_w,
         )  # fmt: skip
 
     def restart(self, boot: str) -> None:
@@ -395,3 +396,23 @@ def test_another_policy_is_followed_from_the_next_tick() -> None:
     run.run(5)
     run.centre.follow(dataclasses.replace(POLICY, domains={"site": DomainRule(limit_w=1_000.0)}), 5)
     assert sum(frame.budget_w for frame in run.centre.tick(run.now_s)) <= 1_000
+
+
+def test_nobody_is_given_more_than_a_person_allows_and_others_have_the_rest() -> None:
+    run = quiet(feed=1e9)
+    run.run(10)
+    run.centre.hold({"a1": 600.0}, {"b1n3": 300.0}, run.now_s)
+    run.run(15)
+    now = run.budgets()
+    assert now["a1"] == 600
+    assert now["b1"] <= 1_300 + 1
+    assert sum(now.values()) == pytest.approx(5_000, abs=1)
+    capped = [each for each in run.centre.decisions if each.action == "cap"]
+    assert [(each.subject, each.after_w) for each in capped] == [("a1", 600.0)]
+    run.centre.follow(dataclasses.replace(POLICY, name="other"), run.now_s)
+    run.run(5)
+    assert run.budgets()["a1"] == 600
+    run.centre.hold({}, {"b1n3": 1.0}, run.now_s)
+    run.run(15)
+    assert run.budgets()["a1"] > 1_000
+    assert run.budgets()["b1"] <= PLATE + FLOOR + 1

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 
 from iolaus.energy.centre import Centre
 from iolaus.energy.documents import Node, leak_policy, plant_claims, policy_claims, power_policy
@@ -16,6 +20,7 @@ from iolaus.model.energy import (
     LeakPolicyDocument,
     PlantDocument,
     PowerPolicyDocument,
+    energy_schema,
     watts,
 )
 from iolaus.model.select import MISSING
@@ -155,6 +160,8 @@ def test_a_leak_policy_becomes_values() -> None:
         (POWER.replace("priority: 3", "priority: 4"), "spec.priorities[1].priority"),
         (POWER.replace("h1-r02-u01", "h1-r[02"), "spec.priorities[1].selector"),
         (LEAK.replace("20s", "20m"), "it is no such time"),
+        (LEAK.replace("spec: {", "spec: {modes: [{mode: control}], "), "either racks or a hall"),
+        (LEAK.replace("spec: {", "spec: {modes: [{mode: advic, hall: h}], "), "spec.modes[0].mode"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
@@ -177,3 +184,21 @@ def test_the_command_line_checks_them(tmp_path: Path) -> None:
     told = run(f"validate {path}")
     assert "energy.yaml:7:" in told
     assert told.endswith("--- exit code 2\n")
+
+
+def test_the_schema_that_editors_use_is_the_one_of_the_model() -> None:
+    """Write it anew with GOLDEN=write in the environment."""
+    path = Path(__file__).parents[2] / "docs" / "power.schema.json"
+    told = json.dumps(energy_schema(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(told)
+    assert path.read_text() == told
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [(PLANT, True), (POWER, True), (LEAK, True), (POWER.replace("mode: ", "mod: "), False)],
+)
+def test_the_schema_takes_what_the_reader_takes(text: str, fits: bool) -> None:
+    judge = jsonschema.Draft202012Validator(energy_schema())
+    assert judge.is_valid(yaml.safe_load(text)) is fits

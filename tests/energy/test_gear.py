@@ -6,7 +6,7 @@ import pytest
 
 from iolaus.drivers.modbus.readings import Now
 from iolaus.drivers.modbus.things import things_of
-from iolaus.energy.gear import events_of
+from iolaus.energy.gear import events_of, feed_of
 from iolaus.energy.ports import WIDE, Event, Grade, Sense
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceSilent
@@ -78,6 +78,28 @@ async def test_a_rectifier_that_does_not_answer_has_no_mains_that_anybody_knows_
     said = await stand.says(feed="h1-a")
     assert (said[FEED].grade, said[PART].grade) == (Grade.UNKNOWN, Grade.UNKNOWN)
     assert said[BUSBAR].grade is Grade.UNKNOWN
+
+
+async def test_one_that_lost_its_mains_beside_others_that_are_silent_is_no_lost_feed() -> None:
+    stand = Stand({192: "hpr-psu", 193: "hpr-psu", 194: "hpr-psu"})
+    stand.gear.set(192, "hpr-psu", input_alarms=1 << 8)
+    stand.gear.silent.update((193, 194))
+    said = await stand.says(feed="h1-a")
+    assert (said[FEED].grade, said[PART].grade) == (Grade.UNKNOWN, Grade.CRITICAL)
+    stand.gear.silent.discard(193)
+    stand.gear.set(193, "hpr-psu", input_alarms=1 << 8)
+    assert (await stand.says(feed="h1-a"))[FEED].grade is Grade.CRITICAL
+
+
+def test_a_feed_is_lost_by_the_word_of_most_and_there_by_the_word_of_one() -> None:
+    good, bad, blind = (
+        Event(sense=Sense.FEED, subject="h1-a", grade=grade, because=grade)
+        for grade in (Grade.GOOD, Grade.CRITICAL, Grade.UNKNOWN)
+    )
+    assert feed_of([bad, bad, good]) is good
+    assert feed_of([bad, bad, blind]) is bad
+    assert feed_of([bad, blind]) is blind
+    assert feed_of([bad]) is bad
 
 
 @pytest.mark.parametrize("told", [{"signals": 0x40}, {"busbar_voltage_least": 45 * 1024}])

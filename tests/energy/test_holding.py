@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from iolaus.energy.edge import Edge
 from iolaus.energy.holding import (
-    CapFile,
     HeldCap,
+    cap_file,
     held_nodes,
     must_fit,
-    parse_caps,
     shares_of,
 )
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
@@ -64,7 +63,7 @@ def test_floors_and_nameplates_bound_what_may_be_asked() -> None:
 
 
 def test_the_file_outlives_the_process_and_a_spoilt_one_is_told(tmp_path: Path) -> None:
-    kept = CapFile(tmp_path / "new" / "caps.json")
+    kept = cap_file(tmp_path / "new" / "caps.json")
     assert kept.load() == ()
     kept.save([CAP])
     assert kept.load() == (CAP,)
@@ -77,6 +76,6 @@ def test_the_file_outlives_the_process_and_a_spoilt_one_is_told(tmp_path: Path) 
 @given(data=st.binary(max_size=200))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     try:
-        parse_caps(data, source=Path("x"))
+        cap_file(Path("x")).parse(data)
     except OperatorMust:
         return

@@ -224,15 +224,62 @@ def test_a_feed_for_which_nothing_is_armed_leaves_the_floors() -> None:
 
 def test_a_battery_gives_what_its_charge_carries() -> None:
     world = running(battery_j=240 * 4000.0)
-    world.says(13, event(Sense.BATTERY, "bbu", UNKNOWN, 0.7))
+    world.says(13, event(Sense.BATTERY, "bbu", BAD, 0.7))
     world.run(14)
     assert 2600 < world.total_w <= 2800
-    world.says(15, event(Sense.BATTERY, "bbu", UNKNOWN, 0.5))
+    world.says(15, event(Sense.BATTERY, "bbu", WARN, 0.5))
     world.run(16)
     assert world.total_w <= 2000
     world.says(17, event(Sense.BATTERY, "bbu", UNKNOWN))
     world.run(18)
     assert world.total_w == 1600
+
+
+def test_a_unit_whose_flow_ceased_is_lost_and_one_that_stands_by_is_not() -> None:
+    world = running()
+    world.says(13, event(Sense.FLOW, "cdu2 flow", UNKNOWN, 0.0))
+    world.says(13, event(Sense.FLOW, "cdu1 flow", UNKNOWN, 400.0))
+    world.says(14, event(Sense.FLOW, "cdu1 flow", UNKNOWN, 40.0))
+    world.run(14.9)
+    assert world.total_w == 3600
+    world.says(15, event(Sense.FLOW, "cdu1 flow", UNKNOWN, 1.0))
+    world.run(16)
+    assert max(world.caps.values()) == 300
+
+
+def test_a_unit_that_ceased_is_no_loss_while_the_flow_is_proved() -> None:
+    world = running()
+    for at, name, lpm in ((13, "cdu1", 400.0), (13, "cdu2", 300.0), (14, "cdu1", 0.0)):
+        world.says(at, event(Sense.FLOW, f"{name} flow", UNKNOWN, lpm))
+    world.run(15)
+    assert world.total_w == 3600
+    world.says(15, event(Sense.FLOW, "r1 liquid", UNKNOWN, 30.0))
+    world.says(16, event(Sense.FLOW, "r1 liquid", UNKNOWN, 0.0))
+    world.run(17)
+    assert max(world.caps.values()) == 300
+
+
+@pytest.mark.parametrize("sense", [Sense.FEED, Sense.REDUNDANCY, Sense.BATTERY])
+def test_what_nobody_knew_was_never_lost(sense: Sense) -> None:
+    world = running()
+    for at, grade in ((13, UNKNOWN), (14, GOOD), (16, UNKNOWN), (18, GOOD)):
+        world.says(at, event(sense, "s1", grade))
+        world.run(at + 0.9)
+        assert world.total_w == 3600, (at, grade)
+
+
+@pytest.mark.parametrize("sense", [Sense.FEED, Sense.REDUNDANCY, Sense.BATTERY])
+def test_unknown_neither_ends_nor_lengthens_the_way_back(sense: Sense) -> None:
+    world = running()
+    world.lease(3600, until_s=40)
+    for at, grade in ((13, BAD), (14, UNKNOWN), (15, GOOD), (17, UNKNOWN), (19, GOOD)):
+        world.says(at, event(sense, "s1", grade))
+        world.run(at + 0.9)
+        assert world.total_w == 1600, (at, grade)
+    world.run(24.5)
+    assert world.total_w == 1600
+    world.run(30)
+    assert world.total_w > 1600
 
 
 def test_a_lost_building_is_taken_to_cool_at_its_worst() -> None:
@@ -277,7 +324,8 @@ def test_a_reflex_strikes_where_budgets_only_watch() -> None:
 def test_bad_numbers_grade_nothing() -> None:
     for value in (math.nan, math.inf, -math.inf):
         assert graded(event(Sense.DIE, "n0", UNKNOWN, value), ReflexRules()) is UNKNOWN
-    assert graded(event(Sense.FLOW, "x", UNKNOWN, 3.0), ReflexRules()) is UNKNOWN
+    assert graded(event(Sense.FLOW, "x", UNKNOWN, 0.0), ReflexRules()) is UNKNOWN
+    assert graded(event(Sense.FLOW, "x", UNKNOWN, 3.0), ReflexRules()) is GOOD
 
 
 EVENTS = st.builds(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Report
-from iolaus.energy.journal import LatchFile, parse_latches
+from iolaus.energy.journal import latch_file
 from iolaus.energy.ports import Grade, IsolationRequest, Latch, Sense
 from iolaus.energy.run import Done, Doors, EdgeRun
 from iolaus.kernel.clock import JumpClock
@@ -128,7 +128,7 @@ async def test_a_release_is_recorded_with_who_and_why() -> None:
 
 
 def test_latches_come_back_from_the_file(tmp_path: Path) -> None:
-    kept = LatchFile(tmp_path / "edge" / "r1.json")
+    kept = latch_file(tmp_path / "edge" / "r1.json")
     assert kept.load() == ()
     latch = Latch(
         name="leak/x", sense=Sense.LEAK, subject="x", grade=Grade.CRITICAL, nodes=("n1",), off=True
@@ -146,6 +146,6 @@ def test_latches_come_back_from_the_file(tmp_path: Path) -> None:
 @given(data=st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
 def test_any_bytes_are_latches_or_an_error_of_ours(data: bytes) -> None:
     try:
-        parse_latches(data, source=Path("r1.json"))
+        latch_file(Path("r1.json")).parse(data)
     except IolausError as error:
         assert error.next_step

@@ -1,6 +1,7 @@
 """A hall in which a roll-out is driven step by step: nodes that take their time, fail, vanish and
 turn bad, others' outages, gates that cannot be told, an operator. It shares no rule with what it
-checks: after every decision it counts for itself.
+checks: after every decision it counts for itself. Every decision is made twice, from scratch and by
+whoever followed the roll-out, and both are the same.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from iolaus.fleet.follow import Decider
 from iolaus.fleet.rollout import decide
 from iolaus.fleet.topology import PowerGroup
 from iolaus.fleet.world import Standing, World
@@ -22,6 +24,7 @@ from iolaus.model.rollout import (
     NodeState,
     Progress,
     RolloutState,
+    Turned,
     WaveProgress,
 )
 
@@ -59,7 +62,8 @@ class Hall:
         self.start = self.now = start
         self.power = power or {}
         self.aborts, self.approve_at = aborts, start + approve_after_s
-        self.nodes: dict[str, NodeProgress] = {}
+        self.nodes: dict[str, NodeProgress] = Turned({})
+        self.decider = Decider()
         for node in plan.nodes:
             waits = node.fate is Fate.UPDATE
             state = NodeState.WAITING if waits else NodeState.SKIPPED
@@ -84,13 +88,13 @@ class Hall:
     def calm(self) -> bool:
         return self.now - self.start >= CALM
 
-    def progress(self) -> Progress:
+    def progress(self, *, following: bool = False) -> Progress:
         approved = {"dan": ("ops",)} if self.now >= self.approve_at else {}
         return Progress(
             plan="p",
             state=self.state,
             reason=self.reason,
-            nodes=dict(self.nodes),
+            nodes=self.nodes if following else dict(self.nodes),
             waves=tuple(self.waves.values()),
             approved=approved,
             since=self.since,
@@ -144,7 +148,7 @@ class Hall:
         progress, world = self.progress(), self.world()
         decision = decide(self.plan, progress, world, self.now)
         self.decisions += 1
-        assert decision == decide(self.plan, progress, world, self.now)
+        assert decision == self.decider(self.plan, self.progress(following=True), world, self.now)
         self.last = decision
         self.check(decision)
         acted = self.apply(decision)

@@ -13,7 +13,7 @@ from iolaus.energy.ports import Grade, IsolationRequest, Latch, Sense
 from iolaus.energy.run import Done, Doors, EdgeRun
 from iolaus.energy.standing import EdgeStanding, standing_of
 from iolaus.kernel.clock import JumpClock
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.plant import Domain, DomainKind, Load, Loop, Plant
 from tests.energy.racks import event, frame, rack
 
@@ -39,6 +39,7 @@ class Room:
         self.centre = Centre(PLANT, PowerPolicy(mode=mode), 1)
         self.held: dict[str, HeldCap] = {}
         self.isolations: list[tuple[str, str]] = []
+        self.gives_back = False
         now_s = clock.monotonic()
         for number in range(4):
             self.run.edge.reading(f"n{number}", 600.0, 1, now_s)
@@ -97,6 +98,12 @@ class Room:
             raise OperatorMust("no building", operation="isolate", subject=rack, code="NoBuilding")
         self.isolations.append((rack, f"{by}: {reason}"))
         return True
+
+    async def unisolate(self, rack: str, *, by: str, reason: str) -> bool:
+        if self.run.edge.reflexes.latches:
+            raise PolicyRefused("latched", operation="x", subject=rack, code="StillLatched")
+        self.isolations.append((rack, f"{by}: {reason}"))
+        return self.gives_back
 
     # --- doors that nothing goes through -----------------------------------------------------
 

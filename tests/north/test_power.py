@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from iolaus.energy.ports import Grade
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.point import Point
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli.power import parse_watts
 from iolaus.north.context import Context
@@ -73,6 +74,20 @@ async def test_an_isolation_without_a_building_says_so(api: httpx.AsyncClient) -
     assert (said.status_code, said.json()["code"]) == (400, "NoBuilding")
 
 
+async def test_a_rack_is_given_back_when_nothing_latches_it(
+    api: httpx.AsyncClient, room: Room
+) -> None:
+    async def ask() -> httpx.Response:
+        return await api.post("/api/v1/edges/r1/unisolate", json={"reason": "dry"})
+
+    assert (await ask()).status_code == 202
+    room.gives_back = True
+    assert (await ask()).status_code == 200
+    room.wet(Grade.CRITICAL)
+    assert ((said := await ask()).status_code, said.json()["code"]) == (403, "StillLatched")
+    assert len(room.isolations) == 2
+
+
 async def test_who_may_and_what_a_scope_sees(clock: JumpClock, room: Room) -> None:
     text, viewer = new_token(Role.VIEWER, name="v")
     far_text, far = new_token(Role.FACILITY, name="f", scope="rack=r7")
@@ -95,17 +110,22 @@ def test_the_command_line(context: Context, room: Room, monkeypatch: pytest.Monk
         assert "r1" in shown
         assert "leased" in shown
         assert "SWING" in run("top racks --sort swing")
-        assert "held at 2400 W" in run("power cap set r1 2.4kW --for 10m --reason why")
+        assert "held at 2400 W" in run("power cap set r1 2.4kW --for 10m --reason why --yes")
         assert "2400 W" in run("power cap list")
         assert "held no more" in run("power cap clear r1")
         room.wet(Grade.WARNING)
         room.wet(Grade.CRITICAL)
         described = run("describe edge/r1")
         assert "latched   leak/tray-n1: leak is critical at n1-wet" in described
+        assert not any(
+            line.startswith(("would  ", "unknown  ")) and "[{" in line
+            for line in described.split("\n")
+        )
         room.wet(Grade.GOOD)
         assert "would release leak/tray-n1" in run("latch release n1 --reason a --dry-run")
         assert "n1 is released" in run("latch release n1 --reason a --yes")
         assert "no building" in run("isolate r1 --reason leak --yes")
+        assert "asked to give r1 back" in run("isolate r1 --release --reason dry --yes")
 
 
 async def test_metrics_leave_out_what_is_unknown(context: Context) -> None:
@@ -147,3 +167,26 @@ def test_powers_are_read_as_they_are_written() -> None:
     for wrong in ("", "-1", "0", "many", "1e5"):
         with pytest.raises(OperatorMust):
             parse_watts(wrong)
+
+
+async def test_a_buildings_points_are_objects_with_quality_and_age(clock: JumpClock) -> None:
+    context = make_context(clock)
+    leak = Point(
+        name="Rack/RackLeakDetect/s/r1", building="b", about="r1", object_type="Rack", rack="r1",
+        point_type="RackLeakDetect", value=0.0, state="NoLeak", quality=1, age_s=3.04,
+    )  # fmt: skip
+    meter = Point(
+        name="PowerMeter/ActivePower/s/m1", building="b", about="m1", object_type="PowerMeter",
+        point_type="ActivePower", unit="kW", serves=("r1",), quality=0, age_s=9.0, reason="bad",
+    )  # fmt: skip
+    context.points = lambda: [leak, meter]
+    async with client_of(context) as client:
+        found = [each["status"] for each in (await client.get("/api/v1/points")).json()["items"]]
+        one = await client.get("/api/v1/points/Rack.RackLeakDetect.s.r1")
+        mine = await client.get("/api/v1/points", params={"labelSelector": "rack=r1"})
+    assert [(each["about"], each["value"], each["age_s"]) for each in found] == [
+        ("m1", None, 9.0), ("r1", 0.0, 3.0),
+    ]  # fmt: skip
+    assert (found[0]["serves"], found[0]["reason"]) == (["r1"], "bad")
+    assert one.json()["status"]["state"] == "NoLeak"
+    assert len(mine.json()["items"]) == 1

@@ -23,7 +23,8 @@ import httpx
 import pytest
 import sushy
 
-from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
+from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.listening import make_server, run_server
 from iolaus.observe.collect import Periods
 from tests.badinput.command import Shell
 from tests.peers.certificate import Identity, identity

@@ -26,7 +26,8 @@ from structlog.testing import capture_logs
 
 from iolaus.act.looking import Pace
 from iolaus.act.term import Rules
-from iolaus.app.house import House, HouseOptions, make_server, open_house
+from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.listening import make_server
 from iolaus.drivers.lane import BreakerRules, Lane, LaneRules
 from iolaus.drivers.lane.cache import CacheRules
 from iolaus.model.endpoint import Mode, Target

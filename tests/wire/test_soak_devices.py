@@ -15,6 +15,17 @@ from iolaus.drivers.redfish.events import parse_text
 from iolaus.kernel.errors import IolausError
 from iolaus.observe.ssdp import SERVICE, parse_answer
 from iolaus.observe.surface import read_shown as read_certificate
+from iolaus.wire.ipmi.login import Login, Refused
+from iolaus.wire.ipmi.packets import (
+    SOL,
+    SUITES,
+    keys_of,
+    parse,
+    parse_piece,
+    parse_reply,
+    plain,
+    sealed,
+)
 from iolaus.wire.redfish.body import Body, BodyGarbled, BodyTooLarge
 from iolaus.wire.redfish.decode import parse_object
 from iolaus.wire.redfish.errors import refusal
@@ -101,7 +112,23 @@ def _measured(data: bytes) -> object:
     return shown, asked, _done(ask_signed(device, attester(), QUESTION, chain=b""))
 
 
+def _datagram(data: bytes) -> object:
+    """Of IPMI, at every step at which one is waited for."""
+    login = Login("root", "secret", SUITES[0])
+    login.begin()
+    packet = parse(data, IPMI_KEYS)
+    try:
+        said = login.heard(packet) if packet else None
+    except Refused:
+        said = None
+    return said, parse_reply(data), parse_piece(data)
+
+
+IPMI_KEYS = keys_of(SUITES[0], bytes(32))
+IPMI = sealed(SOL, b"\1\0\0\0text", session=1, sequence=1, keys=IPMI_KEYS, iv=bytes(16))
+
 PARSERS: dict[str, Parser] = {
+    "ipmi": (_datagram, (IPMI, plain(0x11, bytes(36)), plain(0x13, bytes(60)))),
     "body": (_body, (gzip.compress(PLAIN), zlib.compress(PLAIN))),
     "object": (_object, (PLAIN, b"\xff\xfe{\0}\0", b"{" * 100)),
     "refusal": (_refusal, (ERROR, PLAIN)),

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from iolaus.act.book import OnChange
+from iolaus.act.outbox import Interrupted
 from iolaus.act.ports import Fenced, Hands, Journal, Lease, Leases
 from iolaus.act.standing import Standing
 from iolaus.act.term import Decide, Parts, Rules, Term, Unwind, World
@@ -77,10 +78,13 @@ class Conductor:
         """Something was asked, approved or seen: look now and not only when it is time."""
         self._bell.ask()
 
-    def progress(self, plan: str) -> Progress | None:
-        """Of a roll-out that is not over, while this process acts."""
+    async def progress(self, plan: str) -> Progress | None:
+        """Of a roll-out that is not over, while this process acts. All of it is on disk: what was
+        told to somebody is not lost."""
         book = self._term.books.get(plan) if self._term else None
-        return book.progress() if book else None
+        with suppress(Interrupted):
+            return await book.progress_on_disk() if book else None
+        return None
 
     def holds(self, plan: str) -> Mapping[str, str]:
         """Why nodes wait, by uid ("": all), as of the last decision."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from iolaus.act.aim import back, forth
 from iolaus.act.book import Book
 from iolaus.act.entries import NodeSaid
@@ -16,8 +18,11 @@ from iolaus.act.pursue import Ending, Pursuit, Tools
 from iolaus.model.plan import NodePlan, Step, Verb
 from iolaus.model.rollout import EntryKind, NodeState
 
-HARMLESS: Final = frozenset({Verb.DRAIN, Verb.UNDRAIN, Verb.WAIT_HEALTHY})
-"""Silence after one of these is no lost node: nothing was done to the device."""
+HARMLESS: Final = frozenset(
+    {Verb.DRAIN, Verb.UNDRAIN, Verb.WAIT_HEALTHY, Verb.GATHER, Verb.RECOVER}
+)
+"""Silence after one of these is no lost node: nothing was done to the device, or it was lost
+before."""
 
 
 async def run_node(node: NodePlan, *, book: Book, tools: Tools) -> None:
@@ -33,13 +38,13 @@ async def _go_forth(node: NodePlan, book: Book, tools: Tools) -> None:
         ending = await Pursuit(forth(step), node, book=book, tools=tools).run()
         if ending.stopped:
             return
-        if not ending.done:
-            await _failed(node, step, ending, book)
+        if not ending.done and step.rung is UNSET:
+            _failed(node, step, ending, book)
             return
-    await _become(node, book, NodeSaid(state=NodeState.DONE))
+    _become(node, book, NodeSaid(state=NodeState.DONE))
 
 
-async def _failed(node: NodePlan, step: Step, ending: Ending, book: Book) -> None:
+def _failed(node: NodePlan, step: Step, ending: Ending, book: Book) -> None:
     """A node that does not drain in time may be left for another day, as it was before."""
     reason = f"{step.text}: {ending.reason}"
     rule = book.plan.drain
@@ -47,7 +52,7 @@ async def _failed(node: NodePlan, step: Step, ending: Ending, book: Book) -> Non
         said = NodeSaid(state=NodeState.ROLLING_BACK, reason=reason, into=NodeState.SKIPPED)
     else:
         said = NodeSaid(state=_end_state(node, ending, book), reason=reason)
-    await _become(node, book, said)
+    _become(node, book, said)
 
 
 async def _go_back(node: NodePlan, book: Book, tools: Tools) -> None:
@@ -65,13 +70,13 @@ async def _go_back(node: NodePlan, book: Book, tools: Tools) -> None:
         if not ending.done:
             state = _end_state(node, ending, book)
             said = NodeSaid(state=state, reason=f"not undone, {step.text}: {ending.reason}")
-            await _become(node, book, said)
+            _become(node, book, said)
             return
     into = account.into.get(node.uid, NodeState.ROLLED_BACK)
     reason = account.nodes[node.uid].reason
     if stays and into is NodeState.ROLLED_BACK:
         reason = "; ".join([*([reason] if reason else []), f"stays: {', '.join(stays)}"])
-    await _become(node, book, NodeSaid(state=into, reason=reason))
+    _become(node, book, NodeSaid(state=into, reason=reason))
 
 
 def _end_state(node: NodePlan, ending: Ending, book: Book) -> NodeState:
@@ -83,8 +88,8 @@ def _end_state(node: NodePlan, ending: Ending, book: Book) -> NodeState:
     return NodeState.LOST if ending.silent and changed else NodeState.FAILED
 
 
-async def _become(node: NodePlan, book: Book, said: NodeSaid) -> None:
-    await book.write(book.entry(EntryKind.NODE_STATE, said, node=node.uid))
+def _become(node: NodePlan, book: Book, said: NodeSaid) -> None:
+    book.note(book.entry(EntryKind.NODE_STATE, said, node=node.uid))
 
 
 def is_open(node: NodePlan, book: Book) -> bool:

@@ -34,6 +34,7 @@ from iolaus.model.rollout import (
     NodeState,
     Progress,
     RolloutState,
+    Turned,
     WaveProgress,
 )
 
@@ -140,8 +141,10 @@ class Account:
         self.plan = plan.id
         self.state, self.reason, self.since = RolloutState.WAITING, NOT_APPLIED, 0.0
         self.applied = self.paused_by_word = False
-        self.heard = self.last = 0
-        self.nodes = {each.uid: _waiting(each.uid, each.fate, each.reason) for each in plan.nodes}
+        self.heard = self.last = self._noted = 0
+        self.nodes = Turned(
+            {each.uid: _waiting(each.uid, each.fate, each.reason) for each in plan.nodes}
+        )
         self.waves = {wave.name: WaveProgress(name=wave.name) for wave in plan.waves}
         self.budgets: Counter[str] = Counter()
         self.active: dict[str, None] = {}
@@ -155,16 +158,27 @@ class Account:
 
     def progress(self, approved: Mapping[str, tuple[str, ...]] | None = None) -> Progress:
         """As of now; it does not change when entries are added."""
+        return self._progress(dict(self.nodes), approved)
+
+    def following(self, approved: Mapping[str, tuple[str, ...]] | None = None) -> Progress:
+        """The same for whoever decides at once: its nodes (a `Turned`) go on changing."""
+        return self._progress(self.nodes, approved)
+
+    def _progress(
+        self,
+        nodes: Mapping[str, NodeProgress],
+        approved: Mapping[str, tuple[str, ...]] | None,
+    ) -> Progress:
         return Progress(
             plan=self.plan,
             state=self.state,
             reason=self.reason,
-            nodes=dict(self.nodes),
+            nodes=nodes,
             waves=tuple(self.waves.values()),
             budgets=dict(self.budgets),
             approved=approved or {},
             since=self.since,
-            last=self.last,
+            last=self.last + self._noted,
         )
 
     def add(self, entry: Entry) -> None:
@@ -180,6 +194,16 @@ class Account:
             self._of_node(entry.node or "", said, entry.at)
         else:
             self._of_step(entry, said)
+
+    def note(self, entry: Entry) -> None:
+        """One that gets its number later."""
+        self.add(entry)
+        self._noted += 1
+
+    def number(self, last: int, *, noted: int) -> None:
+        """So many of those that were noted have their number; `last` is the highest given."""
+        self._noted -= noted
+        self.last = max(self.last, last)
 
     def _of_plan(self, said: PlanSaid, at: float) -> None:
         self.heard = max(self.heard, said.intent or 0)

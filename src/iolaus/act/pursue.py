@@ -3,7 +3,9 @@
 Nothing is remembered here: every turn asks the account how far the step came, so a step that was
 interrupted at any instant goes on by the same road. The rules:
 
-- Nothing is sent before the journal says that it will be, nor when the lease runs out.
+- Nothing is sent before the journal on disk says that it will be, nor when the lease runs out.
+- What came of it is noted, and on disk before the next thing is sent; at once where nothing but
+  the journal could tell it after a crash.
 - After a sending whose effect is not known (silence, a garbled answer, a crash) it is looked at
   first, for all the time that the step has; it is sent again only if the device itself answers
   that it is not so, or if the device had refused it.
@@ -30,11 +32,13 @@ from iolaus.act.ports import Hands, Sight
 from iolaus.act.waiting import within
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
-from iolaus.model.plan import Action, Json, NodePlan
-from iolaus.model.rollout import EntryKind
+from iolaus.model.plan import Action, Json, NodePlan, Verb
+from iolaus.model.rollout import Entry, EntryKind
 
 REASON_CHARS: Final = 500
 LONGEST_WISH_S: Final = 300.0
+ONLY_TOLD: Final = frozenset({Verb.DRAIN, Verb.RENEW_CERTIFICATE})
+"""Their receipts say what the device does not: whether it was us, and what was signed for it."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +103,7 @@ class Pursuit:
     async def _first(self, now: Pass) -> None:
         there = await self._is_so(now, for_s=0.0) if self._aim.look_first else None
         if there is not None and there.settled:
-            await self._end(there.sight, already=True)
+            self._end(there.sight, already=True)
         else:
             await self._begin(now)
 
@@ -121,24 +125,24 @@ class Pursuit:
     async def _follow(self, now: Pass) -> None:
         """It was sent, or may have been: look until it is so or its time is up."""
         if not self._aim.after:
-            await self._unseen(now)
+            self._unseen(now)
             return
         whole_s = self._aim.step.timeout_s
         left_s = whole_s - max(0.0, self._clock.now() - now.begun_at)
         watched = await self._is_so(now, for_s=max(left_s, min(self._pace.grace_s, whole_s)))
         await self._onward(now, watched)
 
-    async def _unseen(self, now: Pass) -> None:
+    def _unseen(self, now: Pass) -> None:
         """A step after which nothing can be read back."""
         if now.phase is Phase.SENT:
-            await self._end(Sight(verdict="met"))
+            self._end(Sight(verdict="met"))
         else:
-            await self._fail("whether it took effect is not known, and nothing tells", silent=False)
+            self._fail("whether it took effect is not known, and nothing tells", silent=False)
 
     async def _onward(self, now: Pass, watched: Watched) -> None:
         sight = watched.sight
         if watched.settled:
-            await self._end(sight)
+            self._end(sight)
         elif sight.verdict == "unmet" and sight.answered and now.sends < self._aim.step.attempts:
             await self._begin(now)
         else:
@@ -150,7 +154,7 @@ class Pursuit:
         if now.escalated < len(self._aim.escalate):
             await self._send(self._aim.escalate[now.escalated], {}, rung=True, silent=silent)
         else:
-            await self._fail(why, silent=silent)
+            self._fail(why, silent=silent)
 
     # Beginning
 
@@ -198,14 +202,14 @@ class Pursuit:
             return unready
         there = await self._is_so(now, for_s=0.0)
         if there.settled:
-            await self._end(there.sight, already=not now.attempt)
+            self._end(there.sight, already=not now.attempt)
         return _unclear(there.sight) if there.settled or _is_unknown(there.sight) else unready
 
     async def _still_not(self, now: Pass, ready: Sight) -> Sight:
         """At the last moment before it is sent again: what was sent before may have come true."""
         there = await self._is_so(now, for_s=0.0)
         if there.settled:
-            await self._end(there.sight)
+            self._end(there.sight)
         elif there.sight.verdict == "unmet" and there.sight.answered:
             return ready
         return _unclear(there.sight)
@@ -214,7 +218,7 @@ class Pursuit:
         if now.attempt:
             await self._rung(now, text, silent=not sight.answered)
         else:
-            await self._fail(text, silent=not sight.answered)
+            self._fail(text, silent=not sight.answered)
 
     async def _is_so(self, now: Pass, *, for_s: float) -> Watched:
         aim = self._aim
@@ -226,7 +230,7 @@ class Pursuit:
         self, action: Action, seen: Mapping[str, Json], *, rung: bool, silent: bool = False
     ) -> None:
         if not self._budgets.draw(action.budget):
-            await self._fail(self._budgets.told(action.budget), silent=silent)
+            self._fail(self._budgets.told(action.budget), silent=silent)
             return
         attempt = self._now.attempt + 1
         began = Began(
@@ -237,13 +241,17 @@ class Pursuit:
             budget=action.budget,
             seen=seen,
         )
-        await self._write((EntryKind.ESCALATED if rung else self._aim.began, began))
+        announced = self._entry(EntryKind.ESCALATED if rung else self._aim.began, began)
+        await self._book.write(announced)
         self._book.check()
         sent, final = await self._do(action, began)
-        said: list[tuple[EntryKind, Said]] = [(EntryKind.SENT, sent)]
+        said = [self._entry(EntryKind.SENT, sent)]
         if final and not rung:
-            said.append((self._aim.failed, Ended(reason=sent.detail)))
-        await self._write(*said)
+            said.append(self._entry(self._aim.failed, Ended(reason=sent.detail)))
+        if action.verb in ONLY_TOLD or not self._aim.after:
+            await self._book.write(*said)
+        else:
+            self._book.note(*said)
 
     async def _do(self, action: Action, began: Began) -> tuple[Sent, bool]:
         """What came of it, and whether that is final."""
@@ -265,17 +273,15 @@ class Pursuit:
             return sent, fault is Fault.FINAL
         return Sent(attempt=began.attempt, outcome="receipt", undo=undo, receipt=receipt), False
 
-    async def _end(self, sight: Sight, *, already: bool = False) -> None:
-        await self._write((self._aim.done, Ended(seen=sight.seen, already=already)))
+    def _end(self, sight: Sight, *, already: bool = False) -> None:
+        self._book.note(self._entry(self._aim.done, Ended(seen=sight.seen, already=already)))
 
-    async def _fail(self, reason: str, *, silent: bool) -> None:
-        await self._write((self._aim.failed, Ended(reason=reason[:REASON_CHARS], silent=silent)))
+    def _fail(self, reason: str, *, silent: bool) -> None:
+        said = Ended(reason=reason[:REASON_CHARS], silent=silent)
+        self._book.note(self._entry(self._aim.failed, said))
 
-    async def _write(self, *said: tuple[EntryKind, Said]) -> None:
-        node, step = self._node.uid, self._aim.step.id
-        await self._book.write(
-            *(self._book.entry(kind, each, node=node, step=step) for kind, each in said)
-        )
+    def _entry(self, kind: EntryKind, said: Said) -> Entry:
+        return self._book.entry(kind, said, node=self._node.uid, step=self._aim.step.id)
 
 
 def _unclear(sight: Sight) -> Sight:

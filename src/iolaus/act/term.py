@@ -16,12 +16,13 @@ import msgspec
 import structlog
 
 from iolaus.act.answers import answer
-from iolaus.act.book import Book, Interrupted, OnChange
+from iolaus.act.book import Book, OnChange
 from iolaus.act.budget import Budgets
 from iolaus.act.entries import NodeSaid, PlanSaid, WaveSaid
 from iolaus.act.execute import is_open, run_node
 from iolaus.act.fold import Account
 from iolaus.act.looking import Pace
+from iolaus.act.outbox import Interrupted
 from iolaus.act.ports import Due, Fenced, Hands, Journal, Leases
 from iolaus.act.pursue import Tools
 from iolaus.act.standing import Standing
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 Decide = Callable[[Plan, Progress, object, float], Decision]
 World = Callable[[Plan], object]
 Unwind = Callable[[Plan, Progress, float], Decision]
+LAST_WORD_S: Final = 2.0
 _AT_A_TIME: Final = 2000
 _PER_SETTLING: Final = 1000
 _UNWINDING: Final = (RolloutState.ABORTING, RolloutState.UNDOING)
@@ -44,9 +46,9 @@ _UNWINDING: Final = (RolloutState.ABORTING, RolloutState.UNDOING)
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """`ttl_s` of the lease, of which the last `margin_s` begin nothing; `most` nodes at once;
-    `settle_s` between two rounds at least, for every thousand nodes (a decision looks at all of
-    them), and `poll_s` at most (operators' words are seen by then); `retry_s` after a term that
-    broke. `budgets` are fleet-wide, by name."""
+    `settle_s` between two rounds at least, for every thousand nodes (what is seen of them is
+    sorted out again), and `poll_s` at most (operators' words are seen by then); `retry_s` after a
+    term that broke. `budgets` are fleet-wide, by name."""
 
     ttl_s: float = 30.0
     margin_s: float = 5.0
@@ -101,7 +103,26 @@ class Term:
             raise interrupted.cause from interrupted
         finally:
             await _end([*parts, *self._tasks()])
+            await self._close_books()
             self._broken.cancel()
+
+    async def _close_books(self) -> None:
+        """What was seen last is kept, if the journal takes it soon."""
+
+        async def every() -> None:
+            for book in list(self.books.values()):
+                await book.close()
+
+        closing = asyncio.create_task(every())
+        timer = asyncio.create_task(self._clock.sleep(LAST_WORD_S))
+        await asyncio.wait({closing, timer}, return_when=asyncio.FIRST_COMPLETED)
+        await _end([closing, timer])
+
+    def _break(self, interrupted: Interrupted) -> None:
+        """The first says why; the term ends with it."""
+        if not self._broken.done():
+            self._broken.set_exception(interrupted)
+            self._broken.exception()
 
     def _tasks(self) -> Iterator[asyncio.Task[None]]:
         for book in self.books.values():
@@ -185,6 +206,7 @@ class Term:
             standing=self._standing,
             clock=self._clock,
             on_change=self._parts.on_change,
+            on_broken=self._break,
         )
         self._budgets.count(account.budgets)
         self.books[id_] = book
@@ -211,14 +233,17 @@ class Term:
         decision = self._decision(book)
         if decision.state is not None:
             self._due_until = 0.0
-        if entries := list(_said(book, decision, room=self._rules.most - self._busy())):
+        entries = list(_said(book, decision, room=self._rules.most - self._busy()))
+        if entries and all(map(_is_start, entries)):
+            book.note(*entries)
+        elif entries:
             await book.write(*entries)
         book.holds = decision.holds
         self._begin(book)
         return decision.wake_s if all(map(_is_start, entries)) else 0.0
 
     def _decision(self, book: Book) -> Decision:
-        progress, now = book.progress(), self._clock.now()
+        progress, now = book.following(), self._clock.now()
         if progress.state in _UNWINDING:
             return self._parts.unwind(book.plan, progress, now)
         return self._parts.decide(book.plan, progress, self._parts.world(book.plan), now)
@@ -246,9 +271,7 @@ class Term:
                 book, uid, run_node(book.nodes[uid], book=book, tools=self._tools)
             )
         except Interrupted as interrupted:
-            if not self._broken.done():
-                self._broken.set_exception(interrupted)
-                self._broken.exception()
+            self._break(interrupted)
         finally:
             book.tasks.pop(uid, None)
             self._bell.changed.set()

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from iolaus.bus.port import Bus
+from iolaus.fleet.notices import Turn
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.alarm import SHOWN, Alarm, AlarmState, Occurrence, Said, answered
@@ -56,7 +57,8 @@ Source = Callable[[], Judged]
 
 
 class Alarming:
-    """`fleet()` is the hall as it is shown; `sources` are asked at each look."""
+    """`fleet()` is the hall as it is shown; `sources` are asked at each look; `tell` is given what
+    turns before it is kept, and must have it on disk when it returns."""
 
     def __init__(
         self,
@@ -67,9 +69,11 @@ class Alarming:
         bus: Bus,
         clock: Clock,
         sources: Sequence[Source] = (),
+        tell: Callable[[Sequence[Turn]], None] = lambda _: None,
     ) -> None:
         self._facts, self._fleet, self._kept = facts, fleet, kept
         self._bus, self._clock, self.sources = bus, clock, list(sources)
+        self._tell_others = tell
         self._due: set[str] = set()
         self._reach: dict[str, Reach | None] = {}
         self._wet: dict[str, tuple[bool | None, ...]] = {}
@@ -146,6 +150,9 @@ class Alarming:
             return
         put = {_row(a): a for _, a in pairs if a.state is not AlarmState.NORMAL}
         gone = {_row(a) for _, a in pairs if a.state is AlarmState.NORMAL}
+        self._tell_others(
+            [_turn(before, after) for before, after in pairs if _turns(before, after)]
+        )
         await self._kept.replace(put, gone)
         for before, after in pairs:
             if before is None or before.state is not after.state:
@@ -196,6 +203,15 @@ class Alarming:
         before = self._wet.get(address, ())
         self._wet[address] = said
         return said != before
+
+
+def _turns(before: Alarm | None, after: Alarm) -> bool:
+    """Whether it is another thing to whoever is told."""
+    return before is None or (before.state, before.active) != (after.state, after.active)
+
+
+def _turn(before: Alarm | None, after: Alarm) -> Turn:
+    return Turn(alarm=after, before=before.state.value if before else "")
 
 
 _UUID: Final = "00000000-0000-0000-0000-000000000000"

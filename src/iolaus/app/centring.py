@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from iolaus.bus.port import Bus
 from iolaus.energy.centre import Centre
 from iolaus.energy.frames import REPORTS, Report, budget_topic, parse_report
-from iolaus.energy.policy import Mode, PowerPolicy
+from iolaus.energy.policy import PowerPolicy
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError
 from iolaus.model.plant import Plant
@@ -60,10 +60,8 @@ class Centring:
 
     def now(self) -> None:
         """Plan, and send what comes of it."""
-        frames = self.centre.tick(self._clock.monotonic())
-        if self.centre.policy.mode is Mode.ADVISE:
-            frames = self.centre.advice
-        for frame in frames:
+        self.centre.tick(self._clock.monotonic())
+        for frame in self.centre.advice:
             self._bus.publish(budget_topic(frame.rack), frame)
 
     async def _hear(self, heard: Any) -> None:
@@ -94,17 +92,19 @@ class HouseCentre:
         self._holder = secrets.token_hex(8)
         self._lost: set[str] = set()
         self._goal_w: float | None = None
+        self._held: tuple[dict[str, float], dict[str, float]] = {}, {}
         self._derated: dict[str, float] = {}
-        self._trouble = ""
+        self._trouble, self._hurried = "", False
 
     centring: Centring | None
     """None while there is nothing to share out, or another server does it."""
 
     def follow(self, policy: PowerPolicy) -> None:
         """Go by another policy from now on."""
-        self.policy = policy
+        self.policy, self._hurried = policy, True
         if self.centring:
             self.centring.centre.follow(policy, self._clock.monotonic())
+            self.centring.now()
 
     def lost(self, domain: str) -> None:
         """It carries nothing any more. A domain that the plant does not know is remembered."""
@@ -132,6 +132,13 @@ class HouseCentre:
             self._derated[domain] = limit_w
         if self.centring:
             self.centring.centre.derate(domain, limit_w, self._clock.monotonic())
+            self.centring.now()
+
+    def hold(self, racks: Mapping[str, float], nodes: Mapping[str, float]) -> None:
+        """What people let racks and single nodes draw at most, in watts of their caps."""
+        before, self._held = self._held, (dict(racks), dict(nodes))
+        if self.centring and self._held != before:
+            self.centring.centre.hold(*self._held, self._clock.monotonic())
             self.centring.now()
 
     def _service(self, domain: str, *, lost: bool) -> None:
@@ -178,7 +185,8 @@ class HouseCentre:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
             await self._leases.release(lease)
-        await running
+        if not running.cancelled():
+            await running
 
     def _centring(self, plant: Plant, lease: Lease) -> Centring:
         centre, now_s = Centre(plant, self.policy, lease.epoch), self._clock.monotonic()
@@ -186,6 +194,8 @@ class HouseCentre:
             centre.lost(domain, now_s)
         for domain in self._derated.keys() & plant.by_name.keys():
             centre.derate(domain, self._derated[domain], now_s)
+        if any(self._held):
+            centre.hold(*self._held, now_s)
         if self._goal_w is not None and centre.rooms.site is not None:
             centre.target(self._goal_w, now_s)
         return Centring(centre, bus=self._bus, clock=self._clock)
@@ -197,7 +207,7 @@ class HouseCentre:
             await self._clock.sleep(RENEW_S)
             if await self._leases.renew(lease, TTL_S, self._clock.now()) is None:
                 return
-            if self._clock.monotonic() - looked_s >= PLANT_S:
-                looked_s = self._clock.monotonic()
+            if self._hurried or self._clock.monotonic() - looked_s >= PLANT_S:
+                looked_s, self._hurried = self._clock.monotonic(), False
                 if self._plant() != plant:
                     return

@@ -49,6 +49,13 @@ class Checkpoints:
             key = await asyncio.to_thread(self._key)
         return signed_checkpoint(head, at_ms=int(self._clock.now() * 1000), key=key)
 
+    async def sign(self, said: bytes) -> tuple[bytes, str]:
+        """The signature of our key (Ed25519) over bytes that say what they are; the public key in
+        hex."""
+        async with self._one_at_a_time:
+            key = await asyncio.to_thread(self._key)
+        return key.sign(said), key.public_key().public_bytes_raw().hex()
+
     async def public_key(self) -> bytes:
         """PEM."""
         async with self._one_at_a_time:

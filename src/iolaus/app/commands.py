@@ -10,49 +10,38 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
 import typer
 
 from iolaus import __version__
 from iolaus.app import breaking, rehearsing
+from iolaus.app.hall_commands import core_command, edge_command
 from iolaus.app.logs import configure_logs
+from iolaus.app.options import (
+    AllowHttp,
+    CaFile,
+    Database,
+    Listen,
+    Named,
+    OpenTokens,
+    PasswordFile,
+    Pin,
+    SiteName,
+    State,
+    Target,
+    TlsCert,
+    TlsKey,
+    Trust,
+    User,
+    approach_of,
+    check_listen,
+    must_be_one_of,
+)
 from iolaus.app.signing_references import reference_sign
 from iolaus.app.verifying import VERIFY_COMMANDS
-from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.build import Commands, build_cli, run_cli
-from iolaus.north.cli.discover import read_password
 from iolaus.north.cli.render import print_json, say
-
-if TYPE_CHECKING:
-    from iolaus.app.alone import Approach
-    from iolaus.wire.redfish.port import Credential
-
-USER_ENV: Final = "IOLAUS_BMC_USER"
-
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="https://host[:port] or host.")]
-User = Annotated[str | None, typer.Option("--user", envvar=USER_ENV, help="Account of the BMC.")]
-PasswordFile = Annotated[
-    Path | None,
-    typer.Option("--password-file", help="Its password; else IOLAUS_BMC_PASSWORD, or a prompt."),
-]
-Named = Annotated[
-    str | None, typer.Option("--credential", help="An entry of the credential store instead.")
-]
-Trust = Annotated[
-    str, typer.Option("--trust", metavar="verify|first", help="`first` pins what it shows now.")
-]
-Pin = Annotated[
-    str | None, typer.Option("--fingerprint", help="Its certificate's SHA-256, in hex.")
-]
-CaFile = Annotated[
-    Path | None, typer.Option("--ca-file", help="Authorities to trust (PEM) beside the system's.")
-]
-AllowHttp = Annotated[
-    bool, typer.Option("--allow-http", help="Accept http:// (sends the password open).")
-]
-State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Where state is kept.")]
-Listen = Annotated[str, typer.Option("--listen", help="Address and port of the API and pages.")]
 
 
 def main() -> None:
@@ -66,11 +55,14 @@ def main() -> None:
                     up=up_command,
                     serve=serve_command,
                     edge=edge_command,
+                    core=core_command,
                     sim_replay=sim_replay,
                     sim_hall=sim_hall,
                     inspect=inspect_command,
                     capture=capture_command,
                     doctor=doctor_command,
+                    backup=backup_command,
+                    restore=restore_command,
                     sim={
                         "faults": breaking.sim_faults,
                         "explain": breaking.sim_explain,
@@ -120,25 +112,12 @@ def up_command(
 def serve_command(
     listen: Listen = "127.0.0.1:8080",
     state: State = None,
-    db: Annotated[
-        str | None, typer.Option("--db", help="SQLAlchemy URL of a database elsewhere.")
-    ] = None,
+    db: Database = None,
     ca_file: CaFile = None,
-    site: Annotated[str, typer.Option("--site-name", help="Name of the site, for metrics.")] = "",
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", metavar="PEM", help="Our own certificate, with its chain."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", metavar="PEM", help="The key of --tls-cert.")
-    ] = None,
-    allow_http: Annotated[
-        bool,
-        typer.Option(
-            "--allow-http",
-            help="Let tokens cross the network unencrypted (behind a proxy that speaks TLS).",
-        ),
-    ] = False,
+    site: SiteName = "",
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    allow_http: OpenTokens = False,
     events_url: Annotated[
         str | None,
         typer.Option(
@@ -175,45 +154,55 @@ def serve_command(
     )
 
 
-def edge_command(
-    hosts: Annotated[
-        Path, typer.Argument(metavar="HOSTS", help="A hosts file with a label rack on each host.")
-    ],
-    user: User = None,
-    password_file: PasswordFile = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="observe|advise|control",
-            help="Only `control` writes to devices; then every host of the file is managed.",
-        ),
-    ] = "observe",
+def backup_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, e.g. hall.iolaus.")],
     state: State = None,
-    ca_file: CaFile = None,
-    allow_http: AllowHttp = False,
+    db: Database = None,
 ) -> None:
-    """Run the edges of some racks: limits and reflexes, with no server, database or bus.
+    """Keep all that a server must not lose in one file, while it runs or not.
 
-    Without a lease a rack stands at its floors. Ctrl-C ends it; caps and latches stay.
-    Example: iolaus edge racks.yaml --user root --password-file pw --mode control
+    History of telemetry is not in it, and neither is the key that it opens with: keep that apart.
+    Example: iolaus backup hall-$(date +%F).iolaus --state /var/lib/iolaus
     """
-    import uvloop
-
-    from iolaus.app.edge import EdgeOptions, chosen, edge
+    from iolaus.app.backup import KEY, back_up
+    from iolaus.store.secrets import KEY_VARIABLE
     from iolaus.store.state import default_state_dir
 
-    must_be_one_of(mode, "observe", "advise", "control", option="--mode")
-    targets, power, leak = chosen(hosts, mode, allow_http=allow_http)
-    options = EdgeOptions(
-        targets=targets,
-        credential=credential_of(user, password_file, None),
-        state_dir=state or default_state_dir(),
-        ca_file=str(ca_file) if ca_file else None,
-        power=power,
-        leak=leak,
-    )
-    uvloop.run(edge(options))
+    directory = state or default_state_dir()
+    manifest = back_up(directory, file, database=db)
+    rows, size = sum(manifest.rows.values()), file.stat().st_size / 1e6
+    say(f"{file}: {rows:,} rows and {len(manifest.files)} files in {size:,.1f} MB")
+    key = os.environ.get(KEY_VARIABLE) or directory / KEY
+    say(f"it opens with {key} only: keep a copy of that somewhere else")
+
+
+def restore_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `iolaus backup` wrote.")],
+    state: State = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="The key of that state; else IOLAUS_STATE_KEY_FILE."),
+    ] = None,
+    db: Database = None,
+    go_on: Annotated[
+        bool,
+        typer.Option("--go-on", help="Leave roll-outs running: the other server is gone for good."),
+    ] = False,
+) -> None:
+    """Put a back-up into a new state directory, and a new database where one is named.
+
+    Roll-outs that ran stand paused: resume them when the other server is certainly gone.
+    Example: iolaus restore hall.iolaus --key hall.key --state /var/lib/iolaus
+    """
+    from iolaus.app.backup import restore
+    from iolaus.store.state import default_state_dir
+
+    directory = state or default_state_dir()
+    done = restore(file, directory, key=key, database=db, go_on=go_on)
+    rows = sum(done.manifest.rows.values())
+    say(f"{directory}: {rows:,} rows and {len(done.manifest.files)} files are back")
+    for plan in done.paused:
+        say(f"paused: iolaus rollout resume {plan}")
 
 
 def inspect_command(
@@ -416,99 +405,3 @@ def sim_replay(
         with_parent=with_parent,
     )
     raise typer.Exit(serve_replay(paths, replay=replay, serve=listening))
-
-
-def approach_of(
-    target: str,
-    user: str | None,
-    password_file: Path | None,
-    credential: str | None,
-    trust: str,
-    fingerprint: str | None,
-    ca_file: Path | None,
-    allow_http: bool,
-) -> Approach:
-    """How the options say to reach a target. Raises `OperatorMust`."""
-    from iolaus.app.alone import Approach
-
-    must_be_one_of(trust, "verify", "first", option="--trust")
-    return Approach(
-        target=target,
-        credential=credential_of(user, password_file, credential),
-        trust_first=trust == "first",
-        fingerprint=fingerprint,
-        ca_file=str(ca_file) if ca_file else None,
-        allow_http=allow_http,
-    )
-
-
-def credential_of(
-    user: str | None, password_file: Path | None, name: str | None
-) -> Credential | None:
-    """From the options, or from the credential store; None asks the device as nobody."""
-    from iolaus.store.secrets import Secrets
-    from iolaus.store.state import default_state_dir
-    from iolaus.wire.redfish.port import Credential
-
-    if user is not None:
-        return Credential(user=user, password=read_password(user, password_file))
-    if password_file is not None or (name is None and os.environ.get("IOLAUS_BMC_PASSWORD")):
-        raise OperatorMust(
-            "a password is given, but not whose it is",
-            operation="read credential",
-            subject="--user",
-            code="NoUser",
-            next_step=f"add --user NAME, or set {USER_ENV}.",
-        )
-    if name is None:
-        return None
-    login = Secrets(default_state_dir() / "secrets").get(name)
-    if login is None:
-        raise OperatorMust(
-            "the credential store has no such entry",
-            operation="read credential",
-            subject=name,
-            code="NoCredential",
-            next_step="give --user and --password-file; discover stores what it is given.",
-        )
-    return Credential(user=login.user, password=login.password)
-
-
-def must_be_one_of(value: str, *choices: str, option: str) -> None:
-    if value not in choices:
-        raise OperatorMust(
-            f"takes {' or '.join(choices)}, not {value!r}",
-            operation="read option",
-            subject=option,
-            code="BadOption",
-            next_step="correct it; --help shows what each option takes.",
-        )
-
-
-def check_listen(listen: str, *, loopback: bool = False, tls: bool = False) -> None:
-    """`host:port`; a demonstration listens on this machine alone, and so does, without `tls`,
-    everything that asks for tokens. Raises `OperatorMust`."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise OperatorMust(
-            "is not HOST:PORT",
-            operation="listen on",
-            subject=listen,
-            next_step="write it as 127.0.0.1:8080.",
-        )
-    within = host.startswith("127.") or host in ("localhost", "[::1]")
-    if not within and not loopback and not tls:
-        raise OperatorMust(
-            "tokens would cross the network unencrypted",
-            operation="listen on",
-            subject=listen,
-            code="TlsNeeded",
-            next_step="give --tls-cert and --tls-key, or --allow-http behind a proxy with TLS.",
-        )
-    if loopback and not within:
-        raise OperatorMust(
-            "a demonstration has no tokens, so it listens on loopback only",
-            operation="listen on",
-            subject=listen,
-            next_step="use 127.0.0.1, or `iolaus serve`, which asks for tokens.",
-        )

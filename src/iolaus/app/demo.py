@@ -24,9 +24,11 @@ import msgspec
 import structlog
 
 from iolaus.app.banner import Banner
-from iolaus.app.house import House, HouseOptions, make_server, open_house, run_server
+from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.listening import make_server, run_server
 from iolaus.app.oracle import Oracle, Place, written_down
 from iolaus.app.references import References
+from iolaus.app.reporting import PUBLIC_FILE
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 from iolaus.model.building import BuildingDocument, BuildingSpec, FlexWant, SenderWant
 from iolaus.model.desired import Metadata
@@ -42,6 +44,8 @@ START_S = 120.0
 HALL, BUILDING = "simulated-hall", "simulated-building"
 WIRING = ("modbus", "serial", "snmp")
 """Labels by which the hall tells where its gear answers besides: ports, no words of a person."""
+MOST_CONSOLES = 500
+"""Each host's costs two sockets."""
 SLOWLY = Rates(fast_s=2.0, medium_s=4.0, slow_s=60.0)
 """A hall on a laptop shares its processor with what it simulates."""
 SimulatedHall = tuple[Path, str, Place | None, Mapping[str, Any]]
@@ -70,7 +74,11 @@ async def up(options: UpOptions) -> None:
             house = await stack.enter_async_context(
                 open_house(
                     HouseOptions(
-                        state_dir=state_dir, listen=options.listen, demo=True, registers=SLOWLY
+                        state_dir=state_dir,
+                        listen=options.listen,
+                        demo=True,
+                        simulated=options.simulate,
+                        registers=SLOWLY,
                     )
                 )
             )
@@ -139,7 +147,7 @@ def join_building(house: House, ready: Mapping[str, Any]) -> None:
     spec = BuildingSpec(
         broker=f"mqtt://{building['mqtt']}",
         credential=BUILDING,
-        allow=["isolation", "flex"],
+        allow=["isolation", "flex", "report", "setpoint"],
         flex=FlexWant(senders=[SenderWant(name=sender, keys_file=str(folder / "grid.jwks.json"))]),
     )
     house.joining.begin(
@@ -150,6 +158,8 @@ def join_building(house: House, ready: Mapping[str, Any]) -> None:
             spec=spec,
         )
     )
+    public = (house.state.directory / PUBLIC_FILE).read_text()
+    (folder / "agents.jwks.json").write_text(public)
 
 
 @asynccontextmanager
@@ -161,6 +171,7 @@ async def simulated_hall(options: UpOptions, state_dir: Path) -> AsyncIterator[S
     hosts, password = state_dir / "simulated-hosts.yaml", secrets.token_urlsafe(18)
     command = [sys.executable, "-m", "iolaus", "sim", "hall", "--port", "0", "--with-parent"]
     command += ["--building", "--hosts-out", str(hosts)]
+    command += ["--console"] if (options.nodes or 0) <= MOST_CONSOLES else []
     command += ["--nodes", str(options.nodes)] if options.nodes is not None else []
     command += [str(options.site)] if options.site is not None else []
     process = await asyncio.create_subprocess_exec(

@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +151,7 @@ def _server(base: str) -> Iterator[Finding]:
         ) as client:
             alive = client.get("/healthz")
             summary = client.get("/api/v1/summary")
+            members = client.get("/api/v1/members")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         yield Finding(
             check="server",
@@ -168,6 +170,35 @@ def _server(base: str) -> Iterator[Finding]:
         )
         return
     yield from _fleet(base, summary)
+    yield from _members(members)
+
+
+def _members(answer: httpx.Response) -> Iterator[Finding]:
+    """The processes that hold the hall; nothing where it is one alone."""
+    try:
+        document: dict[str, Any] = msgspec.json.decode(answer.content)
+        items = [each.get("status", each) for each in document["items"]]
+    except (msgspec.DecodeError, KeyError, AttributeError):
+        return
+    if all(each.get("state") == "alone" for each in items):
+        return
+    states = Counter(str(each.get("state")) for each in items)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    yield Finding(
+        check="members",
+        state="wrong" if states["silent"] else "ok",
+        message=told,
+        next_step="iolaus get members" if states["silent"] else "",
+    )
+    for each in items:
+        for condition in each.get("conditions", ()):
+            if condition.get("reason") != "Silent":
+                yield Finding(
+                    check=str(each.get("name", "member"))[:12],
+                    state="wrong",
+                    message=str(condition.get("message", "")),
+                    next_step=str(condition.get("next_step", "")),
+                )
 
 
 def _clock(alive: httpx.Response) -> Finding:

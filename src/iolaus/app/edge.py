@@ -112,7 +112,7 @@ async def open_edges(options: EdgeOptions) -> AsyncIterator[Edges]:
         building=NoBuilding(),
         clock=clock,
         directory=options.state_dir / "edges",
-        rules=paced(edge_rules(options.power, options.leak), options.period_s),
+        rules=lambda rack: paced(edge_rules(options.power, options.leak, rack), options.period_s),
         tell=lambda _: None,
         record=_told,
     )

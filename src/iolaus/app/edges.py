@@ -21,7 +21,7 @@ from iolaus.app.edge_hands import Hands
 from iolaus.energy.arming import Armed, arm
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget, Report
-from iolaus.energy.journal import LatchFile
+from iolaus.energy.journal import latch_file
 from iolaus.energy.policy import PowerPolicy
 from iolaus.energy.ports import AsksBuilding, Event, Grade, Latch, Sense
 from iolaus.energy.rack import RackView
@@ -60,9 +60,10 @@ class Running(msgspec.Struct, kw_only=True):
 
 
 class Edges:
-    """`directory` holds the latches; `tell` takes reports for the centre, `record` is told what
-    was done. `plant` may say more of racks and nodes than their controllers do, and what is
-    armed by `policy`; `made` is told of a rack whose edge is new and knows no reading."""
+    """`directory` holds the latches; `rules` gives those of a rack; `tell` takes reports for the
+    centre, `record` is told what was done. `plant` may say more of racks and nodes than their
+    controllers do, and what is armed by `policy`; `made` is told of a rack whose edge is new and
+    knows no reading."""
 
     def __init__(
         self,
@@ -71,13 +72,14 @@ class Edges:
         building: AsksBuilding,
         clock: Clock,
         directory: Path,
-        rules: EdgeRules,
+        rules: Callable[[str], EdgeRules],
         tell: Callable[[Report], None],
         record: Callable[[Done], None],
         plant: Callable[[], Plant | None] = lambda: None,
         made: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.hands, self.rules, self.running = hands, rules, dict[str, Running]()
+        self.hands, self.running = hands, dict[str, Running]()
+        self._rules = rules
         self.building, self._clock, self._directory = building, clock, directory
         self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
@@ -181,10 +183,10 @@ class Edges:
             )
         return running.run.release(latch, who=who, reason=reason)
 
-    def use(self, rules: EdgeRules, policy: PowerPolicy | None = None) -> None:
-        """Go by other rules, or another plant, from now on: edges begin anew, with their latches,
+    def use(self, policy: PowerPolicy) -> None:
+        """Rules, plant or policy are others from now on: edges begin anew, with their latches,
         where that changes anything for them."""
-        self.rules, self.policy, self._changed = rules, policy or self.policy, True
+        self.policy, self._changed = policy, True
 
     # --- looking after -----------------------------------------------------------------------
 
@@ -214,7 +216,7 @@ class Edges:
         for rack, running in self.running.items():
             if running.task.done() or now_s - running.run.beat_s > HUNG_S:
                 self._again(rack, running)
-            if self.rules.acts and now_s - running.floors_s > FLOORS_S:
+            if running.run.edge.rules.acts and now_s - running.floors_s > FLOORS_S:
                 running.floors_s = now_s
                 self._spawn(self._floors(running))
 
@@ -244,10 +246,10 @@ class Edges:
             return {}
 
     def _ensure(self, rack: str, view: RackView, rows: frozenset[str]) -> None:
-        old = self.running.get(rack)
-        if old is not None and old.view == view and old.run.edge.rules == self.rules:
+        old, rules = self.running.get(rack), self._rules(rack)
+        if old is not None and old.view == view and old.run.edge.rules == rules:
             return
-        kept = LatchFile(self._directory / f"{slug(rack)}.json")
+        kept = latch_file(self._directory / f"{slug(rack)}.json")
         if old is not None:
             old.task.cancel()
             latched: Sequence[Latch] = list(old.run.edge.reflexes.latches.values())
@@ -257,7 +259,7 @@ class Edges:
             except OperatorMust as error:
                 log.error("an edge is not started", rack=rack, error=str(error))  # noqa: TRY400
                 return
-        edge = Edge(view, self.rules, boot=secrets.token_hex(8), latched=latched)
+        edge = Edge(view, rules, boot=secrets.token_hex(8), latched=latched)
         if old is not None:
             edge.inherit(old.run.edge, self._clock.monotonic())
         doors = Doors(

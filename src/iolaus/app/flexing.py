@@ -21,7 +21,7 @@ from iolaus.energy.ports import TakesTargets
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.audit import Record
-from iolaus.store.files import replace_file
+from iolaus.store.kept import KeptFile
 from iolaus.store.state import State
 from iolaus.wire.dsx.flex import LoadTarget, Untrusted
 
@@ -45,7 +45,7 @@ class Flexing:
         allowed: bool,
     ) -> None:
         self._state, self._clock, self._centre, self._feeds = state, clock, centre, feeds
-        self._file: Path = state.directory / FILE
+        self._kept = target_file(state.directory / FILE)
         self.allowed, self.held = allowed, dict[str, float]()
         self.refused: list[str] = []
         self._writing: set[asyncio.Task[None]] = set()
@@ -110,18 +110,16 @@ class Flexing:
     def _refuse(self, code: str, why: str, target: LoadTarget) -> None:
         self.refuse(Untrusted(code, why, source=target.source, event_id=target.event_id))
 
-    def _load(self) -> list[LoadTarget]:
+    def _load(self) -> Sequence[LoadTarget]:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=list[LoadTarget])
-        except FileNotFoundError:
-            return []
-        except (OSError, msgspec.MsgspecError) as error:
+            return self._kept.load()
+        except IolausError as error:
             log.error("kept load targets are unreadable", file=FILE, error=str(error))  # noqa: TRY400
-            return []
+            return ()
 
     def _save(self) -> None:
         try:
-            replace_file(self._file, msgspec.json.encode(self.schedule.targets))
+            self._kept.save(self.schedule.targets)
         except IolausError as error:
             log.warning("load targets are not kept", error=str(error))
 
@@ -137,3 +135,13 @@ class Flexing:
             await self._state.audit.append(record)
         except IolausError as error:
             log.warning("a load target is not in the audit log", error=str(error))
+
+
+def target_file(path: Path) -> KeptFile[LoadTarget]:
+    return KeptFile(
+        path,
+        LoadTarget,
+        word="targets",
+        code="LoadTargetsUnreadable",
+        next_step="remove the file, and have the grid send its targets again.",
+    )

@@ -1,8 +1,9 @@
 """Registers that an edge acts upon, carried to it as they are read.
 
 A block that was read is enough: what its equipment says is told to the edges of its racks at once
-where it says something else than before, and again every half minute, because an edge may be
-younger than the last change. What was not read lately is told as unknown by the same look.
+where it says something else than before, and again every half minute at least, because an edge may
+be younger than the last change and takes what is not renewed for silent. What was not read lately
+is told as unknown by the same look.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import msgspec
 from iolaus.app.joined import Places
 from iolaus.drivers.modbus.readings import Now
 from iolaus.drivers.modbus.things import things_of
-from iolaus.energy.gear import events_of, is_urgent
-from iolaus.energy.ports import Event, HearsEvents
+from iolaus.energy.gear import events_of, feed_of, is_urgent
+from iolaus.energy.ports import Event, HearsEvents, Sense
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
 from iolaus.observe.beside import match
@@ -28,17 +29,26 @@ from iolaus.wire.modbus.registers import RegisterMap
 
 LOOK_S: Final = 2.0
 AGAIN_S: Final = 30.0
+FED_S: Final = 10.0
 
 
 class Gear:
     """Watches every bus from its first use on. `edges` may be exchanged."""
 
     def __init__(
-        self, *, buses: Buses, facts: Facts, places: Places, edges: HearsEvents, clock: Clock
+        self,
+        *,
+        buses: Buses,
+        facts: Facts,
+        places: Places,
+        edges: HearsEvents,
+        clock: Clock,
+        again_s: float = AGAIN_S,
     ) -> None:
         self.edges, self._buses, self._facts = edges, buses, facts
-        self._places, self._clock = places, clock
+        self._places, self._clock, self._again_s = places, clock, again_s
         self._told: dict[tuple[str, str, str], tuple[Event, float]] = {}
+        self._fed: dict[str, dict[str, tuple[Event, float]]] = {}
         buses.on_open.append(self._opened)
 
     async def run(self) -> None:
@@ -68,7 +78,20 @@ class Gear:
                     wide=_is_wide(target),
                     now=now,
                 )
-                self._tell(racks, said, now.mono_s)
+                self._tell(
+                    racks, (self._agreed(name, each, now.mono_s) for each in said), now.mono_s
+                )
+
+    def _agreed(self, name: str, event: Event, now_s: float) -> Event:
+        """Of a feed, what all say of it that hang on it and were looked at lately."""
+        if event.sense is not Sense.FEED or event.subject == name:
+            return event
+        words = self._fed.setdefault(event.subject, {})
+        words[name] = event, now_s
+        for each, (_, at_s) in list(words.items()):
+            if now_s - at_s > FED_S:
+                del words[each]
+        return feed_of([word for word, _ in words.values()])
 
     def _opened(self, key: str, bus: Bus) -> None:
         last: dict[tuple[int, str], Sequence[int]] = {}
@@ -91,7 +114,7 @@ class Gear:
                 key = (rack, event.sense, event.subject)
                 plain = msgspec.structs.replace(event, because="")
                 last = self._told.get(key)
-                if last is None or last[0] != plain or now_s - last[1] >= AGAIN_S:
+                if last is None or last[0] != plain or now_s - last[1] >= self._again_s:
                     self._told[key] = plain, now_s
                     self.edges.event(rack, event)
 

@@ -8,14 +8,13 @@ reaps the sessions; there is no other start path.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import secrets
-import signal
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Coroutine,
     Hashable,
     Iterator,
     Mapping,
@@ -24,41 +23,41 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
-import uvicorn
 
 from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, POLICY, Attesting
-from iolaus.app.centring import HouseCentre
 from iolaus.app.checkpoints import Checkpoints
+from iolaus.app.consoles import Consoles
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
 from iolaus.app.edges import counts_of
-from iolaus.app.gear import Gear
+from iolaus.app.gear import AGAIN_S
 from iolaus.app.handmade import Handmade
-from iolaus.app.house_edges import HouseEdges
+from iolaus.app.house_lanes import open_lanes
+from iolaus.app.house_onboarding import Tempo, house_onboarding
 from iolaus.app.joining import Joining
 from iolaus.app.keyring import Keyring
 from iolaus.app.memory import raise_file_limit, save_memory
+from iolaus.app.notifying import Notifier
 from iolaus.app.pace import Bounds, Paced, keep_pace
-from iolaus.app.planting import POWER_FILE, Planted, load_written
-from iolaus.app.powering import Powering
+from iolaus.app.planting import POWER_FILE
+from iolaus.app.powerhouse import PowerHouse
+from iolaus.app.recovering import recovering_of
 from iolaus.app.references import References
+from iolaus.app.roles import JOBS, Alone, Role
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
-from iolaus.drivers.lane import Aside, LaneRules, Lanes, redfish_conversations
-from iolaus.drivers.lane.lanes import Converse
+from iolaus.drivers.lane import LaneRules, Lanes
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
-from iolaus.kernel.errors import OperatorMust
 from iolaus.loop import Loop
 from iolaus.model.advisory import Kept as Advised
 from iolaus.model.credential import CredentialFact
@@ -75,13 +74,12 @@ from iolaus.observe.devices import Devices, LaneDevice
 from iolaus.observe.events import Follower, Intake, StreamRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.observe.surface import Surveyor
+from iolaus.store.database import Guard
 from iolaus.store.drains import StoredDrains
-from iolaus.store.lease import StoredLeases
 from iolaus.store.past import Past
 from iolaus.store.state import State, open_state
-from iolaus.store.tries import CountedLogins
 from iolaus.wire.modbus.bus import Rates
-from iolaus.wire.redfish.port import Credential, SessionLedger
+from iolaus.wire.redfish.port import Credential
 
 TOKENS = "tokens.json"
 Serve = Callable[[Hashable], Awaitable[float | None]]
@@ -115,12 +113,15 @@ BUDGETS: Mapping[str, int] = {"reset": 20, "reset-manager": 10, "ac-cycle": 3}
 class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`demo` lets loopback in without a token. `receiver_url` is where devices can push events
     to (it ends in /redfish-events); None subscribes nowhere. `tls` are the PEM files of our own
-    certificate (with its chain) and key; None speaks plain HTTP."""
+    certificate (with its chain) and key; None speaks plain HTTP. `role` says which of its tasks
+    this house has. `simulated`: the hall is our own, and the host keys of its consoles are
+    believed when first seen."""
 
     state_dir: Path
     listen: str = "127.0.0.1:8080"
     tls: tuple[Path, Path] | None = None
     demo: bool = False
+    simulated: bool = False
     site: str = ""
     ca_file: str | None = None
     receiver_url: str | None = None
@@ -132,24 +133,24 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     rollouts: Rules = Rules(budgets=BUDGETS)
     database: str | None = None
     registers: Rates = Rates()
+    onboarding: Tempo = Tempo()
+    role: Role = Role.ALL
 
 
 class House:
-    """An open house: its state, its lanes, and what keeps the picture true."""
+    """An open house: its state, its lanes, and what keeps the picture true. `hurry` asks for a run
+    of one key now; another may do that for it."""
 
-    def __init__(self, *, options: HouseOptions, state: State, clock: Clock) -> None:
+    def __init__(
+        self, *, options: HouseOptions, state: State, clock: Clock, lanes: Lanes | None = None
+    ) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.bus = LocalBus()
-        self.lanes = _lanes(options, state, clock)
+        self.lanes = lanes or open_lanes(options, state, clock)
+        self.hurry: Callable[[Key, bool], None] = self._hurry
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
         self.buses = Buses(clock=clock, tell=state.facts.record_event, rates=options.registers)
-        self.collector = Collector(
-            picture=state.facts,
-            open_device=self.open,
-            clock=clock,
-            wake=self.wake,
-            periods=options.periods,
-        )
+        self.collector = self._collector()
         self.intake = Intake(picture=state.facts, clock=clock, wake=self.wake)
         self.follower = Follower(
             picture=state.facts,
@@ -161,7 +162,8 @@ class House:
         )
         self.receiver = _receiver(options, clock)
         self.checkpoints = Checkpoints(state=state, clock=clock)
-        self.handmade = Handmade(state=state, clock=clock, names=(POLICY, TOKENS, ANCHORS))
+        files = (POLICY, TOKENS, ANCHORS, POWER_FILE)
+        self.handmade = Handmade(state=state, clock=clock, names=files)
         self.ledger = self._ledger()
         policies = load_policies(state.directory / POLICY)
         self.mapped = [each.mapped() for policy in policies for each in policy.spec.products]
@@ -169,29 +171,57 @@ class House:
             facts=state.facts, ledger=self.ledger, kept=state.advisories, mapped=self.mapped
         )
         self.attesting = self._attesting()
-        self.joining = Joining(state=state, clock=clock, planted=lambda: self.planted)
+        again_s = min(AGAIN_S, 2.0 * options.periods.hot_s)  # before an edge takes it for silent
+        self.joining = Joining(state, clock, planted=lambda: self.power.planted, again_s=again_s)
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = self._discoverer()
-
         self.keyring = self._keyring()
         state.secrets.on_change(self.ledger.note_login)
         self.rolling = self._rolling()
         self.draining = self._draining()
-        self.planted = self._planted()
-        self.edges = self._edges()
-        self.centre = self._centre()
-        self.powering = self._powering()
-        self.gear = self._gear()
-        self.alarming = Alarming(
-            facts=state.facts,
-            fleet=lambda: self.context.fleet,
-            kept=state.alarms,
-            bus=self.bus,
-            clock=clock,
+        self.onboarding = house_onboarding(self)
+        self.power = self._power()
+        self.edges, self.centre = self.power.edges, self.power.centre
+        self.consoles = self._consoles()
+        self.alarming = self._alarming()
+        self.notifier = Notifier(
+            folder=state.directory, alarms=lambda: self.alarming.all(), clock=clock
         )
         self.alarming.sources.append(lambda: self.edges.judged(a.key for a in self.alarming.all()))
 
+    def _alarming(self) -> Alarming:
+        return Alarming(
+            facts=self.state.facts,
+            fleet=lambda: self.context.fleet,
+            kept=self.state.alarms,
+            bus=self.bus,
+            clock=self.clock,
+            tell=lambda turns: self.notifier.keep(turns),
+        )
+
+    def _consoles(self) -> Consoles:
+        return Consoles(
+            folder=self.state.directory,
+            fleet=lambda: self.context.fleet,
+            open_device=self.devices.open,
+            credential_of=self.credential_of,
+            audit=self.state.audit,
+            clock=self.clock,
+            ca_file=self.options.ca_file,
+            trust_first=self.options.simulated,
+        )
+
+    def _collector(self) -> Collector:
+        return Collector(
+            picture=self.state.facts,
+            open_device=self.open,
+            clock=self.clock,
+            wake=self.wake,
+            periods=self.options.periods,
+        )
+
     def _rolling(self) -> Rolling:
+        self.recovering = recovering_of(self)
         return Rolling(
             state=self.state,
             bus=self.bus,
@@ -205,6 +235,8 @@ class House:
             rules=self.options.rollouts,
             ca_file=self.options.ca_file,
             attesting=self.attesting,
+            wiping=self.keyring.wiping,
+            recovering=self.recovering,
         )
 
     def _discoverer(self) -> Discoverer:
@@ -227,49 +259,15 @@ class House:
             credential_of=self.credential_fact,
         )
 
-    def _planted(self) -> Planted:
-        """Raises `OperatorMust` where the operator's file of power is wrong."""
-        written = load_written(self.state.directory / POWER_FILE)
-        return Planted(written, self.state.facts, self.clock)
-
-    def _edges(self) -> HouseEdges:
-        said = self.planted.said
-        return HouseEdges(
+    def _power(self) -> PowerHouse:
+        return PowerHouse(
             state=self.state,
             bus=self.bus,
             clock=self.clock,
-            open_device=self.devices.open,
-            plant=self.planted.plant,
-            power=said.power_policy,
-            leak=said.leak_policy,
-            period_s=self.options.periods.hot_s,
-            building=self.joining,
-        )
-
-    def _gear(self) -> Gear:
-        """What the building and the gear say reaches edges and centre from now on."""
-        self.joining.tell(self.edges.edges)
-        self.joining.centre = self.centre
-        return Gear(
             buses=self.buses,
-            facts=self.state.facts,
-            places=self.joining.places,
-            edges=self.edges.edges,
-            clock=self.clock,
-        )
-
-    def _centre(self) -> HouseCentre:
-        leases, bus = StoredLeases(self.state.database), self.bus
-        plant, policy = self.planted.plant, self.edges.power
-        return HouseCentre(plant=plant, policy=policy, bus=bus, clock=self.clock, leases=leases)
-
-    def _powering(self) -> Powering:
-        return Powering(
-            edges=self.edges,
-            centre=self.centre,
-            directory=self.state.directory,
-            clock=self.clock,
-            alone=lambda: self.joining.joined is None,
+            joining=self.joining,
+            open_device=self.devices.open,
+            period_s=self.options.periods.hot_s,
         )
 
     def _draining(self) -> Draining:
@@ -315,13 +313,28 @@ class House:
         if topic == "facts.target":
             self.buses.keep(payload, self.state.facts.target_of(payload))
 
+    def duties(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What this house does all the time, by its role."""
+        role = self.options.role
+        yield from (self.loops[job].run() for job in JOBS[role])
+        yield self.keep_pace()
+        yield from self.power.tasks(role)
+        if role is not Role.EDGE:
+            yield from (self.rolling.conductor.run(), self.attesting.run())
+            yield from (self.keyring.loop.run(), self.draining.run(), self.checkpoints.run())
+            yield from (self.handmade.run(), self.alarming.run(), self.onboarding.run())
+            yield from (self.consoles.run(), self.notifier.run(), self.recovering.run())
+
     def look_again(self, address: str) -> None:
         """Somebody waits to know how it fares."""
-        self.loops[Job.HOT].hurry(Key(address, Job.HOT))
+        self.hurry(Key(address, Job.HOT), False)
 
     def read_again(self, address: str) -> None:
         """An inventory now; what is under way is followed by another."""
-        self.loops[Job.INVENTORY].hurry(Key(address, Job.INVENTORY), afresh=True)
+        self.hurry(Key(address, Job.INVENTORY), True)
+
+    def _hurry(self, key: Key, afresh: bool) -> None:
+        self.loops[key.job].hurry(key, afresh=afresh)
 
     def credential_of(self, target: Target) -> Credential | None:
         login = self.state.secrets.login_for(target.address, name=target.credential)
@@ -382,15 +395,23 @@ class House:
             secrets=self.state.secrets,
             read_again=self.read_again,
             attests=self.attesting,
+            recovers=self.recovering,
             alarms=self.alarming,
-            plant=self.planted.plant,
-            power=self.powering,
+            onboards=self.onboarding,
+            consoles=self.consoles,
+            notifier=self.notifier,
+            plant=self.power.planted.plant,
+            points=self.joining.points,
+            power=self.power.powering,
+            rules=self.power.ruling,
+            seen_site=self.power.site,
             ledger=self.ledger,
             audit_log=self.state.audit,
             checkpoints=self.checkpoints,
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
+            members=Alone(self.state.facts, self.clock, self.options.site),
             exposures=self.exposures,
             references=References(
                 shelf=self.state.references,
@@ -469,26 +490,6 @@ class House:
         ).reconcile
 
 
-def _lanes(options: HouseOptions, state: State, clock: Clock) -> Lanes:
-    """Trials of logins share everything with the lanes but their sessions."""
-
-    def converse(ledger: SessionLedger) -> Converse:
-        return redfish_conversations(
-            clock, ledger=ledger, ca_file=options.ca_file, insecure_http=True
-        )
-
-    logins = CountedLogins(
-        state.logins, state.tries, policy_of=state.secrets.policy_of, clock=clock
-    )
-    return Lanes(
-        converse(state.sessions),
-        clock,
-        rules=options.lanes,
-        logins=logins,
-        trials=converse(Aside(state.sessions)),
-    )
-
-
 async def _never(_: Hashable) -> float | None:
     return None
 
@@ -500,37 +501,29 @@ def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
 
 
 @asynccontextmanager
-async def open_house(options: HouseOptions) -> AsyncIterator[House]:
-    """Open the state, start the loops; close all of it on the way out.
+async def open_house(
+    options: HouseOptions, *, lanes: Lanes | None = None, guard: Guard | None = None
+) -> AsyncIterator[House]:
+    """Open the state, start the loops; close all of it on the way out. `lanes` are another's, and
+    `guard` is asked before the state is written, where several processes hold the hall.
 
     Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
     clock = WallClock()
     raise_file_limit()
     save_memory()
-    state = open_state(options.state_dir, clock=clock, database=options.database)
+    state = open_state(options.state_dir, clock=clock, database=options.database, guard=guard)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         await state.start()
-        house = House(options=options, state=state, clock=clock)
+        house = House(options=options, state=state, clock=clock, lanes=lanes)
         stack.push_async_callback(house.lanes.close)
         stack.push_async_callback(house.buses.close)
-        house.joining.begin(house.planted.said.building)
+        if options.role is not Role.CORE:
+            house.joining.begin(house.power.planted.said.building)
         stack.push_async_callback(house.joining.close)
         state.facts.on_change(house.bus.publish)
         state.facts.on_change(house.note_target)
-        tasks = [asyncio.create_task(loop.run()) for loop in house.loops.values()]
-        tasks.append(asyncio.create_task(house.keep_pace()))
-        tasks.append(asyncio.create_task(house.rolling.conductor.run()))
-        tasks.append(asyncio.create_task(house.attesting.run()))
-        tasks.append(asyncio.create_task(house.keyring.loop.run()))
-        tasks.append(asyncio.create_task(house.draining.run()))
-        tasks.append(asyncio.create_task(house.edges.run()))
-        tasks.append(asyncio.create_task(house.centre.run()))
-        tasks.append(asyncio.create_task(house.powering.run()))
-        tasks.append(asyncio.create_task(house.checkpoints.run()))
-        tasks.append(asyncio.create_task(house.handmade.run()))
-        tasks.append(asyncio.create_task(house.alarming.run()))
-        tasks.append(asyncio.create_task(house.gear.run()))
+        tasks = [asyncio.create_task(duty) for duty in house.duties()]
         stack.push_async_callback(house.rolling.close)
         stack.push_async_callback(_cancel, tasks)
         yield house
@@ -540,59 +533,3 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Server(uvicorn.Server):
-    """Stops at SIGINT or SIGTERM and leaves the rest of closing to whoever opened the house:
-    the stock server raises the signal once more, which would cut that short. A second signal
-    changes nothing, as closing takes a few seconds at most."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        del sig, frame
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-
-def make_server(house: House) -> Server:
-    """The HTTP server; its `serve()` returns at SIGINT or SIGTERM."""
-    host, _, port = house.options.listen.rpartition(":")
-    certificate, key = house.options.tls or (None, None)
-    return Server(
-        uvicorn.Config(
-            house.application(),
-            host=host.strip("[]") or "127.0.0.1",
-            port=int(port),
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=2,
-            ws="websockets-sansio",
-        )
-    )
-
-
-async def run_server(server: uvicorn.Server, listen: str) -> None:
-    """Serve until a signal; an address that cannot be bound is the operator's to change."""
-    try:
-        await server.serve()
-    except SystemExit:
-        raise OperatorMust(
-            "the address is in use or may not be bound",
-            operation="listen on",
-            subject=listen,
-            code="AddressInUse",
-            next_step="stop what listens there, or choose another with --listen 127.0.0.1:PORT.",
-        ) from None

@@ -69,7 +69,7 @@ class HouseEdges:
             building=building or NoBuilding(),
             clock=clock,
             directory=state.directory / FOLDER,
-            rules=self._rules(power, leak),
+            rules=self._rules,
             tell=self._tell,
             record=self._record,
             plant=plant,
@@ -80,7 +80,7 @@ class HouseEdges:
     def follow(self, power: PowerPolicy, leak: LeakPolicy) -> None:
         """Go by these policies from now on."""
         self.power, self.leak = power, leak
-        self.edges.use(self._rules(power, leak), power)
+        self.edges.use(power)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -106,12 +106,12 @@ class HouseEdges:
         return [
             standing_of(
                 running.run,
-                mode=self.power.mode,
-                reflexes=self.leak.mode,
+                mode=self.power.mode_of(rack),
+                reflexes=self.leak.mode_of(rack),
                 restarts=running.restarts,
                 now_s=now_s,
             )
-            for _, running in sorted(self.edges.running.items())
+            for rack, running in sorted(self.edges.running.items())
         ]
 
     def judged(self, rang: Iterable[Key]) -> Judged:
@@ -215,5 +215,5 @@ class HouseEdges:
         except IolausError as error:
             log.warning("an edge's deed is not in the audit log", error=str(error))
 
-    def _rules(self, power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
-        return paced(edge_rules(power, leak), self._period_s)
+    def _rules(self, rack: str) -> EdgeRules:
+        return paced(edge_rules(self.power, self.leak, rack), self._period_s)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from iolaus.north.cli.columns import text
+from iolaus.north.cli.cells import text
 
 
 def print_inspection(found: Mapping[str, Any]) -> None:

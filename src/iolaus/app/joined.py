@@ -18,20 +18,23 @@ from typing import Final
 import msgspec
 import structlog
 
+from iolaus.app.isolating import Isolating
 from iolaus.energy.building import Told, claims_of, events_of, link_event
 from iolaus.energy.documents import seconds
 from iolaus.energy.plant import Claim
 from iolaus.energy.ports import Event as Signal
 from iolaus.energy.ports import HearsEvents, IsolationRequest
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import IolausError
+from iolaus.kernel.errors import PolicyRefused
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Event, Target
+from iolaus.model.point import Point
 from iolaus.observe.building import Building, BuildingDevice
 from iolaus.store.facts import Facts
 from iolaus.store.secrets import Secrets
 from iolaus.wire.dsx.bms import Change
 from iolaus.wire.dsx.flex import Untrusted, load_keys
+from iolaus.wire.dsx.point import Metadata
 from iolaus.wire.mqtt.address import parse_broker
 from iolaus.wire.mqtt.link import Access
 
@@ -64,6 +67,7 @@ class Joined:
         claims: Callable[[tuple[Claim, ...]], None],
         refuse: Callable[[Untrusted], None],
         edges: HearsEvents | None = None,
+        again_s: float = AGAIN_S,
     ) -> None:
         self.document, self.spec = document, document.spec
         self.edges: HearsEvents = edges or Silence()
@@ -71,14 +75,15 @@ class Joined:
         self.link = self._made(refuse)
         self.device = BuildingDevice(self.link, clock)
         self.why_lost = "not tried yet"
-        self.unconfirmed: dict[tuple[str, str], float] = {}
-        self._since, self._lost = clock.monotonic(), False
-        self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        self._since, self._lost, self._again_s = clock.monotonic(), False, again_s
         self._told: dict[tuple[str, str, str], tuple[Signal, float]] = {}
         self._places = Places(facts, clock)
         self._ours = {self.name(theirs): theirs for theirs in self.spec.objects}
         self._described, self._swept = -1, float("-inf")
         self.link.on_change.append(self._heard)
+        self.isolating = Isolating(
+            self.link, self.spec, clock=clock, theirs=self.theirs, record=self._record
+        )
 
     def _made(self, refuse: Callable[[Untrusted], None]) -> Building:
         """Raises `OperatorMust` for a broker or keys that are none, `PolicyRefused` for the clear
@@ -133,9 +138,10 @@ class Joined:
                 await self._clock.sleep(WATCH_S)
         finally:
             self.link.close()
-            for task in (linking, *self._asking.values()):
+            asked = self.isolating.asking.values()
+            for task in (linking, *asked):
                 task.cancel()
-            await asyncio.gather(linking, *self._asking.values(), return_exceptions=True)
+            await asyncio.gather(linking, *asked, return_exceptions=True)
 
     def look(self) -> None:
         """Whether it is heard, and what became old meanwhile."""
@@ -144,7 +150,7 @@ class Joined:
         now = self._clock.monotonic()
         if self._lost or not self.why_lost:
             self._tell([Told("*", link_event(self.why_lost, name=self.document.metadata.name))])
-        if now - self._swept >= SWEEP_S or self._lost:
+        if now - self._swept >= min(SWEEP_S, self._again_s) or self._lost:
             self._swept = now
             for path in self.link.bms.metadata:
                 self._tell(self._events(path))
@@ -169,6 +175,34 @@ class Joined:
         found = claims_of(points.values(), source=source, name=self.name, home=self._places.home)
         self._claims(tuple(found))
 
+    def points(self) -> list[Point]:
+        """Every point that was described, as it counts now."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        return [self._point(path, known, now, at) for path, known in self.link.bms.metadata.items()]
+
+    def _point(self, path: str, known: Metadata, now: float, at: float) -> Point:
+        shown, heard = self.link.bms.shown(path, now), self.link.bms.values.get(path)
+        about, is_ours = self.name(known.about), known.integration == self.spec.integration
+        word = "" if shown.value is None else known.states.get(int(shown.value), "")
+        return Point(
+            name=path,
+            building=self.document.metadata.name,
+            about=about,
+            object_type=known.object_type,
+            point_type=known.point_type,
+            unit=known.unit,
+            area=known.area,
+            serves=tuple(self.name(each) for each in known.serves),
+            is_associate=known.associate,
+            value=shown.value,
+            state=word,
+            quality=heard.value.quality if heard else None,
+            age_s=max(0.0, at - heard.at) if heard else None,
+            reason="we say it" if is_ours else shown.reason,
+            ours=is_ours,
+            rack=about if known.object_type == "Rack" else self._places.home(about) or "",
+        )
+
     def _heard(self, change: Change) -> None:
         self._tell(self._events(change.path))
 
@@ -184,46 +218,31 @@ class Joined:
             key = (rack, event.sense, event.subject)
             last = self._told.get(key)
             plain = msgspec.structs.replace(event, because="")
-            if last is None or last[0] != plain or now - last[1] >= AGAIN_S:
+            if last is None or last[0] != plain or now - last[1] >= self._again_s:
                 self._told[key] = plain, now
                 self.edges.event(rack, event)
 
     # --- what is asked -----------------------------------------------------------------------
 
     async def isolate(self, request: IsolationRequest) -> bool:
-        """Ask the building to cut a rack off; True once it says that it is so. Who asks again
-        while one waits gets the same answer. What is not confirmed in time is an event."""
-        key = (request.rack, request.medium.value)
-        task = self._asking.get(key)
-        if task is None or task.done():
-            task = self._asking[key] = asyncio.create_task(self._isolate(request))
-        return await asyncio.shield(task)
+        """As `Isolating.isolate`."""
+        return await self.isolating.isolate(request)
 
-    async def _isolate(self, request: IsolationRequest) -> bool:
-        what = f"{request.medium.value} isolation of {request.rack}"
-        if "isolation" not in self.spec.allow:
-            return self._unconfirmed(request, f"{what} is needed, and is not allowed to be asked")
-        within_s = seconds(self.spec.acknowledge)
-        try:
-            done = await self.link.isolated(
-                self.theirs(request.rack), request.medium.value, within_s=within_s
+    async def ask_supply(self, unit: str, supply_c: float | None, *, because: str) -> None:
+        """Ask for a coolant unit's supply temperature, until it is taken back (None). Raises
+        `PolicyRefused` where that is not allowed, `DeviceRefused` where the building takes no such
+        request, `DeviceSilent` where its broker does not hear us."""
+        if "setpoint" not in self.spec.allow:
+            raise PolicyRefused(
+                "the building may not be asked for set points",
+                operation="ask for a supply temperature",
+                subject=unit,
+                code="NotAllowed",
+                next_step="add `setpoint` to `allow` of the Building in power.yaml.",
             )
-        except IolausError as error:
-            return self._unconfirmed(request, f"{what} could not be asked: {error.message}")
-        if not done:
-            why = f"{what} was asked, and not confirmed in {within_s:g} s"
-            return self._unconfirmed(request, why)
-        self.unconfirmed.pop((request.rack, request.medium.value), None)
-        self._record("RackIsolated", "Critical", f"the building confirms {what}")
-        return True
-
-    def _unconfirmed(self, request: IsolationRequest, why: str) -> bool:
-        key = (request.rack, request.medium.value)
-        if key not in self.unconfirmed:
-            self.unconfirmed[key] = self._clock.now()
-            log.error("isolation_not_confirmed", rack=request.rack, why=why)
-            self._record("IsolationNotConfirmed", "Critical", f"{why} ({request.because})")
-        return False
+        await self.link.ask_supply(self.theirs(unit), supply_c)
+        what = "its own set point" if supply_c is None else f"{supply_c:g} C"
+        self._record("SetPointAsked", "OK", f"{unit} was asked for {what} ({because})")
 
     def _record(self, kind: str, severity: str, message: str) -> None:
         self._facts.record_event(

@@ -7,36 +7,51 @@ more, so that nothing of it is polled after its section was removed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from iolaus.app.centring import HouseCentre
 from iolaus.app.edge_hands import NoBuilding
+from iolaus.app.edges import Edges
 from iolaus.app.flexing import Flexing
-from iolaus.app.joined import Joined, Places
+from iolaus.app.joined import AGAIN_S, Joined, Places
 from iolaus.app.planting import Planted
+from iolaus.app.reporting import Reporting, own_signer
 from iolaus.energy.plant import Claim
 from iolaus.energy.ports import HearsEvents, IsolationRequest, TakesTargets
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceSilent
+from iolaus.kernel.errors import DeviceSilent, OperatorMust
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Target, protocol_of
 from iolaus.model.plant import DomainKind
+from iolaus.model.point import Point
 from iolaus.observe.building import BuildingDevice
 from iolaus.store.state import State
+from iolaus.wire.dsx.flex import LoadTarget
 
 log = structlog.get_logger(__name__)
 
 
 class Joining:
-    """`joined` is None where no building is. Is `energy.ports.AsksBuilding`."""
+    """`joined` is None where no building is; `hall` is what the grid may be told of. Is
+    `energy.ports.AsksBuilding`."""
 
-    def __init__(self, *, state: State, clock: Clock, planted: Callable[[], Planted]) -> None:
-        self._state, self._clock, self._planted = state, clock, planted
+    def __init__(
+        self,
+        state: State,
+        clock: Clock,
+        *,
+        planted: Callable[[], Planted],
+        again_s: float = AGAIN_S,
+    ) -> None:
+        self._state, self._clock, self._planted, self.again_s = state, clock, planted, again_s
         self.places = Places(state.facts, clock)
         self.joined: Joined | None = None
         self.flexing: Flexing | None = None
+        self.reporting: Reporting | None = None
         self.centre: TakesTargets | None = None
+        self.hall: tuple[HouseCentre, Edges] | None = None
         self._edges: HearsEvents | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -53,8 +68,11 @@ class Joining:
                 claims=self._claimed,
                 refuse=flex.refuse,
                 edges=self._edges,
+                again_s=self.again_s,
             )
             self.joined.link.on_target.append(flex.heard)
+            if "report" in document.spec.allow:
+                self.reporting = self._reporting(document, self.joined, flex)
         self._clean()
         if self.joined is not None:
             self._state.facts.put_target(self.joined.target)
@@ -71,6 +89,22 @@ class Joining:
         if self.joined is None:
             return await NoBuilding().isolate(request)
         return await self.joined.isolate(request)
+
+    async def give_back(self, rack: str, *, because: str) -> bool:
+        """As `Isolating.release` has it. Raises `OperatorMust` where no building is joined."""
+        if self.joined is None:
+            raise OperatorMust(
+                "no building system is joined",
+                operation="release isolation",
+                subject=rack,
+                code="NoBuilding",
+                next_step="open it on site; docs/building.md says how a building is joined.",
+            )
+        return await self.joined.isolating.release(rack, because=because)
+
+    def points(self) -> list[Point]:
+        """What the building tells of its points now; empty where none is joined."""
+        return self.joined.points() if self.joined is not None else []
 
     def device(self, target: Target) -> BuildingDevice:
         """Raises `DeviceSilent` for a broker that is joined no more."""
@@ -95,6 +129,8 @@ class Joining:
                 tasks.create_task(joined.run())
                 if self.flexing is not None:
                     tasks.create_task(self.flexing.run())
+                if self.reporting is not None:
+                    tasks.create_task(self.reporting.run())
         except Exception:  # the task is watched by nobody else
             log.exception("building_ended", building=joined.document.metadata.name)
 
@@ -106,6 +142,26 @@ class Joining:
             feeds=lambda: self._feeds(document),
             allowed="flex" in document.spec.allow,
         )
+
+    def _reporting(self, document: BuildingDocument, joined: Joined, flexing: Flexing) -> Reporting:
+        """Raises `OperatorMust` for a key of ours that is spoilt."""
+        who = document.spec.flex.agent
+        return Reporting(
+            joined.link,
+            own_signer(self._state.directory, who=who),
+            who=who,
+            clock=self._clock,
+            schedule=lambda: flexing.schedule,
+            feeds=lambda: self._feeds(document),
+            centre=lambda: self.hall[0].centring if self.hall else None,
+            edges=lambda: self.hall[1].running if self.hall else {},
+        )
+
+    def targets(self) -> Sequence[LoadTarget]:
+        """What the grid asks and may ask: believed, allowed, and not over."""
+        if self.flexing is None or not self.flexing.allowed:
+            return ()
+        return tuple(self.flexing.schedule.targets)
 
     def _feeds(self, document: BuildingDocument) -> Mapping[str, str]:
         """Every feed of the plant under its own name, and those that the grid names otherwise."""

@@ -13,6 +13,8 @@ from iolaus.drivers.lane import Lanes
 from iolaus.fleet.credential.finding import Finder
 from iolaus.fleet.credential.recovering import Recovery
 from iolaus.fleet.credential.rotating import Device, Rotation
+from iolaus.fleet.renewing import ShowsCertificates
+from iolaus.fleet.wiping import Wiping
 from iolaus.kernel.clock import Clock
 from iolaus.loop import Loop
 from iolaus.model.endpoint import Reach, Target
@@ -37,8 +39,9 @@ class Keyring:
         let_in: Callable[[str], None],
     ) -> None:
         self._facts, self._lanes, self._credential_of = state.facts, lanes, credential_of
+        self._secrets, self._open_device, self._let_in = state.secrets, open_device, let_in
         self._troubled: set[str] = set()
-        finder = Finder(
+        self._finder = finder = Finder(
             vault=state.secrets, tries=state.tries, try_login=self._try_login, clock=clock
         )
         self.rotation = Rotation(
@@ -56,6 +59,17 @@ class Keyring:
             clock=clock, reconcile=self.recovery.reconcile, workers=WORKERS, name="logins"
         )
         state.facts.on_change(self._note)
+
+    def wiping(self, shows: ShowsCertificates) -> Wiping:
+        """The hands of a retirement, on the same budget of failed logins."""
+        return Wiping(
+            facts=self._facts,
+            vault=self._secrets,
+            finder=self._finder,
+            shows=shows,
+            open_device=self._open_device,
+            let_in=self._let_in,
+        )
 
     def settles_first(self, address: str) -> bool:
         """Whether it has to be found out which of two passwords is in force before anything is

@@ -7,12 +7,14 @@ are unknown, so nothing in it is ever granted more than a floor, and the room ob
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from iolaus.app.ratings import ratings_of
 from iolaus.energy.documents import (
     Node,
     leak_policy,
@@ -34,7 +36,8 @@ from iolaus.model.energy import (
     PowerPolicyDocument,
 )
 from iolaus.model.naming import asset_names
-from iolaus.model.plant import Plant
+from iolaus.model.plant import DomainKind, Plant
+from iolaus.model.ruling import PowerDocuments
 from iolaus.model.select import MISSING, Lookup
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
@@ -53,10 +56,16 @@ class Planted:
         self.said, self._facts, self._clock = said, facts, clock
         self.claims: tuple[Claim, ...] = ()
         self._built: tuple[float, Plant] | None = None
+        self._aged = False
+
+    def rule(self, said: Written) -> None:
+        """This counts from now on."""
+        self.said, self._aged = said, True
 
     def plant(self) -> Plant:
         now = self._clock.monotonic()
-        if self._built is None or now - self._built[0] >= ANEW_S:
+        if self._built is None or self._aged or now - self._built[0] >= ANEW_S:
+            self._aged = False
             held = list(self._facts.all_held())
             plant, last = plant_of(self.said, held, others=self.claims), self._built
             self._built = now, last[1] if last and last[1] == plant else plant
@@ -73,11 +82,29 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def power_policy(self) -> PowerPolicy:
-        return power_policy(self.power) if self.power else PowerPolicy()
+        return self.power_policy_in({})
 
     @property
     def leak_policy(self) -> LeakPolicy:
-        return leak_policy(self.leaks) if self.leaks else LeakPolicy()
+        return self.leak_policy_in({})
+
+    def power_policy_in(self, halls: Mapping[str, str]) -> PowerPolicy:
+        """Where racks stand in these halls."""
+        return power_policy(self.power, halls) if self.power else PowerPolicy()
+
+    def leak_policy_in(self, halls: Mapping[str, str]) -> LeakPolicy:
+        return leak_policy(self.leaks, halls) if self.leaks else LeakPolicy()
+
+    @property
+    def ruled(self) -> PowerDocuments:
+        """What is changed by plan while a server runs."""
+        return PowerDocuments(plants=self.plants, power=self.power, leaks=self.leaks)
+
+    def ruling(self, ruled: PowerDocuments) -> Written:
+        """With these in the place of what counted."""
+        return Written(
+            plants=ruled.plants, power=ruled.power, leaks=ruled.leaks, building=self.building
+        )
 
 
 def load_written(path: Path) -> Written:
@@ -120,17 +147,39 @@ def written(documents: Sequence[EnergyDocument], *, source: str) -> Written:
     )
 
 
+def halls_of(every: Iterable[Held]) -> dict[str, str]:
+    """The hall in which each rack stands, by the labels of what stands in it."""
+    labels = (held.target.labels for held in every)
+    return {each["rack"]: each["hall"] for each in labels if "rack" in each and "hall" in each}
+
+
 def plant_of(said: Written, every: Iterable[Held], *, others: Iterable[Claim] = ()) -> Plant:
     """The plant as it counts now. `others` are claims of building systems. Pure."""
     held = [each for each in every if each.report is not None]
     nodes = [node for each in held for node in _nodes(each)]
-    claims = [*others, *(claim for each in held for claim in discovered(each))]
+    claims = [*_known_places(others, held), *ratings_of(held)]
+    claims += [claim for each in held for claim in discovered(each)]
     for document in said.plants:
         claims += plant_claims(document, nodes)
     if said.power:
         claims += policy_claims(said.power, nodes)
     first = [f"plant/{each.metadata.name}" for each in said.plants]
     return build_plant(claims, first=[*first, DISCOVERY])
+
+
+def _known_places(claims: Iterable[Claim], held: Iterable[Held]) -> Iterator[Claim]:
+    """What a building calls after a hall or a row is that, and no breaker."""
+    labels = [each.target.labels for each in held]
+    kinds = {each["hall"]: DomainKind.HALL for each in labels if each.get("hall")}
+    for each in labels:
+        if (hall := each.get("hall")) and (row := each.get("row")):
+            kinds[f"{hall}-{row}"] = kinds[row] = DomainKind.ROW
+    for claim in claims:
+        name = claim.subject.removeprefix("domain/")
+        if claim.field == "kind" and claim.value == DomainKind.BREAKER.value and name in kinds:
+            yield dataclasses.replace(claim, value=kinds[name].value)
+        else:
+            yield claim
 
 
 def discovered(held: Held) -> Iterator[Claim]:

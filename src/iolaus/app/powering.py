@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -20,9 +20,10 @@ from iolaus.app.centring import HouseCentre
 from iolaus.app.edges import Running
 from iolaus.app.house_edges import HouseEdges
 from iolaus.energy.decisions import Decision, DomainState, RackState
-from iolaus.energy.holding import CapFile, HeldCap, held_nodes, must_fit, shares_of
+from iolaus.energy.feeds import FeedVotes
+from iolaus.energy.holding import HeldCap, cap_file, held_nodes, must_fit, shares_of
 from iolaus.energy.policy import Mode
-from iolaus.energy.ports import Event, Grade, IsolationRequest, Latch, Medium, Sense
+from iolaus.energy.ports import Event, IsolationRequest, Latch, Medium, Sense
 from iolaus.energy.rack import NodeView
 from iolaus.energy.standing import EdgeStanding
 from iolaus.kernel.clock import Clock
@@ -34,9 +35,14 @@ LOOK_S: Final = 1.0
 NEAR_W: Final = 1.0
 
 
+class GiveBack(Protocol):
+    async def __call__(self, rack: str, *, because: str) -> bool: ...
+
+
 class Powering:
     """Is `north.power.PowerRoom`. What is held is read at once: raises `OperatorMust` where the
-    file is spoilt. `alone`: whether no building is joined."""
+    file is spoilt. `alone`: whether no building is joined; `give_back` asks it to end a rack's
+    isolation."""
 
     def __init__(
         self,
@@ -46,13 +52,16 @@ class Powering:
         directory: Path,
         clock: Clock,
         alone: Callable[[], bool],
+        give_back: GiveBack,
     ) -> None:
-        kept = CapFile(directory / POWER_CAPS)
+        kept = cap_file(directory / POWER_CAPS)
         self._edges, self._centre, self._kept, self._clock = edges, centre, kept, clock
-        self._alone = alone
+        self._alone, self._give_back = alone, give_back
         self._caps = {cap.subject: cap for cap in kept.load()}
         self._changing = asyncio.Lock()
+        self._feeds = FeedVotes()
         edges.on_made = self._apply
+        self._tell_centre()
 
     # --- heard -------------------------------------------------------------------------------
 
@@ -60,12 +69,11 @@ class Powering:
         """A signal from a shelf's bus or the building, to one rack or to all ("*"); a feed that is
         lost or back is the centre's matter, too."""
         self._edges.edges.event(rack, event)
-        if event.sense is not Sense.FEED:
-            return
-        if event.grade is Grade.CRITICAL:
-            self._centre.lost(event.subject)
-        elif event.grade is Grade.GOOD:
-            self._centre.restored(event.subject)
+        if event.sense is Sense.FEED and self._feeds.say(rack, event.subject, event.grade):
+            if event.subject in self._feeds.lost:
+                self._centre.lost(event.subject)
+            else:
+                self._centre.restored(event.subject)
 
     # --- seen --------------------------------------------------------------------------------
 
@@ -106,12 +114,12 @@ class Powering:
             now = self._clock.now()
             cap = HeldCap(
                 subject=subject, rack=rack, watts=watts, until=now + for_s, by=by,
-                reason=reason, at=now, before=await self._before(subject, nodes),
+                reason=reason, at=now, before=await self._before(rack, subject, nodes),
             )  # fmt: skip
             self._keep({**self._caps, subject: cap})
             self._apply(rack)
             self._note(rack, "set cap", subject, reason, f"{watts:g} W for {for_s:g} s by {by}")
-            if not self._loops:
+            if not self._loops(rack):
                 await self._write_or_undo(cap, shares_of(nodes, watts))
             return cap
 
@@ -150,6 +158,26 @@ class Powering:
                 return False
         return True
 
+    async def unisolate(self, rack: str, *, by: str, reason: str) -> bool:
+        """Take a rack's isolation back: liquid, then electrical. Whether the building says that it
+        is so. Switches nothing on. Raises `PolicyRefused` while a latch asks for it, and what
+        `Isolating.release` raises."""
+        running = self._running(rack)
+        asks = [each for each in running.run.edge.reflexes.latches.values() if each.isolate]
+        if asks:
+            raise PolicyRefused(
+                f"{asks[0].name} asks for it: {asks[0].because}",
+                operation="release isolation",
+                subject=rack,
+                code="StillLatched",
+                next_step=f"release that first: iolaus latch release {rack} --reason ...",
+            )
+        self._note(rack, "release isolation", rack, reason, f"asked by {by}")
+        done = await self._give_back(rack, because=f"{by}: {reason}")
+        fate = "the building confirms it" if done else "the building does not confirm it"
+        self._note(rack, "release isolation", rack, reason, fate)
+        return done
+
     # --- over time ---------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -167,7 +195,7 @@ class Powering:
     async def _end(self, cap: HeldCap) -> None:
         """Off the edge, back at the devices, and then out of the file."""
         left = {name: each for name, each in self._caps.items() if name != cap.subject}
-        if cap.before and not self._loops:
+        if cap.before and not self._loops(cap.rack):
             await self._write(cap.before, cap.subject)
         self._keep(left)
         self._apply(cap.rack)
@@ -175,18 +203,27 @@ class Powering:
 
     # --- inside ------------------------------------------------------------------------------
 
-    @property
-    def _loops(self) -> bool:
-        return self._edges.power.mode is Mode.CONTROL
+    def _loops(self, rack: str) -> bool:
+        """Whether a loop holds this rack."""
+        return self._edges.power.mode_of(rack) is Mode.CONTROL
 
     def _apply(self, rack: str) -> None:
-        """What people hold, told to the rack's edge."""
+        """What people hold, told to the rack's edge and to the centre."""
+        self._tell_centre()
         running = self._edges.edges.running.get(rack)
         whole = self._caps.get(rack)
         nodes = {each.subject: each.watts for each in self._caps.values() if each.rack == rack}
         if running:
             rack_w = whole.watts if whole else None
             running.run.edge.hold(rack_w, nodes, self._clock.monotonic())
+
+    def _tell_centre(self) -> None:
+        held = {cap.subject: cap.watts for cap in self._caps.values()}
+        racks = {cap.rack for cap in self._caps.values()} & held.keys()
+        self._centre.hold(
+            {name: held[name] for name in racks},
+            {name: watts for name, watts in held.items() if name not in racks},
+        )
 
     def _note(self, rack: str, what: str, subject: str, because: str, fate: str) -> None:
         if (running := self._edges.edges.running.get(rack)) is not None:
@@ -196,9 +233,9 @@ class Powering:
         self._kept.save(caps.values())
         self._caps = caps
 
-    async def _before(self, subject: str, nodes: Sequence[NodeView]) -> dict[str, float]:
+    async def _before(self, rack: str, subject: str, nodes: Sequence[NodeView]) -> dict[str, float]:
         """What the nodes have now; of what is held already, what they had before that."""
-        if self._loops:
+        if self._loops(rack):
             return {}
         held = self._caps.get(subject)
         if held and held.before:

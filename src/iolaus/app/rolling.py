@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +24,7 @@ from iolaus.act.unwind import unwind
 from iolaus.app.attesting import Attesting
 from iolaus.app.draining import Adapters
 from iolaus.app.handshakes import Handshakes, LatePins
+from iolaus.app.recovering import BothHands, Recovering, is_recovery
 from iolaus.app.rollout_drains import RolloutDrains, WhoDrained
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.asked import plan_asked, rules_for
@@ -31,6 +32,7 @@ from iolaus.fleet.changed import what_changed
 from iolaus.fleet.durations import Span, durations_of
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.folder import ImageFolder
+from iolaus.fleet.follow import Decider
 from iolaus.fleet.gate import Judgement
 from iolaus.fleet.hands import Device, FleetHands, Rotates
 from iolaus.fleet.hook import run_hook
@@ -38,19 +40,21 @@ from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.plan import Durations, Judged, Surroundings, make_plan
 from iolaus.fleet.plan_text import plan_text
 from iolaus.fleet.proving import Proving
-from iolaus.fleet.renewing import RECEIPT, Renewals
-from iolaus.fleet.rollout import decide, missing_approvals
+from iolaus.fleet.renewing import RECEIPT, Renewals, ShowsCertificates
+from iolaus.fleet.rollout import missing_approvals
 from iolaus.fleet.seen import Observer
 from iolaus.fleet.signing import Signer
 from iolaus.fleet.step_quarantine import KEEP, OFF, check_quarantine
 from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.undoing import allowed, returned
+from iolaus.fleet.wiping import Wiping
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust, PolicyRefused
-from iolaus.model.desired import Kept, Share
+from iolaus.model.desired import Kept, LimitsWant, OnFailureWant, RolloutWant, Share, WaveWant
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Fate, GateRule, Plan
+from iolaus.model.recovery import ASKED as RECOVER
 from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
 from iolaus.model.select import Selector
 from iolaus.north.context import Standing
@@ -92,8 +96,10 @@ class Rolling:
         rules: Rules | None = None,
         ca_file: str | None = None,
         attesting: Attesting | None = None,
+        wiping: Callable[[ShowsCertificates], Wiping] | None = None,
+        recovering: Recovering | None = None,
     ) -> None:
-        self._attesting = attesting
+        self._attesting, self._recovering = attesting, recovering
         self._facts: Facts = state.facts
         self._baselines: Baselines = state.baselines
         self._bus, self._clock, self._ledger = bus, clock, ledger
@@ -110,19 +116,23 @@ class Rolling:
         attested = attesting.ledger.attested if attesting else lambda _: None
         self._observer = self._observing(hot_s, attested, look_again)
         self._remember_nothing()
+        hands = FleetHands(
+            facts=state.facts,
+            open_device=open_device,
+            drains=self.adapters.called,
+            images=self.images,
+            begun=self._begun,
+            renewals=renewals,
+            rotation=rotation,
+            proving=Proving(lambda: attesting, clock=clock) if attesting else None,
+            wiping=wiping(Handshakes(ca_file)) if wiping else None,
+        )
+        if recovering:
+            recovering.rolls = (self._every, self._keep, self.ask)
         self.conductor = Conductor(
             journal=self.journal,
             leases=StoredLeases(state.database),
-            hands=FleetHands(
-                facts=state.facts,
-                open_device=open_device,
-                drains=self.adapters.called,
-                images=self.images,
-                begun=self._begun,
-                renewals=renewals,
-                rotation=rotation,
-                proving=Proving(lambda: attesting, clock=clock) if attesting else None,
-            ),
+            hands=BothHands(hands, recovering.hands) if recovering else hands,
             clock=clock,
             decide=self._decide,
             world=self._world,
@@ -150,6 +160,7 @@ class Rolling:
 
     def _remember_nothing(self) -> None:
         """Everything here can be found again."""
+        self._decider = Decider()
         self._hooks: dict[tuple[str, str], tuple[float, Judgement | None]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._topology: tuple[float, Topology] = (-TOPOLOGY_S, Topology())
@@ -223,6 +234,11 @@ class Rolling:
                 code="NothingSelected",
                 next_step="see what there is with: iolaus get nodes",
             )
+        if asked.kind == RECOVER and self._recovering is not None:
+            plan = await self._recovering.plan(asked, every, batch=batch, by=by)
+            if keep:
+                await self._keep(plan)
+            return plan
         now, asked = self._clock.now(), self._quarantined(asked)
         rules, name, generation = rules_for(*self._rules_over(asked, every))
         plan = await asyncio.to_thread(
@@ -238,6 +254,62 @@ class Rolling:
         )
         if keep:
             await self._keep(plan)
+        return plan
+
+    async def plan_for(
+        self, asked: Asked, uids: Collection[str], *, batch: Share | None, by: str
+    ) -> Plan:
+        """What was asked of just these nodes, of which nobody runs work on any: under nobody's
+        rules. Kept, and not applied."""
+        every = [facts for facts in self._every() if facts.uid in uids]
+        plan = await asyncio.to_thread(
+            plan_asked,
+            msgspec.structs.replace(asked, at=self._clock.now()),
+            every,
+            Surroundings(topology=self._seen_topology()),
+            rules=RolloutWant(limits=LimitsWant(bricks=len(every))),
+            batch=batch,
+            now=self._clock.now(),
+            made_by=by,
+        )
+        await self._keep(plan)
+        return plan
+
+    async def plan_baseline_for(self, baseline: str, uids: Collection[str], *, by: str) -> Plan:
+        """What brings just these nodes, of which nobody runs work on any, to a baseline: within
+        its limits and gates, in one wave, without its drain, window and approvals. Kept, and not
+        applied. Raises `OperatorMust` as `make_plan` does."""
+        kept = self._baselines.get(baseline)
+        judged = [pair for pair in await self._judged(baseline, Selector()) if pair[0].uid in uids]
+        if kept is None or not judged:
+            raise OperatorMust(
+                "it selects none of them" if kept else "there is no baseline of this name",
+                operation="plan",
+                subject=f"baseline/{baseline}",
+                code="NotFound",
+                next_step="see what it selects with: iolaus describe baseline/" + baseline,
+            )
+        rollout = msgspec.structs.replace(
+            kept.baseline.spec.rollout, drain=None, window=None, approvals=[],
+            waves=[WaveWant(name="new")], on_failure=OnFailureWant(node="leave", wave="continue"),
+        )  # fmt: skip
+        spec = msgspec.structs.replace(kept.baseline.spec, rollout=rollout)
+        there = msgspec.structs.replace(kept.baseline, spec=spec)
+        around = Surroundings(
+            topology=self._seen_topology(),
+            images=await self.images.images(),
+            durations=await self._durations(await self.journal.plans()),
+            provers=self._attesting.provers(judged) if self._attesting else None,
+        )
+        plan = await asyncio.to_thread(
+            make_plan,
+            msgspec.structs.replace(kept, baseline=there),
+            judged,
+            around,
+            now=self._clock.now(),
+            made_by=by,
+        )
+        await self._keep(plan)
         return plan
 
     def _quarantined(self, asked: Asked) -> Asked:
@@ -286,6 +358,11 @@ class Rolling:
     async def all(self) -> Sequence[Standing]:
         """Every plan that is kept, newest first, without its text."""
         return [await self._standing(kept, text=False) for kept in await self.journal.plans()]
+
+    async def fares(self, plans: Collection[str]) -> Mapping[str, Standing]:
+        """Those of these plans that are kept, without their texts."""
+        known = [kept for kept in await self.journal.plans() if kept.id in plans] if plans else []
+        return {kept.id: await self._standing(kept, text=False) for kept in known}
 
     async def standing(self, plan: str) -> Standing:
         for kept in await self.journal.plans():
@@ -349,6 +426,8 @@ class Rolling:
 
     async def _must_be_as_planned(self, plan: Plan) -> None:
         """Raises `PolicyRefused` (WorldMoved) that says what changed."""
+        if is_recovery(plan):
+            return  # each rung reads what it needs again
         await self._ledger.settle()
         planned = {node.uid for node in plan.nodes if node.fate is Fate.UPDATE}
         rules = plan.asked.rules if plan.asked else plan.baseline
@@ -385,7 +464,7 @@ class Rolling:
     async def _standing_of(self, plan: Plan, *, applied: bool, text: bool) -> Standing:
         progress = None
         if applied:
-            progress = self.conductor.progress(plan.id) or await self._folded(plan)
+            progress = await self.conductor.progress(plan.id) or await self._folded(plan)
         said = await self.journal.approvals(plan.id)
         return Standing(
             plan=plan,
@@ -425,11 +504,15 @@ class Rolling:
     # --- what the conductor is given ----------------------------------------------------------
 
     def _decide(self, plan: Plan, progress: Progress, world: object, now: float) -> Decision:
+        if self._recovering is not None and is_recovery(plan):
+            return self._recovering.decide(plan, progress, now)
         assert isinstance(world, World)
-        return decide(plan, progress, world, now)
+        return self._decider(plan, progress, world, now)
 
     def _unwind(self, plan: Plan, progress: Progress, now: float) -> Decision:
         """What goes back next, held to what holds for every change."""
+        if is_recovery(plan):
+            return unwind(plan, progress, now)
         world = self._world(plan)
         back = returned(plan, progress, world, now)
         return allowed(unwind(plan, progress, now, back=back), plan, progress, world, now)
@@ -501,6 +584,8 @@ class Rolling:
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
         """What was done to a node is read by the next inventory, and that is due now."""
         self.drains.hear(plan, entries)
+        if self._recovering is not None:
+            self._recovering.heard(plan, entries)
         for entry in entries:
             if entry.kind is not EntryKind.NODE_STATE or not NodeState(entry.doc["state"]).over:
                 continue

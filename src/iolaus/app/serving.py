@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from iolaus.app.house import TOKENS, HouseOptions, make_server, open_house, run_server
+from iolaus.app.house import TOKENS, HouseOptions, open_house
+from iolaus.app.listening import make_server, run_server
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say

@@ -20,9 +20,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.console import ConsoleFacts, ConsoleWay
 from iolaus.model.credential import AccountPolicy
 from iolaus.model.evidence import Attester, Question, Shown
-from iolaus.wire.redfish.port import Answer
+from iolaus.wire.redfish.port import Answer, Credential, Trust
 from iolaus.wire.redfish.task import Progress
 from iolaus.wire.redfish.upload import Upload
 
@@ -177,6 +178,54 @@ class GivesEvidence(Protocol):
 
     async def read_shown(self, device: Reads, attester: Attester) -> Shown:
         """Chains, boot events, Secure Boot's keys, by GET alone. Raises only `DeviceSilent`."""
+        ...
+
+
+# --- consoles -----------------------------------------------------------------------------------
+
+
+class SerialLine(Protocol):
+    """A host's serial line that is open. What is not read yet waits at the device: whoever reads
+    slowly is waited for, and nothing is lost. `shown` is what the device proved itself by, where
+    that is to be pinned ("": by its certificate, or by knowing the password)."""
+
+    @property
+    def shown(self) -> str: ...
+
+    async def read(self) -> bytes:
+        """What it says next; b"" at its end. Raises `DeviceSilent` where it was cut."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class ConsoleTrust(msgspec.Struct, frozen=True, kw_only=True):
+    """How the far end is judged: `tls` for a WebSocket, `host_key` ("SHA256:...") for SSH. Where
+    none is known yet, `first` takes the one that is shown."""
+
+    tls: Trust = Trust()
+    host_key: str | None = None
+    first: bool = False
+
+
+@runtime_checkable
+class OpensConsole(Protocol):
+    """A line is not asked for through the lane: it stays open for days, and costs the controller
+    no request. What is said of it is read through the lane, so that a login that is refused
+    there is not tried here."""
+
+    async def read_console(self, device: Reads, systems: Sequence[str]) -> ConsoleFacts:
+        """What the hosts at these URIs, or their managers, say of a console."""
+        ...
+
+    async def open_console(
+        self, way: ConsoleWay, *, address: str, credential: Credential, trust: ConsoleTrust
+    ) -> SerialLine:
+        """Raises `DeviceSilent`, `DeviceRefused` (ConsoleLoginRefused, ConsoleBusy), `DeviceLied`
+        (it speaks something else), `Unverified` (UnknownHostKey and the like). Nothing is tried
+        twice and no other way is taken."""
         ...
 
 

@@ -207,7 +207,8 @@ def _fill_together(
             break
         common = np.full(len(chosen), np.inf)
         np.minimum.at(common, group[pairs.load[held]], level[held])
-        waits = held & (common[group[pairs.load]] < level)
+        taken = np.minimum(level, met_at[pairs.load])
+        waits = open_[pairs.load] & (common[group[pairs.load]] < taken)
         final = np.isfinite(levels) & ~np.logical_or.reduceat(waits, pairs.starts)
         stopped = np.zeros(len(chosen), dtype=bool)
         stopped[group[pairs.load[held & np.repeat(final, pairs.counts)]]] = True

@@ -119,7 +119,7 @@ class RackBook:
 
     def _learn(self, report: Report, now_s: float) -> None:
         self._recent.append(report.granted_w)
-        if report.measured_w is None:
+        if report.measured_w is None or report.excess_w is not None:
             return
         base = max(self._recent) + self.constant_w
         seen = min(max(report.measured_w / base - 1.0, 0.0), MOST_ERROR) if base > 0 else 0.0

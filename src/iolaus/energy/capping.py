@@ -34,7 +34,10 @@ MOST_DOUBLINGS: Final = 6
 SLIVER: Final = 0.005
 """A budget that shrinks again and again takes this part of the nameplate more than it must, so that
 the next watts by which it shrinks need no write."""
-SELDOM: Final = 3.0
+SMALLER: Final = 0.25
+"""Of the dead band: by so little may a node be raised that wants more and has waited, or lowered
+for one."""
+SELDOM: Final = 2.0
 """Small raises come so many times more seldom than the rest."""
 
 
@@ -68,9 +71,13 @@ class Capping:
         self._tickets = 0
         self._forced = range(0)
         self._counted = True
+        self._held: list[bool] = [False] * len(self.caps)
 
     def commands(self, wish: Wish, now_s: float) -> list[Command]:
         wanted, self._counted = self._with_room(wish), wish.counted
+        self._held = [
+            bool(wish.needs_w) and wish.needs_w[i] > watts for i, watts in enumerate(wanted)
+        ]
         ceilings = [cap.ceiling for cap in self.caps]
         cuts = self._cuts(wish, wanted, now_s)
         moves = dict(cuts)
@@ -163,7 +170,7 @@ class Capping:
     ) -> Iterator[tuple[int, float]]:
         """Growth into what is free; then what is lowered, so that the next may grow."""
         short = 0.0
-        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._bands[i]]
+        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._least(i)]
         order = sorted(rising, key=lambda i: (-self.caps[i].node.priority, ceilings[i]))
         for i in order:
             gap = wanted[i] - ceilings[i]
@@ -177,8 +184,12 @@ class Capping:
 
     def _worth(self, i: int, now_s: float) -> float:
         """The least by which a node is raised: more, if it was written lately."""
-        late = self._late(self.caps[i], now_s)
-        return max(self._bands[i], self._steps[i]) if late else self._bands[i]
+        if self._late(self.caps[i], now_s):
+            return max(self._bands[i], self._steps[i])
+        return self._least(i)
+
+    def _least(self, i: int) -> float:
+        return self._bands[i] * (SMALLER if self._held[i] else 1.0)
 
     def _lowered(
         self, wanted: Sequence[float], short: float, now_s: float
@@ -187,7 +198,7 @@ class Capping:
         for i in sorted(over, key=lambda each: (self.caps[each].node.priority, -over[each])):
             if short <= EPS_W:
                 return
-            if over[i] >= self._bands[i]:
+            if over[i] >= self._bands[i] * SMALLER:
                 short -= over[i]
                 yield i, wanted[i]
 

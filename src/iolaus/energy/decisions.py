@@ -6,9 +6,10 @@ import msgspec
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """`action`: raise, lower, floor, hold, wait, short, lost, restored, derate, target, policy or
-    deposed; `subject` is a rack or a domain. `because` is a sentence for a person; times are
-    the centre's monotonic seconds, powers watts (None: does not apply)."""
+    """`action`: raise, lower, floor, hold, wait, short, lost, restored, derate, target, cap,
+    policy or deposed; `subject` is a rack or a domain. `because` is a sentence for a person; times
+    are the centre's monotonic seconds, powers watts (None: does not apply). `advised`: it would
+    have been so, and nothing was done."""
 
     at_s: float
     subject: str
@@ -16,6 +17,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     before_w: float | None = None
     after_w: float | None = None
     because: str = ""
+    advised: bool = False
 
 
 class DomainState(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from iolaus.model.energy import (
     Limit,
     LimitWant,
     LoadWant,
+    ModeWant,
     PlantDocument,
     PowerPolicyDocument,
     part,
@@ -32,6 +34,9 @@ _DURATION: Final = re.compile(r"([0-9]+)(s|m|h|d)")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A discovered node as selectors see it: labels first, then fields."""
 
@@ -39,8 +44,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     look: Lookup
 
 
-def power_policy(document: PowerPolicyDocument) -> PowerPolicy:
-    """The document's own values; priorities and floors are claims (`policy_claims`)."""
+def power_policy(document: PowerPolicyDocument, halls: Mapping[str, str] = NOWHERE) -> PowerPolicy:
+    """The document's own values; priorities and floors are claims (`policy_claims`). `halls` are
+    the halls of the racks that are known: a row for a hall speaks of these."""
     spec = document.spec
     return PowerPolicy(
         name=document.metadata.name,
@@ -59,10 +65,11 @@ def power_policy(document: PowerPolicyDocument) -> PowerPolicy:
         writes_per_minute=spec.writes_per_minute,
         deadband=part(spec.deadband),
         domains={name: _rule(each) for each in spec.limits for name in expand(each.domain)},
+        modes=_modes(spec.modes, spec.mode, halls),
     )
 
 
-def leak_policy(document: LeakPolicyDocument) -> LeakPolicy:
+def leak_policy(document: LeakPolicyDocument, halls: Mapping[str, str] = NOWHERE) -> LeakPolicy:
     spec = document.spec
     return LeakPolicy(
         name=document.metadata.name,
@@ -77,6 +84,7 @@ def leak_policy(document: LeakPolicyDocument) -> LeakPolicy:
         coolant_max_c=spec.coolant_max_c,
         die_max_c=spec.die_max_c,
         supply_worst_c=spec.supply_worst_c,
+        modes=_modes(spec.modes, spec.mode, halls),
     )
 
 
@@ -127,6 +135,16 @@ def expand(text: str) -> list[str]:
 def seconds(text: str) -> float:
     """90s, 1h30m, 2d."""
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+
+
+def _modes(rows: Iterable[ModeWant], usual: str, halls: Mapping[str, str]) -> dict[str, Mode]:
+    """By rack, where it is not the usual one."""
+    found: dict[str, Mode] = {}
+    for row in rows:
+        racks = expand(row.racks) if row.racks else []
+        racks += [rack for rack, hall in halls.items() if row.hall and hall == row.hall]
+        found |= dict.fromkeys(racks, Mode(row.mode))
+    return {rack: mode for rack, mode in found.items() if mode.value != usual}
 
 
 def _every(names: Iterable[str]) -> tuple[str, ...]:

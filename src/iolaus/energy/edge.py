@@ -23,6 +23,7 @@ import numpy as np
 
 from iolaus.energy.capping import EPS_W, Capping, Wish
 from iolaus.energy.estimate import PeakHold
+from iolaus.energy.excess import Crest
 from iolaus.energy.frames import Budget, Report
 from iolaus.energy.latches import Latched
 from iolaus.energy.ports import CapRead, CapWrite, Command, Event, Grade, Latch, Medium, Sense
@@ -68,6 +69,7 @@ class Edge:
             period_s=self.rules.period_s,
             near=self.rules.near_cap,
         )
+        self._crest = Crest(len(self.names))
         self._frame: Budget | None = None
         self._named: frozenset[str] = frozenset()
         self._passed: set[str] = set()
@@ -158,6 +160,8 @@ class Edge:
 
     def event(self, event: Event, now_s: float) -> None:
         """A sensor said something. Call `tick` right after."""
+        if event.sense is Sense.RACK_POWER and event.value is not None:
+            self._metered(event.subject, event.value, now_s)
         before = self.reflexes.grade(event.sense, event.subject)
         news = self.reflexes.hear(event, now_s)
         after = self.reflexes.grade(event.sense, event.subject)
@@ -174,8 +178,16 @@ class Edge:
         """What a node draws. `quality` 1 is good; anything else makes it unknown."""
         if node in self._index:
             index, good = self._index[node], quality == 1
-            cap_w = self.caps[index].level
-            self._peaks.take(index, watts if good else None, now_s, cap_w=cap_w)
+            cap = self.caps[index]
+            self._peaks.take(index, watts if good else None, now_s, cap_w=cap.level)
+            if good and watts is not None and math.isfinite(watts):
+                self._crest.reading(index, watts, cap.ceiling, now_s)
+            else:
+                self._crest.unread(index)
+
+    def _metered(self, shelf: str, watts: float, now_s: float) -> None:
+        if math.isfinite(watts) and watts >= 0:
+            self._crest.meter(shelf, watts, now_s)
 
     def written(
         self, node: str, watts_read_back: float | None, now_s: float, *, ticket: int | None = None
@@ -237,6 +249,7 @@ class Edge:
         struck = self.reflexes.commands(now_s)
         wish = self._wish(now_s)
         commands = self._gate([*struck, *self._capping.commands(wish, now_s)], now_s)
+        self._crest.may(sum(cap.ceiling for cap in self.caps), now_s)
         due_s = min(self.verdict.due_s, self.reflexes.due_s(now_s), now_s + self.rules.look_s)
         self.next_s = min(due_s, self._lease_s) if now_s < self._lease_s else due_s
         return commands
@@ -265,6 +278,7 @@ class Edge:
             granted_w=sum(ceilings),
             demand_w=dict(zip(self.names, demand, strict=True)),
             measured_w=self._peaks.measured(now_s),
+            excess_w=self._crest.excess_w(now_s),
             unreachable=tuple(cap.node.name for cap in self.caps if cap.unreachable),
             latched=tuple(sorted(self.reflexes.held())),
             mono_s=now_s,

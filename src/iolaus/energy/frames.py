@@ -24,6 +24,7 @@ BUDGETS: Final = "energy.budget"
 REPORTS: Final = "energy.report"
 
 Watts = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+Excess = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Boot = Annotated[str, msgspec.Meta(max_length=64)]
@@ -53,7 +54,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `applied_w` is the sum of the caps read back, `granted_w` the highest sum that may be in force
     now: what was written and not read back counts at the higher value, an unreachable node at the
     cap last read back or its nameplate. `demand_w` is each node's peak-hold upper bound.
-    `measured_w` is the rack's whole draw, None where it is unknown or old. `latched` are nodes
+    `measured_w` is the rack's whole draw, `excess_w` the most by which it drew more than its caps
+    in the last moments (below zero: less); None where it is unknown or old. `latched` are nodes
     (or the rack) that a reflex holds down. `mono_s` is the edge's monotonic clock, which orders
     the reports of one `boot` (a word that differs for every start of the edge)."""
 
@@ -64,6 +66,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     granted_w: Watts
     demand_w: dict[Name, Watts] = {}
     measured_w: Watts | None = None
+    excess_w: Excess | None = None
     unreachable: tuple[Name, ...] = ()
     latched: tuple[Name, ...] = ()
     mono_s: float = 0.0

@@ -3,12 +3,13 @@
 Registers say it within a second, long before any controller does: a rectifier without mains, a
 shelf that asks for less load, a battery that gives instead of taking, pumps that failed, water
 where none should be. Of several rectifiers one without mains is a lost redundancy, all of them a
-lost feed. A unit that does not answer says nothing: not that it has mains, and not that it is dry.
+lost feed. A unit that does not answer says nothing: not that it has mains, and not that it is dry;
+so a feed is lost when nobody has mains of those who answer, and these are more than half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from iolaus.drivers.modbus.readings import Now, value_now
@@ -64,7 +65,7 @@ def events_of(
         Said(unit, reg, value_now(bus, unit, reg, now))
         for unit in thing.units
         for reg in unit.map.registers
-        if reg.name not in unit.absent and (reg.role in SPOKEN or reg.bits)
+        if reg.name not in unit.absent and _speaks(unit, reg)
     ]
     if thing.family == "cdu":
         yield from _coolant(said, name, wide=wide)
@@ -73,6 +74,12 @@ def events_of(
     yield from _busbar(said, name)
     if thing.family == "bbu":
         yield from _battery(said, name)
+
+
+def _speaks(unit: Unit, reg: Register) -> bool:
+    """A value counts from its first reading on, for a unit may turn out not to have it; flags are
+    there, and unknown until they were read."""
+    return bool(reg.bits) or (reg.role in SPOKEN and reg.name in unit.samples)
 
 
 def _flags(said: Iterable[Said], role: str) -> Iterator[tuple[Said, str, bool | None]]:
@@ -99,10 +106,21 @@ def _mains(said: list[Said], name: str, feed: str, *, lines: bool) -> Iterator[E
     gone = sum(known)
     because = f"{gone} of {len(told)} inputs of {name} have no mains" if gone else reason
     blind = Grade.UNKNOWN if len(known) < len(told) else Grade.GOOD
-    whole = Grade.CRITICAL if known and gone == len(known) else blind
+    dark = gone == len(known) and 2 * gone > len(told)
+    whole = Grade.CRITICAL if dark else blind
     yield Event(sense=Sense.FEED, subject=feed or name, grade=whole, because=because)
     part = Grade.CRITICAL if gone else blind
     yield Event(sense=Sense.REDUNDANCY, subject=f"{name} mains", grade=part, because=because)
+
+
+def feed_of(words: Sequence[Event]) -> Event:
+    """One feed by the words of all that hang on it, at least one: who has mains proves that it is
+    there, and it is lost when more than half of them say so and nobody says otherwise."""
+    lost = [each for each in words if each.grade is Grade.CRITICAL]
+    if good := next((each for each in words if each.grade is Grade.GOOD), None):
+        return good
+    blind = next((each for each in words if each.grade is Grade.UNKNOWN), None)
+    return lost[0] if blind is None or 2 * len(lost) > len(words) else blind
 
 
 def _busbar(said: list[Said], name: str) -> Iterator[Event]:

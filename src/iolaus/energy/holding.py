@@ -7,18 +7,17 @@ ever lower; the floors of a policy are not undercut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
 from iolaus.energy.rack import NodeView, RackView
 from iolaus.energy.share import share
-from iolaus.kernel.errors import OperatorMust, PolicyRefused, WeErred
-from iolaus.store.files import replace_file
+from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.store.kept import KeptFile
 
-MOST_BYTES: Final = 4 * 1024 * 1024
 Watts = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
@@ -36,48 +35,14 @@ class HeldCap(msgspec.Struct, frozen=True, kw_only=True):
     before: dict[str, float] = {}
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    version: int
-    caps: tuple[HeldCap, ...]
-
-
-class CapFile:
-    """Durable when `save` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def load(self) -> tuple[HeldCap, ...]:
-        """Nothing where there is no file. Raises `OperatorMust` for one that is spoilt."""
-        try:
-            with self.path.open("rb") as opened:
-                data = opened.read(MOST_BYTES + 1)
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise _spoilt(self.path, str(error)) from error
-        return parse_caps(data, source=self.path)
-
-    def save(self, caps: Iterable[HeldCap]) -> None:
-        """Raises `WeErred` for a full disk."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise WeErred(str(error), operation="save caps", subject=str(self.path)) from error
-        replace_file(self.path, msgspec.json.encode(_File(version=1, caps=tuple(caps))))
-
-
-def parse_caps(data: bytes, *, source: Path) -> tuple[HeldCap, ...]:
-    """Raises `OperatorMust` for what is no such file."""
-    try:
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"it is longer than {MOST_BYTES} bytes")
-        held = msgspec.json.decode(data, type=_File)
-        if held.version != 1:
-            raise ValueError(f"version {held.version} is not known")
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _spoilt(source, str(error)) from None
-    return held.caps
+def cap_file(path: Path) -> KeptFile[HeldCap]:
+    return KeptFile(
+        path,
+        HeldCap,
+        word="caps",
+        code="CapsUnreadable",
+        next_step="look at the caps of the nodes, then remove the file.",
+    )
 
 
 def held_nodes(view: RackView, subject: str) -> tuple[NodeView, ...]:
@@ -113,13 +78,3 @@ def shares_of(nodes: Sequence[NodeView], watts: float) -> Mapping[str, float]:
     """By node, as an edge would share it out if every node wanted all it can draw."""
     given = share(nodes, [node.nameplate_w for node in nodes], watts)
     return {node.name: float(int(each)) for node, each in zip(nodes, given, strict=True)}
-
-
-def _spoilt(source: Path, why: str) -> OperatorMust:
-    return OperatorMust(
-        f"the caps that people set cannot be read: {why}",
-        operation="load caps",
-        subject=str(source),
-        code="CapsUnreadable",
-        next_step="look at the caps of the nodes, then remove the file.",
-    )

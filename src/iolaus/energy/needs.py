@@ -36,6 +36,9 @@ class Needs:
         self.priority = np.array([load.priority for load in loads], dtype=np.int64)
         self.demand: Floats = self.plate.copy()
         self.fixed: Floats = np.full(len(loads), np.nan)
+        self.most: Floats = self.plate.copy()
+        """What people let a node have at most; never below its floor."""
+        self._bounds: Mapping[str, float] = {}
         self.held: Bools = np.zeros(len(loads), dtype=np.bool_)
         jobs = {name: at for at, name in enumerate(sorted({each.job or "" for each in loads}))}
         self.job: Ints = np.array(
@@ -64,6 +67,18 @@ class Needs:
         whole = report.rack in held
         self.held[here] = np.array([whole or name in held for name in names], dtype=np.bool_)
 
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        """What people let nodes draw at most."""
+        return self._bounds
+
+    def hold(self, nodes: Mapping[str, float]) -> None:
+        """What people let these nodes draw at most; the others are free."""
+        self.most, self._bounds = self.plate.copy(), dict(nodes)
+        for name, watts in nodes.items():
+            if (at := self._at.get(name)) is not None:
+                self.most[at] = min(max(watts, self.floor[at]), self.plate[at])
+
     def order(self, network: Network) -> Ints:
         """For each load of the network, its place in these arrays."""
         if self._order is None or self._order[0] is not network:
@@ -74,7 +89,7 @@ class Needs:
     def useful(self) -> Floats:
         """Of what everybody demands, what is of use to those who run in step with others: no more
         than the least that a peer can have, unless a reflex holds that one."""
-        able = np.where(self.held, np.inf, np.where(np.isnan(self.fixed), self.plate, self.fixed))
+        able = np.where(self.held, np.inf, np.where(np.isnan(self.fixed), self.most, self.fixed))
         least = -_greatest(self.peers, -able)
         return np.minimum(self.demand, np.maximum(least, self.floor))
 

@@ -30,20 +30,21 @@ MILLI: Final = 1000.0
 class Stand:
     """How the racks stand at a tick. `charge_w` is what may be in force, `stuck_w` what a rack
     holds above the budget it acknowledged, `error` the part by which caps are overrun there;
-    `unheard` never reported, `silent` not lately. While `reading`, the unheard are not counted
-    against anybody: they may just not have been heard yet."""
+    `free` are held by nobody, `unheard` never reported, `silent` not lately. While `reading`, the
+    unheard are not counted against anybody: they may just not have been heard yet."""
 
     reading: bool
     charge_w: dict[str, float] = field(default_factory=dict)
     stuck_w: dict[str, float] = field(default_factory=dict)
     error: dict[str, float] = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)
     unheard: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
 
     @property
     def beyond(self) -> set[str]:
         """Racks that nothing can be planned with."""
-        return self.silent | (set() if self.reading else self.unheard)
+        return self.silent | self.free | (set() if self.reading else self.unheard)
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,17 @@ class Aim:
         return bool(self.short[self.network.slices[rack]].any())
 
 
-def plan(rooms: Rooms, needs: Needs, policy: PowerPolicy, stand: Stand) -> Aim:
-    """What everybody should have."""
+def plan(
+    rooms: Rooms, needs: Needs, policy: PowerPolicy, stand: Stand, kept_w: Floats | float = 0.0
+) -> Aim:
+    """What everybody should have. `kept_w` is kept free at each limit."""
     network = rooms.network
     order = needs.order(network)
     floor, plate = needs.floor[order], needs.plate[order]
     together = policy.fairness is Fairness.JOB
     wanted = needs.useful() if together else needs.demand
-    demand, ceiling = wanted[order], plate.copy()
+    ceiling = needs.most[order]
+    demand = np.minimum(wanted[order], ceiling)
     lowest = floor.copy()
     fixed = needs.fixed[order]
     stuck = ~np.isnan(fixed)
@@ -127,7 +131,7 @@ def plan(rooms: Rooms, needs: Needs, policy: PowerPolicy, stand: Stand) -> Aim:
     held = _first(network, _values(network, stand.stuck_w)) * (
         1.0 + (ask.error if ask.error is not None else 0.0)
     )
-    room = room - network.charge(held)
+    room = room - network.charge(held) - kept_w
     shares = allocate(network, ask, room)
     return Aim(
         network=network, stand=stand, ask=ask, room_w=room, floor=floor,

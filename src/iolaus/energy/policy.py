@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 
 class Mode(StrEnum):
@@ -19,6 +20,13 @@ class Mode(StrEnum):
     ADVISE = "advise"
     """Decide and show what would be done; write nothing."""
     CONTROL = "control"
+
+
+STRENGTH: Final = {Mode.OBSERVE: 0, Mode.ADVISE: 1, Mode.CONTROL: 2}
+
+
+def _all_alike() -> Mapping[str, Mode]:
+    return MappingProxyType({})
 
 
 class Redundancy(StrEnum):
@@ -55,7 +63,8 @@ class PowerPolicy:
     error was measured. `ramp_up_w_s` and `ramp_down_w_s` bound how fast the site's power may be
     granted up and how fast a grid target is walked down (None: at once). `silent_s` without a
     report makes a rack silent: only its floor is granted. `read_s` is how long a centre that
-    starts listens before it speaks to racks it has not heard."""
+    starts listens before it speaks to racks it has not heard. `modes` are those of racks that
+    differ from `mode`."""
 
     name: str = "default"
     mode: Mode = Mode.OBSERVE
@@ -73,6 +82,15 @@ class PowerPolicy:
     writes_per_minute: int = 6
     deadband: float = 0.01
     domains: Mapping[str, DomainRule] = field(default_factory=lambda: MappingProxyType({}))
+    modes: Mapping[str, Mode] = field(default_factory=_all_alike)
+
+    def mode_of(self, rack: str) -> Mode:
+        return self.modes.get(rack, self.mode)
+
+    @property
+    def strongest(self) -> Mode:
+        """The most that it does anywhere."""
+        return max((self.mode, *self.modes.values()), key=STRENGTH.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +115,7 @@ class LeakPolicy:
     coolant_max_c: float = 45.0
     die_max_c: float = 90.0
     supply_worst_c: float = 45.0
+    modes: Mapping[str, Mode] = field(default_factory=_all_alike)
+
+    def mode_of(self, rack: str) -> Mode:
+        return self.modes.get(rack, self.mode)

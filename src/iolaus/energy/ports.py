@@ -51,7 +51,7 @@ his nodes are off."""
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a sensor says. `value` is in the sense's own unit: L/min for FLOW, degrees
-    Celsius for COOLANT and DIE, state of charge 0..1 for BATTERY (discharging unless GOOD),
+    Celsius for COOLANT and DIE, state of charge 0..1 for BATTERY (discharging from WARNING on),
     watts for RACK_POWER; None where there is none. With a value and no grade of its own
     (UNKNOWN and a `value`) the rules of the reflexes grade it."""
 

@@ -26,6 +26,8 @@ from iolaus.energy.rack import RackView, Zone
 from iolaus.model.plant import ZoneKind
 
 ANY: Final = "*"
+CEASED: Final = 0.02
+"""Less than this part of the most that flowed is none: a unit that regulates never falls so far."""
 
 
 class ReflexRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,9 @@ class ReflexRules(msgspec.Struct, frozen=True, kw_only=True):
 
 class Heard(NamedTuple):
     """The last word on one subject. `grade` since `since_s`; `wet` is the worst grade since it was
-    last read as good (a leak's memory), since `wet_since_s`."""
+    last read as good (what unknown holds on to), since `wet_since_s`. `back_s` is when it was read
+    as good after it had been worse; that it was unknown meanwhile, or at first, is no loss.
+    `most` is the highest flow that was read: one that ceased is lost, one that never was is not."""
 
     event: Event
     grade: Grade
@@ -78,6 +82,7 @@ class Heard(NamedTuple):
     wet: Grade | None = None
     wet_since_s: float = 0.0
     back_s: float | None = None
+    most: float = 0.0
 
 
 class Hold(NamedTuple):
@@ -112,22 +117,36 @@ Key = tuple[Sense, str]
 Signals = Mapping[Key, Heard]
 _WORSE: Final = {Grade.GOOD: 0, Grade.UNKNOWN: 0, Grade.WARNING: 1, Grade.CRITICAL: 2}
 SUPPLY: Final = frozenset({Sense.FEED, Sense.REDUNDANCY, Sense.BUILDING, Sense.BATTERY})
+_LOST: Final = {Sense.BATTERY: 1}
+"""How bad a supply must read to be lost; a battery gives from a warning on."""
 
 
 def hear(
     last: Heard | None, event: Event, rules: ReflexRules, now_s: float, *, limit_w: float | None
 ) -> Heard:
     """Take one event into what is known of its subject. `limit_w` is the rack's."""
-    grade = graded(event, rules, limit_w=limit_w)
+    grade, most = graded(event, rules, limit_w=limit_w), last.most if last else 0.0
+    if event.sense is Sense.FLOW and event.value is not None and math.isfinite(event.value):
+        most = max(most, event.value)
+        grade = Grade.CRITICAL if event.value < CEASED * most else grade
     since = last.since_s if last and last.grade is grade else now_s
     wet, wet_since = (last.wet, last.wet_since_s) if last else (None, now_s)
     if grade is Grade.GOOD:
         wet = None
     elif _WORSE[grade] > (_WORSE[wet] if wet else 0):
         wet, wet_since = grade, now_s
-    lost = last is not None and last.grade is not Grade.GOOD
-    back = now_s if grade is Grade.GOOD and lost else (last.back_s if last else None)
-    return Heard(event, grade, since, now_s, wet, wet_since, back)
+    back = last.back_s if last else None
+    if grade is Grade.GOOD and last is not None and _was_lost(last):
+        back = now_s
+    return Heard(event, grade, since, now_s, wet, wet_since, back, most)
+
+
+def _was_lost(heard: Heard) -> bool:
+    """Worse than good at last knowledge. A building that nobody hears is lost without a word."""
+    silent = heard.event.sense is Sense.BUILDING and heard.grade is Grade.UNKNOWN
+    return silent or (
+        heard.wet is not None and _WORSE[heard.wet] >= _LOST.get(heard.event.sense, 2)
+    )
 
 
 def graded(event: Event, rules: ReflexRules, *, limit_w: float | None = None) -> Grade:
@@ -146,8 +165,8 @@ def _by_value(
     sense: Sense, value: float, rules: ReflexRules, limit_w: float | None
 ) -> Grade | None:
     """None where no trip is set for it."""
-    if sense is Sense.FLOW and rules.flow_least_lpm is not None:
-        return Grade.CRITICAL if value < rules.flow_least_lpm else Grade.GOOD
+    if sense is Sense.FLOW:
+        return _flowing(value, rules.flow_least_lpm)
     if sense is Sense.RACK_POWER and limit_w is not None:
         return Grade.CRITICAL if value > limit_w * rules.over_limit else Grade.GOOD
     trips = {
@@ -160,6 +179,14 @@ def _by_value(
     if off is not None and value >= off:
         return Grade.CRITICAL
     return Grade.WARNING if warn is not None and value >= warn else Grade.GOOD
+
+
+def _flowing(lpm: float, least_lpm: float | None) -> Grade | None:
+    """Where nobody said how much is enough, any flow is; none at all may be a unit that stands by,
+    of which its own word, and heat, tell more."""
+    if least_lpm is not None:
+        return Grade.CRITICAL if lpm < least_lpm else Grade.GOOD
+    return Grade.GOOD if lpm > 0.0 else None
 
 
 def zone_of(rack: RackView, detector: str) -> Zone:
@@ -239,11 +266,24 @@ class _Court:
 
     def flows(self) -> Iterator[Latch]:
         for subject, heard in self._of(Sense.FLOW):
-            if heard.grade is not Grade.CRITICAL:
+            if heard.grade is not Grade.CRITICAL or self._flows_still(subject, heard):
                 continue
             if self._lasted(heard.since_s, self.rules.flow_dwell_s):
                 because = f"coolant flow of {subject} is lost{_value(heard, 'L/min')}"
                 yield self._capped(Sense.FLOW, subject, heard.grade, self.rules.flow_cap, because)
+
+    def _flows_still(self, subject: str, heard: Heard) -> bool:
+        """A unit that ceased is no loss where the flow is proved: by the rack's own meter where it
+        has one, else by another unit. What says itself that it failed is one."""
+        if heard.event.grade is Grade.CRITICAL or not heard.most:
+            return False
+        if heard.event.value is None or heard.event.value >= CEASED * heard.most:
+            return False
+        others = {
+            name: each for name, each in self._of(Sense.FLOW) if each.most and name != subject
+        }
+        own = {name: each for name, each in others.items() if name.startswith(f"{self.rack.rack} ")}
+        return any(each.grade is Grade.GOOD for each in (own or others).values())
 
     def heat(self) -> Iterator[Latch]:
         for sense, word in ((Sense.COOLANT, "coolant"), (Sense.DIE, "die")):
@@ -289,14 +329,12 @@ class _Court:
             yield self._hold(sense, subject, heard)
 
     def _lost(self, heard: Heard) -> bool:
-        """CRITICAL, or back from it for less than the dwell. Unknown holds what it was: it neither
+        """Lost, or back from that for less than the dwell. Unknown holds what it was: it neither
         loses nor restores."""
-        if heard.grade is Grade.GOOD:
-            since = heard.back_s
-            return since is not None and not self._lasted(since, self.rules.back_dwell_s)
-        if heard.event.sense in (Sense.BATTERY, Sense.BUILDING):
+        if _was_lost(heard):
             return True
-        return heard.grade is Grade.CRITICAL or heard.wet is Grade.CRITICAL
+        since = heard.back_s
+        return since is not None and not self._lasted(since, self.rules.back_dwell_s)
 
     def _hold(self, sense: Sense, subject: str, heard: Heard) -> Hold:
         name = f"{sense}/{subject}"

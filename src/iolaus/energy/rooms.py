@@ -26,6 +26,8 @@ class Rooms:
         self.plant, self.policy = plant, policy
         self.lost: set[str] = set()
         self.derated: dict[str, float] = {}
+        self.held: dict[str, float] = {}
+        """Watts of caps that people let a rack have at most."""
         self.goal_w: float | None = None
         self.target_w: float | None = None
         self.site = next(
@@ -88,6 +90,14 @@ class Rooms:
         """By domain, before the guard; None is unknown."""
         return {domain.name: self._limit(domain) for domain in self.plant.domains}
 
+    def own_limit(self, name: str) -> float | None:
+        """A domain's limit without any target, before the guard; None is unknown."""
+        goal, self.target_w = self.target_w, None
+        try:
+            return self._limit(self.domain(name))
+        finally:
+            self.target_w = goal
+
     def usable(self) -> dict[str, float | None]:
         """By domain, what may be planned with."""
         return {
@@ -132,7 +142,9 @@ class Rooms:
     def _guarded(self, name: str, watts: float) -> float:
         rule = self.policy.domains.get(name)
         guard = self.policy.guard if rule is None or rule.guard is None else rule.guard
-        return watts * (1.0 - guard) - (rule.reserve_w if rule else 0.0)
+        usable = watts * (1.0 - guard) - (rule.reserve_w if rule else 0.0)
+        held = self.held.get(name)
+        return usable if held is None else min(usable, held + self.domain(name).overhead_w)
 
 
 def site_limit(network: Network, site: str | None) -> int | None:

@@ -54,13 +54,14 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     reflex: ReflexRules = ReflexRules()
 
 
-def edge_rules(power: PowerPolicy, leak: LeakPolicy) -> EdgeRules:
-    """The operator's policies as an edge needs them."""
+def edge_rules(power: PowerPolicy, leak: LeakPolicy, rack: str = "") -> EdgeRules:
+    """The operator's policies as the edge of this rack needs them."""
+    modes = power.mode_of(rack), leak.mode_of(rack)
     return EdgeRules(
-        acts=power.mode is Mode.CONTROL,
-        reflexes_act=leak.mode is Mode.CONTROL,
-        reads=Mode.CONTROL in (power.mode, leak.mode),
-        look_s=0.25 if Mode.CONTROL in (power.mode, leak.mode) else 1.0,
+        acts=modes[0] is Mode.CONTROL,
+        reflexes_act=modes[1] is Mode.CONTROL,
+        reads=Mode.CONTROL in modes,
+        look_s=0.25 if Mode.CONTROL in modes else 1.0,
         lease_most_s=power.lease_s,
         period_s=power.period_s,
         dead_band=power.deadband,

@@ -18,6 +18,8 @@ from typing import Final
 from iolaus.kernel.errors import OperatorMust
 
 MOST_TARGETS: Final = 1000
+WALK_S: Final = 1.0
+"""Between two steps of a ramp, where nobody asks oftener."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,23 @@ class SiteRules:
     ramp_up_w_s: float | None = None
     ramp_down_w_s: float | None = None
     lead_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteState:
+    """How the loop stands, for whoever looks. `why` says why it does nothing (empty: it works);
+    `limit_w` is what it asks of the centre now, `charged_w` what may be drawn. `targets` are (name,
+    watts, beginning, end or None) in seconds since 1970, `late` those that are not reached."""
+
+    site: str
+    why: str
+    limit_w: float | None
+    ceiling_w: float | None
+    charged_w: float | None
+    ramp_up_w_s: float | None
+    ramp_down_w_s: float | None
+    late: tuple[str, ...] = ()
+    targets: tuple[tuple[str, float, float, float | None], ...] = ()
 
 
 class SiteLoop:
@@ -87,6 +106,32 @@ class SiteLoop:
         self.limit_w = self._walked(goal, drawn_w, elapsed_s, down, up)
         self.late = tuple(self._behind(now_s))
         return self.limit_w
+
+    def rested(self, now_s: float) -> None:
+        """It stood until a moment ago: what was not walked in that time is not made up for."""
+        self._last_s = max(self._last_s or now_s, now_s - WALK_S)
+
+    def next_s(self, now_s: float) -> float:
+        """When it must look again at the latest: the next time at which a target begins, a way to
+        one begins, or one ends; and in a moment while it walks."""
+        if self.limit_w is not None and self.walks():
+            return now_s + WALK_S
+        begins = (self._begin_s(each) for each in self.targets.values())
+        ends = (each.until_s for each in self.targets.values() if each.until_s is not None)
+        starts = (each.start_s for each in self.targets.values())
+        return min((at for at in (*begins, *starts, *ends) if at > now_s), default=float("inf"))
+
+    def _begin_s(self, target: LoadTarget) -> float:
+        """When its way down must begin."""
+        rate = _slower(self.rules.ramp_down_w_s, target.ramp_w_s)
+        if rate is None:
+            return target.start_s - self.rules.lead_s
+        from_w = self.ceiling_w if self.limit_w is None else self.limit_w
+        return target.start_s - self.rules.lead_s - max(0.0, from_w - target.limit_w) / rate
+
+    def walks(self) -> bool:
+        """Whether it is on its way: at none of the limits that are asked."""
+        return self.limit_w not in {each.limit_w for each in self.targets.values()}
 
     def _lasting(self, now_s: float) -> list[LoadTarget]:
         """Those that have not ended; the rest is forgotten."""

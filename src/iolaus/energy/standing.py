@@ -14,6 +14,7 @@ from iolaus.energy.run import Done, EdgeRun
 from iolaus.model.alarm import Occurrence
 from iolaus.model.alarming import Key
 from iolaus.model.naming import slug
+from iolaus.model.plant import ZoneKind
 
 KEPT: Final = 20
 UID: Final = "energy/"
@@ -29,6 +30,7 @@ _CODES: Final = {
     Sense.BATTERY: "BatteryDischarging",
     Sense.BUILDING: "BuildingLinkLost",
 }
+_ZONES: Final = tuple(f"{kind} " for kind in ZoneKind)
 CODES: Final = frozenset({*_CODES.values(), "LeakCritical", "EdgeSilent", "LeaseExpired"})
 """The alarms that edges ring."""
 
@@ -176,7 +178,7 @@ def _rings(edge: EdgeStanding, code: str, subject: str, message: str) -> Occurre
     return Occurrence(
         code=code,
         uid=f"{UID}{subject}",
-        subject=slug(subject.rpartition(" ")[2]),
+        subject=slug(subject.partition(" ")[2] if subject.startswith(_ZONES) else subject),
         message=message,
         rack=edge.rack if subject == edge.rack else "",
         labels={"rack": edge.rack},

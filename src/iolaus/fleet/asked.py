@@ -15,7 +15,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from iolaus.fleet import step_certificate, step_node, step_password, step_quarantine
+from iolaus.fleet import (
+    step_certificate,
+    step_node,
+    step_onboard,
+    step_password,
+    step_quarantine,
+    step_retire,
+)
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.limits import Hall, Room, units_of
 from iolaus.fleet.plan import (
@@ -50,6 +57,8 @@ class Kind(NamedTuple):
     stays_away: Callable[[Asked], bool] = lambda _: False
     waits: bool = True
     """It waits until the window of its rules is open."""
+    carries_on: bool = False
+    """One node that fails says nothing of the others: they go on."""
 
 
 def _everybody(asked: Asked) -> bool:
@@ -89,6 +98,28 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "rotate": Kind(
         step_password.check_rotate, step_password.rotate_course, step_password.say_rotate, _nobody
+    ),
+    "secure": Kind(
+        step_onboard.check_secure,
+        step_onboard.secure_course,
+        step_onboard.say_secure,
+        _nobody,
+        carries_on=True,
+    ),
+    "retire": Kind(
+        step_retire.check_retire,
+        step_retire.retire_course,
+        step_retire.say_retire,
+        _everybody,
+        _everybody,
+        carries_on=True,
+    ),
+    "hand-over": Kind(
+        step_onboard.check_hand_over,
+        step_onboard.hand_over_course,
+        step_onboard.say_hand_over,
+        _nobody,
+        carries_on=True,
     ),
 }
 
@@ -159,6 +190,9 @@ def plan_asked(
     rollout = _rollout(
         rules or RolloutWant(), batch, disturbs=disturbs, waits=disturbs and kind.waits
     )
+    if kind.carries_on:
+        going_on = OnFailureWant(node="leave", wave="continue")
+        rollout = msgspec.structs.replace(rollout, on_failure=going_on)
     terms = terms_of(rollout, selected=len(nodes))
     planner = Planner(around, terms)
     planned = [planner.node(facts, _course(planner, kind, asked, facts)) for facts in nodes]

@@ -18,6 +18,7 @@ from iolaus.model.energy import (
     EnergyDocument,
     LeakPolicyDocument,
     LoadWant,
+    ModeWant,
     PlantDocument,
     PowerPolicyDocument,
     PowerPolicySpec,
@@ -65,6 +66,7 @@ def _wrong(document: Document, found: EnergyDocument) -> Iterator[Complaint]:
             yield from _wrong_power(document, found.spec)
         case LeakPolicyDocument():
             yield from _wrong_durations(document, found.spec, ("warning_dwell",))
+            yield from _wrong_modes(document, found.spec.modes)
         case BuildingDocument():
             yield from _wrong_building(document, found.spec)
 
@@ -124,6 +126,7 @@ def _wrong_power(document: Document, spec: PowerPolicySpec) -> Iterator[Complain
     for number, floor in enumerate(spec.floors):
         here = ("spec", "floors", number, "selector")
         yield from _wrong_selector(document, here, floor.selector, needed=True)
+    yield from _wrong_modes(document, spec.modes)
     for number, limit in enumerate(spec.limits):
         yield from _counted(document, ("spec", "limits", number, "domain"), limit.domain, Counter())
     wrong = list(_wrong_durations(document, spec, _DURATIONS))
@@ -131,6 +134,15 @@ def _wrong_power(document: Document, spec: PowerPolicySpec) -> Iterator[Complain
     if not wrong and parse_duration(spec.lease) < 2 * parse_duration(spec.period):
         step = "Write a lease of at least two periods: one budget may be lost."
         yield document.wrong(("spec", "lease"), "it ends before a lost budget is noticed", step)
+
+
+def _wrong_modes(document: Document, rows: Iterable[ModeWant]) -> Iterator[Complaint]:
+    for number, row in enumerate(rows):
+        here = ("spec", "modes", number)
+        if (row.racks is None) == (row.hall is None):
+            yield document.wrong(here, "either racks or a hall", "Write one of them.")
+        if row.racks is not None:
+            yield from _counted(document, (*here, "racks"), row.racks, Counter())
 
 
 def _wrong_building(document: Document, spec: BuildingSpec) -> Iterator[Complaint]:

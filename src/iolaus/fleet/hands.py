@@ -24,6 +24,8 @@ from iolaus.fleet.proving import Proving, is_proof
 from iolaus.fleet.renewing import Renewals
 from iolaus.fleet.step import BANK, DRAINED
 from iolaus.fleet.step_certificate import REQUEST, ROOM
+from iolaus.fleet.step_retire import WIPED
+from iolaus.fleet.wiping import Wiping
 from iolaus.fleet.work import CREDENTIAL
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.asset import Asset
@@ -86,8 +88,9 @@ class FleetHands:
         rotation: Rotates,
         renewals: Renewals | None = None,
         proving: Proving | None = None,
+        wiping: Wiping | None = None,
     ) -> None:
-        self._renewals, self._proving = renewals, proving
+        self._renewals, self._proving, self._wiping = renewals, proving, wiping
         self._facts, self._open, self._drains, self._images = facts, open_device, drains, images
         self._begun, self._rotation = begun, rotation
         self._drained: dict[str, Drained] = {}
@@ -118,7 +121,10 @@ class FleetHands:
             await self._look_at_banks(node, step, banks, values, reasons)
         proofs = [each for each in subjects if is_proof(each)]
         told = self._look_at_proofs(node, step, proofs, values, reasons) if proofs else ""
-        asked = {DRAINED, *mine, *logins, *banks, *proofs}
+        wiped = [each for each in subjects if each.startswith(WIPED)]
+        if wiped and self._wiping is not None:
+            await self._wiping.look(self._known(node)[0].target, wiped, values)
+        asked = {DRAINED, *mine, *logins, *banks, *proofs, *wiped}
         if rest := [each for each in subjects if each not in asked]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
             values |= spots.values
@@ -247,6 +253,7 @@ class FleetHands:
             Verb.ROTATE_CREDENTIAL: self._rotate,
             Verb.WAIT_HEALTHY: self._wait,
             Verb.ATTEST: self._attest,
+            Verb.WIPE: self._wipe,
         }
 
     async def _wait(self, _: Order) -> dict[str, Any]:
@@ -256,6 +263,11 @@ class FleetHands:
         assert self._proving is not None, "nobody attests here"
         self._proving.ask(order.node, order.step, order.held.target.address)
         return {}
+
+    async def _wipe(self, order: Order) -> dict[str, Any]:
+        assert self._wiping is not None, "nobody wipes here"
+        target, most_s = order.held.target, order.step.timeout_s
+        return await self._wiping.do(target, order.action.subject, deadline_s=most_s)
 
     async def _drain(self, order: Order) -> dict[str, Any]:
         drains = self._drains(_adapter(order.action))

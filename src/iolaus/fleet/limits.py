@@ -9,7 +9,7 @@ domain, which go together or not at all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from fractions import Fraction
 from math import floor
 from typing import Final
@@ -63,7 +63,8 @@ class Room:
         away: Iterable[str] = (),
         power: Mapping[str, PowerGroup] | None = None,
     ) -> None:
-        self.limits, self._hall, self._power = limits, hall, power or {}
+        self.limits, self._hall = limits, hall
+        self._fed_by(power or {})
         self.away: set[str] = set()
         self._gone = 0
         self._taken: Counter[Domain] = Counter()
@@ -77,6 +78,22 @@ class Room:
                 self.away.add(uid)
                 self._gone += uid in self._hall.domains
                 self._count(uid)
+
+    def _fed_by(self, power: Mapping[str, PowerGroup]) -> None:
+        self._power = power
+        self._supplies = {uid for group in power.values() for uid in group.supplies}
+
+    def only(self, away: Set[str], *, power: Mapping[str, PowerGroup]) -> None:
+        """These and nobody else are away now: what that changes is counted, and nothing again."""
+        if power is not self._power:
+            self._fed_by(power)
+        for uid in self.away - away:
+            self.away.discard(uid)
+            self._gone -= uid in self._hall.domains
+            for domain in self._hall.domains.get(uid, ()):
+                self._taken[domain] -= 1
+                self._dark.discard(domain)
+        self.take(away - self.away)
 
     def _count(self, uid: str) -> None:
         for domain in self._hall.domains.get(uid, ()):
@@ -138,9 +155,11 @@ class Room:
         if keep is None:
             return ""
         gone = self.away.union(unit)
-        for group in self._power.values():
-            feeds_others = not set(unit).isdisjoint(group.supplies)
-            if feeds_others and (why := short_of(group, group.name, keep, gone)):
+        feeds_others = not self._supplies.isdisjoint(unit)
+        for group in self._power.values() if feeds_others else ():
+            if not set(unit).isdisjoint(group.supplies) and (
+                why := short_of(group, group.name, keep, gone)
+            ):
                 return why
         feeds = {d.name for uid in unit for d in self._hall.domains[uid] if d.kind == POWER}
         for name in sorted(feeds & self._power.keys()):

@@ -6,10 +6,10 @@ unknown, and unknown is not passed.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
-from iolaus.model.rollout import NodeProgress, NodeState, Progress
+from iolaus.model.rollout import NodeState
 
 COUNTED: Final = ("nodes", "attempted", "done", "failed", "lost", "rolled_back", "skipped",
                   "waiting")  # fmt: skip
@@ -22,22 +22,17 @@ OF_HALL: Final = ("critical_alarms", "alarms", "unhealthy", "unreachable", "inle
 GATE_NAMES: Final = frozenset({*COUNTED, *OF_WAVE, *OF_HALL})
 
 
-def counted(progress: Progress, uids: frozenset[str]) -> dict[str, float | None]:
-    """The numbers of `COUNTED` over these nodes."""
-    found = Counter(_state(progress, uid) for uid in uids)
-    waiting, skipped = found[NodeState.WAITING], found[NodeState.SKIPPED]
-    bad = sum(count for state, count in found.items() if state.bad)
+def counted(found: Mapping[NodeState, int]) -> dict[str, float | None]:
+    """The numbers of `COUNTED` over nodes of which so many are in each state."""
+    many = {state: found.get(state, 0) for state in NodeState}
+    waiting, skipped, nodes = many[NodeState.WAITING], many[NodeState.SKIPPED], sum(many.values())
     return {
-        "nodes": len(uids),
-        "attempted": len(uids) - waiting - skipped,
-        "done": found[NodeState.DONE],
-        "failed": bad,
-        "lost": found[NodeState.LOST],
-        "rolled_back": found[NodeState.ROLLED_BACK],
+        "nodes": nodes,
+        "attempted": nodes - waiting - skipped,
+        "done": many[NodeState.DONE],
+        "failed": sum(count for state, count in many.items() if state.bad),
+        "lost": many[NodeState.LOST],
+        "rolled_back": many[NodeState.ROLLED_BACK],
         "skipped": skipped,
         "waiting": waiting,
     }
-
-
-def _state(progress: Progress, uid: str) -> NodeState:
-    return progress.nodes.get(uid, NodeProgress(uid=uid)).state

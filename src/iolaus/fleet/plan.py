@@ -64,6 +64,7 @@ USUAL_S: Final[Mapping[Verb, float]] = {
     Verb.RENEW_CERTIFICATE: 180.0,
     Verb.WAIT_HEALTHY: 30.0,
     Verb.ATTEST: 60.0,
+    Verb.WIPE: 60.0,
 }
 """What a step takes where nothing was observed yet."""
 _NEEDS: Final[Mapping[Verb, tuple[str, ...]]] = {

@@ -15,13 +15,12 @@ An atomic domain of which one node goes back goes back whole.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from iolaus.fleet.limits import Room, are
+from iolaus.fleet.limits import are
 from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import View
@@ -44,8 +43,12 @@ _STOPS: Final = {"pause": RolloutState.PAUSED, "abort": RolloutState.ABORTING}
 def decide(plan: Plan, progress: Progress, world: World, now: float) -> Decision:
     """What to start, to roll back, to skip and to mark now. Pure; never raises for any world.
     `now` is in seconds since 1970."""
-    view = View(plan, progress, world, now)
-    state = progress.state
+    return decide_on(View(plan, progress, world, now))
+
+
+def decide_on(view: View) -> Decision:
+    """The same by what is seen already."""
+    state = view.progress.state
     if state is RolloutState.WAITING:
         return _approval(view)
     if state is RolloutState.ABORTING:
@@ -131,7 +134,7 @@ def _back(view: View, bad: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str
     units = list(_spoilt(view, bad))
     if not units:
         return tuple(going), holds
-    room = Room(view.plan.limits, view.sheet.hall, away=view.away, power=view.world.power)
+    room = view.room(view.away)
     for unit in units:
         absent = any(view.world.of(uid).here is not True for uid in unit)
         why = "it does not answer" if absent else shut(view) or room.refuses(unit)
@@ -241,5 +244,5 @@ def _finish(view: View) -> Decision:
 
 
 def _told(view: View) -> str:
-    states = Counter(view.state(uid).value for uid in view.sheet.going)
-    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    states = sorted((state.value, count) for state, count in view.counts().items() if count)
+    return ", ".join(f"{count} {state}" for state, count in states)

@@ -26,10 +26,9 @@ SETTLE_S: Final = 60.0
 
 def all_turned_bad(view: View) -> dict[str, str]:
     """Those of waves that have begun and not passed, each with why."""
-    ill = [uid for uid, each in view.world.nodes.items() if not (each.here and each.well)]
     return {
         uid: why
-        for uid in ill
+        for uid in view.seen.ill
         if view.sheet.wave_of.get(uid) in view.soaking and (why := turned_bad(view, uid))
     }
 
@@ -160,7 +159,7 @@ def _numbers(view: View, wave: Wave) -> dict[str, float | None]:
     attested = [each.attested for each in done]
     wells = [each.well for each in done]
     return {
-        **counted(view.progress, view.sheet.going),
+        **counted(view.counts()),
         "unattested": None if None in attested else attested.count(False),
         "unwell": None if None in wells else wells.count(False),
     }

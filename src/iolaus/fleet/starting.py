@@ -7,12 +7,14 @@ that is away when its turn comes is waited for, and in the end left for another 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from iolaus.fleet.limits import Room, say_domain
+from iolaus.fleet.limits import say_domain
+from iolaus.fleet.line import Held, Line
 from iolaus.fleet.view import View
 from iolaus.model.rollout import Decision, WaveProgress
 
@@ -21,6 +23,8 @@ AWAY_PATIENCE_S: Final = 1800.0
 WAKE_S: Final = 30.0
 SOON_S: Final = 3.0
 """Who is not known is being looked at meanwhile, and what is seen grows old."""
+_APART: Final = -1
+"""The kind of those that are looked at each for itself."""
 
 
 def begin(view: View, number: int) -> Decision:
@@ -63,27 +67,54 @@ class _Choice:
         self._view, self._wave = view, view.plan.waves[number]
         self._began = view.wave(number).since
         self.start: list[str] = []
-        self.holds: dict[str, str] = {}
+        self.holds: Mapping[str, str] = {}
+        self._said: dict[str, str] = {}
         self._lost: dict[str, str] = {}
         self.wake_s = WAKE_S
         self._stuck = ""
-        self._room = Room(
-            view.plan.limits, view.sheet.hall, away=view.away | view.leaving, power=view.world.power
-        )
+        self._room = view.room(view.away | view.leaving)
         self._working = len(view.sheet.members[number] & view.busy)
         self._refused: dict[int, str] = {}
-        waiting = view.waiting_in(number)
-        if why := shut(view):
-            self.holds = dict.fromkeys(waiting, why)
+        why, line = shut(view), view.line(number)
+        self._note_full()
+        if why:
             self.wake_s = max(0.0, (view.opens_at or view.now + WAKE_S) - view.now)
+        if line is not None:
+            self.holds = self._held(line) if not why else Held(line, said={}, stuck=why)
+        elif why:
+            self.holds = dict.fromkeys(view.waiting_in(number), why)
         else:
-            self._look_at_all(waiting)
+            self._look_at_all(view.waiting_in(number))
+            self.holds = self._said
+
+    def _held(self, line: Line) -> Held:
+        """Looks at the first of each kind that waits, and at those that are away or feed others,
+        each for itself; until nothing fits any more."""
+        view, kinds, reached = self._view, dict[int, str](), 0
+        apart = (view.absent | view.supplies) & view.waiting
+        left = [(line.place[uid], _APART) for uid in apart if uid in line.place]
+        left += line.heads(apart) if not self._stuck else ()
+        heapify(left)
+        while left and not self._stuck:
+            place, kind = heappop(left)
+            began, reached = self._look_at((line.uids[place],)), place + 1
+            if kind == _APART:
+                continue
+            if not began:
+                kinds[kind] = self._said.pop(line.uids[place])
+            elif (following := line.after(place, apart)) is not None:
+                heappush(left, (following, kind))
+        for place, kind in sorted(left):
+            if kind == _APART and line.uids[place] in view.absent:
+                self._look_at((line.uids[place],))
+        begun, stuck = frozenset(self.start), self._stuck
+        return Held(line, said=self._said, begun=begun, kinds=kinds, stuck=stuck, stuck_at=reached)
 
     def _look_at_all(self, waiting: Sequence[str]) -> None:
         """Once nothing fits any more, only those are looked at who could not go in any case."""
         absent = self._view.absent
         units = iter(self._view.sheet.units(waiting))
-        for unit in units:
+        for unit in units if not self._stuck else ():
             self._look_at(unit)
             if self._stuck:
                 break
@@ -93,19 +124,23 @@ class _Choice:
                 held += unit
             else:
                 self._look_at(unit)
-        self.holds |= dict.fromkeys(self._view.waiting.intersection(held), self._stuck)
+        self._said |= dict.fromkeys(self._view.waiting & set(held), self._stuck)
 
-    def _look_at(self, unit: tuple[str, ...]) -> None:
+    def _look_at(self, unit: tuple[str, ...]) -> bool:
+        """Whether it begins; else why not is said."""
         members = [uid for uid in unit if uid in self._view.waiting]
         if gone := self._gone(members):
             self._lost |= gone
-            self.holds |= gone
+            self._said |= gone
         elif why := self._stuck or self._barred(members) or self._crowded(members):
-            self.holds |= dict.fromkeys(members, why)
+            self._said |= dict.fromkeys(members, why)
         else:
             self.start += members
             self._working += len(members)
             self._room.take(members)
+            self._note_full()
+            return True
+        return False
 
     def _gone(self, members: Sequence[str]) -> dict[str, str]:
         """Why a unit cannot begin for want of one of its own."""
@@ -148,15 +183,18 @@ class _Choice:
         takes = "nobody knows how long" if takes_s is None else f"{takes_s / 60:.0f} min"
         return f"it takes {takes}, and the window closes in {(closes - view.now) / 60:.0f} min"
 
-    def _crowded(self, members: Sequence[str]) -> str:
+    def _note_full(self) -> None:
         """Once nothing at all fits, nothing behind it does."""
         batch = self._wave.batch
-        self._stuck = self._stuck or self._room.full()
+        self._stuck = self._room.full()
+        if not self._stuck and batch is not None and self._working >= max(1, batch):
+            self._stuck = f"{self._working} worked on, and {batch} may be in this wave"
+
+    def _crowded(self, members: Sequence[str]) -> str:
+        batch = self._wave.batch
         if batch is not None and self._working and self._working + len(members) > batch:
-            why = f"{self._working} worked on, and {batch} may be in this wave"
-            self._stuck = self._stuck or (why if self._working >= batch else "")
-            return self._stuck or why
-        return self._stuck or self._refuses(members)
+            return f"{self._working} worked on, and {batch} may be in this wave"
+        return self._refuses(members)
 
     def _refuses(self, members: Sequence[str]) -> str:
         """Who stands in the same domains finds the same room, and that only grows less."""
@@ -174,8 +212,7 @@ class _Choice:
         """Who was waited for long enough: when nobody else of the wave is left, those who are
         away stay for another plan."""
         view = self._view
-        waits_for_others = len(self._lost) < len(self.holds)
-        if not self._lost or self.start or self._working or waits_for_others:
+        if not self._lost or self.start or self._working or len(self._lost) < len(self.holds):
             return {}
         since = [view.world.of(uid).since or 0.0 for uid in self._lost]
         begun = view.now if self._began is None else self._began

@@ -51,7 +51,7 @@ def allowed(
 
 
 def _room(view: View, going: list[str]) -> Room:
-    away = view.away.union(going)
+    away = view.away | set(going)
     return Room(view.plan.limits, view.sheet.hall, away=away, power=view.world.power)
 
 

@@ -1,21 +1,26 @@
 """A plan, its progress and the world, seen together at one time: what a decision asks about.
 
 What a plan says is worked out once (it never changes); what has changed is worked out anew for each
-decision, in one pass over the nodes.
+decision, in one pass over the nodes. Whoever decides often about the same roll-out follows it
+instead (`follow`), and finds the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from iolaus.fleet.limits import Hall, units_of
+from iolaus.fleet.limits import Hall, Room, units_of
 from iolaus.fleet.window import closes_at, next_open
 from iolaus.fleet.world import World
 from iolaus.model.plan import Domain, Fate, NodePlan, Plan, Verb
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
+
+if TYPE_CHECKING:
+    from iolaus.fleet.line import Line
 
 BUSY: Final = frozenset({NodeState.RUNNING, NodeState.ROLLING_BACK})
 LEFT: Final = frozenset({NodeState.FAILED, NodeState.LOST})
@@ -35,6 +40,7 @@ class Sheet:
         """Every node is a unit of its own."""
         self.wave_of = {uid: n for n, wave in enumerate(plan.waves) for uid in wave.nodes}
         self.members = tuple(frozenset(wave.nodes) for wave in plan.waves)
+        self.order = {node.uid: number for number, node in enumerate(plan.nodes)}
         places: dict[tuple[Domain, ...], int] = {}
         self.place_of = {n.uid: places.setdefault(n.domains, len(places)) for n in plan.nodes}
         self.unit_of = {uid: unit for unit in units for uid in unit}
@@ -64,9 +70,30 @@ class _Same:
         return isinstance(other, _Same) and other.plan is self.plan
 
 
+def sheet_of(plan: Plan) -> Sheet:
+    return _sheet(_Same(plan))
+
+
 @lru_cache(maxsize=8)
 def _sheet(same: _Same) -> Sheet:
     return Sheet(same.plan)
+
+
+class Seen:
+    """What is seen of the hall, sorted out: `ill` are those that do not answer or are not well, in
+    the order in which they were seen."""
+
+    def __init__(self, sheet: Sheet, world: World) -> None:
+        self.nodes, self.power = world.nodes, world.power
+        self.supplies = {uid for group in world.power.values() for uid in group.supplies}
+        every = chain(sheet.nodes, self.supplies)
+        self.absent = {uid for uid in every if uid not in world.nodes}
+        self.ill: list[str] = []
+        for uid, each in world.nodes.items():
+            if each.here is not True or each.out or each.drained is True:
+                self.absent.add(uid)
+            if not (each.here and each.well):
+                self.ill.append(uid)
 
 
 class View:
@@ -74,16 +101,36 @@ class View:
 
     def __init__(self, plan: Plan, progress: Progress, world: World, now: float) -> None:
         self.plan, self.progress, self.world, self.now = plan, progress, world, now
-        self.sheet = _sheet(_Same(plan))
-        self.by_state: dict[NodeState, list[NodeProgress]] = {state: [] for state in NodeState}
-        for node in progress.nodes.values():
-            self.by_state[node.state].append(node)
+        self.sheet = sheet_of(plan)
         self.leaving: frozenset[str] = frozenset()
         """Who goes back by this very decision."""
-        self.busy = {node.uid for state in BUSY for node in self.by_state[state]}
-        self.waiting = {node.uid for node in self.by_state[NodeState.WAITING]}
-        if len(progress.nodes) < len(plan.nodes):
-            self.waiting |= self.sheet.nodes.keys() - progress.nodes.keys()
+
+    @cached_property
+    def by_state(self) -> Mapping[NodeState, Sequence[NodeProgress]]:
+        """In the order of the plan."""
+        found: dict[NodeState, list[NodeProgress]] = {state: [] for state in NodeState}
+        for node in self.progress.nodes.values():
+            found[node.state].append(node)
+        return found
+
+    @cached_property
+    def busy(self) -> Set[str]:
+        return {node.uid for state in BUSY for node in self.by_state[state]}
+
+    @cached_property
+    def waiting(self) -> Set[str]:
+        waiting = {node.uid for node in self.by_state[NodeState.WAITING]}
+        if len(self.progress.nodes) < len(self.plan.nodes):
+            waiting |= self.sheet.nodes.keys() - self.progress.nodes.keys()
+        return waiting
+
+    def room(self, away: Set[str]) -> Room:
+        """What may still go beside these, to be taken from."""
+        return Room(self.plan.limits, self.sheet.hall, away=away, power=self.world.power)
+
+    def counts(self) -> Counter[NodeState]:
+        """How many of the nodes that the plan updates are how far."""
+        return Counter(self.state(uid) for uid in self.sheet.going)
 
     def node(self, uid: str) -> NodeProgress:
         return self.progress.nodes.get(uid) or NodeProgress(uid=uid)
@@ -99,25 +146,27 @@ class View:
         return f"{told} and {len(uids) - most} more" if len(uids) > most else told
 
     @cached_property
-    def supplies(self) -> set[str]:
-        return {uid for group in self.world.power.values() for uid in group.supplies}
+    def seen(self) -> Seen:
+        return Seen(self.sheet, self.world)
 
-    @cached_property
-    def absent(self) -> set[str]:
+    @property
+    def supplies(self) -> Set[str]:
+        return self.seen.supplies
+
+    @property
+    def absent(self) -> Set[str]:
         """Nodes and supplies that are not in service by what is seen of them, or not seen."""
-        nodes = self.world.nodes
-        unseen = {uid for uid in chain(self.sheet.nodes, self.supplies) if uid not in nodes}
-        return unseen | {
-            uid
-            for uid, each in nodes.items()
-            if each.here is not True or each.out or each.drained is True
-        }
+        return self.seen.absent
 
     @cached_property
-    def away(self) -> set[str]:
+    def away(self) -> Set[str]:
         """Everybody who is not in service for whatever reason, and every supply that is not."""
         left = (n for state in LEFT for n in self.by_state[state])
         return self.absent | self.busy | {n.uid for n in left if not self._is_back(n)}
+
+    def line(self, wave: int) -> Line | None:  # noqa: ARG002
+        """Those of a wave that wait, where they are kept as a line."""
+        return None
 
     def waiting_in(self, wave: int) -> list[str]:
         """Those of a wave that wait, in its order."""

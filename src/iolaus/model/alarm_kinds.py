@@ -11,6 +11,7 @@ from typing import Final
 
 from iolaus.model.alarm import AlarmKind, Priority
 from iolaus.model.alarm_energy import ENERGY
+from iolaus.model.alarm_recovery import RECOVERY
 from iolaus.model.alarming import HALL_SILENT, RACK_SILENT, SILENT
 
 _REACH: Final = (
@@ -192,5 +193,5 @@ _LEAKS: Final = (
     ),
 )
 ALARM_KINDS: Final[Mapping[str, AlarmKind]] = {
-    kind.code: kind for kind in (*_REACH, *_DEVICE, *_LEAKS, *ENERGY)
+    kind.code: kind for kind in (*_REACH, *_DEVICE, *_LEAKS, *RECOVERY, *ENERGY)
 }

@@ -28,6 +28,12 @@ OF_ASSETS: Final[Mapping[str, Mapping[str, str]]] = {
     "IdentityKnown": {"Conflict": "IdentityConflict"},
     "LeakFree": {"LeakDetected": "LeakDetected", "DetectorSilent": "LeakDetectorSilent"},
     "Attested": {"Untrusted": "AttestationFailed"},
+    "Reach": {
+        "HostHung": "HostHung",
+        "HostPathDead": "HostPathDead",
+        "ControllerDead": "ControllerDead",
+        "PowerGone": "PowerGone",
+    },
 }
 """Condition type -> reason -> code. Of the codes of one type at most one rings."""
 RINGS_UNKNOWN: Final = frozenset({"LeakDetectorSilent"})

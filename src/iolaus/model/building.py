@@ -27,7 +27,7 @@ Fingerprint = Annotated[
         description="the SHA-256 of a certificate: 64 hexadecimal digits",
     ),
 ]
-Right = Literal["isolation", "flex"]
+Right = Literal["isolation", "flex", "report", "setpoint"]
 
 
 class SenderWant(Wanted, frozen=True, kw_only=True):
@@ -39,8 +39,9 @@ class SenderWant(Wanted, frozen=True, kw_only=True):
 
 class FlexWant(Wanted, frozen=True, kw_only=True):
     """`feeds` are the grid's names of our feeds and the domains of the plant that they are, beside
-    every feed of the plant under its own name."""
+    every feed of the plant under its own name. `agent` is our own name with the grid."""
 
+    agent: Name = "iolaus"
     senders: list[SenderWant] = []
     feeds: dict[Name, Name] = {}
 
@@ -57,7 +58,7 @@ class BuildingSpec(Wanted, frozen=True, kw_only=True):
     key_file: File | None = None
     insecure: bool = False
     heartbeat: Duration = "10s"
-    acknowledge: Duration = "5s"
+    acknowledge: Duration = "15s"
     allow: list[Right] = []
     flex: FlexWant = msgspec.field(default_factory=FlexWant)
     objects: dict[str, Name] = {}

@@ -121,8 +121,17 @@ class FloorWant(Wanted, frozen=True, kw_only=True):
     floor: Power
 
 
+class ModeWant(Wanted, frozen=True, kw_only=True):
+    """Another mode for these racks, or for all of a hall. The last row that fits counts."""
+
+    mode: Mode
+    racks: Ranged | None = None
+    hall: str | None = None
+
+
 class PowerPolicySpec(Wanted, frozen=True, kw_only=True):
     mode: Mode = "observe"
+    modes: list[ModeWant] = []
     redundancy: Literal["alone", "shared"] = "alone"
     fairness: Literal["node", "job"] = "node"
     headroom: bool = True
@@ -146,6 +155,7 @@ class LeakPolicySpec(Wanted, frozen=True, kw_only=True):
     one critical detector is enough, always."""
 
     mode: Mode = "observe"
+    modes: list[ModeWant] = []
     warning_votes: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
     warning_dwell: Duration = "10s"
     warning_cap: Part = "50%"
@@ -206,5 +216,6 @@ def part(text: Part) -> float:
 
 def energy_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a file of any of the four."""
-    found = msgspec.json.schema(EnergyDocument)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    kinds, parts = msgspec.json.schema_components(DOCUMENTS.values(), ref_template="#/$defs/{name}")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**head, "anyOf": list(kinds), "$defs": parts}

@@ -40,6 +40,10 @@ class Verb(StrEnum):
     RENEW_CERTIFICATE = "renew-certificate"
     WAIT_HEALTHY = "wait-healthy"
     ATTEST = "attest"
+    WIPE = "wipe"
+    GATHER = "gather-evidence"
+    RECOVER = "recover"
+    """One rung of a ladder of recovery; which one is its subject."""
 
 
 class Op(StrEnum):
@@ -75,7 +79,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """`id` is unique in the plan. All of `before` must hold when it begins, all of `after` on
     `reads` agreeing fresh reads, within `timeout_s`, for it to be done. `attempts` bounds how
-    often the action is sent; `escalate` is tried in order when `after` does not come true."""
+    often the action is sent; `escalate` is tried in order when `after` does not come true. With
+    `rung` it is one try of several: where it fails, the next step is taken all the same."""
 
     id: str
     action: Action
@@ -88,6 +93,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     escalate: tuple[Action, ...] = ()
     undo: Action | None = None
     undo_after: tuple[Expect, ...] = ()
+    rung: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Fate(StrEnum):

@@ -18,10 +18,12 @@ class DomainKind(StrEnum):
     """What has a limit, from the top of the tree down."""
 
     SITE = "site"
+    HALL = "hall"
     FEED = "feed"
     TRANSFORMER = "transformer"
     BREAKER = "breaker"
     BUSWAY = "busway"
+    ROW = "row"
     SHELF = "shelf"
     RACK = "rack"
 

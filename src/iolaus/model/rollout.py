@@ -122,6 +122,21 @@ class WaveProgress(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
 
 
+class Turned(dict[str, NodeProgress]):
+    """Nodes by uid, and in `turns` whose progress was set, in order: who follows a roll-out looks
+    at those that came since and not at all of them again."""
+
+    __slots__ = ("turns",)
+
+    def __init__(self, nodes: Mapping[str, NodeProgress]) -> None:
+        super().__init__(nodes)
+        self.turns: list[str] = []
+
+    def __setitem__(self, uid: str, node: NodeProgress) -> None:
+        super().__setitem__(uid, node)
+        self.turns.append(uid)
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """A roll-out as of its last journal entry."""
 

@@ -64,6 +64,10 @@ class Deed(StrEnum):
     """Acknowledge, shelve and reset alarms."""
     POWER = "power"
     """Hold power down for a while, release what reflexes latched, have racks isolated."""
+    WATCH = "watch"
+    """See what hosts say on their consoles, and what they said."""
+    TYPE = "type"
+    """Write on consoles, share them, and say which are always recorded."""
     ADMIT = "admit"
     """Make and revoke tokens."""
     SECURE = "secure"
@@ -77,9 +81,11 @@ ALLOWED: Final[Mapping[Role, frozenset[Deed]]] = {
     Role.OPERATOR: frozenset(Deed),
     Role.FIRMWARE_ADMIN: frozenset(
         {Deed.READ, Deed.REFRESH, Deed.APPLY, Deed.PLAN, Deed.ROLL, Deed.STOP, Deed.DRAIN}
-        | {Deed.ANSWER}
+        | {Deed.ANSWER, Deed.WATCH, Deed.TYPE}
     ),
-    Role.SECURITY: frozenset({Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT, Deed.ANSWER}),
+    Role.SECURITY: frozenset(
+        {Deed.READ, Deed.ADMIT, Deed.SECURE, Deed.AUDIT, Deed.ANSWER, Deed.WATCH}
+    ),
     Role.APPROVER: frozenset({Deed.READ, Deed.APPROVE, Deed.AUDIT}),
     Role.AGENT: frozenset({Deed.READ, Deed.PLAN, Deed.STOP}),
     Role.FACILITY: frozenset({Deed.READ, Deed.STOP, Deed.DRAIN, Deed.ANSWER, Deed.POWER}),

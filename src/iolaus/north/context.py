@@ -21,10 +21,11 @@ from iolaus.model.advisory import Kept
 from iolaus.model.appraisal import AttesterKey
 from iolaus.model.authority import Authority, Words
 from iolaus.model.desired import Share
-from iolaus.model.endpoint import Target
+from iolaus.model.endpoint import Condition, Target
 from iolaus.model.matching import Mapped
 from iolaus.model.plan import Asked, Plan
 from iolaus.model.plant import Plant
+from iolaus.model.point import Point
 from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
@@ -34,14 +35,20 @@ from iolaus.north.attestations import Attestations, Attests
 from iolaus.north.auth import Auth
 from iolaus.north.bulletins import Bulletins
 from iolaus.north.closed import Closed
+from iolaus.north.consoles import ConsoleRoom
 from iolaus.north.drains import DrainShelf
 from iolaus.north.fleet import Fleet
 from iolaus.north.kinds import Source
-from iolaus.north.planted import plant_items
+from iolaus.north.members import KnowsMembers, member_items
+from iolaus.north.onboarding import OnboardingShelf, Onboards
+from iolaus.north.planted import plant_items, point_items
 from iolaus.north.power import PowerRoom, PowerShelf
 from iolaus.north.referenced import reference_items
 from iolaus.north.rolls import PlanShelf
+from iolaus.north.routes import SendsAlarms
+from iolaus.north.ruling import RulesPower, RulingShelf
 from iolaus.north.shelves import Desired
+from iolaus.north.site import SeesSite, SiteShelf
 from iolaus.north.tasks import TaskBook
 from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
@@ -274,6 +281,24 @@ class Checkpointing(Protocol):
         ...
 
 
+class Recovers(Protocol):
+    """Judges how nodes are reached, hears what is said of their hosts, and gives out what was
+    saved of them."""
+
+    def condition(self, uid: str) -> Condition | None:
+        """ "Reach", with the evidence of each path; None where nothing is known."""
+        ...
+
+    def say(self, uid: str, *, alive: bool, source: str, detail: str) -> None:
+        """Somebody in band says that a host is alive, or silent."""
+        ...
+
+    async def bundle(self, uid: str, *, dumps: bool) -> bytes:
+        """All that is kept of a node, as a zip without secrets. With `dumps` also what its
+        controller packed itself, which nobody can look into. Raises `OperatorMust`."""
+        ...
+
+
 class Sample(Protocol):
     """One point of a series: seconds since 1970, and the value in the sensor's unit."""
 
@@ -333,12 +358,22 @@ class Context:
     secrets: Secrets | None = None
     bulletins: Bulletins = field(init=False)
     attests: Attests | None = None
+    recovers: Recovers | None = None
     plant: Callable[[], Plant] = Plant
+    points: Callable[[], Sequence[Point]] = tuple
     power: PowerRoom | None = None
     power_shelf: PowerShelf = field(init=False)
+    rules: RulesPower | None = None
+    ruling: RulingShelf = field(init=False)
+    seen_site: SeesSite | None = None
+    site_shelf: SiteShelf = field(init=False)
     attestations: Attestations = field(init=False)
+    consoles: ConsoleRoom | None = None
     alarms: Alarms | None = None
+    onboards: Onboards | None = None
+    notifier: SendsAlarms | None = None
     alarm_shelf: AlarmShelf = field(init=False)
+    members: KnowsMembers | None = None
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(
@@ -375,8 +410,7 @@ class Context:
         self.fleet.singles[Source.ATTESTATION] = self.attestations.item
         self.fleet.saying.append(self.attestations.condition)
         self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
-        self.fleet.shelves[Source.PLAN] = self.plans.plan_items
-        self.fleet.shelves[Source.ROLLOUT] = self.plans.rollout_items
+        self._show_rolls()
         shelf = DrainShelf(lambda: self.drains, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.DRAIN] = shelf.items
         self.fleet.saying.append(shelf.condition)
@@ -385,9 +419,32 @@ class Context:
         )
         self.alarm_shelf = AlarmShelf(lambda: self.alarms, clock=self.clock)
         self.fleet.shelves[Source.ALARM] = self.alarm_shelf.items
+        onboarding = OnboardingShelf(lambda: self.onboards, clock=self.clock)
+        self.fleet.shelves[Source.CANDIDATE] = onboarding.candidates
+        self.fleet.shelves[Source.EXPECTED] = onboarding.lists
+        self.fleet.shelves[Source.RETIREMENT] = onboarding.retirements
+        self._put_power()
+        self.fleet.shelves[Source.MEMBER] = member_items(lambda: self.members)
+
+    def _put_power(self) -> None:
         self.power_shelf = PowerShelf(lambda: self.power, clock=self.clock)
         self.fleet.shelves[Source.EDGE] = self.power_shelf.edges
         self.fleet.shelves[Source.POWER_CAP] = self.power_shelf.caps
-        self.fleet.shelves[Source.PLANT] = plant_items(lambda: self.plant())
-        self.fleet.singles[Source.PLAN] = self.plans.plan
-        self.fleet.singles[Source.ROLLOUT] = self.plans.rollout
+        self.ruling = RulingShelf(lambda: self.rules, clock=self.clock)
+        self.fleet.shelves[Source.POWER_POLICY] = self.ruling.policies
+        self.fleet.shelves[Source.POWER_CHANGE] = self.ruling.changes
+        self.site_shelf = SiteShelf(lambda: self.seen_site)
+        self.fleet.shelves[Source.SITE_POWER] = self.site_shelf.items
+        self.fleet.shelves[Source.PLANT] = plant_items(lambda: self.plant(), self.site_shelf.past)
+        self.fleet.shelves[Source.POINT] = point_items(lambda: self.points())
+
+    def _show_rolls(self) -> None:
+        """Plans, roll-outs and recoveries, and what the paths to a node tell."""
+        shelves, singles, plans = self.fleet.shelves, self.fleet.singles, self.plans
+        shelves[Source.PLAN], singles[Source.PLAN] = plans.plan_items, plans.plan
+        shelves[Source.ROLLOUT], singles[Source.ROLLOUT] = plans.rollout_items, plans.rollout
+        shelves[Source.RECOVERY], singles[Source.RECOVERY] = plans.recovery_items, plans.recovery
+        self.fleet.saying.append(self._reach)
+
+    def _reach(self, uid: str) -> Condition | None:
+        return self.recovers.condition(uid) if self.recovers else None

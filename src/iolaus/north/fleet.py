@@ -47,8 +47,11 @@ from iolaus.store.held import Held
 KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
+    | {Source.RECOVERY}
     | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM}
-    | {Source.PLANT, Source.EDGE, Source.POWER_CAP}
+    | {Source.PLANT, Source.EDGE, Source.POWER_CAP, Source.POWER_POLICY, Source.POWER_CHANGE}
+    | {Source.CANDIDATE, Source.EXPECTED, Source.RETIREMENT, Source.POINT}
+    | {Source.MEMBER, Source.SITE_POWER}
 )
 BREATH: Final = 10
 MayOwn = Callable[[AssetView], bool]

@@ -26,7 +26,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SIGN_IN, SIGN_OUT})
-OPEN_BELOW: Final = "/ui/static/"
+OPEN_BELOW: Final = ("/ui/static/", "/shared/")
+"""What needs no token: files of ours, and what asks for the text of a link by itself."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 FORMS: Final = re.compile(r"/ui/rollouts/[^/]+/(?:pause|abort)")
 """What a form of our own page may ask for with the browser's cookie: to stop, and nothing else."""

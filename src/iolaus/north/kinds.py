@@ -19,9 +19,14 @@ from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
 from iolaus.north.dto.edges import EdgeView, PowerCapView
 from iolaus.north.dto.hardening import HardeningView
+from iolaus.north.dto.members import MemberView
+from iolaus.north.dto.onboarding import CandidateView, ExpectedView, RetirementView
 from iolaus.north.dto.plant import PlantView
+from iolaus.north.dto.points import PointView
 from iolaus.north.dto.references import ReferenceView
 from iolaus.north.dto.rolls import PlanView, RolloutView
+from iolaus.north.dto.ruling import PowerChangeView, PowerPolicyView
+from iolaus.north.dto.site import SitePowerView
 from iolaus.north.dto.views import (
     AssetView,
     ComponentView,
@@ -52,6 +57,7 @@ class Source(StrEnum):
     DRIFT = "drift"
     PLAN = "plan"
     ROLLOUT = "rollout"
+    RECOVERY = "recovery"
     ADVISORY = "advisory"
     DRAIN = "drain"
     HARDENING = "hardening"
@@ -59,8 +65,16 @@ class Source(StrEnum):
     ATTESTATION = "attestation"
     ALARM = "alarm"
     PLANT = "plant"
+    POINT = "point"
     EDGE = "edge"
     POWER_CAP = "powercap"
+    POWER_POLICY = "powerpolicy"
+    POWER_CHANGE = "powerchange"
+    CANDIDATE = "candidate"
+    EXPECTED = "expected"
+    RETIREMENT = "retirement"
+    MEMBER = "member"
+    SITE_POWER = "sitepower"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +169,14 @@ KINDS: Final = (
         short="ro",
     ),
     Kind(
+        name="recovery",
+        plural="recoveries",
+        object="Recovery",
+        source=Source.RECOVERY,
+        view=RolloutView,
+        short="rec",
+    ),
+    Kind(
         name="advisory",
         plural="advisories",
         object="Advisory",
@@ -203,6 +225,14 @@ KINDS: Final = (
         view=PlantView,
         short="pl",
     ),
+    Kind(
+        name="point",
+        plural="points",
+        object="BuildingPoint",
+        source=Source.POINT,
+        view=PointView,
+        short="pt",
+    ),
     Kind(name="edge", plural="edges", object="Edge", source=Source.EDGE, view=EdgeView, short="ed"),
     Kind(
         name="powercap",
@@ -211,6 +241,62 @@ KINDS: Final = (
         source=Source.POWER_CAP,
         view=PowerCapView,
         short="pc",
+    ),
+    Kind(
+        name="powerpolicy",
+        plural="powerpolicies",
+        object="PowerPolicy",
+        source=Source.POWER_POLICY,
+        view=PowerPolicyView,
+        short="pp",
+    ),
+    Kind(
+        name="powerchange",
+        plural="powerchanges",
+        object="PowerChange",
+        source=Source.POWER_CHANGE,
+        view=PowerChangeView,
+        short="pch",
+    ),
+    Kind(
+        name="candidate",
+        plural="candidates",
+        object="Candidate",
+        source=Source.CANDIDATE,
+        view=CandidateView,
+        short="cand",
+    ),
+    Kind(
+        name="expected",
+        plural="expected",
+        object="ExpectedHardwareStatus",
+        source=Source.EXPECTED,
+        view=ExpectedView,
+        short="exp",
+    ),
+    Kind(
+        name="retirement",
+        plural="retirements",
+        object="Retirement",
+        source=Source.RETIREMENT,
+        view=RetirementView,
+        short="rt",
+    ),
+    Kind(
+        name="member",
+        plural="members",
+        object="Member",
+        source=Source.MEMBER,
+        view=MemberView,
+        short="mem",
+    ),
+    Kind(
+        name="sitepower",
+        plural="sitepower",
+        object="SitePower",
+        source=Source.SITE_POWER,
+        view=SitePowerView,
+        short="sp",
     ),
 )
 BY_NAME: Final = {word: kind for kind in KINDS for word in (kind.plural, kind.short, kind.name)}

@@ -51,6 +51,10 @@ class PowerRoom(Protocol):
         """Whether the building confirmed it."""
         ...
 
+    async def unisolate(self, rack: str, *, by: str, reason: str) -> bool:
+        """Whether the building confirmed that it is given back. Switches nothing on."""
+        ...
+
 
 class PowerShelf:
     """`room()` is None on a server without edges."""

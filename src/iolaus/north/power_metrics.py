@@ -10,6 +10,7 @@ from iolaus.energy.decisions import DomainState
 from iolaus.energy.standing import EdgeStanding
 from iolaus.energy.timing import BOUNDS_MS
 from iolaus.north.exposition import escape, number
+from iolaus.north.site import SeesSite
 
 STATES: Final = ("observing", "starting", "leased", "falling", "floor", "held", "hung")
 GRADES: Final = ("warning", "critical")
@@ -37,6 +38,15 @@ POWER_FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "iolaus_energy_domain_usable_watts": ("gauge", "What of that may be planned with"),
     "iolaus_energy_domain_charged_watts": ("gauge", "What may be in force below a domain"),
     "iolaus_energy_domain_planned_watts": ("gauge", "What is aimed at below a domain"),
+    "iolaus_energy_domain_over_seconds_total": (
+        "counter", "Seconds over a domain's limit: did as measured, would as if all were held"),
+    "iolaus_energy_domain_over_joules_total": ("counter", "The same in joules over the limit"),
+    "iolaus_energy_site_limit_watts": ("gauge", "What the slow loop asks; absent: nothing"),
+    "iolaus_energy_site_it_watts": ("gauge", "What the IT draws, as far as it is measured"),
+    "iolaus_energy_site_pue": ("gauge", "Absent while it is unknown"),
+    "iolaus_energy_site_wue_litres_per_kwh": ("gauge", "Absent while it is unknown"),
+    "iolaus_energy_stage_efficiency": ("gauge", "What arrives of what goes into a stage"),
+    "iolaus_energy_job_work_per_joule": ("gauge", "Of jobs whose work is reported"),
     "iolaus_energy_domain_lost": ("gauge", "1 while a domain is out of service"),
 }  # fmt: skip
 _EDGE: Final[Mapping[str, Callable[[EdgeStanding], float | None]]] = {
@@ -83,6 +93,31 @@ def power_lines(
         head = f'domain="{escape(domain.name)}",type="{escape(domain.kind)}"'
         for word, told in _DOMAIN.items():
             _add(found, f"iolaus_energy_domain_{word}", head, told(domain))
+    return found
+
+
+def site_lines(seen: SeesSite) -> dict[str, list[str]]:
+    """By family. What is unknown is left out."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, past in seen.past().items():
+        for word, over in (("did", past.did), ("would", past.would)):
+            head = f'domain="{escape(name)}",as="{word}"'
+            _add(found, "iolaus_energy_domain_over_seconds_total", head, over.seconds)
+            _add(found, "iolaus_energy_domain_over_joules_total", head, over.joules)
+    state, ratios = seen.site(), seen.efficiency()
+    for word, value in (
+        ("limit_watts", state.limit_w),
+        ("it_watts", ratios.it_w),
+        ("pue", ratios.pue),
+        ("wue_litres_per_kwh", ratios.wue_l_kwh),
+    ):
+        _add(found, f"iolaus_energy_site_{word}", f'site="{escape(state.site)}"', value)
+    for stage in ratios.stages:
+        head = f'stage="{escape(stage.name)}"'
+        _add(found, "iolaus_energy_stage_efficiency", head, stage.efficiency)
+    for job in ratios.jobs:
+        head = f'job="{escape(job.name)}",unit="{escape(job.unit)}"'
+        _add(found, "iolaus_energy_job_work_per_joule", head, job.per_joule)
     return found
 
 

@@ -10,12 +10,16 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.plan import Plan
+from iolaus.model.recovery import ASKED as RECOVER
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.north.dto.make_rolls import Sheet, plan_view, rollout_view
+from iolaus.north.dto.rolls import RolloutView
 from iolaus.north.dto.views import View
 from iolaus.north.fleet import Fleet, Item, visible
 
@@ -48,6 +52,18 @@ class PlanShelf:
         ]
         for item in sorted(found, key=lambda each: each.key):
             yield item
+
+    async def recovery_items(self, scope: Selector) -> AsyncIterator[Item]:
+        """Every plan of recovery that was applied, the newest first."""
+        async for item in self.rollout_items(scope):
+            if isinstance(item.view, RolloutView) and item.view.asked.startswith(RECOVER):
+                yield _as_recovery(item)
+
+    async def recovery(self, name: str, scope: Selector) -> Item | None:
+        found = await self.rollout(name, scope)
+        if found is None or not isinstance(found.view, RolloutView):
+            return None
+        return _as_recovery(found) if found.view.asked.startswith(RECOVER) else None
 
     async def plan(self, name: str, scope: Selector) -> Item | None:
         standing = await self._standing(name, scope)
@@ -121,6 +137,11 @@ class PlanShelf:
             for view in picture.assets
             if visible(view, scope)
         }
+
+
+def _as_recovery(item: Item) -> Item:
+    view = msgspec.structs.replace(item.view, kind="recovery")
+    return msgspec.structs.replace(item, origin=f"recovery/{item.name}", view=view)
 
 
 def _item(word: str, standing: Standing, view: View) -> Item:

@@ -18,10 +18,10 @@ from iolaus.drivers.modbus import NoReads
 from iolaus.drivers.ports import Priority, Reads
 from iolaus.kernel.clock import Clock
 from iolaus.observe.collect import Vitals
-from iolaus.wire.dsx.bms import HEARTBEAT_S, Bms, Change, Medium
+from iolaus.wire.dsx.bms import HEARTBEAT_S, MISSED, Bms, Change, Medium
 from iolaus.wire.dsx.flex import FILTER, Judge, LoadTarget, Untrusted
 from iolaus.wire.mqtt.address import BrokerAddress
-from iolaus.wire.mqtt.link import Access, Link, Message
+from iolaus.wire.mqtt.link import UNTRIED, Access, Link, Message
 
 LOOK_S: Final = 0.1
 
@@ -141,15 +141,24 @@ class Building:
 
 
 class BuildingDevice:
-    """A building as the collector meets it."""
+    """A building as the collector meets it. At first it is waited for, as long as its heartbeat
+    may be missing: one that was not listened to yet is not lost."""
 
     def __init__(self, building: Building, clock: Clock) -> None:
-        self.address, self.building = str(building.link.address), building
+        self.address, self.building, self._clock = str(building.link.address), building, clock
+        self._until_s = clock.monotonic() + MISSED * building.bms.heartbeat_s
         self._driver = DsxDriver(self.address, building.bms, clock, why_lost=building.why_lost)
 
     async def driver(self, *, afresh: bool = False) -> DsxDriver:
         del afresh
+        while self._is_new():
+            await self._clock.sleep(LOOK_S)
         return self._driver
+
+    def _is_new(self) -> bool:
+        refused = not self.building.link.connected and self.building.link.trouble != UNTRIED
+        waits = self._clock.monotonic() < self._until_s and self.building.bms.beat is None
+        return waits and not refused
 
     def at(self, priority: Priority, *, timeout_s: float | None = None) -> Reads:
         del priority, timeout_s

@@ -131,14 +131,20 @@ class Collector:
         self._wake, self.periods = wake, periods or Periods()
         self._failures: dict[str, int] = {}
         self._unread: set[str] = set()
+        self._begun: set[str] = set()
 
     @property
     def unread(self) -> int:
         """How many endpoints were begun with and not tried yet."""
         return len(self._unread)
 
+    def is_begun(self, address: str) -> bool:
+        """Whether it was begun here since it became a target."""
+        return address in self._begun
+
     def begin(self, address: str, *, spread: bool = False) -> None:
         """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
+        self._begun.add(address)
         if self._picture.status_of(address) is None:
             self._unread.add(address)
         offset = _phase(address) * self.periods.hot_s if spread else 0.0
@@ -154,6 +160,7 @@ class Collector:
         if target is None:
             self._failures.pop(key.address, None)
             self._unread.discard(key.address)
+            self._begun.discard(key.address)
             return None
         device = self._open(target)
         runs = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}

@@ -72,6 +72,20 @@ class LaneDevice:
             heard_at=stats.heard_at,
         )
 
+    async def fetch(self, uri: str, *, deadline_s: float, max_bytes: int) -> bytes:
+        """A file of the device, whole, at the priority of housekeeping."""
+        return await self._lane.fetch(
+            uri, priority=Priority.LIFECYCLE, deadline_s=deadline_s, max_bytes=max_bytes
+        )
+
+    @property
+    def crowded(self) -> bool:
+        """It had no session to give when it was last asked for one."""
+        return self._lane.stats().crowded
+
+    def log_in_anew(self) -> None:
+        self._lane.log_in_anew()
+
     async def write(self, method: str, uri: str, body: Mapping[str, Any] | None) -> Answer:
         """A write of housekeeping: behind control, before telemetry."""
         return await self._lane.write(method, uri, body, priority=Priority.LIFECYCLE)

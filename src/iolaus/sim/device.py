@@ -22,6 +22,7 @@ from iolaus.kernel.clock import Clock, WallClock
 from iolaus.sim.auth import Gate
 from iolaus.sim.clock import Timer, after
 from iolaus.sim.effects import attentive
+from iolaus.sim.http import Connection, Feed, Request
 from iolaus.sim.outcome import Outcome as Outcome
 from iolaus.sim.roots.firmware import Image
 from iolaus.sim.sse import Events
@@ -87,6 +88,10 @@ class Socket(Protocol):
     def install(self, pem: bytes) -> None: ...
 
     def shown(self) -> bytes: ...
+
+
+Opens = Callable[[Request, Connection], Feed | None]
+"""What takes a connection over that wants another protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +175,9 @@ class Counters:
 class Device:
     """`tree` is what it starts with; `live_paths` are the only paths `live` is asked about
     (None: all of them, which costs a decode per read). `host` is its 127.x.y.z; the hall gives it
-    one if it has none, and then its `address` and the certificate's `fingerprint`. `running` are
-    images by firmware entry that were flashed: what roots of trust measure there."""
+    one if it has none, and then its `address` and the certificate's `fingerprint`. `sockets` are
+    its WebSockets by path. `running` are images by firmware entry that were flashed: what roots of
+    trust measure there."""
 
     def __init__(
         self,
@@ -205,6 +211,7 @@ class Device:
         self.dead = False
         self.restarts = 0
         self.socket: Socket | None = None
+        self.sockets: Mapping[str, Opens] = {}
         self._overlay: dict[str, Page | None] = {}
         self._timers: set[Timer] = set()
         self.gate, self.tasks, self.events = Gate(self), Tasks(self), Events(self)

@@ -15,7 +15,7 @@ from collections import deque
 from iolaus.sim.clock import after, stands
 from iolaus.sim.device import Device
 from iolaus.sim.faults import Armed, Faults
-from iolaus.sim.http import Connection, Reply, Request
+from iolaus.sim.http import Connection, Feed, Reply, Request
 from iolaus.sim.redfish import Redfish
 from iolaus.sim.replies import refusal
 
@@ -71,6 +71,12 @@ class Front:
             connection.answer(refusal(503, name, "1", headers=headers))
         else:
             self._queue.append((request, connection))
+
+    def upgrade(self, request: Request, connection: Connection) -> Feed | None:
+        """What speaks WebSockets at this path, if anything does."""
+        self.device.counters.arrived(request.method, request.path, self.device.clock.monotonic())
+        opens = self.device.sockets.get(request.path)
+        return opens(request, connection) if opens is not None else None
 
     # a request's life
 

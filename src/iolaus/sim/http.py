@@ -26,6 +26,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 64
 JSON = "application/json; charset=utf-8"
 Body = bytes | mmap.mmap
+Feed = Callable[[bytes], None]
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
 
@@ -74,6 +75,11 @@ class Service(Protocol):
 
     def now(self) -> float: ...
 
+    def upgrade(self, request: Request, connection: Connection) -> Feed | None:
+        """Take the connection over for another protocol: what is given what comes from now on.
+        None: nothing else is spoken there."""
+        ...
+
     def body_limits(self, path: str) -> tuple[int, int]:
         """How many bytes a body to this path may have, and how many are kept in memory; a larger
         one is kept in a file, and is an mmap to whoever reads it."""
@@ -88,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._busy = self._closing = False
         self._current: Request | None = None
         self._end_stream: Callable[[], None] | None = None
+        self._feed: Feed | None = None
         self._dripping: asyncio.Task[None] | None = None
         self._target, self._size = b"", 0
         self._most = self._keep = 0
@@ -113,10 +120,13 @@ class Connection(asyncio.Protocol):
         self._service.disconnected(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._feed is not None:
+            self._feed(data)
+            return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(501)
+        except httptools.HttpParserUpgrade as error:
+            self._upgrade(data[error.args[0] :])
         except httptools.HttpParserInvalidMethodError:
             self._refuse(501)
         except httptools.HttpParserError:
@@ -163,8 +173,18 @@ class Connection(asyncio.Protocol):
             spool.flush()
             return mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ)
 
+    def _upgrade(self, rest: bytes) -> None:
+        path, _, query = self._target.decode("latin-1").partition("?")
+        method = self._parser.get_method().decode("ascii")
+        request = Request(method, path, query, self._headers)
+        self._feed = self._service.upgrade(request, self)
+        if self._feed is None:
+            self._refuse(501)
+        elif rest:
+            self._feed(rest)
+
     def on_message_complete(self) -> None:
-        if self._closing:
+        if self._closing or self._parser.should_upgrade():
             return
         path, _, query = self._target.decode("latin-1").partition("?")
         method = self._parser.get_method().decode("ascii")
@@ -256,6 +276,10 @@ class Connection(asyncio.Protocol):
 
     def write_chunk(self, data: bytes) -> None:
         self.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def at_end(self, ended: Callable[[], None]) -> None:
+        """Call it when the connection is gone."""
+        self._end_stream = ended
 
     def close(self) -> None:
         if self.transport is not None:

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
 
 Connect = Callable[[], Any]
+Guard = Callable[[Connection], None]
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
 _BUSY_S = 5.0
@@ -43,9 +44,13 @@ _PATIENCE: dict[str, Any] = {
 class Database:
     """`where` is a file (SQLite) or an SQLAlchemy URL. Blocking: call it from a worker thread.
 
-    `connect` replaces how a DB-API connection is made (tests hand in failing ones)."""
+    `connect` replaces how a DB-API connection is made (tests hand in failing ones). `guard` is
+    asked first in every transaction that writes, and raises where that may not be."""
 
-    def __init__(self, where: Path | str, *, connect: Connect | None = None) -> None:
+    def __init__(
+        self, where: Path | str, *, connect: Connect | None = None, guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
         try:
             self.url = _url_of(where)
             self.engine: Engine = create_engine(self.url, **_options(self.url, connect))
@@ -86,6 +91,8 @@ class Database:
         try:
             engine = self._exclusive if exclusive else self.engine
             with engine.begin() as connection:
+                if self._guard is not None:
+                    self._guard(connection)
                 return work(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explain(error, "write state") from error

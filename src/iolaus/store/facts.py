@@ -26,11 +26,12 @@ from iolaus.model.asset import Asset, HotUpdate, LogEntry, Reading, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Target
 from iolaus.store.behind import Behind, Limits
 from iolaus.store.changes import Change
-from iolaus.store.database import Connect, Database
+from iolaus.store.database import Connect, Database, Guard
 from iolaus.store.events import EventLog, fit, fit_text
 from iolaus.store.held import Held, lay_hot, lay_report
 from iolaus.store.identity import IdentityConflict
 from iolaus.store.intake import Intake, Taken
+from iolaus.store.records import Logs, Recorded
 from iolaus.store.registry import Registry
 from iolaus.store.samples import Telemetry, samples_of
 from iolaus.store.saving import (
@@ -45,6 +46,7 @@ from iolaus.store.saving import (
 )
 
 Listener = Callable[[str, Any], None]
+Recorder = Callable[[Recorded], None]
 
 
 class Facts:
@@ -60,6 +62,7 @@ class Facts:
         limits: Limits | None = None,
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
         connect: Connect | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._clock: Clock = clock or WallClock()
         self._limits, self._series = limits or Limits(), series
@@ -73,9 +76,11 @@ class Facts:
         self._intake = Intake(held=self._held, registry=self._registry)
         self._newest_logs: dict[str, str] = {}
         self._listeners: list[Listener] = []
+        self._recorders: list[Recorder] = []
+        self.positions: dict[str, int] = {}
         self._changes_made = self._logs_made = 0
         self._behind = Behind(
-            database=Database(database, connect=connect) if database is not None else None,
+            database=None if database is None else Database(database, connect=connect, guard=guard),
             clock=self._clock,
             limits=self._limits,
         )
@@ -111,6 +116,7 @@ class Facts:
         (whoever tried knows more and says so by `record_event`)."""
         if (held := self._held.get(status.address)) is None:
             return
+        self._carry(status)
         before, held.status = held.status, status
         key = ("statuses", status.address)
         if before is None or before.reach is not status.reach:
@@ -125,6 +131,7 @@ class Facts:
         events are recorded already, and returned. First sight makes one event for each asset."""
         if (held := self._held.get(report.endpoint)) is None:
             return ()
+        self._carry(report)
         last, readings = held.report, held.readings
         taken = self._intake.take_report(held, report)
         self._save_report(held, last)
@@ -143,6 +150,7 @@ class Facts:
         """Take one pass over the hot set; like `record_report` where something changed."""
         if (held := self._held.get(update.endpoint)) is None:
             return ()
+        self._carry(update)
         taken = self._intake.take_hot(held, update)
         self._behind.put_lazily(("parts", update.endpoint, HOT), lambda: _hot_of(held))
         if taken.changes:
@@ -154,6 +162,12 @@ class Facts:
     def record_event(self, event: Event) -> bool:
         """False for one that was seen before (same endpoint and `dedup`). An asset's key in
         `Event.asset` becomes its uid."""
+        is_new = self._take_event(event)
+        if is_new:
+            self._carry(event)
+        return is_new
+
+    def _take_event(self, event: Event) -> bool:
         held = self._held.get(event.endpoint)
         if held is not None and event.asset in held.uids:
             event = msgspec.structs.replace(event, asset=held.uids[event.asset])
@@ -169,12 +183,32 @@ class Facts:
         """Keep new entries, oldest first, of the device's own log (bounded for each endpoint)."""
         if address not in self._held:
             return
-        for entry in entries:
+        self._carry(Logs(endpoint=address, entries=(told := tuple(entries))))
+        for entry in told:
             self._logs_made += 1
             fitted = {"uri": fit_text(entry.uri), "message": fit_text(entry.message)}
             self._newest_logs[address] = fitted["uri"]
             kept = msgspec.structs.replace(entry, **fitted)
             self._behind.logs.append((self._logs_made, address, kept))
+
+    def record(self, told: Recorded) -> None:
+        """What was recorded elsewhere, as it was."""
+        if isinstance(told, EndpointStatus):
+            self.record_status(told)
+        elif isinstance(told, Report):
+            self.record_report(told)
+        elif isinstance(told, HotUpdate):
+            self.record_hot(told)
+        elif isinstance(told, Event):
+            self.record_event(told)
+        else:
+            self.record_logs(told.endpoint, told.entries)
+
+    def follow(self, name: str, number: int) -> None:
+        """What is told under this name is in the picture up to this number; written in one
+        transaction with that."""
+        self.positions[name] = number
+        self._behind.put(("positions", name), number)
 
     # What is known
 
@@ -276,6 +310,11 @@ class Facts:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def on_record(self, recorder: Recorder) -> None:
+        """Call `recorder` with each thing that is recorded here, before it is looked into; not
+        with what only follows from it."""
+        self._recorders.append(recorder)
+
     @property
     def trouble(self) -> IolausError | None:
         """Why the state cannot be written at present; None when all is well."""
@@ -317,7 +356,7 @@ class Facts:
         for event in taken.events:
             mark = f"facts:{self._events.next_number}"
             kept.append(msgspec.structs.replace(event, dedup=mark))
-            self.record_event(kept[-1])
+            self._take_event(kept[-1])
         return tuple(kept)
 
     def _keep_change(self, change: Change) -> None:
@@ -375,8 +414,13 @@ class Facts:
         for number, event in loaded.events:
             self._events.add(event, number=number)
         self._newest_logs.update(loaded.newest_logs)
+        self.positions |= loaded.positions
         self._changes_made += loaded.last_change
         self._logs_made += loaded.last_log
+
+    def _carry(self, told: Recorded) -> None:
+        for recorder in self._recorders:
+            recorder(told)
 
     def _changed(self, topic: str, payload: Any) -> None:
         self.revision += 1

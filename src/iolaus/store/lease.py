@@ -16,37 +16,21 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iolaus.kernel.errors import WeErred
+from iolaus.model.lease import Fenced, Lease
 from iolaus.store import schema
 from iolaus.store.database import Database
 
+__all__ = ["Elsewhere", "Fenced", "Lease", "StoredLeases", "holds", "insert_new", "must_hold"]
 T = TypeVar("T")
 _LOCK: Final = (
     select(schema.leases).where(schema.leases.c.name == bindparam("lease")).with_for_update()
 )
 """Built once: every entry of every journal is written behind it."""
-
-
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """Held until `expires_at` (seconds since 1970) unless it is renewed."""
-
-    name: str
-    holder: str
-    epoch: int
-    expires_at: float
-
-
-class Fenced(WeErred):
-    """The lease under which something was to be written is another's, or nobody's, by now."""
-
-    def __init__(self, lease: Lease, *, operation: str) -> None:
-        super().__init__(
-            f"the lease (epoch {lease.epoch}) is no longer ours",
-            operation=operation,
-            subject=lease.name,
-            code="Fenced",
-            next_step="nothing: whoever holds the lease now goes on from the journal.",
-        )
+_SHARE: Final = (
+    select(schema.leases)
+    .where(schema.leases.c.name == bindparam("lease"))
+    .with_for_update(read=True)
+)
 
 
 class Elsewhere:
@@ -69,6 +53,10 @@ class StoredLeases:
     def __init__(self, database: Database, *, here: bool = False) -> None:
         self._database, self._elsewhere = database, Elsewhere(here=here)
 
+    async def open(self) -> None:
+        """Connect and migrate. Raises what opening a database raises."""
+        await self._elsewhere.do(self._database.open)
+
     async def acquire(self, name: str, holder: str, ttl_s: float, now: float) -> Lease | None:
         """The lease, or None while another holds it."""
         return await self._write(lambda c: _acquire(c, name, holder, ttl_s, now))
@@ -89,6 +77,13 @@ def holds(connection: Connection, lease: Lease, *, now: float) -> bool:
     """Whether the lease is in force, and nobody else can take it before this transaction ends."""
     row = _locked(connection, lease.name)
     return _is(row, lease) and row.expires_at > now
+
+
+def must_hold(connection: Connection, lease: Lease, *, now: float) -> None:
+    """Likewise, for many who write under one lease at once. Raises `Fenced`."""
+    row: Any = connection.execute(_SHARE, {"lease": lease.name}).one_or_none()
+    if not (_is(row, lease) and row.expires_at > now):
+        raise Fenced(lease, operation="write state")
 
 
 def _locked(connection: Connection, name: str) -> Any:

@@ -95,6 +95,7 @@ class Loaded(msgspec.Struct, kw_only=True):
     assets: list[tuple[KnownAsset, Carry]] = []
     events: list[tuple[int, Event]] = []
     newest_logs: dict[str, str] = {}
+    positions: dict[str, int] = {}
     last_change: int = 0
     last_log: int = 0
 
@@ -144,6 +145,7 @@ def load(connection: Connection, *, most_events: int) -> Loaded:
         statuses=dict(_docs(connection, schema.statuses, _STATUS)),
         assets=list(_load_assets(connection)),
         events=_load_events(connection, most_events),
+        positions={row.name: row.number for row in connection.execute(select(schema.positions))},
         last_change=connection.scalar(select(func.max(schema.history.c.number))) or 0,
         last_log=connection.scalar(select(func.max(schema.logs.c.number))) or 0,
     )
@@ -239,6 +241,8 @@ def _read(table: str, key: str, doc: bytes, decoder: msgspec.msgpack.Decoder[Any
 
 def _row(key: RowKey, document: Any) -> dict[str, Any] | None:
     table, *rest = key
+    if table == "positions":
+        return {"name": rest[0], "number": document}
     try:
         if table == "assets":
             return _asset_row(*document)

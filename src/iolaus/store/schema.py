@@ -27,6 +27,14 @@ metadata = MetaData(
     }
 )
 
+positions = Table(
+    "positions",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""How far the picture follows what is told elsewhere: the log, and each sender in it."""
+
 targets = Table(
     "targets",
     metadata,
@@ -250,3 +258,26 @@ alarms = Table(
     Column("doc", LargeBinary, nullable=False),
 )
 """By the subject's uid and the code."""
+
+expected_hardware = Table(
+    "expected_hardware",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""By their address."""
+
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+)
+"""What was wiped of a node, by its plan."""

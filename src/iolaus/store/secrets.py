@@ -61,11 +61,31 @@ class Secrets:
     def __repr__(self) -> str:
         return f"Secrets({str(self._path)!r}, {len(self._content.logins)} logins)"
 
+    @property
+    def sealed(self) -> bytes:
+        """The file as it is, for others who have the key; empty where nothing is kept."""
+        return self._path.read_bytes() if self._path.exists() else b""
+
+    def take_sealed(self, sealed: bytes) -> None:
+        """Put another's file in the place of this one; on disk before it returns. Raises
+        `Unverified` for one that does not open with our key."""
+        with self._lock:
+            if sealed != self.sealed:
+                content = self._opened(sealed)
+                replace_file(self._path, sealed)
+                self._content = content
+
     def put(self, name: str, *, user: str, password: str) -> None:
         """Add or replace a named login; on disk before it returns."""
         with self._lock:
             logins = {**self._content.logins, name: Login(user=user, password=password)}
             self._save(_with(self._content, logins=logins))
+
+    def put_all(self, logins: Mapping[str, tuple[str, str]]) -> None:
+        """Add or replace named logins (user, password), all or none."""
+        fresh = {name: Login(user=user, password=word) for name, (user, word) in logins.items()}
+        with self._lock:
+            self._save(_with(self._content, logins={**self._content.logins, **fresh}))
 
     def remove(self, name: str) -> bool:
         """Forget a login and what it was assigned to; False if there is none."""
@@ -242,7 +262,9 @@ class Secrets:
         if not self._path.exists():
             return _Content()
         check_private(self._path, operation="open credentials")
-        sealed = self._path.read_bytes()
+        return self._opened(self._path.read_bytes())
+
+    def _opened(self, sealed: bytes) -> _Content:
         nonce, body = sealed[len(_MAGIC) :][:_NONCE_BYTES], sealed[len(_MAGIC) + _NONCE_BYTES :]
         if not sealed.startswith(_MAGIC) or len(body) < 16:
             raise self._error("it is not a credential store", "put back a copy, or move it away.")

@@ -15,7 +15,10 @@ from sqlalchemy import Connection, Table, delete, insert, select
 
 from iolaus.model.advisory import Kept
 from iolaus.model.alarm import Alarm
+from iolaus.model.candidate import Candidate
+from iolaus.model.expected import KeptExpected
 from iolaus.model.reference import KeptReference
+from iolaus.model.retirement import Retirement
 from iolaus.model.surface import Surface
 from iolaus.store import schema
 from iolaus.store.database import Database
@@ -125,3 +128,15 @@ def reference_shelf(database: Database | None = None) -> Shelf[KeptReference]:
 
 def alarm_shelf(database: Database | None = None) -> Shelf[Alarm]:
     return Shelf(schema.alarms, Alarm, database)
+
+
+def expected_shelf(database: Database | None = None) -> Shelf[KeptExpected]:
+    return Shelf(schema.expected_hardware, KeptExpected, database)
+
+
+def candidate_shelf(database: Database | None = None) -> Shelf[Candidate]:
+    return Shelf(schema.candidates, Candidate, database)
+
+
+def retirement_shelf(database: Database | None = None) -> Shelf[Retirement]:
+    return Shelf(schema.retirements, Retirement, database)

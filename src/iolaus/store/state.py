@@ -24,7 +24,7 @@ from iolaus.store.audit import AuditLog
 from iolaus.store.authorities import Authorities
 from iolaus.store.baselines import Baselines
 from iolaus.store.behind import Limits
-from iolaus.store.database import Database, explain
+from iolaus.store.database import Database, Guard, explain
 from iolaus.store.evidence import EvidenceStore
 from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
@@ -32,7 +32,15 @@ from iolaus.store.logins import Logins
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
-from iolaus.store.shelf import advisory_shelf, alarm_shelf, reference_shelf, surface_shelf
+from iolaus.store.shelf import (
+    advisory_shelf,
+    alarm_shelf,
+    candidate_shelf,
+    expected_shelf,
+    reference_shelf,
+    retirement_shelf,
+    surface_shelf,
+)
 from iolaus.store.tries import Tries
 
 
@@ -63,6 +71,8 @@ class State:
         self.evidence, self.audit = EvidenceStore(database), audit
         self.authorities = Authorities(directory, secrets=secrets)
         self.surfaces, self.alarms = surface_shelf(database), alarm_shelf(database)
+        self.expected, self.candidates = expected_shelf(database), candidate_shelf(database)
+        self.retirements = retirement_shelf(database)
         self.facts, self.series, self.secrets, self.sessions = facts, series, secrets, sessions
         self.logins, self.tries = logins, tries
         self._unlock = unlock
@@ -77,6 +87,9 @@ class State:
         await self.surfaces.load()
         await self.references.load()
         await self.alarms.load()
+        await self.expected.load()
+        await self.candidates.load()
+        await self.retirements.load()
         await self.audit.start()
         await self.series.start()
 
@@ -100,9 +113,10 @@ def open_state(
     database: str | None = None,
     limits: Limits | None = None,
     keep: Keep | None = None,
+    guard: Guard | None = None,
 ) -> State:
     """Lock and open a state directory (made if absent); `start()` it next. `database` is an
-    SQLAlchemy URL for a state database elsewhere.
+    SQLAlchemy URL for a state database elsewhere, `guard` is asked before it is written.
 
     Raises `OperatorMust` when another server has it, when it cannot be written or when others
     may read it; `Unverified` when the credentials do not open."""
@@ -113,11 +127,11 @@ def open_state(
     try:
         series = Series(directory / "series.duckdb", clock=clock, keep=keep)
         where = database or directory / "state.db"
-        opened = Database(where)
+        opened = Database(where, guard=guard)
         return State(
             directory=directory,
             database=opened,
-            facts=Facts(database=where, clock=clock, series=series, limits=limits),
+            facts=Facts(database=where, clock=clock, series=series, limits=limits, guard=guard),
             series=series,
             secrets=Secrets(directory / "secrets"),
             sessions=Sessions(directory / "sessions"),

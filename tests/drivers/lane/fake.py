@@ -122,6 +122,17 @@ class FakeDevice:
             self.pushed += piece
         return answer
 
+    @property
+    def crowded(self) -> bool:
+        return False
+
+    def log_in_anew(self) -> None:
+        """It never stands in with Basic."""
+
+    async def fetch(self, uri: str, *, timeout_s: float, max_bytes: int) -> bytes:
+        del timeout_s, max_bytes
+        return str(self.state.get(uri, "")).encode()
+
     async def stream(
         self, uri: str, *, last_event_id: str | None = None, timeout_s: float = 90.0
     ) -> AsyncIterator[Any]:

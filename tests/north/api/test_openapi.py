@@ -12,18 +12,29 @@ from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
 from iolaus.app.alarming import Alarming
+from iolaus.app.consoles import Consoles
+from iolaus.app.notifying import Notifier
+from iolaus.app.planting import Planted, Written
 from iolaus.app.references import References
+from iolaus.app.ruling import Ruling
 from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import DeviceSilent
+from iolaus.model.endpoint import Target
 from iolaus.north.api import openapi_document
+from iolaus.north.context import Context
 from iolaus.north.kinds import KINDS
+from iolaus.observe.devices import LaneDevice
 from iolaus.store.authorities import Authorities
 from iolaus.store.secrets import Secrets
 from iolaus.store.shelf import alarm_shelf, reference_shelf
+from tests.app.sited import house_of
 from tests.north.api.test_advisories import read
 from tests.north.api.test_drains import People
+from tests.north.api.test_recoveries import Recovers
 from tests.north.attesting import Attesting
 from tests.north.checkpointing import Signs
 from tests.north.conftest import make_context, serving
+from tests.north.receiving import Reception
 from tests.north.rolling import Rolling
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
@@ -58,6 +69,20 @@ def test_every_kind_has_its_paths_and_every_operation_its_problems() -> None:
             assert path.startswith("/api/v1") is ("401" in operation["responses"])
 
 
+def consoles(context: Context, folder: Path) -> Consoles:
+    def refused(target: Target) -> LaneDevice:
+        raise DeviceSilent("nobody is there", operation="open", subject=target.address)
+
+    return Consoles(
+        folder=folder,
+        fleet=lambda: context.fleet,
+        open_device=refused,
+        credential_of=lambda _: None,
+        audit=context.audit,
+        clock=context.clock,
+    )
+
+
 def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     """Schemathesis makes requests from the document and judges each answer by it. A string may
     be refused although the document allows it: the grammar of selectors is not a schema's."""
@@ -76,6 +101,8 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.authorities = Authorities(tmp_path, secrets=Secrets(tmp_path / "secrets"))
     context.attests = Attesting(context)
     context.drains = People()
+    context.consoles = consoles(context, tmp_path)
+    context.recovers = Recovers()
     context.alarms = Alarming(
         facts=context.facts,
         fleet=lambda: context.fleet,
@@ -84,9 +111,20 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
         clock=context.clock,
     )
     asyncio.run(context.alarms.look())
+    context.notifier = Notifier(folder=tmp_path, alarms=list, clock=context.clock)
     context.checkpoints = Signs(context.audit)
     context.references = References(shelf=reference_shelf(), clock=context.clock)
     context.secrets = Secrets(tmp_path / "logins")
+    context.onboards = Reception()
+    context.seen_site = house_of(context, tmp_path)
+    context.rules = Ruling(
+        planted=Planted(Written(), context.facts, context.clock),
+        facts=context.facts,
+        directory=tmp_path,
+        clock=context.clock,
+        follow=lambda *_: None,
+        centre=lambda: None,
+    )
     with serving(context) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
         for found in schema.get_all_operations():

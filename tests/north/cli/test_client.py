@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,8 +18,8 @@ from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust, Unverified
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli import Commands, build_cli, run_cli
+from iolaus.north.cli.cells import printable, short_age
 from iolaus.north.cli.client import Client
-from iolaus.north.cli.columns import printable, short_age
 from iolaus.north.cli.discover import show
 from iolaus.north.cli.render import Output
 from tests.north import hall
@@ -240,6 +243,53 @@ def test_what_the_house_hands_in_becomes_commands(capsys: pytest.CaptureFixture[
     told = capsys.readouterr()
     assert "our own fault: ZeroDivisionError: boom" in told.err
     assert told.out == ""
+
+
+WORDY = """
+import sys
+from iolaus.north.cli import Commands, build_cli, run_cli
+from iolaus.north.cli.render import write
+
+def up() -> None:
+    for _ in range(100_000):
+        write("x" * 1000)
+
+nothing = lambda: None
+app = build_cli(Commands(version="1", up=up, sim_hall=nothing, inspect=nothing, doctor=nothing))
+sys.exit(run_cli(app, ["up"]))
+"""
+
+
+def test_a_reader_that_went_away_is_nobodys_fault() -> None:
+    """As in `iolaus get nodes | head`."""
+    command = [sys.executable, "-c", WORDY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.read(1)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait() == 0
+
+
+def test_another_pipe_that_breaks_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 and not a word would read as differences."""
+
+    def broken() -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def nothing() -> None:
+        """Nothing."""
+
+    app = build_cli(
+        Commands(version="1", up=broken, sim_hall=nothing, inspect=nothing, doctor=nothing)
+    )
+    before = sys.stdout, sys.stderr
+    try:
+        assert run_cli(app, ["up"]) == 1
+    finally:
+        sys.stdout, sys.stderr = before
+    assert "our own fault: BrokenPipeError: [Errno 32] Broken pipe" in capsys.readouterr().err
 
 
 def test_device_text_cannot_drive_a_terminal() -> None:

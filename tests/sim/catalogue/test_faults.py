@@ -540,6 +540,8 @@ ROWS: Mapping[str, Row] = {
     "logs-misdated": Row(log_of_1970),
     "host-path-dead": Row(answers("POST", RESET, 500, json={"ResetType": "On"})),
     "someone-powers-on": Row(switched_on_again, {"after_s": 0.2}),
+    "host-path-lost": Row(answers("POST", RESET, 500, json={"ResetType": "On"})),
+    "controller-hangs": Row(Stage.quiet),
     "unreachable": Row(Stage.quiet),
     "silent": Row(Stage.quiet),
     "controller-dies": Row(Stage.quiet),

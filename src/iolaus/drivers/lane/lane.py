@@ -147,15 +147,19 @@ class Lane:
         priority: Priority,
         if_match: str | None = None,
         deadline_s: float | None = None,
+        last_word: Callable[[], None] | None = None,
     ) -> Answer:
-        """Send once, whatever comes of it. What it may have changed is read afresh afterwards."""
+        """Send once, whatever comes of it. What it may have changed is read afresh afterwards.
+        `last_word` is asked when its turn has come, and raises where it may no longer be sent."""
 
         def send(deadline: float | None) -> Awaitable[Answer]:
             return self._gate.exchange(
                 method, uri, body, if_match=if_match, priority=priority, deadline=deadline
             )
 
-        return await self._write(uri, send, priority=priority, deadline_s=deadline_s)
+        return await self._write(
+            uri, send, priority=priority, deadline_s=deadline_s, last_word=last_word
+        )
 
     async def push(
         self,
@@ -164,6 +168,7 @@ class Lane:
         *,
         priority: Priority = Priority.LIFECYCLE,
         deadline_s: float | None = None,
+        last_word: Callable[[], None] | None = None,
     ) -> Answer:
         """Send an image once, as it is read from disk; it takes one slot and one connection for
         as long as that lasts. Without a deadline it may take what its size needs on a slow
@@ -175,7 +180,9 @@ class Lane:
                 "POST", uri, priority=priority, deadline=deadline, most_s=most_s, upload=upload
             )
 
-        return await self._write(uri, send, priority=priority, deadline_s=deadline_s)
+        return await self._write(
+            uri, send, priority=priority, deadline_s=deadline_s, last_word=last_word
+        )
 
     async def _write(
         self,
@@ -184,12 +191,15 @@ class Lane:
         *,
         priority: Priority,
         deadline_s: float | None,
+        last_word: Callable[[], None] | None,
     ) -> Answer:
         self._require_open()
         deadline = None if deadline_s is None else self._clock.monotonic() + deadline_s
         ticket, sent, cut_off = self._gate.queue.ask(priority), False, True
         try:
             await self._gate.turn(ticket, deadline)
+            if last_word is not None:
+                last_word()
             self._overtake(key_of(uri))
             sent = True
             answer = await send(deadline)
@@ -199,6 +209,24 @@ class Lane:
             if sent:
                 self._overtake(key_of(uri))
             self._gate.give_back(ticket, cut_off=cut_off)
+
+    async def fetch(
+        self, uri: str, *, priority: Priority, deadline_s: float, max_bytes: int
+    ) -> bytes:
+        """A file of the device, whole, in a slot of its own; nothing of it is kept."""
+        session = self._gate.session
+
+        def call() -> Awaitable[bytes]:
+            return session.carry(
+                uri,
+                lambda: session.conversation.fetch(uri, timeout_s=deadline_s, max_bytes=max_bytes),
+            )
+
+        return await self.aside(call, priority=priority, deadline_s=deadline_s)
+
+    def log_in_anew(self) -> None:
+        """Try for a session at the next request, where Basic stood in for one."""
+        self._gate.session.conversation.log_in_anew()
 
     async def aside(
         self, call: Callable[[], Awaitable[T]], *, priority: Priority, deadline_s: float
@@ -265,6 +293,7 @@ class Lane:
             login_retry_s=wait_s if wait_s > 0 else None,
             login_refused=gate.auth.failures > 0,
             heard_at=gate.heard_at,
+            crowded=gate.session.conversation.crowded,
         )
 
     async def close(self) -> None:

@@ -53,7 +53,8 @@ class LaneRules(msgspec.Struct, frozen=True, kw_only=True):
 
 class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     """A lane as it is now. `requests` were sent; `shared` were answered without asking again;
-    `heard_at` (monotonic) is when the device last answered anything."""
+    `heard_at` (monotonic) is when the device last answered anything. `crowded`: the last login
+    found no free session."""
 
     address: str
     in_flight: int
@@ -69,6 +70,7 @@ class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     login_retry_s: float | None = None
     login_refused: bool = False
     heard_at: float | None = None
+    crowded: bool = False
 
 
 def upload_s(size: int) -> float:

@@ -14,7 +14,17 @@ from typing import Final
 
 import msgspec
 
-from iolaus.drivers.ports import Asked, DeviceEvent, Payload, Reads, Repair, Signed, Writes
+from iolaus.drivers.ports import (
+    Asked,
+    ConsoleTrust,
+    DeviceEvent,
+    Payload,
+    Reads,
+    Repair,
+    SerialLine,
+    Signed,
+    Writes,
+)
 from iolaus.drivers.redfish import attest, names
 from iolaus.drivers.redfish.assets import Group, Hall, survey
 from iolaus.drivers.redfish.attesters import read_attesters
@@ -37,7 +47,9 @@ from iolaus.drivers.redfish.spots import Spots, Spotter
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.drivers.redfish.write import Writing
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
+from iolaus.model.console import ConsoleFacts, ConsoleWay
 from iolaus.model.evidence import Attester, Question, Shown
+from iolaus.wire.redfish.port import Credential
 
 UNIT_WORDS: Final = MappingProxyType(
     {
@@ -111,6 +123,20 @@ class RedfishDriver(Writing):
 
     async def read_shown(self, device: Reads, attester: Attester) -> Shown:
         return await attest.read_shown(device, attester)
+
+    async def read_console(self, device: Reads, systems: Sequence[str]) -> ConsoleFacts:
+        """What hosts say of a serial console (`drivers.ports.OpensConsole`)."""
+        from iolaus.drivers.redfish import consoles
+
+        return await consoles.read_console(device, systems, repair=self.repair)
+
+    async def open_console(
+        self, way: ConsoleWay, *, address: str, credential: Credential, trust: ConsoleTrust
+    ) -> SerialLine:
+        """SSH, IPMI and WebSockets are loaded when the first console is opened."""
+        from iolaus.drivers.redfish import consoles
+
+        return await consoles.open_console(way, address=address, credential=credential, trust=trust)
 
     def repair(self, uri: str, payload: Payload) -> Payload:
         """A payload after the generic repairs and this vendor's."""

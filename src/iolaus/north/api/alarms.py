@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Meta
@@ -18,7 +19,9 @@ from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, of_type
 from iolaus.north.auth import Deed
 from iolaus.north.context import Context
+from iolaus.north.dto.make import when
 from iolaus.north.kinds import BY_NAME
+from iolaus.north.routes import ReceiverStanding, SendsAlarms
 
 ALARM: Final = BY_NAME["alarm"]
 LONGEST_S: Final = 30 * 86_400.0
@@ -69,7 +72,84 @@ def alarm_routes(context: Context) -> list[HTTPRouteHandler]:
         after = await context.alarms.say(name, said)
         return Response(one_object(context, ALARM, context.alarm_shelf.item(after)))
 
-    return [answer]
+    return [answer, *_routes(context)]
+
+
+class ReceiverView(msgspec.Struct, kw_only=True):
+    """Who is told of alarms, and how that goes."""
+
+    name: str
+    kind: str
+    url: str
+    waiting: int
+    sent_at: datetime | None
+    error: str
+    next_step: str
+
+
+class ReceiverViews(msgspec.Struct, kw_only=True):
+    """Receivers, in the order of the file."""
+
+    items: list[ReceiverView]
+
+
+class RouteTest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which receiver is sent a test."""
+
+    receiver: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+def _routes(context: Context) -> list[HTTPRouteHandler]:
+    @get(
+        "/alarm-receivers",
+        operation_id="listAlarmReceivers",
+        summary="List who is told of alarms",
+        tags=["alarms"],
+        responses=of_type(ReceiverViews, "The receivers.", 400, 401, 403, 501),
+    )
+    async def receivers(request: Request[Any, Any, Any]) -> Response[ReceiverViews]:
+        principal_of(request, Deed.ANSWER)
+        rows = [_receiver(each) for each in _notifier(context).receivers()]
+        return Response(ReceiverViews(items=rows))
+
+    @post(
+        "/alarm-receivers/test",
+        status_code=200,
+        operation_id="testAlarmReceiver",
+        summary="Send a receiver an alarm that is over at once",
+        tags=["alarms"],
+        responses=of_type(
+            ReceiverView, "How it went.", 400, 401, 403, 404, 413, 415, 501, 502, 504
+        ),
+    )
+    async def test(
+        request: Request[Any, Any, Any], data: JSONBody[RouteTest]
+    ) -> Response[ReceiverView]:
+        principal_of(request, Deed.ANSWER)
+        notifier = _notifier(context)
+        await notifier.test(data.receiver)
+        (after,) = [each for each in notifier.receivers() if each.name == data.receiver]
+        return Response(_receiver(after))
+
+    return [receivers, test]
+
+
+def _receiver(standing: ReceiverStanding) -> ReceiverView:
+    return ReceiverView(
+        name=standing.name,
+        kind=standing.kind,
+        url=standing.url,
+        waiting=standing.waiting,
+        sent_at=when(standing.sent_at),
+        error=standing.error,
+        next_step=standing.next_step,
+    )
+
+
+def _notifier(context: Context) -> SendsAlarms:
+    if context.notifier is None:
+        raise _not_watching()
+    return context.notifier
 
 
 def _not_watching() -> WeErred:

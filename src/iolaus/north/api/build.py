@@ -17,6 +17,7 @@ from iolaus.north.api.attestations import attestation_routes
 from iolaus.north.api.audit import audit_routes
 from iolaus.north.api.authorities import authority_routes
 from iolaus.north.api.baselines import baseline_routes
+from iolaus.north.api.consoles import console_routes, shared_console
 from iolaus.north.api.credentials import credential_routes
 from iolaus.north.api.discoveries import discovery_routes
 from iolaus.north.api.drains import drain_routes
@@ -25,15 +26,19 @@ from iolaus.north.api.events import event_routes
 from iolaus.north.api.fbom import fbom_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
+from iolaus.north.api.onboarding import onboarding_routes
 from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.packaged import package_route
 from iolaus.north.api.packs import pack_routes
 from iolaus.north.api.plans import plan_routes
 from iolaus.north.api.power import power_routes
+from iolaus.north.api.recoveries import recovery_routes
 from iolaus.north.api.references import reference_routes
 from iolaus.north.api.resources import SSE, resource_routes
 from iolaus.north.api.rollouts import rollout_routes
+from iolaus.north.api.ruling import ruling_routes
 from iolaus.north.api.scrape import metrics_route
+from iolaus.north.api.signals import signal_routes
 from iolaus.north.api.tasks import task_routes
 from iolaus.north.api.tokens import token_routes
 from iolaus.north.context import Context
@@ -73,8 +78,13 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *plan_routes(context),
             *rollout_routes(context),
             *drain_routes(context),
+            *onboarding_routes(context),
+            *recovery_routes(context),
             *alarm_routes(context),
             *power_routes(context),
+            *ruling_routes(context),
+            *console_routes(context),
+            *signal_routes(context),
             *discovery_routes(context),
             *task_routes(context),
             *attestation_routes(context),
@@ -103,6 +113,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             openapi,
             *health_routes(context),
             metrics_route(warm),
+            shared_console(context),
             *(own_pages(context) if pages is None else pages),
         ],
         exception_handlers=dict(HANDLERS),

@@ -36,7 +36,7 @@ class LatchRelease(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class IsolationOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A person's word that the building shall cut a rack off."""
+    """A person's word that the building shall cut a rack off, or give it back."""
 
     reason: Reason
 
@@ -59,7 +59,13 @@ class PowerCapOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def power_routes(context: Context) -> list[HTTPRouteHandler]:
-    return [_release(context), _isolate(context), _hold(context), _clear(context)]
+    return [
+        _release(context),
+        _isolate(context),
+        _unisolate(context),
+        _hold(context),
+        _clear(context),
+    ]
 
 
 def _release(context: Context) -> HTTPRouteHandler:
@@ -105,6 +111,32 @@ def _isolate(context: Context) -> HTTPRouteHandler:
         return Response(one_object(context, EDGE, item), status_code=202)
 
     return isolate
+
+
+def _unisolate(context: Context) -> HTTPRouteHandler:
+    @post(
+        "/edges/{name:str}/unisolate",
+        status_code=200,
+        operation_id="releaseIsolation",
+        summary="Ask the building to give a rack back; nothing is switched on by it",
+        tags=["power"],
+        responses={
+            **problems(*REFUSALS),
+            200: of_type(TYPES["edge"][0], "The building confirms it; the edge after it.")[200],
+            202: of_type(TYPES["edge"][0], "It was asked, and is not confirmed yet.")[200],
+        },
+    )
+    async def unisolate(
+        request: Request[Any, Any, Any], name: Name, data: JSONBody[IsolationOrder]
+    ) -> Response[Any]:
+        principal = principal_of(request, Deed.POWER)
+        await _edge(context, name, principal)
+        room = context.power_shelf.room
+        done = await room.unisolate(name, by=principal.name, reason=data.reason)
+        item = await _edge(context, name, principal)
+        return Response(one_object(context, EDGE, item), status_code=200 if done else 202)
+
+    return unisolate
 
 
 def _hold(context: Context) -> HTTPRouteHandler:

@@ -25,7 +25,10 @@ LOOK_EVERY_S: Final = 2.0
 GATHER_S: Final = 0.25
 HEARTBEAT: Final = b": heartbeat\n\n"
 _MOVING: Final = frozenset({"age_s", "conditions"})
-ELSEWHERE: Final = frozenset({Source.PLAN, Source.ROLLOUT, Source.DRAIN, Source.ATTESTATION})
+ELSEWHERE: Final = frozenset(
+    {Source.PLAN, Source.ROLLOUT, Source.RECOVERY, Source.DRAIN, Source.ATTESTATION}
+    | {Source.CANDIDATE, Source.EXPECTED, Source.RETIREMENT}
+)
 """What changes while the revision of the facts does not."""
 Print = tuple[object, ...]
 
@@ -34,7 +37,7 @@ async def watch(context: Context, kind: Kind, query: Query, *, have: str) -> Asy
     """SSE bytes: ADDED, MODIFIED, DELETED with `{type, object}`; comments as heartbeats."""
     sent: dict[str, tuple[Print, Item]] = {}
     silent = have == str(context.facts.revision) and kind.source not in ELSEWHERE
-    async for _ in wakes(context.bus, "facts", "rollouts", "attestation"):
+    async for _ in wakes(context.bus, "facts", "rollouts", "attestation", "candidates"):
         said = False
         now: dict[str, tuple[Print, Item]] = {}
         async for item in context.fleet.items(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from iolaus.fleet.document import BadFile
+from iolaus.fleet.route_files import read_routes
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm, fetch, path_of
+from iolaus.north.cli.cells import column, text
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import text
 from iolaus.north.cli.desired import DryRunOption
-from iolaus.north.cli.render import say
+from iolaus.north.cli.render import print_json, print_table, say
 from iolaus.north.kinds import BY_NAME
 
 ALARM: Final = BY_NAME["alarm"]
@@ -141,6 +144,67 @@ def _tell(row: Flat) -> None:
     say(f"{row['name']} {row['state']}{text(until)}")
 
 
+def list_receivers(
+    output: Annotated[str, typer.Option("-o", "--output", metavar="table|json")] = "table",
+    url: UrlOption = None,
+) -> None:
+    """List who is told of alarms, what waits for them, and what went wrong.
+
+    Example: iolaus alarm route list
+    """
+    with Client(url) as client:
+        rows = client.get("/api/v1/alarm-receivers")["items"]
+    if output == "json":
+        print_json({"kind": "AlarmReceiverList", "items": rows})
+    else:
+        print_table(RECEIVERS, rows)
+
+
+def try_receiver(
+    receiver: Annotated[str, typer.Argument(metavar="RECEIVER", show_default=False)],
+    dry_run: DryRunOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Send a receiver an alarm that is over at once: whether it gets through, and is taken.
+
+    Example: iolaus alarm route test on-call
+    """
+    if dry_run:
+        say(f"would send a test to {receiver}")
+        return
+    with Client(url) as client:
+        took = client.post("/api/v1/alarm-receivers/test", {"receiver": receiver})
+    say(f"{took['name']} took it ({took['url']})")
+
+
+def check_routes(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, show_default=False)
+    ],
+) -> None:
+    """Check a file of alarm routes without a server; each complaint with its line and column."""
+    try:
+        spec = read_routes(file.read_text(encoding="utf-8", errors="replace"), source=str(file))
+    except BadFile as error:
+        for line in error.lines():
+            say(line)
+        raise typer.Exit(2) from None
+    say(f"{len(spec.receivers)} receivers, {len(spec.routes)} routes")
+
+
+RECEIVERS: Final = (
+    column("NAME", "name"),
+    column("KIND", "kind"),
+    column("URL", "url"),
+    column("WAITING", "waiting"),
+    column("SENT", "sent_at"),
+    column("ERROR", "error"),
+)
+ROUTE_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "list": list_receivers,
+    "test": try_receiver,
+    "check": check_routes,
+}
 ALARM_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "ack": ack,
     "reset": reset,

@@ -17,9 +17,9 @@ import typer
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.audit import Checked, Entry, parse_head, verify
 from iolaus.north.cli.ask import OutputOption, UrlOption
+from iolaus.north.cli.cells import Column, column
 from iolaus.north.cli.checkpoints import kept_heads
 from iolaus.north.cli.client import Client
-from iolaus.north.cli.columns import Column, column
 from iolaus.north.cli.render import Output, plain_table, print_csv, print_json, say, write
 
 PAGE: Final = 1_000

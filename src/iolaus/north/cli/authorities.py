@@ -19,8 +19,8 @@ from iolaus.north.cli.asking import (
     ask_nodes,
 )
 from iolaus.north.cli.asking import YesOption as AtOnceOption
+from iolaus.north.cli.cells import Column, column
 from iolaus.north.cli.client import Client, flat
-from iolaus.north.cli.columns import Column, column
 from iolaus.north.cli.render import Output, print_json, print_table, say, write
 
 AUTHORITIES: Final = "/api/v1/authorities"

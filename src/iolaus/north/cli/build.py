@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
@@ -22,21 +24,26 @@ from iolaus.north.cli import (
     asking,
     attest,
     authorities,
+    consoles,
     credentials,
     desired,
     drains,
+    energy,
     look,
     manage,
+    onboarding,
     packs,
     plans,
     power,
     quarantine,
+    recoveries,
     references,
     tokens,
 )
 from iolaus.north.cli import audit as auditing
 from iolaus.north.cli import discover as finding
-from iolaus.north.cli.columns import text
+from iolaus.north.cli.cells import text
+from iolaus.north.cli.consoles import ConsoleByName
 from iolaus.north.cli.render import print_error, say
 from iolaus.north.cli.several import PacksByName, SeveralValues
 
@@ -45,6 +52,7 @@ EPILOG = (
     "3 refused, 4 unreachable, 5 not verified."
 )
 INTERRUPTED: Final = 130
+STDOUT: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +65,14 @@ class Commands:
     up: Callable[..., Any] | None = None
     serve: Callable[..., Any] | None = None
     edge: Callable[..., Any] | None = None
+    core: Callable[..., Any] | None = None
     sim_replay: Callable[..., Any] | None = None
     sim_hall: Callable[..., Any] | None = None
     inspect: Callable[..., Any] | None = None
     capture: Callable[..., Any] | None = None
     doctor: Callable[..., Any] | None = None
+    backup: Callable[..., Any] | None = None
+    restore: Callable[..., Any] | None = None
     sim: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     demo: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     export: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -75,6 +86,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "export": "What was discovered, as files.",
     "verify": "Judge evidence and documents from files: no server, no state, no network.",
     "alarm": "Alarms answered: acknowledged, shelved, reset.",
+    "console": "A host's serial line in this terminal, what it said, and who may watch it.",
     "latch": "What reflexes latched, released by a person.",
     "token": "Who may speak to the server, as what, and for which groups.",
     "credential": "Logins of endpoints: whose, how old, and what they may fall back to.",
@@ -83,11 +95,19 @@ GROUPS: Final[Mapping[str, str]] = {
     "ca": "The authorities that sign certificates of controllers.",
     "reference": "What should run: manifests of makers, imported with their signers.",
     "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
+    "onboard": "Machines on their way to be ours: approved, rejected, gone on with.",
+    "hook": "What other servers call when they see something.",
     "advisory": "Advisories of makers and databases: imported, answered, removed.",
     "audit": "Who did what: read, kept elsewhere, and checked.",
 }
 
 
+BY_FIRST_WORD: Final[Mapping[str, type[TyperGroup]]] = {
+    "verify": PacksByName,
+    "console": ConsoleByName,
+}
+"""Groups in which a first word that is no command stands for one."""
+ROUTES_HELP: Final = "Who is told of alarms: seen, tested, checked."
 CAPS_HELP: Final = "Caps on nodes and racks that a person sets for a while."
 
 
@@ -102,7 +122,7 @@ def build_cli(commands: Commands) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in ("up", "serve", "edge"):
+    for name in ("up", "serve", "core", "edge"):
         _add(app, name, getattr(commands, name))
     for name in ("get", "describe", "explain", "events", "watch", "top", "summary"):
         app.command(name)(getattr(look, name))
@@ -112,6 +132,8 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("refresh")(manage.refresh)
     app.command("drain")(drains.drain)
     app.command("undrain")(drains.undrain)
+    app.command("recover")(recoveries.recover)
+    app.command("bundle")(recoveries.bundle)
     app.command("isolate")(power.isolate)
     app.command("attest")(attest.attest)
     app.command("quarantine")(quarantine.quarantine)
@@ -120,7 +142,10 @@ def build_cli(commands: Commands) -> typer.Typer:
     app.command("approve")(plans.approve)
     app.command("discover")(finding.discover)
     app.command("forget")(finding.forget)
-    for name in ("inspect", "capture", "doctor"):
+    app.command("handover")(onboarding.handover)
+    app.command("retire")(onboarding.retire)
+    app.command("recommission")(onboarding.recommission)
+    for name in ("inspect", "capture", "doctor", "backup", "restore"):
         _add(app, name, getattr(commands, name))
     _add_groups(app, commands)
     app.callback()(_root(commands.version))
@@ -137,9 +162,11 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
     sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
     export: dict[str, Callable[..., Any]] = {
         "baseline": desired.export_baseline,
+        "power": energy.export_power,
         "fbom": advising.export_fbom,
         "evidence": packs.export_evidence,
         "evidence-key": packs.export_key,
+        "expected": onboarding.export_expected,
         **commands.export,
     }
     groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
@@ -149,6 +176,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "reference": {**references.REFERENCE_COMMANDS, **commands.reference},
         "rollout": plans.ROLLOUT_COMMANDS,
         "alarm": alarms.ALARM_COMMANDS,
+        "console": consoles.CONSOLE_COMMANDS,
         "latch": power.LATCH_COMMANDS,
         "token": tokens.TOKEN_COMMANDS,
         "credential": credentials.CREDENTIAL_COMMANDS,
@@ -158,6 +186,8 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
         "audit": auditing.AUDIT_COMMANDS,
         "verify": commands.verify,
         "advisory": advising.ADVISORY_COMMANDS,
+        "onboard": onboarding.ONBOARD_COMMANDS,
+        "hook": onboarding.HOOK_COMMANDS,
     }
     for word, members in groups.items():
         found = {name: each for name, each in members.items() if each is not None}
@@ -165,13 +195,15 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
             help=GROUPS[word],
             no_args_is_help=True,
             rich_markup_mode=None,
-            cls=PacksByName if word == "verify" else None,
+            cls=BY_FIRST_WORD.get(word),
         )
         group.callback()(_grouped)
         for name, each in found.items():
             group.command(name, cls=SeveralValues if word == "verify" else None)(each)
         if word == "power":
             _add_caps(group)
+        if word == "alarm":
+            _add_routes(group)
         if found:
             app.add_typer(group, name=word, help=GROUPS[word])
 
@@ -182,6 +214,14 @@ def _add_caps(power_group: typer.Typer) -> None:
     for name, each in power.CAP_COMMANDS.items():
         caps.command(name)(each)
     power_group.add_typer(caps, name="cap", help=CAPS_HELP)
+
+
+def _add_routes(alarm_group: typer.Typer) -> None:
+    routes = typer.Typer(help=ROUTES_HELP, no_args_is_help=True, rich_markup_mode=None)
+    routes.callback()(_grouped)
+    for name, each in alarms.ROUTE_COMMANDS.items():
+        routes.command(name)(each)
+    alarm_group.add_typer(routes, name="route", help=ROUTES_HELP)
 
 
 def _grouped() -> None:
@@ -249,11 +289,28 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as ended:
+        return _cut_off(ended)
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, the log the rest
         return _our_fault(error)
+
+
+def _cut_off(ended: SystemExit) -> int:
+    """Typer ends a command silently, with 1, for any pipe that breaks. One whose reader went away
+    (`| head`) is nobody's fault; what else broke is told, because 1 means differences."""
+    error = ended.__context__
+    if not isinstance(error, OSError):
+        raise ended
+    if not _reader_is_gone():
+        return _our_fault(error)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return 0
+
+
+def _reader_is_gone() -> bool:
+    watch = select.poll()
+    watch.register(STDOUT, 0)
+    return bool(watch.poll(0))
 
 
 def _our_fault(error: Exception) -> int:

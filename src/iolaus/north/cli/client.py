@@ -95,6 +95,10 @@ class Client:
     def delete(self, path: str, **query: str | int | None) -> dict[str, Any]:
         return self._answer("DELETE", path, query)
 
+    def remove(self, path: str) -> None:
+        """A deletion that is answered with nothing."""
+        self._response("DELETE", path, {})
+
     def pages(self, path: str, *, most: int | None = None, **query: str | None) -> Iterator[Flat]:
         """Every object of a list, page by page; flat, as the DTOs are."""
         after: str | None = None

@@ -1,97 +1,28 @@
-"""Which columns each kind shows, and how a value is written in a cell.
-
-A cell never shows a guess: unknown is `-`, and what is too old to be believed carries a `?`.
-"""
+"""Which columns each kind shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
-from iolaus.model.select import MISSING, find
+from iolaus.north.cli.cells import (
+    UNKNOWN,
+    Column,
+    Flat,
+    age,
+    at,
+    column,
+    health,
+    power,
+    short_age,
+    text,
+    watts,
+)
 from iolaus.north.kinds import Kind
-
-Flat = Mapping[str, Any]
-Cell = Callable[[Flat], str]
-UNKNOWN: Final = "-"
-
-
-class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """`right` aligns numbers; `wide` shows it only with `-o wide`."""
-
-    title: str
-    cell: Cell
-    right: bool = False
-    wide: bool = False
-
 
 CLAIMS: Final = frozenset({"version-in-package", "version-in-no-package"})
 QUIET: Final = CLAIMS | {"measurement-unreferenced"}
 """Findings that are no reason for anything."""
-
-
-def column(title: str, path: str, *, wide: bool = False, right: bool = False) -> Column:
-    return Column(title=title, cell=lambda row: text(at(row, path)), wide=wide, right=right)
-
-
-def at(row: Flat, path: str) -> Any:
-    value = find(row, path.split("."))
-    return None if value is MISSING else value
-
-
-def text(value: object) -> str:
-    if value is None or value == "":
-        return UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.10g}" if abs(value) >= 1000 else f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ",".join(str(each) for each in value) or UNKNOWN
-    return printable(str(value))
-
-
-def printable(value: str) -> str:
-    """Device text without control characters: it must not drive a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in value)
-
-
-def short_age(seconds: float | None) -> str:
-    """41s, 12m, 3h, 5d; `-` if never seen."""
-    if seconds is None:
-        return UNKNOWN
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"
-
-
-def age(row: Flat) -> str:
-    return short_age(row.get("age_s")) + ("?" if row.get("stale") else "")
-
-
-def health(row: Flat) -> str:
-    return text(row.get("health") or "Unknown")
-
-
-def power(row: Flat) -> str:
-    return text(row.get("power_state") or "Unknown")
-
-
-def watts(path: str) -> Cell:
-    def cell(row: Flat) -> str:
-        value = at(row, path)
-        if not isinstance(value, int | float):
-            return UNKNOWN
-        return f"{value / 1000:.1f} kW" if value >= 10_000 else f"{value:.0f} W"
-
-    return cell
-
-
-def count(path: str) -> Column:
-    return column(path.rpartition(".")[2].upper(), path, right=True)
 
 
 def _value(row: Flat) -> str:
@@ -106,10 +37,8 @@ def _healths(row: Flat) -> str:
     return ", ".join(words) or UNKNOWN
 
 
-def _drained(row: Flat) -> str:
-    """How its drain stands; no where there is none through here."""
-    told = (each for each in row.get("conditions") or () if each["type"] == "Drained")
-    return next((str(each["reason"]).lower() for each in told), "no")
+def _told(row: Flat, kind: str, other: str) -> str:
+    return str(next((c["reason"] for c in row.get("conditions") or () if c["type"] == kind), other))
 
 
 def _gpus(row: Flat) -> str:
@@ -142,6 +71,11 @@ def _few(found: list[str] | None) -> str:
     """The first, and how many more there are."""
     listed = found or []
     return text(listed[0] + (f" +{len(listed) - 1}" if len(listed) > 1 else "")) if listed else "-"
+
+
+def _otherwise(row: Any) -> str:
+    """Racks and halls with another mode."""
+    return text(", ".join(f"{where} {mode}" for where, mode in row.get("modes", {}).items()))
 
 
 _AWAY: Final = ("running", "rolling-back")
@@ -202,6 +136,10 @@ def _standing(row: Flat) -> str:
     return f"{word} ({','.join(owners)})" if owners and word == "waived" else word
 
 
+def _plain(*names: str, wide: bool = False, right: bool = False) -> tuple[Column, ...]:
+    return tuple(column(name.upper(), name, wide=wide, right=right) for name in names)
+
+
 NAME: Final = column("NAME", "name")
 IDENT: Final = column("NAME", "id")
 NODE: Final = column("NODE", "node")
@@ -247,6 +185,19 @@ def _draw(reading: str, *, title: str = "DRAW", wide: bool = False) -> Column:
     return Column(title=title, cell=watts(f"readings.{reading}"), right=True, wide=wide)
 
 
+_ROLLS: Final = (
+    NAME,
+    column("STATE", "state"),
+    Column(title="FOR", cell=_purpose),
+    column("WAVE", "wave"),
+    Column(title="DONE", cell=lambda row: f"{_counted(row, 'done')}/{row['total']}", right=True),
+    Column(title="RUNNING", cell=lambda row: _counted(row, *_AWAY), right=True),
+    Column(title="BAD", cell=_bad, right=True),
+    Column(title="BUDGETS", cell=_budgets, wide=True),
+    column("BY", "by", wide=True),
+    AGE,
+    column("REASON", "reason"),
+)
 COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "node": (
         NAME,
@@ -260,7 +211,8 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("CPU", "counts.cpu", right=True, wide=True),
         column("MEMORY_GIB", "memory_gib", right=True, wide=True),
         column("HOSTNAME", "hostname", wide=True),
-        Column(title="DRAINED", cell=_drained, wide=True),
+        Column(title="DRAINED", cell=lambda row: _told(row, "Drained", "no").lower(), wide=True),
+        Column(title="REACH", cell=lambda row: _told(row, "Reach", UNKNOWN), wide=True),
         column("DEVIATIONS", "deviations", right=True, wide=True),
         *_ASSET_TAIL,
     ),
@@ -374,6 +326,38 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column(title="GAPS", cell=lambda row: text(len(row.get("gaps", ()))), right=True),
         column("SOURCE", "source", wide=True),
     ),
+    "powerpolicy": (
+        NAME,
+        column("TYPE", "type"),
+        column("TITLE", "title"),
+        column("MODE", "mode"),
+        Column(title="OTHERWISE", cell=_otherwise),
+    ),
+    "sitepower": (
+        NAME,
+        column("LOOP", "loop"),
+        column("LIMIT_W", "limit_w", right=True),
+        column("CHARGED_W", "charged_w", right=True),
+        Column(title="TARGETS", cell=lambda row: text(len(row.get("targets", ()))), right=True),
+        column("IT_W", "it_w", right=True),
+        column("UNMEASURED", "unmeasured", right=True),
+        column("PUE", "pue", right=True),
+        column("WUE", "wue_l_kwh", right=True),
+    ),
+    "powerchange": (
+        NAME,
+        column("STATE", "state"),
+        Column(title="CHANGES", cell=lambda row: _few(row.get("changes"))),
+        column("BY", "by"),
+        column("MISSING", "missing", right=True),
+        column("ENDED BY", "ended_by", wide=True),
+        column("SOURCE", "source", wide=True),
+        AGE,
+    ),
+    "member": tuple(
+        column(word.upper(), word)
+        for word in ("name", "role", "site", "state", "endpoints", "waiting", "silent_s", "host")
+    ),
     "edge": (
         NAME,
         column("MODE", "mode"),
@@ -394,13 +378,27 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("FALLBACK_S", "fallback_s", right=True, wide=True),
         Column(title="NODES", cell=lambda row: _few(row.get("nodes")), wide=True),
     ),
+    "candidate": (
+        NAME,
+        *_plain("state", "reason"),
+        Column(title="STANDS", cell=lambda row: "yes" if row["stands"] else ""),
+        *_plain("serial", "model", "address"),
+        *_plain("list", "mac", "message", "next_step", wide=True),
+        AGE,
+    ),
+    "expected": (
+        NAME,
+        *_plain("nodes", "seen", "handed_over", "standing", right=True),
+        *_plain("approval", "approved_by"),
+        AGE,
+    ),
+    "retirement": (NAME, *_plain("node", "state", "serial", "model", "by"), AGE),
+    "point": (*_plain("about", "type", "value", "unit", "state", "quality", "reason"), AGE, NAME),
     "powercap": (
         NAME,
         column("RACK", "rack"),
         Column(title="CAP", cell=watts("watts"), right=True),
-        column("UNTIL", "until"),
-        column("BY", "by"),
-        column("REASON", "reason"),
+        *_plain("until", "by", "reason"),
         AGE,
     ),
     "reference": (
@@ -455,21 +453,8 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("PARENT", "parent", wide=True),
         AGE,
     ),
-    "rollout": (
-        NAME,
-        column("STATE", "state"),
-        Column(title="FOR", cell=_purpose),
-        column("WAVE", "wave"),
-        Column(
-            title="DONE", cell=lambda row: f"{_counted(row, 'done')}/{row['total']}", right=True
-        ),
-        Column(title="RUNNING", cell=lambda row: _counted(row, *_AWAY), right=True),
-        Column(title="BAD", cell=_bad, right=True),
-        Column(title="BUDGETS", cell=_budgets, wide=True),
-        column("BY", "by", wide=True),
-        AGE,
-        column("REASON", "reason"),
-    ),
+    "rollout": _ROLLS,
+    "recovery": _ROLLS,
     "hardening": (
         NAME,
         column("STATE", "state"),

@@ -21,8 +21,8 @@ from iolaus.north.cli.asking import (
     YesOption,
     ask_nodes,
 )
+from iolaus.north.cli.cells import Column, column, short_age
 from iolaus.north.cli.client import Client
-from iolaus.north.cli.columns import Column, column, short_age
 from iolaus.north.cli.discover import read_password
 from iolaus.north.cli.render import Output, print_json, print_table, say
 

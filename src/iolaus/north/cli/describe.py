@@ -10,8 +10,9 @@ import yaml
 from iolaus.kernel.errors import IolausError
 from iolaus.model.hosts import fold
 from iolaus.north.cli.ask import path_of
+from iolaus.north.cli.cells import Column, age, column, short_age, text
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import Column, age, column, columns_of, short_age, text
+from iolaus.north.cli.columns import columns_of
 from iolaus.north.cli.render import plain_table
 from iolaus.north.cli.rolls_text import plan_text, rollout_text
 from iolaus.north.kinds import BY_NAME, Kind, Source
@@ -23,14 +24,24 @@ SKIPPED: Final = frozenset(
     | {"images", "reports"}
     | {"standing", "waived", "waivers_over", "wanting", "proposal"}
 )
+LISTED: Final[Mapping[Source, frozenset[str]]] = {
+    Source.EDGE: frozenset({"latched", "holds", "unknown", "would", "done"}),
+    Source.POWER_CHANGE: frozenset({"approvals"}),
+    Source.CANDIDATE: frozenset({"differences"}),
+    Source.PLANT: frozenset({"past"}),
+    Source.SITE_POWER: frozenset({"targets", "stages", "jobs"}),
+}
+"""What stands in lines of its own further down."""
 PARTS: Final = ("drain", "component", "leak")
 EVENTS: Final = 10
 
 
 def describe_text(client: Client, kind: Kind, row: Flat) -> str:
-    if kind.source in (Source.PLAN, Source.ROLLOUT):
+    if kind.source in (Source.PLAN, Source.ROLLOUT, Source.RECOVERY):
         return _of_rolls(client, kind, row)
-    parts = [_head(row), _fields(row), _conditions(row), _firmware(row), _departures(row)]
+    own = LISTED.get(kind.source, frozenset())
+    shown = {name: value for name, value in row.items() if name not in own}
+    parts = [_head(row), _fields(shown), _conditions(row), _firmware(row), _departures(row)]
     if kind.source is Source.ASSET:
         parts += [_parts(client, BY_NAME[name], row["name"]) for name in PARTS]
         parts.append(_attestations(client, row["name"]))
@@ -44,9 +55,19 @@ def describe_text(client: Client, kind: Kind, row: Flat) -> str:
     elif kind.source is Source.ADVISORY:
         parts.append(_concerned(row))
     elif kind.source is Source.PLANT:
-        parts.append(_disputes(row))
+        parts += [_disputes(row), _past(row)]
     elif kind.source is Source.EDGE:
         parts.append(_held(row))
+    elif kind.source is Source.POWER_CHANGE:
+        parts.append(f"{_approvals(row)}\n{row['text']}")
+    elif kind.source is Source.SITE_POWER:
+        parts.append(_site(row))
+    elif kind.source is Source.POWER_POLICY:
+        parts.append(yaml.safe_dump(row["document"], sort_keys=False, allow_unicode=True))
+    elif kind.source is Source.CANDIDATE:
+        parts.append(_different(row))
+    elif kind.source is Source.RETIREMENT:
+        parts.append(_wiped(row))
     elif kind.source is Source.REFERENCE:
         parts.append(_sets(row))
     elif kind.source is Source.ENDPOINT:
@@ -71,6 +92,51 @@ def _disputes(row: Flat) -> str:
             f"conflict  {each['subject']} {each['field']}: {said}; {each['counts']} counts"
         )
     lines += [f"unknown   {gap['subject']} {gap['field']}: {gap['reason']}" for gap in row["gaps"]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _past(row: Flat) -> str:
+    """What did happen at its limit, and what would have."""
+    past = row.get("past")
+    if not past:
+        return ""
+    lines = [
+        f"{word.ljust(9)} {each['seconds']:g} s over its limit, at worst by "
+        f"{each['worst_w']:g} W, {each['joules'] / 3.6e6:.3g} kWh"
+        for word, each in (("did", past["did"]), ("would", past["would"]))
+    ]
+    lines.append(f"withheld  {past['withheld_j'] / 3.6e6:.3g} kWh would not have been drawn")
+    seen, unseen = past["seen_s"], past["unseen_s"]
+    lines.append(f"seen      {seen:g} s since {past['since']}, not seen {unseen:g} s")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _site(row: Flat) -> str:
+    """What is asked of it, where its watts go, and what work they are worth."""
+    lines = []
+    for each in row["targets"]:
+        late = ", not reached yet" if each["late"] else ""
+        lines.append(
+            f"target    {each['name']}: {each['limit_w']:g} W from {each['begins']} "
+            f"to {text(each['ends'])}{late}"
+        )
+    lines += [
+        f"stage     {each['name']}: {each['input_w']:g} W in, {each['output_w']:g} W out, "
+        f"{text(each['efficiency'])} ({each['counted']} of {each['of']} measured)"
+        for each in row["stages"]
+    ]
+    for each in row["jobs"]:
+        worth = f"{each['per_joule']:.4g} {each['unit']}/J" if each["per_joule"] else each["why"]
+        lines.append(f"job       {each['name']}: {each['nodes']} nodes, {worth}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _approvals(row: Flat) -> str:
+    """What it needs, and who gave it."""
+    lines = []
+    for each in row["approvals"]:
+        of, given = each["group"] or "anybody else", ", ".join(each["by"]) or "nobody yet"
+        lines.append(f"approval  {each['needed']} of {of}: {given}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -269,3 +335,14 @@ def _rows(client: Client, kind: Kind, selector: str, *, most: int | None = None)
 def _indented(table: str) -> str:
     lines: Iterable[str] = table.splitlines()
     return "".join(f"  {line}\n" for line in lines)
+
+
+def _different(row: Flat) -> str:
+    columns = [column("FIELD", "field"), column("EXPECTED", "expected"), column("SEEN", "seen")]
+    found = row["differences"]
+    return f"Not as expected:\n{plain_table(columns, found)}" if found else ""
+
+
+def _wiped(row: Flat) -> str:
+    columns = [column("WHAT", "what"), column("OUTCOME", "outcome"), column("DETAIL", "detail")]
+    return f"Wiped:\n{plain_table(columns, row['items'])}"

@@ -7,7 +7,6 @@ is sent; nothing is applied unless all that was given is right.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -17,17 +16,28 @@ import typer
 import yaml
 
 from iolaus.fleet.check import read_baselines
-from iolaus.fleet.document import BadFile, parse_documents
+from iolaus.fleet.document import BadFile
 from iolaus.fleet.policies import is_policy, read_policies
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline
 from iolaus.model.hosts import fold
-from iolaus.model.policy import Policy
 from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
+from iolaus.north.cli.cells import Column, column, text
 from iolaus.north.cli.client import Client
-from iolaus.north.cli.columns import Column, column, text
-from iolaus.north.cli.energy import validate_energy
+from iolaus.north.cli.energy import (
+    PREFIX as CHANGE,
+)
+from iolaus.north.cli.energy import (
+    apply_change,
+    holds_energy,
+    propose,
+    validate_energy,
+    withdraw_change,
+)
+from iolaus.north.cli.onboarding import put_list, remove_list, take_lists
 from iolaus.north.cli.plans import PREFIX, WaitOption, apply_plans
+from iolaus.north.cli.reading import holds, read_or_complain, text_of
+from iolaus.north.cli.recovery_files import validate_recovery
 from iolaus.north.cli.render import (
     Output,
     err_console,
@@ -56,13 +66,15 @@ class Read(NamedTuple):
 
 
 def validate(files: Files) -> None:
-    """Check files of baselines, policy or power; needs no server.
+    """Check files of baselines, policy, power, recovery or expected hardware; needs no server.
 
     Example: iolaus validate baselines/*.yaml
     """
-    files = validate_energy(files)
-    policies = [path for path in files if _holds_policy(path)]
-    count = sum(len(_policies(path)) for path in policies)
+    files, lists = take_lists(validate_recovery(validate_energy(files)))
+    if lists:
+        say(f"{len(lists)} {'list is' if len(lists) == 1 else 'lists are'} valid")
+    policies = [path for path in files if holds(path, is_policy)]
+    count = sum(len(read_or_complain(path, read_policies)) for path in policies)
     if count:
         say(f"{count} {'policy is' if count == 1 else 'policies are'} valid")
     if len(policies) < len(files):
@@ -72,11 +84,14 @@ def validate(files: Files) -> None:
 
 def apply(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="FILE...|plan/ID", help="YAML or JSON, - is standard input; a plan."
         ),
-    ],
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Option("-f", "--file", help="A file, as the argument is.")
+    ] = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     wait: WaitOption = False,
@@ -84,20 +99,32 @@ def apply(
 ) -> None:
     """Say what good looks like, or let a plan run.
 
-    Baselines are compared with and change nothing on any node; a plan does.
+    Baselines are compared with and change nothing on any node; a plan does. A file of power
+    (docs/power.md) becomes a change that somebody else must approve.
 
     Examples: iolaus apply gb300.yaml --dry-run; iolaus apply plan/3f9ac0d1e2b4 --wait
     """
+    files = _some([*(files or ()), *(more or ())])
     words = [str(each) for each in files]
+    if any(word.startswith(CHANGE) for word in words):
+        apply_change(words, dry_run=dry_run, yes=yes, url=url)
+        return
     if any(word.startswith(PREFIX) for word in words):
         apply_plans(words, dry_run=dry_run, yes=yes, wait=wait, url=url)
         return
-    found = read_all(files)
-    if not dry_run:
-        confirm(f"apply {_names(found)}?", "apply", yes=yes, subject="baselines")
+    files, lists = take_lists(files)
+    power = [path for path in files if holds_energy(path)]
+    found = read_all([path for path in files if path not in power])
+    if (found or lists) and not dry_run:
+        named = ", ".join(filter(None, [_names(found), *(f"expected/{e.name}" for e, _ in lists)]))
+        confirm(f"apply {named}?", "apply", yes=yes, subject="baselines")
+    if power:
+        propose(power, dry_run=dry_run, url=url)
     with Client(url) as client:
         for each in found:
             say(_put(client, each, dry_run=dry_run))
+        for document, source in lists:
+            say(put_list(client, document, source, dry_run=dry_run))
 
 
 def remove(
@@ -106,10 +133,16 @@ def remove(
     yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Remove a baseline: its nodes are compared with it no more.
+    """Remove a baseline: its nodes are compared with it no more. Or withdraw a change of power.
 
-    Example: iolaus remove baseline/gb300
+    Examples: iolaus remove baseline/gb300; iolaus remove powerchange/3f9ac0d1e2b4
     """
+    if name.startswith(CHANGE):
+        withdraw_change(name, dry_run=dry_run, yes=yes, url=url)
+        return
+    if name.startswith("expected/"):
+        remove_list(name.removeprefix("expected/"), yes=yes or dry_run, url=url)
+        return
     name = name.removeprefix("baseline/").removeprefix("bl/")
     if not dry_run:
         confirm(f"remove baseline/{name}?", "remove", yes=yes, subject="baselines")
@@ -196,7 +229,7 @@ def read_all(files: Iterable[Path]) -> list[Read]:
     wrong: list[str] = []
     for path in files:
         try:
-            said = _text(path)
+            said = text_of(path)
             found += [Read(each, str(path)) for each in read_baselines(said, source=str(path))]
         except BadFile as error:
             wrong += error.lines()
@@ -323,22 +356,6 @@ def _twice(found: Sequence[Read]) -> str:
     return ""
 
 
-def _text(path: Path) -> str:
-    try:
-        if str(path) == "-":
-            return sys.stdin.read()
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise OperatorMust(
-            f"it cannot be read: {why}",
-            operation="read",
-            subject=str(path),
-            code="Unreadable",
-            next_step="check the path and its permissions.",
-        ) from None
-
-
 def _walk(folder: Path) -> Iterator[Path]:
     """Files below, without hidden folders. Raises `OperatorMust` for what is no folder."""
     if not folder.is_dir():
@@ -353,24 +370,6 @@ def _walk(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and not hidden:
             yield path
-
-
-def _holds_policy(path: Path) -> bool:
-    """Whether its first document says that it is one; standard input is read once only."""
-    if str(path) == "-":
-        return False
-    try:
-        return is_policy(parse_documents(_text(path), source=str(path))[0])
-    except OperatorMust:
-        return False
-
-
-def _policies(path: Path) -> list[Policy]:
-    try:
-        return read_policies(_text(path), source=str(path))
-    except BadFile as error:
-        err_console().print("\n".join(error.lines()), markup=False)
-        raise
 
 
 def _origin(folder: Path) -> str:
@@ -394,6 +393,18 @@ def _git(folder: Path, *words: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _some(files: list[Path]) -> list[Path]:
+    if not files:
+        raise OperatorMust(
+            "it is not said what to apply",
+            operation="apply",
+            subject="files",
+            code="BadUsage",
+            next_step="iolaus apply FILE... or plan/ID",
+        )
+    return files
 
 
 def _nothing(folder: Path) -> OperatorMust:

@@ -16,8 +16,8 @@ import typer
 
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.north.cli.ask import UrlOption, path_of
+from iolaus.north.cli.cells import Column, column
 from iolaus.north.cli.client import Client, flat
-from iolaus.north.cli.columns import Column, column
 from iolaus.north.cli.render import Output, print_json, print_table, say
 from iolaus.north.kinds import BY_NAME
 

@@ -10,8 +10,8 @@ import typer
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm, fetch, path_of
+from iolaus.north.cli.cells import text
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import text
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import say
 from iolaus.north.kinds import BY_NAME, NODE

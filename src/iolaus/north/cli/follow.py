@@ -20,8 +20,8 @@ from rich.text import Text
 
 from iolaus.kernel.errors import DeviceSilent, IolausError
 from iolaus.north.cli.ask import path_of
+from iolaus.north.cli.cells import text
 from iolaus.north.cli.client import Client, Flat, ServerSilent
-from iolaus.north.cli.columns import text
 from iolaus.north.cli.render import STYLES, is_plain, say
 from iolaus.north.kinds import BY_NAME
 

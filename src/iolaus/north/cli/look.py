@@ -20,9 +20,10 @@ from iolaus.north.cli.ask import (
     path_of,
     read_kind,
 )
+from iolaus.north.cli.cells import Column, at, text, watts
+from iolaus.north.cli.cells import age as age_cell
 from iolaus.north.cli.client import Client, Flat
-from iolaus.north.cli.columns import GROUP_COLUMNS, Column, at, columns_of, text, watts
-from iolaus.north.cli.columns import age as age_cell
+from iolaus.north.cli.columns import GROUP_COLUMNS, columns_of
 from iolaus.north.cli.describe import describe_text
 from iolaus.north.cli.explain import explain_text
 from iolaus.north.cli.render import (
@@ -324,10 +325,22 @@ def _nothing(kind: Kind, selector: str | None) -> str:
         return f"no {kind.plural} match {selector}"
     if kind.source is Source.EDGE:
         return "no rack has a node with a cap; a node's rack is its label `rack` (docs/edge.md)"
+    if kind.source is Source.CANDIDATE:
+        return "nobody is expected or appeared; begin with a list: docs/onboarding.md"
+    if kind.source is Source.EXPECTED:
+        return "no hardware is expected; write a list: docs/onboarding.md"
+    if kind.source is Source.RETIREMENT:
+        return "no node was retired"
+    if kind.source is Source.POINT:
+        return "no building is joined, or it has told of no point yet; docs/building.md"
     if kind.source is Source.POWER_CAP:
         return "nobody has set a cap"
+    if kind.source in (Source.POWER_POLICY, Source.POWER_CHANGE):
+        return f"no {kind.plural} yet; docs/power.md says how power is held: iolaus apply FILE"
     if kind.source in (Source.PLAN, Source.ROLLOUT):
         return f"no {kind.plural} yet; make a plan with: iolaus plan BASELINE"
+    if kind.source is Source.RECOVERY:
+        return "nobody had a node recovered; see what ails one with: iolaus describe node/NAME"
     if kind.source is Source.DRAIN:
         return "no node is drained, or on its way there"
     if kind.source in (Source.ADVISORY, Source.REFERENCE):

@@ -21,6 +21,8 @@ from iolaus.north.cli.ask import (
 )
 from iolaus.north.cli.client import Client, flat
 from iolaus.north.cli.describe import describe_text
+from iolaus.north.cli.energy import PREFIX as CHANGE
+from iolaus.north.cli.energy import approve_change
 from iolaus.north.cli.follow import Moment, follow, moment
 from iolaus.north.cli.look import WatchOption, get
 from iolaus.north.cli.render import Output, print_one, say, write
@@ -66,10 +68,13 @@ def approve(
     ] = None,
     url: UrlOption = None,
 ) -> None:
-    """Approve a plan that somebody else made. Read it first: iolaus describe plan/ID
+    """Approve a plan, or a change of power, that somebody else made. Read it first: describe it.
 
-    Example: iolaus approve plan/3f9ac0d1e2b4 --group hw-oncall
+    Examples: iolaus approve plan/3f9ac0d1e2b4 --group hw-oncall; iolaus approve powerchange/ID
     """
+    if plan.startswith(CHANGE):
+        approve_change(plan, group or [], url=url)
+        return
     name = bare(plan)
     with Client(url) as client:
         given = flat(client.post(f"{path_of(PLAN, name)}/approve", {"groups": group or []}))

@@ -11,8 +11,8 @@ import typer
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import OutputOption, UrlOption, YesOption, confirm, fetch, path_of
+from iolaus.north.cli.cells import text
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import text
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import Output, print_list, say
 from iolaus.north.kinds import BY_NAME
@@ -35,6 +35,7 @@ def cap_set(
         str, typer.Option("--for", metavar="DURATION", help="For how long, as in 30m or 2h.")
     ] = "2h",
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
     """Hold a node or a rack at so many watts for a while, never below its floor.
@@ -50,6 +51,10 @@ def cap_set(
     if dry_run:
         say(f"would hold {subject} at {given['watts']:g} W for {for_}")
         return
+    confirm(
+        f"hold {subject} at {given['watts']:g} W for {for_}?", "power cap set", yes=yes,
+        subject=subject,
+    )  # fmt: skip
     with Client(url) as client:
         row = flat(client.post(path_of(CAP), {"spec": given}))
     say(f"{row['name']} is held at {row['watts']:g} W until {row['until']}")
@@ -116,16 +121,25 @@ def release(
 def isolate(
     rack: Annotated[str, typer.Argument(metavar="RACK", show_default=False)],
     reason: ReasonOption,
+    release: Annotated[
+        bool, typer.Option("--release", help="Have it given back; switches nothing on.")
+    ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
     """Ask the building to cut a rack off: electrically, then its liquid.
 
-    Without a building system nothing is done, and that is said.
+    With --release it is asked to give the rack back: liquid first. What is
+    latched there is released before that. Without a building system nothing is
+    done, and that is said.
 
-    Example: iolaus isolate h1-r07 --reason "leak at the manifold"
+    Examples: iolaus isolate h1-r07 --reason "leak at the manifold"; iolaus isolate
+    h1-r07 --release --reason "hose replaced, dry"
     """
+    if release:
+        _give_back(rack, reason, dry_run=dry_run, yes=yes, url=url)
+        return
     if dry_run:
         say(f"would ask the building to isolate {rack}")
         return
@@ -133,6 +147,19 @@ def isolate(
     with Client(url) as client:
         client.post(f"{path_of(EDGE, rack)}/isolate", {"reason": reason})
     say(f"the building was asked to isolate {rack}; see: iolaus audit list")
+
+
+def _give_back(rack: str, reason: str, *, dry_run: bool, yes: bool, url: str | None) -> None:
+    if dry_run:
+        say(f"would ask the building to give {rack} back")
+        return
+    confirm(
+        f"give {rack} back: open its liquid, then close its breaker? Machines that start by "
+        "themselves when they have power will.", "isolate --release", yes=yes, subject=rack,
+    )  # fmt: skip
+    with Client(url) as client:
+        client.post(f"{path_of(EDGE, rack)}/unisolate", {"reason": reason})
+    say(f"the building was asked to give {rack} back; see: iolaus events -l type=IsolationReleased")
 
 
 def parse_watts(word: str) -> float:

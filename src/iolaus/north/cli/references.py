@@ -12,8 +12,8 @@ import typer
 
 from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm
+from iolaus.north.cli.cells import text
 from iolaus.north.cli.client import Client, Flat, flat
-from iolaus.north.cli.columns import text
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import print_error, say
 

@@ -21,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli.columns import Column, columns_of, text
+from iolaus.north.cli.cells import Column, text
+from iolaus.north.cli.columns import columns_of
 from iolaus.north.kinds import Kind
 
 GAP: Final = "   "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from iolaus.model.hosts import fold
-from iolaus.north.cli.columns import Column, column, text
+from iolaus.north.cli.cells import Column, column, text
 from iolaus.north.cli.render import plain_table
 
 ALL: Final = 40

@@ -10,8 +10,8 @@ import typer
 
 from iolaus.north.auth import Role
 from iolaus.north.cli.ask import UrlOption, YesOption, confirm
+from iolaus.north.cli.cells import Column, column
 from iolaus.north.cli.client import Client, flat
-from iolaus.north.cli.columns import Column, column
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import print_json, print_table, say, write
 

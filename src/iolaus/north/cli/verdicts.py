@@ -13,7 +13,7 @@ from typing import Any, Final
 import typer
 
 from iolaus.model.trust import Detail, Finding, Summary, Verdict
-from iolaus.north.cli.columns import UNKNOWN, text
+from iolaus.north.cli.cells import UNKNOWN, text
 from iolaus.north.cli.render import print_json, write
 
 NOT_VERIFIED: Final = 5

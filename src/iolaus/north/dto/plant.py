@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from iolaus.model.plant import Domain, Plant
+from iolaus.north.dto.site import PastView, past_view
 from iolaus.north.dto.views import View
+
+if TYPE_CHECKING:
+    from iolaus.energy.hindsight import Past
+
+NONE: Final[Mapping[str, Past]] = MappingProxyType({})
 
 
 class ClaimView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,9 +67,12 @@ class PlantView(View, frozen=True, kw_only=True):
     source: Annotated[str, Meta(description="Who told of it.")] = ""
     conflicts: Annotated[tuple[DisputeView, ...], Meta(description="Where sources differ.")] = ()
     gaps: Annotated[tuple[PlantGapView, ...], Meta(description="What is not known.")] = ()
+    past: Annotated[
+        PastView | None, Meta(description="What did happen at its limit, and what would have.")
+    ] = None
 
 
-def plant_views(plant: Plant) -> list[PlantView]:
+def plant_views(plant: Plant, past: Mapping[str, Past] = NONE) -> list[PlantView]:
     """Every domain, the site first. What is told of a load stands at its rack; what is told of
     one that stands in no rack, at the first domain."""
     rack_of = {f"load/{load.name}": f"domain/{load.rack}" for load in plant.loads}
@@ -82,15 +93,16 @@ def plant_views(plant: Plant) -> list[PlantView]:
         shown = PlantGapView(subject=gap.subject, field=gap.field, reason=gap.reason)
         gaps.setdefault(home(gap.subject), []).append(shown)
     return [
-        _view(plant, domain, disputes.get(at, []), gaps.get(at, []))
+        _view(plant, domain, disputes.get(at, []), gaps.get(at, []), past.get(domain.name))
         for domain in plant.domains
         for at in (f"domain/{domain.name}",)
     ]
 
 
 def _view(
-    plant: Plant, domain: Domain, disputes: list[DisputeView], gaps: list[PlantGapView]
-) -> PlantView:
+    plant: Plant, domain: Domain, disputes: list[DisputeView], gaps: list[PlantGapView],
+    past: Past | None,
+) -> PlantView:  # fmt: skip
     loads = plant.by_rack.get(domain.name, ())
     known = domain.limit_w is not None and math.isfinite(domain.limit_w)
     return PlantView(
@@ -109,4 +121,5 @@ def _view(
         source=domain.source,
         conflicts=tuple(disputes),
         gaps=tuple(gaps),
+        past=past_view(past) if past else None,
     )

@@ -6,7 +6,7 @@ that is only observed is not one that is held.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.types import ControllerRouterHandler
 
 from iolaus.energy.decisions import DomainState
+from iolaus.energy.hindsight import Past
 from iolaus.energy.ports import Sense
 from iolaus.energy.standing import EdgeStanding
 from iolaus.energy.timing import BOUNDS_MS
@@ -23,6 +24,7 @@ from iolaus.north.api.lists import principal_of
 from iolaus.north.context import Context
 from iolaus.north.dto.edges import edge_view
 from iolaus.north.dto.make import when
+from iolaus.north.dto.site import SitePowerView, site_view
 from iolaus.north.fleet import visible
 from iolaus.north.ui.oneline import WAVE_H, WAVE_W, one_line, wave
 from iolaus.north.ui.paper import Paper
@@ -54,6 +56,7 @@ class DomainRow(NamedTuple):
 
     state: DomainState
     depth: int
+    past: Past | None = None
 
 
 class PowerPages:
@@ -76,7 +79,10 @@ class PowerPages:
             "rack": rack if chosen else "",
             "modes": sorted({f"{each.mode} / {each.reflexes}" for each in edges}),
             "diagram": self._diagram(plant, domains, edges, rack if chosen else ""),
-            "domains": _tree(plant, domains),
+            "domains": _tree(plant, domains, self._context.site_shelf.past()),
+            "site": None if scope else self._site(),
+            "p99_ms": max((e.latency_ms[1] or 0.0 for e in edges), default=None),
+            "fallback_s": max((e.fallback_s or 0.0 for e in edges if e.lapses), default=None),
             "wave": wave(chosen.drawn_w if chosen else _together(edges)),
             "wave_size": (WAVE_W, WAVE_H),
             "decisions": _decided(self._context, scope),
@@ -92,6 +98,10 @@ class PowerPages:
             return self._paper.part("power_body.html", **values)
         return self._paper.page("power.html", "Power", HERE, **values)
 
+    def _site(self) -> SitePowerView | None:
+        sees = self._context.seen_site
+        return site_view(sees.site(), sees.efficiency()) if sees else None
+
     @staticmethod
     def _diagram(
         plant: Plant, domains: Sequence[DomainState], edges: Sequence[EdgeStanding], rack: str
@@ -101,10 +111,16 @@ class PowerPages:
         return one_line(plant, states, by_rack, chosen=rack) if plant.domains else None
 
 
-def _tree(plant: Plant, domains: Sequence[DomainState]) -> list[DomainRow]:
+def _tree(
+    plant: Plant, domains: Sequence[DomainState], past: Mapping[str, Past]
+) -> list[DomainRow]:
     states = {each.name: each for each in domains}
     found = [
-        DomainRow(states[domain.name], sum(1 for _ in plant.above(domain.name)))
+        DomainRow(
+            states[domain.name],
+            sum(1 for _ in plant.above(domain.name)),
+            past.get(domain.name),
+        )
         for domain in plant.domains
         if domain.name in states
     ]
@@ -115,7 +131,10 @@ def _decided(context: Context, scope: Selector) -> list[tuple[Any, Any]]:
     room = context.power
     if room is None or scope:
         return []
-    return [(when(at), each) for at, each in room.decisions()[:DECISIONS]]
+    sees = context.seen_site
+    made = [*room.decisions()[:DECISIONS], *(sees.decisions()[:DECISIONS] if sees else ())]
+    newest = sorted(made, key=lambda each: -each[0])[:DECISIONS]
+    return [(when(at), each) for at, each in newest]
 
 
 def _together(edges: Sequence[EdgeStanding]) -> list[float | None]:

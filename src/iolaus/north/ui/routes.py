@@ -19,6 +19,7 @@ from iolaus.model.select import Selector
 from iolaus.north.auth import Principal
 from iolaus.north.context import Context
 from iolaus.north.ui.alarmpages import AlarmPages, alarm_page_routes
+from iolaus.north.ui.consolepages import console_page_routes
 from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
@@ -59,6 +60,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *trust_routes(TrustPages(context, paper), pages),
         *alarm_page_routes(AlarmPages(context, paper), pages),
         *power_page_routes(PowerPages(context, paper)),
+        *console_page_routes(context, paper, pages),
         *sign_in_routes(context, pages),
         _history(context),
         socket_route(context, maps),

@@ -1,10 +1,10 @@
 """The building management system: what it says, when, and what it does when asked.
 
 No sockets here. `metadata` is everything to be said first; `due` is what is to be said now: values
-that moved, all of them again every hundred seconds, the heartbeat every ten; `heard` takes a
-message of an integration and gives what is to be said at once. Requests are levels: one to isolate
-that had to wait is judged again at every turn until it is done or withdrawn; one to open again is
-judged once, when it comes.
+that moved, all of them again every hundred seconds and when somebody new is heard, the heartbeat
+every ten; `heard` takes a message of an integration and gives what is to be said at once. Requests
+are levels: one to isolate that had to wait is judged again at every turn until it is done or
+withdrawn; one to open again is judged once, when it comes.
 """
 
 from __future__ import annotations
@@ -200,6 +200,8 @@ class Bms:
 
     def _beat(self, point: Point, said: Said) -> Sequence[Message]:
         name = point.integration or ""
+        if self._silent_s(name) > SILENT_S:
+            self._told.clear()
         self._beats[name] = (self._clock.monotonic(), said.value or 0.0)
         if self._faults.strikes("late-heartbeat", "bms"):
             return ()

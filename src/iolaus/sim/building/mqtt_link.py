@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -20,6 +21,7 @@ from iolaus.sim.building.broker import HOST, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.clock import holding
 
+logging.getLogger(__name__).setLevel(logging.ERROR)
 TURN_S, RETRY_S = 1.0, 1.0
 TOGETHER: Final = 10
 
@@ -76,6 +78,7 @@ class MqttLink:
             async with aiomqtt.Client(
                 HOST, self._broker.port, username=account.user, password=account.password,
                 identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
+                logger=logging.getLogger(__name__),
             ) as client:  # fmt: skip
                 self.connections += 1
                 self.messages += await _publish(client, self._party.first())

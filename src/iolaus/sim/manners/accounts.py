@@ -74,6 +74,8 @@ class Accounts(Quiet):
             return refused(400, "ActionParameterMissing", action, "ResetType")
         if kind != "PreserveNetworkAndUsers":
             factory(device)
+        if kind == "ResetAll" and device.socket is not None:
+            device.socket.reissue()
         device.later(0.05, device.restart)
         return Outcome()
 

@@ -1,5 +1,8 @@
 """Serial consoles over SSH: `ssh -p PORT root@127.x.y.z`, as the machine's own Redfish tells.
 
+The same lines are told by IPMI (`sol.py`) and, where the controller is an OpenBMC, by its
+WebSocket (`sockets.py`); whoever comes by either way sees and types the same.
+
 Every device whose hosts show a console listens at its own address, all at one port that is free on
 all of them; a maker whose hosts have ports of their own gets the next ones. What stays of a device
 nobody visits is a listening socket: its host key (always the same from the same seed) and SSH's
@@ -26,6 +29,8 @@ from iolaus.sim.device import Device
 from iolaus.sim.manners.console import Consoles, Line, Reader, consoles_of, hosts
 from iolaus.sim.manners.consoles_drawn import LEAVE
 from iolaus.sim.manners.privileges import COMPONENTS, account_of, privileges_of
+from iolaus.sim.serve.sockets import Sockets
+from iolaus.sim.serve.sol import Porch, serve_sol
 from iolaus.sim.server import Place, bind_all
 from iolaus.sim.tree import Resource
 
@@ -196,10 +201,10 @@ class Station:
         found = {system: _ssh_of(self.device, system) for system in hosts(self.device)}
         return {str(ssh.get("ConsoleEntryCommand")): system for system, ssh in found.items()}
 
-    def refusal(self, system: str, line: Line) -> str:
+    def refusal(self, system: str, line: Line, *, way: str = "SSH") -> str:
         """Why nobody more may read this line; "" if they may."""
         shown = (self.device.kept(system) or {}).get("SerialConsole") or {}
-        if not _ssh_of(self.device, system).get("ServiceEnabled"):
+        if not (shown.get(way) or {}).get("ServiceEnabled"):
             return "The console is disabled."
         if len(line.readers) >= int(shown.get("MaxConcurrentSessions") or 1):
             return "No console session is free."
@@ -221,6 +226,8 @@ class Stations:
         self._stations: list[tuple[Station, int]] = []
         self._sockets: list[socket.socket] = []
         self._visits: set[asyncio.Task[None]] = set()
+        self._ways: list[Sockets] = []
+        self.porches: dict[str, Porch] = {}
         self.port = 0
         for device in devices:
             consoles = consoles_of(device)
@@ -232,7 +239,7 @@ class Stations:
                     (Station(device, consoles, direct=way), n) for n, way in enumerate(ways)
                 ]
 
-    def open(self) -> None:
+    async def open(self) -> None:
         loop = asyncio.get_running_loop()
         first = [station for station, n in self._stations if n == 0]
         sockets = bind_all([station.device.host for station in first], 0)
@@ -242,6 +249,31 @@ class Stations:
         for station, n in self._stations:
             if n:
                 self._listen(loop, station, bind_all([station.device.host], 0)[0])
+        for station in first:
+            self._open_socket(station)
+            await self._open_ipmi(station)
+
+    def _open_socket(self, station: Station) -> None:
+        consoles = consoles_of(station.device)
+        if consoles is not None and _is_openbmc(station.device):
+            way = Sockets(station.device, consoles, station.refusal)
+            way.open()
+            self._ways.append(way)
+
+    async def _open_ipmi(self, station: Station) -> None:
+        """Of the first host: a controller has one line by IPMI."""
+        device, system = station.device, hosts(station.device)[0]
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind((device.host, 0))
+
+        def why() -> str:
+            return station.refusal(system, station.line(system), way="IPMI")
+
+        self.porches[device.name] = await serve_sol(sock, device, lambda: station.line(system), why)
+        port = sock.getsockname()[1]
+        shown = {"SerialConsole": {"IPMI": {"Port": port, "ServiceEnabled": True}}}
+        device.patch(system, shown)
 
     def _listen(
         self, loop: asyncio.AbstractEventLoop, station: Station, sock: socket.socket
@@ -273,6 +305,10 @@ class Stations:
             sock.close()
         for station, _ in self._stations:
             station.shut()
+        for way in self._ways:
+            way.close()
+        for porch in self.porches.values():
+            porch.close()
         for task in list(self._visits):
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -307,6 +343,11 @@ def host_key(device: Device) -> asyncssh.SSHKey:
     return asyncssh.import_private_key(pem)
 
 
+def _is_openbmc(device: Device) -> bool:
+    paths = (path for path in device.tree.paths() if path.count("/") == 4 and "/Managers/" in path)
+    return any((device.kept(path) or {}).get("Model") == "OpenBmc" for path in paths)
+
+
 def _ssh_of(device: Device, system: str) -> Resource:
     shown: Any = (device.kept(system) or {}).get("SerialConsole")
     ssh = shown.get("SSH") if isinstance(shown, dict) else None
@@ -317,7 +358,7 @@ def _ssh_of(device: Device, system: str) -> Resource:
 async def serve_consoles(devices: Sequence[Device]) -> AsyncIterator[Stations]:
     """The consoles of these devices, which have their addresses, until the block ends."""
     stations = Stations(devices)
-    stations.open()
+    await stations.open()
     try:
         yield stations
     finally:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,12 +26,14 @@ from iolaus.kernel.errors import DeviceSilent, OperatorMust
 from iolaus.wire.mqtt.address import BrokerAddress
 
 log = structlog.get_logger(__name__)
+logging.getLogger(__name__).setLevel(logging.ERROR)
 FIRST_S, MOST_S = 1.0, 30.0
 TURN_S: Final = 1.0
 KEEPALIVE_S: Final = 10
 PUBLISH_S: Final = 5.0
 MOST_BYTES: Final = 1 << 20
 MOST_PASSWORD: Final = 1024
+UNTRIED: Final = "not tried yet"
 
 
 class Message(NamedTuple):
@@ -75,7 +78,7 @@ class Link:
     def __init__(
         self, address: BrokerAddress, access: Access, party: Party, clock: Clock, *, name: str
     ) -> None:
-        self.address, self.connected, self.trouble = address, False, "not tried yet"
+        self.address, self.connected, self.trouble = address, False, UNTRIED
         self.messages = self.connections = self.too_large = 0
         self._access, self._party, self._clock, self._name = access, party, clock, name
         self._client: aiomqtt.Client | None = None
@@ -122,10 +125,13 @@ class Link:
             tls_context=context,
             keepalive=KEEPALIVE_S,
             max_concurrent_outgoing_calls=100,
+            logger=logging.getLogger(__name__),
         ) as client:
             self._client, self.connected, self.trouble = client, True, ""
             self.connections += 1
-            log.info("mqtt_connected", broker=str(self.address))
+            (log.debug if self.connections == 1 else log.info)(
+                "mqtt_connected", broker=str(self.address)
+            )
             try:
                 for topics, qos in self._party.filters:
                     await client.subscribe(topics, qos=qos)

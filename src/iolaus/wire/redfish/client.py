@@ -62,7 +62,7 @@ class Redfish:
         self._basic_until = float("-inf")
         self._basic_next = self._basic_trial = False
         self._login: asyncio.Task[None] | None = None
-        self._reaped = False
+        self._reaped = self._crowded = False
 
     @property
     def session_uri(self) -> str | None:
@@ -71,6 +71,15 @@ class Redfish:
     @property
     def has_session(self) -> bool:
         return self._session is not None
+
+    @property
+    def crowded(self) -> bool:
+        """The last login found no free session, and nothing has been let in since."""
+        return self._crowded and self._session is None
+
+    def log_in_anew(self) -> None:
+        """Try for a session at the next request, though Basic stands in for one."""
+        self._basic_until = float("-inf")
 
     @property
     def wants_login(self) -> bool:
@@ -116,6 +125,14 @@ class Redfish:
         path = resolve(self.address, uri)
         response = await self._asked("POST", path, upload, {}, timeout_s, MAX_BYTES, True)
         return self._answer("POST", path, response)
+
+    async def fetch(self, uri: str, *, timeout_s: float, max_bytes: int) -> bytes:
+        """A file, which is no resource (a log's AdditionalDataURI). Raises as `request` does."""
+        path = resolve(self.address, uri)
+        response = await self._asked("GET", path, None, {}, timeout_s, max_bytes, True)
+        if response.status >= 300:
+            raise self._refused("GET", path, response)
+        return response.body
 
     async def get(
         self,
@@ -409,6 +426,7 @@ class Redfish:
         error = self._refused("POST", where, response)
         stand_in_s = sessions.basic_instead_s(response.status, error.code)
         self._basic_next = response.status == 401
+        self._crowded = error.code == Code.NO_SESSION_SLOTS
         if stand_in_s is None:
             raise self._without_secret(error)
         self._basic_until = self._clock.monotonic() + stand_in_s
@@ -432,7 +450,7 @@ class Redfish:
             return
         if session.uri and self._ledger:
             self._ledger.remember(self.address, session.uri)
-        self._session = session
+        self._session, self._crowded = session, False
 
     async def _delete_session(
         self, uri: str, authorization: Mapping[str, str], *, expired: bool = False

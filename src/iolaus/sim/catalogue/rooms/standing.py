@@ -111,7 +111,7 @@ def _logs(given: Given) -> list[dict[str, Any]]:
 # half dead, and other actors
 
 
-def _host_dead(given: Given) -> list[dict[str, Any]]:
+def host_dead(given: Given) -> list[dict[str, Any]]:
     del given
     failed = {"effect": "status", "status": 500, "message": "InternalError"}
     gone = {"Status": {"State": "UnavailableOffline", "Health": None}}
@@ -251,7 +251,7 @@ FAULTS: Final = (
         "the controller lives, the way to the host is dead",
         "The management controller answers, but knows nothing of its host: sensors are null, parts "
         "are UnavailableOffline, actions and BIOS answer 500.",
-        strike=armed(_host_dead), seen="Reading is null; POST ComputerSystem.Reset answers 500.",
+        strike=armed(host_dead), seen="Reading is null; POST ComputerSystem.Reset answers 500.",
         oracle="Power in GET /truth is what it was: the host runs on.",
     ),
     entry(

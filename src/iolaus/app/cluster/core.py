@@ -1,0 +1,247 @@
+"""`iolaus core`: a replica that answers for the hall, and leads it while it has the lease.
+
+Whoever does not lead passes its callers on. Whoever begins to lead fetches the operators' files,
+opens a house on the database, takes the log from where the database ends, and tells the edges its
+term before anything else. Whoever ends to lead closes all of that and waits for its turn again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from iolaus import __version__
+from iolaus.act.term import Rules
+from iolaus.app.cluster.bridging import bridge_core, nudging
+from iolaus.app.cluster.carrying import FACTS, LOG, Taker
+from iolaus.app.cluster.door import TERM
+from iolaus.app.cluster.far import FarLanes, Post
+from iolaus.app.cluster.files import FILES, Files
+from iolaus.app.cluster.front import Front, Where, split_address
+from iolaus.app.cluster.leading import Leading
+from iolaus.app.cluster.members import MEMBERS, Member, Members
+from iolaus.app.cluster.standing import Standings
+from iolaus.app.cluster.wanting import WANTED, Wanting
+from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
+from iolaus.app.listening import make_server
+from iolaus.app.roles import Role
+from iolaus.app.serving import first_token
+from iolaus.bus.leases import TableLeases
+from iolaus.bus.nats import Servers, connected
+from iolaus.bus.port import BusAway, Trunk
+from iolaus.kernel.clock import WallClock
+from iolaus.kernel.errors import IolausError
+from iolaus.north.cli.render import say
+from iolaus.observe.collect import Periods
+from iolaus.store.database import Database
+from iolaus.store.secrets import Secrets
+from iolaus.store.state import make_private
+
+log = structlog.get_logger(__name__)
+LEASES: Final = "leases"
+LOOK_S: Final = 0.5
+RULES: Final = Rules(ttl_s=6.0, margin_s=1.5, retry_s=1.0, budgets=BUDGETS)
+"""The lease of the roll-outs runs out as soon as that of the core."""
+
+
+class CoreOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`advertise` is where other cores reach this one; None: where it listens."""
+
+    database: str
+    bus: Servers
+    listen: str
+    state_dir: Path
+    name: str
+    advertise: str | None = None
+    site: str = ""
+    ca_file: str | None = None
+    tls: tuple[Path, Path] | None = None
+    periods: Periods = Periods()
+    rollouts: Rules = RULES
+
+
+class Core:
+    """One process's."""
+
+    def __init__(self, options: CoreOptions, trunk: Trunk) -> None:
+        self._options, self._trunk, self._clock = options, trunk, WallClock()
+        self._boot, self._since = secrets.token_hex(4), self._clock.now()
+        holder = f"{options.name}:{self._boot}"
+        self.leading = Leading(Database(options.database), holder, self._clock)
+        self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
+        self.leases = TableLeases(trunk.table(LEASES), self._clock)
+        self.secrets = Secrets(options.state_dir / "secrets")
+        self.files = Files(
+            table=trunk.table(FILES),
+            directory=options.state_dir,
+            secrets=self.secrets,
+            clock=self._clock,
+        )
+        self._inside: Where | None = None
+        self._house: House | None = None
+        self._trouble = ""
+        self.ended = asyncio.Event()
+
+    def _mine(self) -> Member:
+        options, house = self._options, self._house
+        return Member(
+            name=options.name,
+            role="core",
+            boot=self._boot,
+            since=self._since,
+            at=self._clock.now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            address=options.advertise or options.listen,
+            leads=self.leading.term if self._inside else 0,
+            endpoints=sum(1 for _ in house.state.facts.all_held()) if house else 0,
+            number=house.state.facts.positions.get(LOG, 0) if house else 0,
+            waiting=house.state.facts.waiting if house else 0,
+            trouble=self._trouble or str(self.leading.trouble or ""),
+        )
+
+    def where(self) -> Where | None:
+        """Where whoever leads is asked."""
+        if self._inside is not None:
+            return self._inside
+        leader = self.members.leader()
+        if leader is None or leader.name == self._options.name:
+            return None
+        return split_address(leader.address)
+
+    async def run(self) -> None:
+        """Until `ended`."""
+        while not self.ended.is_set():
+            try:
+                if await self.leading.take():
+                    await self._lead()
+                self._trouble = ""
+            except IolausError as error:
+                if str(error) != self._trouble:
+                    log.warning("core_stands", error=str(error))
+                self._trouble = str(error)
+            finally:
+                await self.leading.let_go()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ended.wait(), LOOK_S)
+
+    async def _lead(self) -> None:
+        log.info("core_leads", epoch=self.leading.term)
+        keeping = asyncio.create_task(self.leading.keep())
+        try:
+            await self._fetched()
+            async with self._opened() as house:
+                await self._serve(house, keeping)
+        finally:
+            self._inside = self._house = None
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _fetched(self) -> None:
+        """A bus that is away keeps nobody from answering."""
+        with suppress(BusAway):
+            await self.files.fetch()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[House]:
+        options = self._options
+        post = Post(
+            trunk=self._trunk,
+            seals=lambda: self.secrets,
+            clock=self._clock,
+            owner_of=self.leases.holder,
+            term=lambda: self.leading.term,
+        )
+        house_options = HouseOptions(
+            state_dir=options.state_dir,
+            listen="127.0.0.1:0",
+            tls=options.tls,
+            site=options.site,
+            ca_file=options.ca_file,
+            database=options.database,
+            periods=options.periods,
+            rollouts=options.rollouts,
+            role=Role.CORE,
+        )
+        async with AsyncExitStack() as stack:
+            house = await stack.enter_async_context(
+                open_house(house_options, lanes=FarLanes(post), guard=self.leading.guard)
+            )
+            self._house, house.hurry = house, nudging(self._trunk)
+            taker = Taker(facts=house.state.facts, log=self._trunk.log(FACTS), clock=self._clock)
+            wanting = Wanting(
+                facts=house.state.facts, table=self._trunk.table(WANTED), clock=self._clock
+            )
+            house.state.facts.on_change(wanting.note)
+            house.context.members = Standings(
+                members=self.members, leases=self.leases, taker=taker, facts=house.state.facts
+            )
+            first_token(options.state_dir)
+            duties = (taker.run(), wanting.run(), self.files.lead(), self._tell_term())
+            await stack.enter_async_context(doing(*duties, bridge_core(house.bus, self._trunk)))
+            yield house
+
+    async def _tell_term(self) -> None:
+        while True:
+            self._trunk.publish(TERM, str(self.leading.term).encode())
+            await self._clock.sleep(1.0)
+
+    async def _serve(self, house: House, keeping: asyncio.Task[None]) -> None:
+        """Until we end, or another leads."""
+        server = make_server(house, takes_signals=False)
+        serving = asyncio.create_task(server.serve())
+        ending = asyncio.create_task(self.ended.wait())
+        try:
+            while not server.started and not serving.done():
+                await self._clock.sleep(0.02)
+            if server.started:
+                self._inside = server.servers[0].sockets[0].getsockname()[:2]
+                await self.members.tell()
+                said = f"{self._options.name} leads (epoch {self.leading.term})"
+                say(f"{said} with {len(list(house.state.facts.all_held()))} endpoints")
+            await asyncio.wait({serving, ending, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._inside = None
+            server.should_exit = True
+            ending.cancel()
+            await asyncio.gather(serving, ending, return_exceptions=True)
+
+
+@asynccontextmanager
+async def doing(*duties: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(duty) for duty in duties]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def core(options: CoreOptions) -> None:
+    """Run until SIGINT or SIGTERM. Raises `BusAway` where the bus is not there at first, and
+    `OperatorMust` for what was set wrongly."""
+    make_private(options.state_dir)
+    async with connected(options.bus) as trunk:
+        this, loop = Core(options, trunk), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, this.ended.set)
+        front = Front(options.listen, this.where, tls=options.tls is not None)
+        await front.open()
+        say(f"{options.name} answers at {options.listen}; Ctrl-C stops it")
+        try:
+            async with doing(this.members.run(), this.leases.follow()):
+                await this.run()
+        finally:
+            await front.close()

@@ -1,0 +1,215 @@
+"""The owner's door: letters for its devices, put into their lanes if they may still be.
+
+A letter is obeyed under the epoch that it names, if that is the one under which the shard is owned
+at this moment, if no newer leader is known, and as long as it is worth an effect. All of it is
+asked again when its turn has come, just before the device: a process that was frozen in between
+wakes up there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from iolaus.app.cluster.far import lane_topic
+from iolaus.app.cluster.letters import (
+    Letter,
+    Reply,
+    Seals,
+    open_letter,
+    seal,
+    trouble_of,
+)
+from iolaus.bus.port import Trunk
+from iolaus.drivers.lane import Lane, Lanes
+from iolaus.drivers.lane.rules import TIMEOUT_S
+from iolaus.drivers.ports import Priority
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import DeviceRefused, IolausError, WeErred
+from iolaus.model.endpoint import Target
+from iolaus.model.shard import shard_of
+from iolaus.wire.redfish.port import Answer, Credential
+from iolaus.wire.redfish.upload import Upload
+
+log = structlog.get_logger(__name__)
+TERM: Final = "cluster.term"
+MOST_IMAGES: Final = 64
+
+
+class Door:
+    """`epoch_of` is under which a shard is owned now (None: it is not); `credential_of` the login
+    of a target. `folder` holds images while they are on their way."""
+
+    def __init__(
+        self,
+        *,
+        trunk: Trunk,
+        seals: Seals,
+        lanes: Lanes,
+        clock: Clock,
+        epoch_of: Callable[[str], int | None],
+        credential_of: Callable[[Target], Credential | None],
+        folder: Path,
+    ) -> None:
+        self._trunk, self._seals, self._lanes, self._clock = trunk, seals, lanes, clock
+        self._epoch_of, self._credential_of = epoch_of, credential_of
+        self._folder = folder
+        self._images: dict[str, Path] = {}
+        self._open: dict[str, AsyncExitStack] = {}
+        self.term = 0
+
+    async def open(self, shard: str, epoch: int) -> None:
+        """Answer for a shard under this epoch, and under no other."""
+        await self.close(shard)
+        stack = self._open[shard] = AsyncExitStack()
+        await stack.enter_async_context(self._trunk.answer(lane_topic(shard, epoch), self.answer))
+
+    async def close(self, shard: str) -> None:
+        if (stack := self._open.pop(shard, None)) is not None:
+            await stack.aclose()
+
+    async def close_all(self) -> None:
+        """Nothing more is answered, and what was on its way is gone."""
+        for shard in list(self._open):
+            await self.close(shard)
+        for path in self._images.values():
+            path.unlink(missing_ok=True)
+
+    def led(self, term: int) -> None:
+        """A core leads under this epoch; who led before does no longer."""
+        self.term = max(self.term, term)
+
+    async def answer(self, sealed: bytes) -> bytes:
+        try:
+            reply = await self._obey(open_letter(self._seals, sealed))
+            return seal(self._seals, reply)
+        except IolausError as error:
+            trouble = trouble_of(error)
+        except Exception:  # supervised: one letter's bug is that letter's
+            log.exception("letter_erred")
+            trouble = trouble_of(WeErred("the owner erred", operation="ask", subject="device"))
+        return seal(self._seals, Reply(trouble=trouble))
+
+    async def _obey(self, letter: Letter) -> Reply:
+        self._must_hold(letter)
+        self.led(letter.term)
+        if letter.do == "part":
+            await asyncio.to_thread(self._keep, letter)
+            return Reply()
+        lane = self._lanes.lane(letter.target, self._credential_of(letter.target))
+        if letter.do == "read":
+            return Reply(answer=await self._read(lane, letter))
+        if letter.do == "write":
+            return Reply(answer=await self._write(lane, letter))
+        if letter.do == "push":
+            return Reply(answer=await self._push(lane, letter))
+        if letter.do == "fetch":
+            return Reply(data=await self._fetch(lane, letter))
+        if letter.do == "anew":
+            lane.log_in_anew()
+            return Reply()
+        assert letter.login is not None
+        let_in = await self._lanes.try_login(letter.target, letter.login, beside=letter.beside)
+        return Reply(let_in=let_in)
+
+    def _must_hold(self, letter: Letter) -> None:
+        """Raises `DeviceRefused` (503): nothing was sent."""
+        epoch = self._epoch_of(shard_of(letter.target))
+        why = ""
+        if epoch is None or epoch != letter.epoch:
+            why = "it is not ours under the epoch that was named"
+        elif letter.term < self.term:
+            why = f"a newer core leads (epoch {self.term}, not {letter.term})"
+        elif self._clock.now() > letter.until:
+            why = "it came too late to be worth an effect"
+        if why:
+            raise DeviceRefused(
+                why,
+                operation=letter.do,
+                subject=letter.target.address,
+                code="Fenced",
+                status=503,
+                next_step="nothing: whoever leads or owns now goes on.",
+            )
+
+    async def _read(self, lane: Lane, letter: Letter) -> Answer:
+        return await lane.read(
+            letter.uri,
+            priority=Priority(letter.priority),
+            deadline_s=letter.deadline_s,
+            timeout_s=letter.timeout_s,
+            fresh_s=letter.fresh_s,
+        )
+
+    async def _fetch(self, lane: Lane, letter: Letter) -> bytes:
+        return await lane.fetch(
+            letter.uri,
+            priority=Priority(letter.priority),
+            deadline_s=letter.deadline_s or TIMEOUT_S[Priority.LIFECYCLE],
+            max_bytes=letter.max_bytes,
+        )
+
+    async def _write(self, lane: Lane, letter: Letter) -> Answer:
+        return await lane.write(
+            letter.method,
+            letter.uri,
+            letter.body,
+            priority=Priority(letter.priority),
+            if_match=letter.if_match,
+            deadline_s=letter.deadline_s,
+            last_word=lambda: self._must_hold(letter),
+        )
+
+    # --- images -------------------------------------------------------------------------------
+
+    def _keep(self, letter: Letter) -> None:
+        """One piece of an image, in its place. Raises `DeviceRefused` for a piece out of order."""
+        path = self._images.get(letter.image)
+        if path is None:
+            path = self._folder / f"image-{secrets.token_hex(8)}"
+            path.touch(mode=0o600)
+            self._forget_oldest()
+            self._images[letter.image] = path
+        with path.open("r+b") as image:
+            if image.seek(0, 2) < letter.offset:
+                raise _broken(letter)
+            image.seek(letter.offset)
+            image.write(letter.chunk)
+
+    def _forget_oldest(self) -> None:
+        while len(self._images) >= MOST_IMAGES:
+            oldest = next(iter(self._images))
+            self._images.pop(oldest).unlink(missing_ok=True)
+
+    async def _push(self, lane: Lane, letter: Letter) -> Answer:
+        path = self._images.pop(letter.image, None)
+        if path is None or path.stat().st_size != letter.offset:
+            raise _broken(letter)
+        try:
+            return await lane.push(
+                letter.uri,
+                Upload(letter.content_type, (path,)),
+                priority=Priority(letter.priority),
+                deadline_s=letter.deadline_s,
+                last_word=lambda: self._must_hold(letter),
+            )
+        finally:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _broken(letter: Letter) -> DeviceRefused:
+    return DeviceRefused(
+        "its image did not arrive whole",
+        operation="push",
+        subject=letter.target.address,
+        code="ImageBroken",
+        status=503,
+        next_step="nothing: it is sent again.",
+    )

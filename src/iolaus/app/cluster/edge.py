@@ -1,0 +1,260 @@
+"""`iolaus edge --site NAME`: owns a part of a site's devices for a hall of many processes.
+
+It is a house that reads, guards and carries out, with everything it learns put into its outbox
+first. Without a bus it goes on with the devices that it has, at a restart too: caps, latches and
+reflexes need nobody, and what it learns is sent when somebody listens again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from iolaus import __version__
+from iolaus.app.cluster.bridging import be_nudged, bridge_edge
+from iolaus.app.cluster.carrying import FACTS, Carrier
+from iolaus.app.cluster.core import LEASES, doing
+from iolaus.app.cluster.door import TERM, Door
+from iolaus.app.cluster.files import FILES, SECRETS, Files
+from iolaus.app.cluster.members import MEMBERS, Member, Members
+from iolaus.app.cluster.owned import Owned
+from iolaus.app.cluster.owning import TTL_S, Owning
+from iolaus.app.cluster.wanting import WANTED
+from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.roles import Role
+from iolaus.app.watchdog import Watchdog
+from iolaus.bus.leases import TableLeases
+from iolaus.bus.nats import Servers, connected
+from iolaus.bus.port import BusAway, Trunk
+from iolaus.drivers.lane import LaneRules
+from iolaus.kernel.clock import Clock, WallClock
+from iolaus.model.shard import SITE, shard_of
+from iolaus.north.cli.render import say
+from iolaus.observe.collect import Job, Key, Periods
+from iolaus.store.parcels import Parcels
+from iolaus.store.secrets import Secrets
+from iolaus.store.state import make_private
+
+log = structlog.get_logger(__name__)
+ALONE_S: Final = 15.0
+"""An edge that starts without a bus waits so long for it before it goes on alone."""
+SWEEP_S: Final = 2.0
+PAT_S: Final = 0.5
+FETCH_S: Final = 5.0
+
+
+class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`ttl_s` of the leases of shards."""
+
+    bus: Servers
+    state_dir: Path
+    name: str
+    site: str = SITE
+    ca_file: str | None = None
+    periods: Periods = Periods()
+    lanes: LaneRules = LaneRules()
+    ttl_s: float = TTL_S
+    watchdog: bool = True
+
+
+class Edge:
+    """One process's, over an open house."""
+
+    def __init__(self, options: EdgeOptions, house: House, trunk: Trunk, outbox: Parcels) -> None:
+        self._options, self._house, self._trunk = options, house, trunk
+        self._clock: Clock = house.clock
+        self._boot, self._since = secrets.token_hex(4), house.clock.now()
+        self.owned = Owned(house, trunk.table(WANTED), options.site)
+        self.leases = TableLeases(trunk.table(LEASES), self._clock)
+        self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
+        self.carrier = Carrier(
+            outbox=outbox,
+            to=trunk.log(FACTS),
+            name=options.name,
+            clock=self._clock,
+            owner_of=self._owner_of,
+        )
+        self.owning = Owning(
+            name=options.name,
+            leases=self.leases,
+            clock=self._clock,
+            wanted=self.owned.shards,
+            edges=lambda: len(self.members.alive("edge", options.site)),
+            gained=self._gained,
+            lost=self._lost,
+            ttl_s=options.ttl_s,
+        )
+        self.door = Door(
+            trunk=trunk,
+            seals=house.state.secrets,
+            lanes=house.lanes,
+            clock=self._clock,
+            epoch_of=self.owning.epoch,
+            credential_of=house.credential_of,
+            folder=options.state_dir,
+        )
+        self.files = Files(
+            table=trunk.table(FILES),
+            directory=options.state_dir,
+            secrets=house.state.secrets,
+            clock=self._clock,
+            changed=self._file_changed,
+        )
+        house.state.facts.on_record(self.carrier.take)
+
+    def _mine(self) -> Member:
+        options = self._options
+        return Member(
+            name=options.name,
+            role="edge",
+            boot=self._boot,
+            since=self._since,
+            at=self._clock.now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            site=options.site,
+            shards={shard: each.lease.epoch for shard, each in self.owning.held.items()},
+            endpoints=sum(1 for _ in self._house.state.facts.all_held()),
+            waiting=self.carrier.waiting,
+            trouble=str(self.carrier.trouble or ""),
+        )
+
+    def _owner_of(self, address: str) -> tuple[str, int] | None:
+        target = self._house.state.facts.target_of(address)
+        if target is None:
+            return None
+        shard = shard_of(target)
+        return shard, self.owning.last_epoch(shard) or self.owned.epochs.get(shard, 0)
+
+    def _gained(self, shard: str) -> None:
+        epoch = self.owning.last_epoch(shard)
+        self.owned.gained(shard, epoch)
+        self.owned.in_background(self.door.open(shard, epoch))
+
+    def _lost(self, shard: str) -> None:
+        self.owned.in_background(self.door.close(shard))
+        self.owned.give_up(shard)
+
+    def _file_changed(self, name: str) -> None:
+        """Logins that changed are used from now on."""
+        if name == SECRETS:
+            for held in list(self._house.state.facts.all_held()):
+                self._house.open(held.target)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        mine = self.owning.held.keys
+        async with doing(
+            self.carrier.run(),
+            self.members.run(),
+            self.leases.follow(f"{self._options.site}."),
+            self.owned.follow(lambda: set(mine())),
+            self.owning.run(),
+            self.files.follow(),
+            bridge_edge(self._house.bus, self._trunk),
+            be_nudged(self._trunk, self._hurry),
+            self._hear_terms(),
+            self._sweep(),
+        ):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.door.close_all()
+                await self.owned.close()
+
+    def _hurry(self, key: Key, afresh: bool) -> None:
+        if key.job in (Job.HOT, Job.INVENTORY) and self._house.state.facts.target_of(key.address):
+            self._house.hurry(key, afresh)
+
+    async def _hear_terms(self) -> None:
+        async with self._trunk.subscribe(TERM) as heard:
+            async for body in heard:
+                with suppress(ValueError):
+                    self.door.led(int(body))
+
+    async def _sweep(self) -> None:
+        """What the last life read: ours again, another's, or ours alone while nobody is heard."""
+        began_s, alone = self._clock.monotonic(), False
+        while True:
+            await self._clock.sleep(SWEEP_S)
+            if not self.leases.followed:
+                if not alone and self._clock.monotonic() - began_s >= ALONE_S:
+                    alone = True
+                    log.warning("edge_alone", endpoints=len(self.owned.cached()))
+                    self._house.begin_all(spread=True)
+                continue
+            for shard in self.owned.cached() - self.owning.held.keys():
+                holder = self.leases.holder(shard)
+                if (holder and holder[0] != self._options.name) or (
+                    self.owned.known and shard not in self.owned.wanted
+                ):
+                    self.owned.give_up(shard)
+
+
+@asynccontextmanager
+async def open_edge(options: EdgeOptions) -> AsyncIterator[Edge]:
+    """An edge that works until the end of the block, and lets everything go then."""
+    make_private(options.state_dir)
+    outbox = Parcels(options.state_dir / "outbox.db")
+    outbox.open()
+    async with AsyncExitStack() as stack:
+        stack.callback(outbox.close)
+        trunk = await stack.enter_async_context(connected(options.bus, wait_s=None))
+        await _fetched(options, trunk)
+        house = await stack.enter_async_context(
+            open_house(
+                HouseOptions(
+                    state_dir=options.state_dir,
+                    site=options.site,
+                    ca_file=options.ca_file,
+                    periods=options.periods,
+                    lanes=options.lanes,
+                    role=Role.EDGE,
+                )
+            )
+        )
+        edge = Edge(options, house, trunk, outbox)
+        await stack.enter_async_context(doing(edge.run()))
+        yield edge
+
+
+async def _fetched(options: EdgeOptions, trunk: Trunk) -> None:
+    """The operators' files before anything reads them; the last ones where nobody has any."""
+    files = Files(
+        table=trunk.table(FILES),
+        directory=options.state_dir,
+        secrets=Secrets(options.state_dir / "secrets"),
+        clock=WallClock(),
+    )
+    with suppress(BusAway, TimeoutError):
+        async with asyncio.timeout(FETCH_S):
+            await files.fetch()
+
+
+async def edge(options: EdgeOptions) -> None:
+    """Run until SIGINT or SIGTERM."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    watchdog = Watchdog()
+    if options.watchdog:
+        watchdog.start()
+    async with open_edge(options):
+        say(f"{options.name} serves the site {options.site}; Ctrl-C ends it")
+        while not ended.is_set():
+            watchdog.pat()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), PAT_S)
+        if options.watchdog:
+            watchdog.stop()

@@ -1,0 +1,176 @@
+"""What a core says to the owner of a device, and what it hears back; sealed.
+
+A letter is one request for a lane, an answer what the lane said: an answer of the device, or an
+error by the name of its class. Both are sealed with the key of the logins, because a new password
+may be in one, and nobody without the key can write one that is obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from iolaus.drivers.lane import GivenUp, HeldBack
+from iolaus.kernel.errors import (
+    DeviceLied,
+    DeviceRefused,
+    DeviceSilent,
+    IolausError,
+    OperatorMust,
+    PolicyRefused,
+    Unverified,
+    WeErred,
+)
+from iolaus.model.endpoint import Target
+from iolaus.store.packing import pack, unpack
+from iolaus.wire.redfish.port import Answer, Credential
+
+LABEL: Final = b"iolaus-letter-1\n"
+MOST_BYTES: Final = 7 * 1024 * 1024
+"""Sealed; the servers of the bus are set to take 8 MiB."""
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """`epoch` is the owner's, `term` the leader's. `until` (seconds since 1970) is when it is no
+    longer worth an effect. `do`: read, write, fetch, part (of an image, at `offset`), push, login,
+    anew."""
+
+    epoch: int
+    term: int
+    until: float
+    do: str
+    target: Target
+    priority: int = 3
+    method: str = "GET"
+    uri: str = ""
+    body: dict[str, Any] | None = None
+    if_match: str | None = None
+    fresh_s: float = 0.0
+    deadline_s: float | None = None
+    timeout_s: float | None = None
+    image: str = ""
+    offset: int = 0
+    chunk: bytes = b""
+    content_type: str = ""
+    max_bytes: int = 0
+    login: Credential | None = None
+    beside: Credential | None = None
+
+    def __repr__(self) -> str:
+        return f"Letter({self.do} {self.method} {self.target.address}{self.uri})"
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """An error on its way; `kind` is the name of its class."""
+
+    kind: str
+    message: str
+    operation: str
+    subject: str
+    code: str
+    next_step: str
+    status: int = 0
+    retry_after_s: float | None = None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` is a file of the device; `let_in` answers a login that was tried."""
+
+    answer: Answer | None = None
+    trouble: Trouble | None = None
+    data: bytes | None = None
+    let_in: bool | None = None
+
+
+class Seals(Protocol):
+    def seal(self, content: bytes, *, label: bytes) -> bytes: ...
+
+    def unseal(self, sealed: bytes, *, label: bytes, what: Path) -> bytes: ...
+
+
+_LETTER: Final = msgspec.msgpack.Decoder(Letter)
+_REPLY: Final = msgspec.msgpack.Decoder(Reply)
+_KINDS: Final[dict[str, Callable[..., IolausError]]] = {
+    kind.__name__: kind
+    for kind in (
+        DeviceSilent,
+        GivenUp,
+        DeviceRefused,
+        HeldBack,
+        DeviceLied,
+        OperatorMust,
+        PolicyRefused,
+        Unverified,
+        WeErred,
+    )
+}
+
+
+def seal(seals: Seals, content: Letter | Reply) -> bytes:
+    """Raises `DeviceLied` where it is too large for the bus."""
+    sealed = seals.seal(pack(content), label=LABEL)
+    if len(sealed) > MOST_BYTES:
+        raise DeviceLied(
+            f"{len(sealed)} bytes are too many for the bus",
+            operation="carry",
+            subject="letter",
+            code="TooLarge",
+            next_step="look at the device itself; what it says there is unusually long.",
+        )
+    return sealed
+
+
+def open_letter(seals: Seals, sealed: bytes) -> Letter:
+    """Raises `Unverified` for what was not sealed with our key, `WeErred` for what is no letter."""
+    letter: Letter = _opened(seals, sealed, _LETTER)
+    return letter
+
+
+def open_reply(seals: Seals, sealed: bytes) -> Reply:
+    reply: Reply = _opened(seals, sealed, _REPLY)
+    return reply
+
+
+def _opened(seals: Seals, sealed: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    content = seals.unseal(sealed, label=LABEL, what=Path("letter"))
+    try:
+        return unpack(content, decoder)
+    except (ValueError, RecursionError) as error:
+        raise WeErred(
+            f"it is no letter: {error}",
+            operation="read letter",
+            subject="bus",
+            code="LetterUnreadable",
+            next_step="run one version on all machines.",
+        ) from None
+
+
+def trouble_of(error: IolausError) -> Trouble:
+    kinds = (kind.__name__ for kind in type(error).__mro__)
+    return Trouble(
+        kind=next(name for name in kinds if name in _KINDS or name == "IolausError"),
+        message=error.message,
+        operation=error.operation,
+        subject=error.subject,
+        code=error.code,
+        next_step=error.next_step,
+        status=getattr(error, "status", 0),
+        retry_after_s=getattr(error, "retry_after_s", None),
+    )
+
+
+def error_of(trouble: Trouble) -> IolausError:
+    """As it was raised where it was."""
+    kind = _KINDS.get(trouble.kind, WeErred)
+    words: dict[str, Any] = {
+        "operation": trouble.operation,
+        "subject": trouble.subject,
+        "code": trouble.code,
+        "next_step": trouble.next_step,
+    }
+    if kind in (DeviceRefused, HeldBack):
+        words |= {"status": trouble.status, "retry_after_s": trouble.retry_after_s}
+    return kind(trouble.message, **words)

@@ -1,0 +1,116 @@
+"""Who is alive: each process tells of itself, and everybody sees who fell silent.
+
+No clock is shared: a member is silent when its row has not changed for some seconds of the
+observer's own. A member that ends takes its row away; one that was killed stays as silent for a
+day, so that people see that it is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from iolaus.bus.port import BusAway, Table
+from iolaus.kernel.clock import Clock
+
+TELL_S: Final = 1.5
+SILENT_S: Final = 6.0
+FORGOTTEN_S: Final = 86400.0
+MEMBERS: Final = "members"
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """`role` is core or edge; `since` and `at` are seconds since 1970; `boot` differs for every
+    start. `shards` are owned under `epochs`; `waiting` parcels are not sent yet. A core that leads
+    says under which epoch (`leads`), and where it is asked (`address`)."""
+
+    name: str
+    role: str
+    boot: str
+    since: float
+    at: float
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    site: str = ""
+    address: str = ""
+    leads: int = 0
+    shards: dict[str, int] = {}
+    endpoints: int = 0
+    waiting: int = 0
+    number: int = 0
+    trouble: str = ""
+
+
+_MEMBER: Final = msgspec.json.Decoder(Member)
+
+
+def parse_member(body: bytes) -> Member | None:
+    """None for what no member wrote."""
+    try:
+        return _MEMBER.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+class Members:
+    """What is known of all; `mine` says what is told of this one."""
+
+    def __init__(self, table: Table, clock: Clock, mine: Callable[[], Member]) -> None:
+        self._table, self._clock, self._mine = table, clock, mine
+        self._seen: dict[str, tuple[Member, float]] = {}
+
+    def all(self) -> list[tuple[Member, float]]:
+        """By name, with the seconds since it was heard."""
+        now_s, now = self._clock.monotonic(), self._clock.now()
+        return [
+            (member, now_s - heard_s)
+            for _, (member, heard_s) in sorted(self._seen.items())
+            if now - member.at < FORGOTTEN_S
+        ]
+
+    def alive(self, role: str, site: str | None = None) -> list[Member]:
+        return [
+            member
+            for member, silent_s in self.all()
+            if silent_s < SILENT_S and member.role == role and site in (None, member.site)
+        ]
+
+    def leader(self) -> Member | None:
+        leading = [each for each in self.alive("core") if each.leads]
+        return max(leading, key=lambda each: each.leads, default=None)
+
+    async def run(self) -> None:
+        """Until cancelled; then our row is taken away."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                await self.tell()
+                await self._clock.sleep(TELL_S)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            with suppress(BusAway):
+                await self._table.put(self._mine().name, b"")
+
+    async def tell(self) -> None:
+        """Say now how we are; while the bus is away nobody hears it."""
+        mine = self._mine()
+        self._seen[mine.name] = mine, self._clock.monotonic()
+        try:
+            await self._table.put(mine.name, msgspec.json.encode(mine))
+        except BusAway:
+            return
+
+    async def _watch(self) -> None:
+        async for entry in self._table.watch():
+            if entry is None:
+                continue
+            if not entry.body:
+                self._seen.pop(entry.key, None)
+            elif (member := parse_member(entry.body)) is not None:
+                self._seen[entry.key] = member, self._clock.monotonic()

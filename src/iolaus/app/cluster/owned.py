@@ -1,0 +1,107 @@
+"""What an edge reads now: the targets of its shards, taken up and given up as ownership moves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from iolaus.app.cluster.wanting import parse_targets
+from iolaus.app.house import House
+from iolaus.bus.port import Table
+from iolaus.model.endpoint import Target
+from iolaus.model.shard import shard_of
+from iolaus.store.files import replace_file
+
+log = structlog.get_logger(__name__)
+EPOCHS: Final = "owned.json"
+
+
+class Owned:
+    """`site` is this edge's. `wanted` is known once the table was read (`known`)."""
+
+    def __init__(self, house: House, table: Table, site: str) -> None:
+        self._house, self._table, self._prefix = house, table, f"{site}."
+        self._file: Path = house.options.state_dir / EPOCHS
+        self._going: set[asyncio.Task[Any]] = set()
+        self.wanted: dict[str, dict[str, Target]] = {}
+        self.known = False
+        self.epochs: dict[str, int] = _load(self._file)
+
+    def shards(self) -> set[str]:
+        """With targets."""
+        return set(self.wanted)
+
+    def cached(self) -> set[str]:
+        """Shards of which this process has targets."""
+        return {shard_of(held.target) for held in self._house.state.facts.all_held()}
+
+    async def follow(self, mine: Callable[[], set[str]]) -> None:
+        """Until cancelled: what is wanted of this site, and taken up where it is ours."""
+        async for entry in self._table.watch(self._prefix):
+            if entry is None:
+                self.known = True
+                continue
+            targets = parse_targets(entry.body)
+            if targets is None:
+                log.warning("wanted_unreadable", shard=entry.key)
+                continue
+            if targets:
+                self.wanted[entry.key] = {target.address: target for target in targets}
+            else:
+                self.wanted.pop(entry.key, None)
+            if entry.key in mine():
+                self.take_up(entry.key)
+
+    def gained(self, shard: str, epoch: int) -> None:
+        """It is ours from now on."""
+        self.epochs[shard] = epoch
+        replace_file(self._file, json.dumps(self.epochs).encode())
+        self.take_up(shard)
+
+    def take_up(self, shard: str) -> None:
+        """Read what is wanted of a shard that is ours, and nothing else of it."""
+        facts, wanted = self._house.state.facts, self.wanted.get(shard, {})
+        for target in wanted.values():
+            is_new = facts.target_of(target.address) is None
+            facts.put_target(target)
+            if is_new or not self._house.collector.is_begun(target.address):
+                self._house.collector.begin(target.address, spread=not is_new)
+            else:
+                self._house.open(target)
+        for address in self._addresses(shard) - wanted.keys():
+            self._forget(address)
+
+    def give_up(self, shard: str) -> None:
+        """It is another's: its sessions are ended, and nothing of it is read any more."""
+        for address in self._addresses(shard):
+            self._forget(address)
+
+    def _addresses(self, shard: str) -> set[str]:
+        held = self._house.state.facts.all_held()
+        return {each.target.address for each in held if shard_of(each.target) == shard}
+
+    def _forget(self, address: str) -> None:
+        self._house.state.facts.remove_target(address)
+        self.in_background(self._house.devices.drop(address))
+
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._going, return_exceptions=True)
+
+
+def _load(path: Path) -> dict[str, int]:
+    """Under which epochs the last life read; nothing where that is not known."""
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(shard): int(epoch) for shard, epoch in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

@@ -1,0 +1,177 @@
+"""Which shards of its site an edge owns: as many as its share, under a lease each.
+
+Every edge decides for itself by the same rule, and the lease settles it where two decide alike.
+What is free is taken at once by whoever has room, and after a moment by anybody; whoever has more
+than a share gives one back at a time. An edge that cannot reach the bus keeps its devices although
+its leases run out, because a rack that nobody guards is worse than one that two read: it carries
+nothing out for others, and gives a shard up when it hears that it is another's.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from iolaus.bus.leases import TableLeases
+from iolaus.bus.port import BusAway
+from iolaus.kernel.clock import Clock
+from iolaus.model.lease import Lease
+
+log = structlog.get_logger(__name__)
+TTL_S: Final = 6.0
+ROUND_S: Final = 0.5
+RENEW_S: Final = 1.5
+ORPHAN_S: Final = 2.0
+"""What nobody with room took for so long, anybody takes."""
+MARGIN_S: Final = 0.5
+"""The last part of a lease, in which nothing is begun."""
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to try to take, in this order, and what to give back."""
+
+    take: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+
+
+def choose(
+    *,
+    wanted: Collection[str],
+    mine: Collection[str],
+    free_s: Mapping[str, float],
+    edges: int,
+    name: str,
+) -> Choice:
+    """`free_s` says since how long each free shard is free. Pure."""
+    share = math.ceil(len(wanted) / max(1, edges))
+    room = max(0, share - len(mine))
+    ordered = sorted(free_s, key=lambda shard: zlib.crc32(f"{name}/{shard}".encode()))
+    soon = ordered[:room]
+    orphans = [each for each in ordered if each not in soon and free_s[each] >= ORPHAN_S]
+    leave = sorted(mine)[:1] if len(mine) > share and not free_s else ()
+    return Choice(take=(*soon, *orphans), leave=tuple(leave))
+
+
+class Held(msgspec.Struct, kw_only=True):
+    """A shard that is ours. `until_s` (monotonic) is when its lease ends by our own clock."""
+
+    lease: Lease
+    until_s: float
+    renewed_s: float
+
+
+class Owning:
+    """`wanted` are the shards that have targets, `edges` how many live in this site. `gained` and
+    `lost` are told of each shard that becomes ours or is no longer."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        leases: TableLeases,
+        clock: Clock,
+        wanted: Callable[[], Collection[str]],
+        edges: Callable[[], int],
+        gained: Callable[[str], None],
+        lost: Callable[[str], None],
+        ttl_s: float = TTL_S,
+    ) -> None:
+        self._name, self._leases, self._clock = name, leases, clock
+        self._wanted, self._edges, self._gained, self._lost = wanted, edges, gained, lost
+        self._ttl_s = ttl_s
+        self._free: dict[str, float] = {}
+        self.held: dict[str, Held] = {}
+
+    def epoch(self, shard: str) -> int | None:
+        """Under which something may be done for others now; None where it may not."""
+        held = self.held.get(shard)
+        if held is None or self._clock.monotonic() >= held.until_s - MARGIN_S:
+            return None
+        return held.lease.epoch
+
+    def last_epoch(self, shard: str) -> int:
+        """Under which it is read, be the lease over or not."""
+        held = self.held.get(shard)
+        return held.lease.epoch if held else 0
+
+    async def run(self) -> None:
+        """Until cancelled; then everything is let go."""
+        try:
+            while True:
+                with suppress(BusAway):
+                    await self.round()
+                await self._clock.sleep(ROUND_S * self._ttl_s / TTL_S)
+        finally:
+            await self._let_go()
+
+    async def round(self) -> None:
+        """Raises `BusAway`; what is ours stays so."""
+        for shard in list(self.held):
+            await self._keep(shard)
+        if not self._leases.followed:
+            return
+        now_s, wanted = self._clock.monotonic(), set(self._wanted())
+        free = {each for each in wanted - self.held.keys() if self._leases.is_over(each)}
+        self._free = {each: self._free.get(each, now_s) for each in free}
+        choice = choose(
+            wanted=wanted,
+            mine=self.held.keys(),
+            free_s={each: now_s - since for each, since in self._free.items()},
+            edges=self._edges(),
+            name=self._name,
+        )
+        for shard in (*choice.leave, *(self.held.keys() - wanted)):
+            await self._leave(shard)
+        for shard in choice.take:
+            await self._take(shard)
+
+    async def _take(self, shard: str) -> None:
+        asked_s = self._clock.monotonic()
+        lease = await self._leases.acquire(shard, self._name, self._ttl_s, self._clock.now())
+        if lease is None:
+            return
+        self._free.pop(shard, None)
+        is_new = shard not in self.held
+        self.held[shard] = Held(lease=lease, until_s=asked_s + self._ttl_s, renewed_s=asked_s)
+        if is_new:
+            log.info("shard_taken", shard=shard, epoch=lease.epoch)
+            self._gained(shard)
+
+    async def _keep(self, shard: str) -> None:
+        held, asked_s = self.held[shard], self._clock.monotonic()
+        if asked_s - held.renewed_s < RENEW_S * self._ttl_s / TTL_S:
+            return
+        lease = await self._leases.renew(held.lease, self._ttl_s, self._clock.now())
+        if lease is not None:
+            held.lease, held.until_s, held.renewed_s = lease, asked_s + self._ttl_s, asked_s
+        elif self._is_anothers(shard):
+            self._gone(shard)
+        else:
+            await self._take(shard)
+
+    def _is_anothers(self, shard: str) -> bool:
+        holder = self._leases.holder(shard)
+        return holder is not None and holder[0] != self._name
+
+    async def _leave(self, shard: str) -> None:
+        held = self.held[shard]
+        self._gone(shard)
+        await self._leases.release(held.lease)
+
+    def _gone(self, shard: str) -> None:
+        log.info("shard_gone", shard=shard, epoch=self.held.pop(shard).lease.epoch)
+        self._lost(shard)
+
+    async def _let_go(self) -> None:
+        """What cannot be let go runs out by itself."""
+        for held in list(self.held.values()):
+            try:
+                await self._leases.release(held.lease)
+            except BusAway:
+                return

@@ -1,0 +1,290 @@
+"""The trunk over NATS: messages and questions as they are, everything kept in JetStream.
+
+The client reconnects by itself and for ever, to whichever server of the cluster answers. While it
+has none, nothing is put into its buffers: what was given up here must not arrive later all the
+same. Streams are made when they are first needed, with three replicas where three servers are
+named. Subjects begin with one word for what they are for, so that a role's rights can be told from
+a list of prefixes (docs/cluster.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from iolaus.bus.local import Subscription
+from iolaus.bus.nats_streams import NatsLog, NatsQueue, NatsTable, Streams, quoted
+from iolaus.bus.port import Answers, BusAway, Unheard
+from iolaus.kernel.errors import OperatorMust
+
+log = structlog.get_logger(__name__)
+SAY: Final = "iolaus.say"
+ASK: Final = "iolaus.ask"
+MOST_WAITING: Final = 4096
+"""Messages that wait to be sent; then the oldest is lost, as with any slow listener."""
+
+
+class Servers(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bus is, and how it is entered. `urls` are nats:// or tls://; the PEM files are
+    the authority of the servers and our own certificate and key. `name` is shown by the server."""
+
+    urls: tuple[str, ...]
+    user: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    name: str = "iolaus"
+
+    def __repr__(self) -> str:
+        return f"Servers(urls={self.urls!r}, user={self.user!r}, password=...)"
+
+
+def parse_servers(text: str) -> tuple[str, ...]:
+    """URLs with commas between them. Raises `OperatorMust`."""
+    urls = tuple(each.strip() for each in text.split(",") if each.strip())
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("nats", "tls") or not parts.hostname:
+            raise _bad(url, "it is no address of a NATS server")
+        if parts.username or parts.password:
+            raise _bad(parts.hostname, "an address carries no user or password")
+    if not urls:
+        raise _bad("", "no server is named")
+    return urls
+
+
+class NatsTrunk:
+    """`bus.port.Trunk`. Use `connected`."""
+
+    def __init__(self, client: Client, servers: Servers) -> None:
+        self._client = client
+        self._streams = Streams(client, replicas=3 if len(servers.urls) >= 3 else 1)
+        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MOST_WAITING)
+        self._rung = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    @property
+    def reached(self) -> bool:
+        return self._client.is_connected
+
+    def publish(self, topic: str, message: bytes) -> None:
+        if self.reached:
+            self._waiting.append((f"{SAY}.{quoted(topic)}", message))
+            self._rung.set()
+
+    @asynccontextmanager
+    async def subscribe(self, *topics: str) -> AsyncIterator[Subscription]:
+        subscription = Subscription(topics or ("*",), most=MOST_WAITING)
+
+        async def hear(message: Msg) -> None:
+            subscription.put(message.data)
+
+        async with AsyncExitStack() as stack:
+            stack.callback(subscription.close)
+            for subject in _subjects(topics or ("*",)):
+                await stack.enter_async_context(self._hearing(subject, hear))
+            yield subscription
+
+    async def ask(self, topic: str, body: bytes, *, timeout_s: float) -> bytes:
+        if not self.reached:
+            raise BusAway("it cannot be reached", operation="ask", subject=topic)
+        try:
+            subject = f"{ASK}.{quoted(topic)}"
+            return (await self._client.request(subject, body, timeout=timeout_s)).data
+        except nats.errors.NoRespondersError:
+            raise Unheard(topic) from None
+        except nats.errors.Error as error:
+            why = "no answer came in time" if _is_late(error) else str(error)
+            raise BusAway(why, operation="ask", subject=topic) from None
+
+    @asynccontextmanager
+    async def answer(self, topic: str, answers: Answers) -> AsyncIterator[None]:
+        async def reply(message: Msg) -> None:
+            body = await answers(message.data)
+            with suppress(nats.errors.Error):  # whoever asked hears nothing, and knows nothing
+                await message.respond(body)
+
+        async def hear(message: Msg) -> None:
+            task = asyncio.create_task(reply(message))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+        async with self._hearing(f"{ASK}.{quoted(topic)}", hear):
+            yield
+
+    def log(self, name: str) -> NatsLog:
+        return NatsLog(self._streams, name)
+
+    def table(self, name: str) -> NatsTable:
+        return NatsTable(self._streams, name)
+
+    def queue(self, name: str, *, patience_s: float) -> NatsQueue:
+        return NatsQueue(self._streams, name, patience_s)
+
+    @asynccontextmanager
+    async def _hearing(self, subject: str, hear: Any) -> AsyncIterator[None]:
+        """Subscriptions outlive the loss of a server: the client makes them again."""
+        heard = await self._client.subscribe(subject, cb=hear)
+        if self.reached:
+            with suppress(nats.errors.Error):  # the server has it before anybody is told
+                await self._client.flush(timeout=2)
+        try:
+            yield
+        finally:
+            with suppress(nats.errors.Error):
+                await heard.unsubscribe()
+                await self._client.flush(timeout=2)
+
+    async def send(self) -> None:
+        """Until cancelled: what was published, in its order."""
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            while self._waiting:
+                subject, body = self._waiting.popleft()
+                with suppress(nats.errors.Error):  # at most once
+                    await self._client.publish(subject, body)
+
+    async def close(self) -> None:
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+        with suppress(nats.errors.Error):
+            await self._client.close()
+
+
+@asynccontextmanager
+async def connected(servers: Servers, *, wait_s: float | None = 10.0) -> AsyncIterator[NatsTrunk]:
+    """A trunk that goes on through the loss of servers. Where none is there at first, `wait_s`
+    None goes on trying in the background; else raises `BusAway`. Raises `OperatorMust` for files
+    that are none."""
+    client, context = Client(), _tls(servers)
+    trunk, refused = NatsTrunk(client, servers), asyncio.get_running_loop().create_future()
+    connecting = asyncio.create_task(_connect(client, servers, context, refused))
+    sending = asyncio.create_task(trunk.send())
+    try:
+        await asyncio.wait(
+            {connecting, refused},
+            timeout=FIRST_S if wait_s is None else wait_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if refused.done():
+            raise _refused(servers)
+        if connecting.done():
+            connecting.result()
+        elif wait_s is not None:
+            where = ", ".join(servers.urls)
+            raise BusAway("no server answers", operation="connect", subject=where)
+        yield trunk
+    finally:
+        for task in (connecting, sending):
+            task.cancel()
+        await asyncio.gather(connecting, sending, return_exceptions=True)
+        await trunk.close()
+
+
+FIRST_S: Final = 2.0
+
+
+async def _connect(
+    client: Client,
+    servers: Servers,
+    context: ssl.SSLContext | None,
+    refused: asyncio.Future[None],
+) -> None:
+    async def quiet(error: Exception) -> None:
+        if "authorization" in str(error).lower() and not refused.done():
+            refused.set_result(None)
+            log.warning("bus_refused", user=servers.user)
+
+    async def lost() -> None:
+        if not client.is_closed:
+            log.warning("bus_lost")
+
+    async def back() -> None:
+        log.info("bus_back", server=client.connected_url.netloc if client.connected_url else None)
+
+    while True:
+        try:
+            await client.connect(
+                list(servers.urls),
+                name=servers.name,
+                user=servers.user,
+                password=servers.password,
+                tls=context,
+                error_cb=quiet,
+                disconnected_cb=lost,
+                reconnected_cb=back,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,  # type: ignore[arg-type]
+                connect_timeout=2,
+                ping_interval=1,
+                max_outstanding_pings=3,
+            )
+        except (nats.errors.Error, OSError, TimeoutError):
+            await asyncio.sleep(0.3)
+        else:
+            return
+
+
+def _tls(servers: Servers) -> ssl.SSLContext | None:
+    if servers.ca_file is None and servers.certificate is None:
+        return ssl.create_default_context() if _wants_tls(servers) else None
+    try:
+        context = ssl.create_default_context(cafile=servers.ca_file)
+        if servers.certificate is not None:
+            context.load_cert_chain(servers.certificate, servers.key, password="")
+    except (OSError, ssl.SSLError) as error:
+        where = str(servers.certificate or servers.ca_file)
+        raise _bad(where, f"cannot be used: {error}") from None
+    return context
+
+
+def _wants_tls(servers: Servers) -> bool:
+    return any(url.startswith("tls://") for url in servers.urls)
+
+
+def _subjects(topics: tuple[str, ...]) -> list[str]:
+    found: list[str] = []
+    for topic in topics:
+        stem = topic.removesuffix("*").removesuffix(".")
+        found += [f"{SAY}.{quoted(stem)}", f"{SAY}.{quoted(stem)}.>"] if stem else [f"{SAY}.>"]
+    return found
+
+
+def _is_late(error: Exception) -> bool:
+    return isinstance(error, nats.errors.TimeoutError)
+
+
+def _refused(servers: Servers) -> OperatorMust:
+    return OperatorMust(
+        "the bus does not let us in",
+        operation="connect",
+        subject=servers.user or "bus",
+        code="BusRefused",
+        next_step="check user and password of this role (docs/cluster.md).",
+    )
+
+
+def _bad(subject: str, why: str) -> OperatorMust:
+    return OperatorMust(
+        why,
+        operation="read --bus",
+        subject=subject,
+        code="BadBus",
+        next_step="give nats://host:4222, or tls://; several with commas (docs/cluster.md).",
+    )

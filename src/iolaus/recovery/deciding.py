@@ -1,0 +1,62 @@
+"""What to do next in a recovery under way. Pure; asked as often as anybody likes.
+
+Whoever waits begins at once, as many together as the plan says, but for two reasons: the rack
+turned out to be the trouble since the plan was made, or another recovery is at work in the same
+rack on as many nodes as may be. A node that fails is a person's and holds up nobody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from iolaus.model.plan import Plan
+from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
+
+WAKE_S: Final = 5.0
+IDLE_S: Final = 3600.0
+_BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`trouble` are racks that are the trouble themselves, each with why."""
+
+    trouble: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide(plan: Plan, progress: Progress, scene: Scene, now: float) -> Decision:
+    """`now` is in seconds since 1970."""
+    del now
+    if progress.state is RolloutState.WAITING:
+        return Decision(state=RolloutState.RUNNING, wake_s=0.0)
+    if progress.state is RolloutState.PAUSED:
+        return Decision(holds={"": f"paused: {progress.reason or 'by a person'}"}, wake_s=WAKE_S)
+    if progress.state is not RolloutState.RUNNING:
+        return Decision(wake_s=IDLE_S)
+    waiting = [uid for wave in plan.waves for uid in wave.nodes if _is(progress, uid)]
+    busy = sum(node.state in _BUSY for node in progress.nodes.values())
+    if not waiting and not busy:
+        return Decision(state=RolloutState.DONE, reason=_told(plan, progress), wake_s=IDLE_S)
+    racks = {node.uid: d.name for node in plan.nodes for d in node.domains if d.kind == "rack"}
+    skip = {uid: scene.trouble[r] for uid in waiting if (r := racks.get(uid, "")) in scene.trouble}
+    most = next((wave.batch for wave in plan.waves if wave.batch), len(waiting) + busy)
+    start = [uid for uid in waiting if uid not in skip][: max(0, most - busy)]
+    return Decision(start=tuple(start), skip=skip, wake_s=WAKE_S)
+
+
+def _is(progress: Progress, uid: str) -> bool:
+    return progress.nodes[uid].state is NodeState.WAITING
+
+
+def _told(plan: Plan, progress: Progress) -> str:
+    going = {uid for wave in plan.waves for uid in wave.nodes}
+    words = {NodeState.DONE: "back", NodeState.SKIPPED: "left alone"}
+    states = Counter(
+        words.get(node.state, "for a person")
+        for uid, node in progress.nodes.items()
+        if uid in going
+    )
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

@@ -1,0 +1,529 @@
+"""Eyes and hands of recoveries: each rung done once, and what it led to read afresh.
+
+Looking asks all paths of a node anew, for no rung may rest on what was true when the plan was made:
+a node that came back by itself is left alone, a host that somebody revived is not stopped. Silence
+is no error here but an answer: it is what most recoveries begin with. Doing goes through the same
+drivers and lanes as everything else, so that a device is never asked for more than it bears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from iolaus.drivers.ports import Priority, Reads, Receipt, Writes
+from iolaus.drivers.redfish import RedfishDriver
+from iolaus.drivers.redfish._text import mapping
+from iolaus.drivers.redfish.harvest import ROOT, links_in
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import (
+    DeviceLied,
+    DeviceRefused,
+    DeviceSilent,
+    OperatorMust,
+    PolicyRefused,
+    WeErred,
+)
+from iolaus.model.asset import Asset
+from iolaus.model.endpoint import Mode, Target
+from iolaus.model.naming import endpoint_name
+from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
+from iolaus.model.reach import Around, Controller, NodeSight, OutletSight, Verdict
+from iolaus.model.recovery import RungName
+from iolaus.model.rollout import Sight
+from iolaus.recovery import ladder, media
+from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, safe
+from iolaus.recovery.policy import Rules
+from iolaus.recovery.probe import OFF, probe
+from iolaus.recovery.reach import judge
+from iolaus.recovery.rungs import PERSON
+from iolaus.recovery.scrub import Scrub
+from iolaus.recovery.sighting import Lens, Outlet, outlets_of, sight_of
+from iolaus.recovery.spent import Spending
+from iolaus.store.facts import Facts
+from iolaus.store.held import Held
+from iolaus.wire.redfish.errors import Code
+
+DEADLINE_S: Final = 60.0
+OFF_S: Final = 30.0
+_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
+_GRACEFUL: Final = {
+    RungName.RESTART: "GracefulRestart",
+    RungName.FORCE_RESTART: "ForceRestart",
+    RungName.POWER_CYCLE: "PowerCycle",
+    RungName.POWER_ON: "On",
+    RungName.NMI: "Nmi",
+    RungName.MAINS: "FullPowerCycle",
+}
+_IS_BACK: Final = frozenset({Verdict.WELL, Verdict.SUPPLY_FAILED})
+
+
+class Device(Protocol):
+    """One device through its lane."""
+
+    async def driver(self) -> RedfishDriver: ...
+
+    def at(self, priority: Priority) -> Reads: ...
+
+    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
+
+    async def fetch(self, uri: str, *, deadline_s: float, max_bytes: int) -> bytes: ...
+
+    @property
+    def crowded(self) -> bool: ...
+
+    def log_in_anew(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """Our login at a device: the account's name, and the sessions that are this life's."""
+
+    user: str
+    sessions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What recovery works with. `lens` is how the hall is seen now; `settle` has the login of an
+    endpoint looked for; `ours` says who we are there; `secrets` are all that we keep, for nothing
+    of them may be saved."""
+
+    facts: Facts
+    open_device: Callable[[Target], Device]
+    clock: Clock
+    rules: Callable[[], Rules]
+    lens: Callable[[], Lens]
+    spending: Spending
+    shelf: Shelf
+    ours: Callable[[Target], Ours]
+    settle: Callable[[str], None] = lambda _: None
+    secrets: Callable[[], Iterable[str]] = tuple
+    tail: Tail | None = None
+    ourselves: Callable[[], bool | None] = lambda: None
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One sending: of which step, to which asset."""
+
+    node: NodePlan
+    step: Step
+    action: Action
+    held: Any
+    asset: Asset
+
+
+class RecoveryHands:
+    """`act`'s hands for plans of recovery."""
+
+    def __init__(self, means: Means) -> None:
+        self._means, self._facts = means, means.facts
+
+    # --- looking ------------------------------------------------------------------------------
+
+    async def look(
+        self,
+        node: NodePlan,
+        step: Step,
+        expects: tuple[Expect, ...],
+        *,
+        baseline: Mapping[str, Any],
+    ) -> Sight:
+        """All paths of the node, read afresh. Raises `OperatorMust` for one that is not known."""
+        del baseline
+        held, asset = self._known(node)
+        verdict = Verdict(str(step.action.arguments.get("class", Verdict.UNKNOWN)))
+        seen = await self.seen(held, asset)
+        values: dict[str, Any] = {}
+        details: list[str] = []
+        for expect in expects:
+            value, told = await self._value(expect.subject, node, step, seen, verdict, values)
+            values[expect.subject] = value
+            if not holds(expect, value):
+                details.append(told or f"{expect.subject} is {value}")
+        unknown = any(values[e.subject] is None for e in expects)
+        unmet = any(
+            values[e.subject] is not None and not holds(e, values[e.subject]) for e in expects
+        )
+        word = "unmet" if unmet else "unknown" if unknown else "met"
+        return Sight(verdict=word, seen=values, detail="; ".join(details))  # type: ignore[arg-type]
+
+    async def seen(self, held: Held, asset: Asset) -> NodeSight:
+        """The node by all its paths: its controller and its outlets asked now."""
+        means, rules = self._means, self._means.rules()
+        lens = means.lens()
+        every = list(self._facts.all_held())
+        sight = sight_of(held, asset, every, lens)
+        device = means.open_device(held.target)
+        skew = held.report.clock_skew_s if held.report else None
+        sight = await probe(
+            device.at(Priority.LIFECYCLE),
+            asset,
+            sight,
+            now=means.clock.now(),
+            skew_s=skew or 0.0,
+            wedged_after_s=rules.wedged_after_s,
+            crowded=device.crowded,
+        )
+        outlets = await self.outlets(held)
+        return msgspec.structs.replace(sight, outlets=tuple(each for _, each in outlets))
+
+    async def outlets(self, held: Held) -> list[tuple[Outlet, OutletSight]]:
+        """Its outlets, each asked at its strip."""
+        strips = {endpoint_name(each.target): each for each in self._facts.all_held()}
+        found = list(outlets_of(held, strips))
+        return list(await asyncio.gather(*(self._outlet(outlet, strip) for outlet, strip in found)))
+
+    async def _outlet(self, outlet: Outlet, strip: Held | None) -> tuple[Outlet, OutletSight]:
+        if strip is None or not outlet.uri:
+            return outlet, OutletSight(name=outlet.name)
+        reads = self._means.open_device(strip.target).at(Priority.LIFECYCLE)
+        try:
+            answer = await reads.get(outlet.uri)
+        except _FAILURES:
+            return outlet, OutletSight(name=outlet.name)
+        state = answer.body.get("PowerState")
+        watts = mapping(answer.body.get("PowerWatts")).get("Reading")
+        return outlet, OutletSight(
+            name=outlet.name,
+            on=None if not isinstance(state, str) else state not in OFF,
+            watts=float(watts) if isinstance(watts, int | float) else None,
+            at=answer.at,
+        )
+
+    async def _value(
+        self,
+        subject: str,
+        node: NodePlan,
+        step: Step,
+        seen: NodeSight,
+        verdict: Verdict,
+        values: Mapping[str, Any],
+    ) -> tuple[Any, str]:
+        """The value of one subject, and what to tell where it is not as expected."""
+        if subject == ladder.BACK:
+            return self._back(seen, verdict)
+        if subject.startswith(ladder.MAY):
+            if values.get(ladder.BACK) is True:
+                return False, "it is back"
+            return self._may(subject.removeprefix(ladder.MAY), node, step, seen)
+        if subject == ladder.HOST_STOPS:
+            alive = seen.host.alive is True
+            return not alive, "its host is alive, and nobody said that it may stop" if alive else ""
+        if subject == ladder.ANSWERS:
+            return ladder.answers(seen), f"its controller: {seen.said or seen.controller.value}"
+        if subject == ladder.HELD:
+            return held_off(seen), "its host may run"
+        if subject == ladder.POWER:
+            return {True: "On", False: "Off", None: None}[seen.on], f"its host: {seen.said or 'on'}"
+        if subject == ladder.OUTLETS:
+            return state_of(seen.outlets), "its outlets differ, or cannot be read"
+        if subject == ladder.SAVED:
+            return self._means.shelf.has(node.uid, archive_of(step)), "nothing is saved yet"
+        return await self._of_host(subject, node)
+
+    def _back(self, seen: NodeSight, verdict: Verdict) -> tuple[bool, str]:
+        around = Around(ourselves=self._means.ourselves())
+        found = judge(msgspec.structs.replace(seen, supplies=()), around)
+        back = found.verdict in _IS_BACK and seen.on is True
+        if verdict is Verdict.HOST_HUNG:
+            back = back and seen.host.alive is True
+        if back:
+            return True, ""
+        need = PERSON[verdict if found.verdict in _IS_BACK else found.verdict]
+        return False, f"{found.why}. A person is needed: {need}"
+
+    def _may(self, word: str, node: NodePlan, step: Step, seen: NodeSight) -> tuple[bool, str]:
+        rung = self._means.rules().rungs.get(RungName(word))
+        if rung is None:
+            return False, f"policy says never: {word}"
+        why = self._means.spending.ask(
+            rung, node=node.uid, rack=seen.rack, step=step.id, now=self._means.clock.now()
+        )
+        return not why, why
+
+    async def _of_host(self, subject: str, node: NodePlan) -> tuple[Any, str]:
+        """Its boot override and its drive."""
+        held, asset = self._known(node)
+        reads = self._means.open_device(held.target).at(Priority.LIFECYCLE)
+        try:
+            if subject == ladder.OVERRIDE:
+                return await media.override(reads, asset), "its boot override is another"
+            if subject == ladder.MEDIA:
+                return await media.inserted(reads, asset), "its drive holds something else"
+        except _FAILURES as error:
+            return None, error.message
+        return None, f"nobody knows {subject}"
+
+    # --- doing --------------------------------------------------------------------------------
+
+    async def do(
+        self, node: NodePlan, step: Step, action: Action, *, effect: str
+    ) -> Mapping[str, Any]:
+        """Send it once; the receipt without any secret. Raises `PolicyRefused` for an endpoint
+        that nobody said managed."""
+        del effect
+        held, asset = self._known(node)
+        order = Order(node, step, action, held, asset)
+        if action.verb is Verb.GATHER:
+            return await self._gather(order)
+        if held.target.mode is not Mode.MANAGED:
+            raise PolicyRefused(
+                "its endpoint is read-only",
+                operation=action.subject,
+                subject=node.name,
+                code="ReadOnly",
+                next_step=f"iolaus manage {held.target.name or held.target.address}",
+            )
+        return await self._doing(action.subject)(order)
+
+    def _doing(self, subject: str) -> Callable[[Order], Awaitable[dict[str, Any]]]:
+        if subject in list(_GRACEFUL):
+            return self._reset_host
+        return {
+            RungName.WAIT.value: self._nothing,
+            ladder.PROVE: self._nothing,
+            "look": self._nothing,
+            ladder.WATCH: self._watch,
+            RungName.SETTLE_LOGIN.value: self._settle,
+            RungName.CLOSE_SESSIONS.value: self._close_sessions,
+            RungName.RESET_MANAGER.value: self._reset_manager,
+            RungName.SWITCH_BANK.value: self._switch_bank,
+            "outlet-off": self._outlets_off,
+            "outlet-on": self._outlets_on,
+            "never-by-itself": self._never_by_itself,
+            "cut-off": self._cut_off,
+            "insert-media": self._insert,
+            "eject-media": self._eject,
+            "boot-once": self._boot_once,
+            "boot-clear": self._boot_clear,
+            "rescue-start": self._rescue_start,
+        }[subject]
+
+    async def _nothing(self, order: Order) -> dict[str, Any]:
+        del order
+        return {}
+
+    async def _watch(self, order: Order) -> dict[str, Any]:
+        """For so long nothing is done: what others do shows."""
+        await self._means.clock.sleep(float(order.action.arguments["for_s"]))
+        return {}
+
+    async def _gather(self, order: Order) -> dict[str, Any]:
+        """What the node still tells, on disk, with its digest."""
+        means = self._means
+        told = {"node": order.node.name, "step": order.step.id, **order.action.arguments}
+        found: Evidence = await gather(
+            means.open_device(order.held.target),
+            order.held,
+            order.asset,
+            clock=means.clock,
+            scrub=Scrub(means.secrets()),
+            told=told,
+            tail=means.tail,
+        )
+        try:
+            path, digest = await asyncio.to_thread(
+                means.shelf.save, order.node.uid, archive_of(order.step), found
+            )
+        except OSError as error:
+            raise WeErred(
+                f"the evidence cannot be written: {error}",
+                operation="save evidence",
+                subject=order.node.name,
+                code="EvidenceNotSaved",
+                next_step="make room on the disk of the state directory.",
+            ) from None
+        return {"file": path.name, "sha256": digest, "files": len(found.files),
+                "gaps": len(found.gaps)}  # fmt: skip
+
+    async def _settle(self, order: Order) -> dict[str, Any]:
+        self._means.settle(order.held.target.address)
+        return {}
+
+    async def _reset_host(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        uri, rung = order.asset.resources[0], RungName(order.action.subject)
+        try:
+            return _told(await driver.set_power(writes, uri, _GRACEFUL[rung]))
+        except DeviceRefused as error:
+            if rung is not RungName.POWER_CYCLE or error.code != Code.NOT_SUPPORTED:
+                raise
+        return await self._off_and_on(driver, writes, uri)
+
+    async def _off_and_on(self, driver: RedfishDriver, writes: Writes, uri: str) -> dict[str, Any]:
+        """A power cycle where none is offered; whoever is stopped in between leaves it off, and
+        the rung that powers it on finds it so."""
+        await driver.set_power(writes, uri, "ForceOff")
+        ends = self._means.clock.monotonic() + OFF_S
+        while self._means.clock.monotonic() < ends:
+            if (await writes.get(uri)).body.get("PowerState") == "Off":
+                break
+            await self._means.clock.sleep(0.5)
+        return _told(await driver.set_power(writes, uri, "On"))
+
+    async def _rescue_start(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        return _told(await driver.set_power(writes, order.asset.resources[0], "ForceRestart"))
+
+    async def _cut_off(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        return _told(await driver.set_power(writes, order.asset.resources[0], "ForceOff"))
+
+    async def _never_by_itself(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        receipt = await driver.set_power_restore(writes, order.asset.resources[0], "AlwaysOff")
+        return _told(receipt)
+
+    async def _reset_manager(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        return _told(await driver.reset_manager(writes, _manager_of(order)))
+
+    async def _switch_bank(self, order: Order) -> dict[str, Any]:
+        """To the version that the other bank holds; the controller boots it at once."""
+        driver, writes = await self._hand(order)
+        firmware = order.held.report.firmware if order.held.report else ()
+        other = next(
+            (f for f in firmware if f.bank == "backup" and f.booted_by and f.version), None
+        )
+        if other is None:
+            raise _cannot(order, "no other bank is known", "NoOtherBank")
+        receipt = await driver.switch_bank(writes, other.booted_by, str(other.version))
+        await driver.reset_manager(writes, other.booted_by)
+        return _told(receipt)
+
+    async def _close_sessions(self, order: Order) -> dict[str, Any]:
+        """Those of our own account that are not this life's; nobody else's."""
+        target, gone = order.held.target, 0
+        ours = self._means.ours(target)
+        device = self._means.open_device(target)
+        writes = device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
+        root = (await writes.get(ROOT)).body
+        for service in links_in(root.get("SessionService")):
+            for place in links_in((await writes.get(service)).body.get("Sessions")):
+                for uri, session in await writes.members(place, on_gap=lambda *_: None):
+                    if session.get("UserName") == ours.user and uri not in ours.sessions:
+                        await writes.write("DELETE", uri)
+                        gone += 1
+        device.log_in_anew()
+        return {"closed": gone}
+
+    async def _outlets_off(self, order: Order) -> dict[str, Any]:
+        return await self._switch_outlets(order, "ForceOff")
+
+    async def _outlets_on(self, order: Order) -> dict[str, Any]:
+        return await self._switch_outlets(order, "On")
+
+    async def _switch_outlets(self, order: Order, how: str) -> dict[str, Any]:
+        """All of them: a node with two cords is dark when both are."""
+        told: dict[str, Any] = {}
+        for outlet, strip in outlets_of(order.held, self._strips()):
+            if strip is None or not outlet.uri:
+                raise _cannot(order, f"outlet {outlet.name} is not known here", "NoOutlet")
+            if strip.target.mode is not Mode.MANAGED:
+                raise PolicyRefused(
+                    f"{outlet.name}: its endpoint is read-only",
+                    operation=order.action.subject,
+                    subject=order.node.name,
+                    code="ReadOnly",
+                    next_step=f"iolaus manage {strip.target.name or strip.target.address}",
+                )
+            device = self._means.open_device(strip.target)
+            writes = device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
+            receipt = await (await device.driver()).set_power(writes, outlet.uri, how)
+            told[outlet.name] = receipt.status
+        if not told:
+            raise _cannot(order, "no outlet of it is known", "NoOutlet")
+        return {"outlets": told}
+
+    async def _insert(self, order: Order) -> dict[str, Any]:
+        _, writes = await self._hand(order)
+        return await media.insert(writes, order.asset, str(order.action.arguments["image"]))
+
+    async def _eject(self, order: Order) -> dict[str, Any]:
+        _, writes = await self._hand(order)
+        return await media.eject(writes, order.asset)
+
+    async def _boot_once(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        boot = str(order.action.arguments["boot"])
+        uri = order.asset.resources[0]
+        return _told(await driver.set_boot(writes, uri, target=boot, enabled="Once"))
+
+    async def _boot_clear(self, order: Order) -> dict[str, Any]:
+        driver, writes = await self._hand(order)
+        uri = order.asset.resources[0]
+        return _told(await driver.set_boot(writes, uri, enabled="Disabled"))
+
+    # --- what is known ------------------------------------------------------------------------
+
+    def _strips(self) -> dict[str, Held]:
+        return {endpoint_name(each.target): each for each in self._facts.all_held()}
+
+    async def _hand(self, order: Order) -> tuple[RedfishDriver, Writes]:
+        device = self._means.open_device(order.held.target)
+        return await device.driver(), device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
+
+    def _known(self, node: NodePlan) -> tuple[Held, Asset]:
+        found = self._facts.find_asset(node.uid)
+        if found is None:
+            raise OperatorMust(
+                "it is not known any more",
+                operation="find",
+                subject=node.name,
+                code="NodeGone",
+                next_step="discover it again.",
+            )
+        return found
+
+
+def archive_of(step: Step) -> str:
+    return safe(step.id.replace("/", "-"))
+
+
+def holds(expect: Expect, value: Any) -> bool:
+    """Unknown is neither; whoever asks looks for that first."""
+    if value is None:
+        return False
+    return (value == expect.value) is (expect.op is Op.IS)
+
+
+def state_of(outlets: Sequence[OutletSight]) -> str | None:
+    """On or Off where all are, Mixed where they differ; None where any cannot be read."""
+    found = {each.on for each in outlets}
+    if not found or None in found:
+        return None
+    return "Mixed" if len(found) > 1 else "On" if True in found else "Off"
+
+
+def held_off(seen: NodeSight) -> bool:
+    """Its host is off, or all its outlets are."""
+    if seen.outlets and all(each.on is False for each in seen.outlets):
+        return True
+    return seen.controller is Controller.ANSWERS and seen.on is False
+
+
+def _manager_of(order: Order) -> str:
+    for uri in order.asset.resources:
+        if "/Managers/" in uri:
+            return uri
+    raise _cannot(order, "no manager of it is known", "NoManager")
+
+
+def _told(receipt: Receipt) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(receipt)
+    return told
+
+
+def _cannot(order: Order, why: str, code: str) -> OperatorMust:
+    return OperatorMust(
+        why,
+        operation=order.action.subject,
+        subject=order.node.name,
+        code=code,
+        next_step="do it by hand.",
+    )

@@ -1,0 +1,430 @@
+"""The way back of a node as a plan: rungs from soft to hard, each with what must be so before.
+
+Evidence comes first, because a reset destroys it. Then rung after rung is tried until what is read
+afresh says that the node is back; a rung that may not be used now, or that nothing of the node
+offers, is passed over with its reason. At the end stands a look: a node that is not back is a
+person's, and the plan says what that person has to do. Nothing here asks a device: what a rung
+needs is read again when its turn comes.
+
+A rack in which many nodes are in trouble at once is one trouble, and none of its nodes is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.plan import (
+    Action,
+    Asked,
+    Domain,
+    Expect,
+    Fate,
+    NodePlan,
+    OnFailure,
+    Op,
+    Plan,
+    Step,
+    Verb,
+    Wave,
+)
+from iolaus.model.reach import Controller, Judgement, NodeSight, Verdict
+from iolaus.model.recovery import ASKED, RungName
+from iolaus.recovery.policy import Rules
+from iolaus.recovery.rungs import LADDERS, PERSON, Rung
+
+ALL: Final = "all"
+BACK: Final = "recovery/back"
+HELD: Final = "recovery/held-off"
+MAY: Final = "recovery/may/"
+HOST_STOPS: Final = "recovery/host-may-stop"
+SAVED: Final = "recovery/evidence"
+OUTLETS: Final = "recovery/outlets"
+OVERRIDE: Final = "recovery/boot-override"
+MEDIA: Final = "recovery/media"
+POWER: Final = "recovery/power"
+ANSWERS: Final = "recovery/answers"
+EVIDENCE_S: Final = 300.0
+PROVE_S: Final = 60.0
+SHORT_S: Final = 180.0
+WATCH_S: Final = 60.0
+GATHER, PROVE, WATCH = "evidence", "prove", "watch"
+HOST_RUNGS: Final = frozenset(
+    {RungName.NMI, RungName.RESTART, RungName.FORCE_RESTART, RungName.POWER_CYCLE,
+     RungName.POWER_ON, RungName.MAINS, RungName.SWITCH_BANK, RungName.RESET_MANAGER,
+     RungName.RESCUE}
+)  # fmt: skip
+"""Rungs that go through the controller, which must answer for them."""
+CLASSES: Final = tuple(verdict.value for verdict in LADDERS)
+"""What a person may say is the matter."""
+NOTHING: Final = (Verdict.WELL,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """A node to be brought back. `managed`: its endpoint may be written to; `offers` are rungs
+    that something of it offers; `facts` is the digest of what was compared."""
+
+    sight: NodeSight
+    judgement: Judgement
+    endpoint: str
+    managed: bool
+    offers: frozenset[RungName] = frozenset()
+    estimate_s: float | None = None
+
+
+# --- what is asked ----------------------------------------------------------------------------
+
+
+def check(asked: Asked) -> None:
+    """`class` is a word of `CLASSES` that overrules the judgement; `only` a rung that alone is
+    used; `host_may_stop` True where the person takes that on. Raises `OperatorMust`."""
+    words = asked.arguments
+    if strange := sorted(words.keys() - {"class", "only", "host_may_stop", "rescue"}):
+        raise _wrong(
+            f"recover takes no {strange[0]!r}", "it takes class, only, rescue, host_may_stop."
+        )
+    given = words.get("class")
+    if given and given not in CLASSES:
+        raise _wrong(f"{given!r} is no class", f"give one of: {', '.join(CLASSES)}.")
+    only = words.get("only")
+    if only and only not in list(RungName):
+        raise _wrong(f"{only!r} is no rung", f"give one of: {', '.join(RungName)}.")
+
+
+def say(asked: Asked) -> str:
+    given, only = asked.arguments.get("class"), asked.arguments.get("only")
+    told = f" from {given}" if given else ""
+    return f"recover{told}" + (f" by {only} alone" if only else "")
+
+
+def _wrong(message: str, next_step: str) -> OperatorMust:
+    return OperatorMust(
+        message, operation="recover", subject="asked", code="BadRequest", next_step=next_step
+    )
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+def plan_recovery(
+    asked: Asked,
+    patients: Iterable[Patient],
+    hall: Mapping[str, Judgement],
+    racks: Mapping[str, str],
+    rules: Rules,
+    *,
+    now: float,
+    made_by: str = "",
+    batch: int | None = None,
+) -> Plan:
+    """The ladders of these nodes. `hall` is the judgement of every node and `racks` the rack of
+    each, by uid: what befalls many of one rack at once is no node's trouble. Pure and
+    deterministic. Raises `OperatorMust` for what cannot be asked."""
+    check(asked)
+    together = crowded(hall, racks, rules)
+    nodes = [
+        _node(patient, asked, together.get(patient.sight.rack, ""), rules)
+        for patient in sorted(patients, key=lambda each: (each.sight.name, each.sight.uid))
+    ]
+    going = tuple(node.uid for node in nodes if node.fate is Fate.UPDATE)
+    waves = (Wave(name=ALL, nodes=going, batch=batch),) if going else ()
+    return Plan(
+        baseline="",
+        generation=0,
+        nodes=tuple(nodes),
+        waves=waves,
+        on_failure=OnFailure(node="leave", wave="continue"),
+        made_at=now,
+        made_by=made_by,
+        asked=msgspec.structs.replace(asked, kind=ASKED, at=now),
+    )
+
+
+_ILL: Final = frozenset(LADDERS) - {Verdict.HOST_OFF, Verdict.COMPROMISED}
+
+
+def crowded(
+    hall: Mapping[str, Judgement], racks: Mapping[str, str], rules: Rules
+) -> dict[str, str]:
+    """Racks with so many nodes in trouble at once that it is the rack's, with why."""
+    of, ill = Counter[str](), Counter[str]()
+    for uid, judgement in hall.items():
+        rack = racks.get(uid, "")
+        of[rack] += bool(rack)
+        ill[rack] += bool(rack) and (judgement.verdict in _ILL or judgement.verdict.of_many)
+    return {
+        rack: f"{count} of {of[rack]} nodes of rack {rack} are in trouble at once: the rack is "
+        "to be seen to, and none of its nodes is touched"
+        for rack, count in ill.items()
+        if count >= rules.together_least and count >= rules.together_share * of[rack]
+    }
+
+
+def _node(patient: Patient, asked: Asked, together: str, rules: Rules) -> NodePlan:
+    sight, said = patient.sight, asked.arguments.get("class")
+    verdict = Verdict(said) if said else patient.judgement.verdict
+    fate, reason = _fate(patient, verdict, together, said=bool(said))
+    steps: tuple[Step, ...] = ()
+    if fate is Fate.UPDATE:
+        steps = _numbered(sight.uid, _steps(patient, verdict, asked, rules))
+    domains = (Domain(kind="rack", name=sight.rack),) if sight.rack else ()
+    return NodePlan(
+        uid=sight.uid,
+        name=sight.name,
+        endpoint=patient.endpoint,
+        fate=fate,
+        facts=_digest(patient, verdict),
+        reason=reason,
+        steps=steps,
+        domains=domains,
+        estimate_s=patient.estimate_s,
+    )
+
+
+def _fate(patient: Patient, verdict: Verdict, together: str, *, said: bool) -> tuple[Fate, str]:
+    judgement = patient.judgement
+    if verdict in NOTHING:
+        return Fate.NO_OP, judgement.why
+    if verdict is not Verdict.COMPROMISED and (together or judgement.verdict.of_many):
+        why = together or judgement.why
+        return Fate.BLOCKED, f"{why}; a person is needed: {_rack_step(judgement)}"
+    if verdict not in LADDERS:
+        return Fate.BLOCKED, f"{judgement.why}; a person is needed: {PERSON[verdict]}"
+    if not patient.managed:
+        return Fate.BLOCKED, "its endpoint is read-only: nobody has said managed"
+    return Fate.UPDATE, "as somebody said" if said else judgement.why
+
+
+def _rack_step(judgement: Judgement) -> str:
+    of_many = judgement.verdict if judgement.verdict.of_many else Verdict.RACK_SILENT
+    return PERSON[of_many]
+
+
+def _digest(patient: Patient, verdict: Verdict) -> str:
+    told = f"{patient.sight.uid} {verdict.value} {patient.endpoint}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _numbered(uid: str, steps: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple(
+        msgspec.structs.replace(each, id=f"{uid}/{number:02}-{each.action.subject}")
+        for number, each in enumerate(steps, start=1)
+    )
+
+
+# --- the steps --------------------------------------------------------------------------------
+
+
+def _steps(patient: Patient, verdict: Verdict, asked: Asked, rules: Rules) -> Iterator[Step]:
+    yield _gather(verdict)
+    for rung in _rungs(patient, verdict, asked, rules):
+        yield from _rung_steps(rung, patient, verdict, asked, rules)
+    yield _prove(verdict)
+
+
+def _rungs(patient: Patient, verdict: Verdict, asked: Asked, rules: Rules) -> Iterator[Rung]:
+    only = asked.arguments.get("only")
+    names = (RungName(only),) if only else LADDERS[verdict]
+    for name in names:
+        rung = rules.rungs.get(name)
+        offered = name in patient.offers or not _needs_offer(name)
+        asked_for = name is not RungName.RESCUE or only or asked.arguments.get("rescue")
+        if rung is not None and offered and asked_for:
+            yield rung
+
+
+def _needs_offer(name: RungName) -> bool:
+    return name not in (RungName.WAIT, RungName.SETTLE_LOGIN, RungName.CLOSE_SESSIONS)
+
+
+def _rung_steps(
+    rung: Rung, patient: Patient, verdict: Verdict, asked: Asked, rules: Rules
+) -> Iterator[Step]:
+    before = _before(rung, patient, verdict, asked, rules)
+    match rung.name:
+        case RungName.OUTLET:
+            yield from _outlet(rung, before, verdict)
+        case RungName.RESCUE:
+            yield from _rescue(rung, before, verdict, rules)
+        case RungName.HOLD_OFF:
+            yield from _hold_off(rung)
+        case RungName.NMI:
+            yield _try(rung, before=before, after=_back(), verdict=verdict)
+            yield _gather(verdict)
+        case RungName.POWER_ON:
+            off = Expect(subject=POWER, op=Op.IS, value="Off")
+            yield _try(rung, before=(*before, off), after=_back(), verdict=verdict)
+        case _:
+            yield _try(rung, before=before, after=_back(), verdict=verdict)
+
+
+def _before(
+    rung: Rung, patient: Patient, verdict: Verdict, asked: Asked, rules: Rules
+) -> tuple[Expect, ...]:
+    found = [
+        Expect(subject=BACK, op=Op.IS, value=False),
+        Expect(subject=f"{MAY}{rung.name.value}", op=Op.IS, value=True),
+    ]
+    willing = rules.host_may_stop or asked.arguments.get("host_may_stop") is True
+    if rung.stops_host and verdict is not Verdict.HOST_HUNG and not willing:
+        found.append(Expect(subject=HOST_STOPS, op=Op.IS, value=True))
+    if rung.name in HOST_RUNGS:
+        found.append(Expect(subject=ANSWERS, op=Op.IS, value=True))
+    del patient
+    return tuple(found)
+
+
+def _back() -> tuple[Expect, ...]:
+    return (Expect(subject=BACK, op=Op.IS, value=True),)
+
+
+def _try(
+    rung: Rung,
+    *,
+    after: tuple[Expect, ...],
+    verdict: Verdict,
+    before: tuple[Expect, ...] = (),
+    timeout_s: float | None = None,
+    subject: str = "",
+    text: str = "",
+    **arguments: Any,
+) -> Step:
+    """Sent at most once: a second reset, because the first was slow to show, does harm."""
+    return Step(
+        id="",
+        action=Action(
+            verb=Verb.RECOVER,
+            subject=subject or rung.name.value,
+            arguments={"class": verdict.value, "rung": rung.name.value, **arguments},
+        ),
+        text=text or rung.text,
+        before=before,
+        after=after,
+        timeout_s=rung.timeout_s if timeout_s is None else timeout_s,
+        attempts=1,
+        rung=rung.name.value,
+    )
+
+
+def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterator[Step]:
+    off = Expect(subject=OUTLETS, op=Op.IS, value="Off")
+    on = Expect(subject=OUTLETS, op=Op.IS, value="On")
+    yield _try(
+        rung,
+        before=before,
+        after=(off,),
+        verdict=verdict,
+        timeout_s=SHORT_S,
+        subject="outlet-off",
+        text="Take the mains away at its outlets",
+    )
+    not_on = Expect(subject=OUTLETS, op=Op.IS_NOT, value="On")
+    yield _try(
+        rung,
+        before=(not_on,),
+        after=(on,),
+        verdict=verdict,
+        timeout_s=SHORT_S,
+        subject="outlet-on",
+        text="Give the mains back at its outlets",
+    )
+    yield _try(
+        rung,
+        before=(Expect(subject=BACK, op=Op.IS, value=False),),
+        after=(Expect(subject=ANSWERS, op=Op.IS, value=True),),
+        verdict=verdict,
+        subject="look",
+        text="Wait until its controller answers",
+    )
+
+
+def _rescue(
+    rung: Rung, before: tuple[Expect, ...], verdict: Verdict, rules: Rules
+) -> Iterator[Step]:
+    """One start from the image; drive and override are taken back whatever comes of it."""
+    want = rules.rescue
+    if want is None:
+        return
+    again = {"boot": want.boot}
+    once = Expect(subject=OVERRIDE, op=Op.IS, value=f"{want.boot}/Once")
+    let = f"Let it start from {want.boot}, once"
+    if want.image:
+        given = Expect(subject=MEDIA, op=Op.IS, value=want.image)
+        yield _try(rung, before=before, after=(given,), verdict=verdict, timeout_s=SHORT_S * 2,
+                   subject="insert-media", text="Put the rescue image into its drive",
+                   image=want.image)  # fmt: skip
+    yield _try(rung, before=before, after=(once,), verdict=verdict, timeout_s=SHORT_S,
+               subject="boot-once", text=let, **again)  # fmt: skip
+    yield _try(rung, before=(*before, once), after=_back(), verdict=verdict, subject="rescue-start",
+               text="Restart it, so that it starts from there")  # fmt: skip
+    clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
+    yield _try(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
+               subject="boot-clear", text="Take the override back")  # fmt: skip
+    if want.image:
+        empty = Expect(subject=MEDIA, op=Op.IS, value="")
+        yield _try(rung, before=(_not(empty),), after=(empty,), verdict=verdict,
+                   timeout_s=SHORT_S, subject="eject-media", text="Take the image out")  # fmt: skip
+
+
+def _not(expect: Expect) -> Expect:
+    return msgspec.structs.replace(expect, op=Op.IS_NOT)
+
+
+def _hold_off(rung: Rung) -> Iterator[Step]:
+    """First that it does not start by itself, then that it does not run."""
+    verdict = Verdict.COMPROMISED
+    yield _try(rung, after=(), verdict=verdict, timeout_s=SHORT_S, subject="never-by-itself",
+               text="Let it stay off when power comes back")  # fmt: skip
+    running = Expect(subject=POWER, op=Op.IS_NOT, value="Off")
+    off = Expect(subject=POWER, op=Op.IS, value="Off")
+    yield _try(rung, before=(running,), after=(off,), verdict=verdict, timeout_s=SHORT_S,
+               subject="cut-off", text="Cut its host off")  # fmt: skip
+    yield _try(rung, after=(), verdict=verdict, subject=WATCH, timeout_s=2 * WATCH_S,
+               text="Watch whether somebody starts it again",
+               for_s=min(WATCH_S, rung.timeout_s / 2))  # fmt: skip
+    held = Expect(subject=HELD, op=Op.IS, value=True)
+    yield _try(rung, before=(_not(held),), after=(held,), verdict=verdict, timeout_s=SHORT_S,
+               subject="outlet-off", text="Take its mains away, too")  # fmt: skip
+
+
+def _gather(verdict: Verdict) -> Step:
+    return Step(
+        id="",
+        action=Action(verb=Verb.GATHER, subject=GATHER, arguments={"class": verdict.value}),
+        text="Save what it can still tell",
+        after=(Expect(subject=SAVED, op=Op.IS, value=True),),
+        timeout_s=EVIDENCE_S,
+        reads=1,
+        attempts=1,
+        rung=GATHER,
+    )
+
+
+def _prove(verdict: Verdict) -> Step:
+    """Only looked at: what is not back now is a person's."""
+    compromised = verdict is Verdict.COMPROMISED
+    return Step(
+        id="",
+        action=Action(verb=Verb.RECOVER, subject=PROVE, arguments={"class": verdict.value}),
+        text="See that it is held off" if compromised else "See that it is back",
+        after=(Expect(subject=HELD, op=Op.IS, value=True),) if compromised else _back(),
+        timeout_s=PROVE_S,
+        attempts=1,
+    )
+
+
+def answers(sight: NodeSight) -> bool:
+    return sight.controller in (Controller.ANSWERS, Controller.HALF, Controller.CROWDED)
+
+
+def rungs_named(plan: Plan) -> Sequence[str]:
+    """The rungs of a plan, in order."""
+    names = (str(s.rung) for n in plan.nodes for s in n.steps if s.rung is not msgspec.UNSET)
+    return list(dict.fromkeys(names))

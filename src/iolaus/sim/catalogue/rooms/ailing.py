@@ -1,0 +1,86 @@
+"""What stays until it is treated: hosts and controllers that hang, a way to the host that is lost.
+
+The softest treatment that helps is the argument `cure`; what is softer is accepted, and nothing
+comes of it. Mending the fault ends it at once, as a technician would.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from iolaus.sim.ailments import CURES, Restarts, beside, hang_controller, hang_host
+from iolaus.sim.catalogue.entry import Argument, Entry, Given, Mend, Scene
+from iolaus.sim.catalogue.rooms.standing import host_dead
+from iolaus.sim.catalogue.rules import changing, disarming
+from iolaus.sim.device import Device
+from iolaus.sim.rules import parse_rules
+from iolaus.sim.server import Place
+
+WAYS: Final = ("manager", "mains", "never")
+
+
+def entry(name: str, title: str, what: str, **more: Any) -> Entry:
+    return Entry(name=name, title=title, what=what, room="standing", **more)
+
+
+def _hang(device: Device, given: Given) -> Any:
+    return hang_host(device, str(given["cure"]))
+
+
+async def _lost(scene: Scene) -> Mend:
+    cure = str(scene.given["cure"])
+    undo = [_lose(place, scene.key, cure) for place in scene.places]
+    disarm = disarming(scene)
+
+    async def mend() -> None:
+        for back in undo:
+            back()
+        await disarm()
+
+    return mend
+
+
+def _lose(place: Place, key: str, cure: str) -> Any:
+    items = [{**rule, "id": key} for rule in host_dead({})]
+    for rule in parse_rules(items, source="catalogue"):
+        place.front.faults.arm(rule)
+
+    def restarted(dark: bool) -> None:
+        if cure == "manager" or (cure == "mains" and dark):
+            place.front.faults.disarm(key)
+
+    return beside(place.device, Restarts(restarted), lambda: None)
+
+
+FAULTS: Final = (
+    entry(
+        "host-hangs", "the host hangs",
+        "The host has power and runs nothing any more; its controller sees nothing of that. It "
+        "comes back when it is treated hard enough.",
+        strike=changing(_hang), kinds=frozenset({"node"}),
+        arguments=(
+            Argument(name="cure", what="the softest that helps", usual="force-restart",
+                     choices=CURES),
+        ),
+        seen="PowerState stays On; a graceful restart answers 204 and nothing happens.",
+        oracle="host_hangs of GET /truth/NAME.",
+    ),
+    entry(
+        "controller-hangs", "the controller hangs",
+        "The controller takes connections and says nothing, until all its power was taken away "
+        "and given back; its host goes on.",
+        strike=changing(lambda device, _: hang_controller(device)),
+        seen="A connection is accepted and never answered.",
+        oracle="controller_hangs of GET /truth/NAME.",
+    ),
+    entry(
+        "host-path-lost", "the way to the host is lost for now",
+        "As with host-path-dead, until the controller is restarted, or its mains was gone.",
+        strike=_lost, kinds=frozenset({"node"}),
+        arguments=(
+            Argument(name="cure", what="the softest that helps", usual="manager", choices=WAYS),
+        ),
+        seen="Reading is null; POST ComputerSystem.Reset answers 500.",
+        oracle="faults of GET /devices/NAME has it until then.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,107 @@
+"""A hall's server is backed up in the middle of a roll-out, lost, and put back elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.app.test_rolling import drift, known, planned, want
+from tests.sim.firmware.stage import machines
+from tests.store.postgres import Postgres
+from tests.survival.stage import grounded, housed
+
+from iolaus.app.backup import KEY, back_up, restore
+from iolaus.kernel.errors import OperatorMust
+from iolaus.model.rollout import NodeState, RolloutState
+from iolaus.store.state import open_state
+
+WORD = "restore: pause"
+WAVES = {"waves": [{"name": "canary", "max": 1, "soak": "4s"}, {"name": "all"}]}
+
+
+async def test_a_roll_out_goes_on_on_an_empty_machine(tmp_path: Path) -> None:
+    file, key = tmp_path / "hall.iolaus", tmp_path / "hall.key"
+    async with grounded(tmp_path, *machines("dl365-cpu", "xe9680-h200")) as ground:
+        async with housed(tmp_path, ground, managed=True) as on:
+            await known(on)
+            await want(on, bmc={"ntp": ["10.9.9.9"]}, rollout=WAVES)
+            plan = await planned(on)
+            await on.house.rolling.apply(plan.id, by="ana")
+
+            async def begun() -> bool:
+                found = (await on.house.rolling.standing(plan.id)).progress
+                states = [node.state for node in found.nodes.values()] if found else []
+                return NodeState.DONE in states
+
+            await on.until(begun, "the canary is done")
+            manifest = await asyncio.to_thread(back_up, tmp_path / "state", file)
+            assert manifest.rows["journal"] > 0
+        shutil.copy(tmp_path / "state" / KEY, key)
+        shutil.rmtree(tmp_path / "state")
+        done = await asyncio.to_thread(restore, file, tmp_path / "state", key=key)
+        assert done.paused == (plan.id,)
+
+        async with housed(tmp_path, ground, managed=True) as on:
+
+            async def paused() -> bool:
+                found = (await on.house.rolling.standing(plan.id)).progress
+                return found is not None and found.state is RolloutState.PAUSED
+
+            await on.until(paused, "it stands paused")
+            await on.house.rolling.ask(plan.id, "resume", by="ana")
+
+            async def done_with() -> bool:
+                found = (await on.house.rolling.standing(plan.id)).progress
+                assert found is not None
+                paused_anew = found.state is RolloutState.PAUSED and found.reason != WORD
+                assert not paused_anew, found
+                return found.state is RolloutState.DONE
+
+            await on.until(done_with, "the roll-out is over")
+
+            async def right() -> bool:
+                return set((await drift(on)).values()) == {"in-sync"}
+
+            await on.until(right, "nothing departs any more")
+            said = await on.house.state.audit.entries()
+            assert [each.subject for each in said if each.what == "note"] == ["restore"]
+
+
+async def test_a_hall_that_outgrew_a_file_moves_to_a_server(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    first = open_state(tmp_path / "first")
+    await first.start()
+    first.secrets.put("hall", user="root", password="geheim")
+    await first.close()
+    back_up(tmp_path / "first", tmp_path / "b")
+    assert b"geheim" not in (tmp_path / "b").read_bytes()
+    url, key = postgres.database(), tmp_path / "first" / KEY
+    await asyncio.to_thread(restore, tmp_path / "b", tmp_path / "second", key=key, database=url)
+    assert not (tmp_path / "second" / "state.db").exists()
+    second = open_state(tmp_path / "second", database=url)
+    await second.start()
+    login = second.secrets.get("hall")
+    assert login is not None
+    assert login.password == "geheim"
+    await second.close()
+    with pytest.raises(OperatorMust) as caught:
+        restore(tmp_path / "b", tmp_path / "third", key=key, database=url)
+    assert caught.value.code == "StateNotEmpty"
+    assert not (tmp_path / "third").exists()
+
+
+def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(OperatorMust) as caught:
+        restore(tmp_path / "b", tmp_path / "full", key=tmp_path / "k")
+    assert caught.value.code == "StateNotEmpty"
+    with pytest.raises(OperatorMust) as caught:
+        back_up(tmp_path / "full", tmp_path / "b")
+    assert caught.value.code == "NoState"
+    with pytest.raises(OperatorMust) as caught:
+        restore(tmp_path / "b", tmp_path / "new", key=tmp_path / "k")
+    assert caught.value.code == "NoKey"

@@ -1,0 +1,147 @@
+"""A delivery is taken on over the real wire, and each machine that is not as ordered stands."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from tests.recovery.delivery import CA, Truck, receiving, standings, truck
+from tests.survival.stage import Stage, grounded
+
+from iolaus.model.endpoint import Mode
+from iolaus.model.plan import Asked
+from iolaus.model.select import parse_selector
+
+WRONG = {"n003": "serial", "n004": "model", "n006": "clone", "n008": "silent"}
+DONE = ("HandedOver", "Done")
+ORDER = {"Claimed": 1, "Credentialed": 2, "Certified": 3, "AtBaseline": 4, "HandedOver": 5}
+
+
+async def all_settled(on: Stage, lorry: Truck) -> None:
+    async def check() -> bool:
+        stood = standings(on)
+        return all(stood.get(d.name) == DONE for d in lorry.right) and all(
+            stood[name][0] == "Conflict" or stood[name][1] in ("Silent", "Failed")
+            for name in lorry.wrong
+        )
+
+    await on.until(check, f"all are settled: {standings(on)}", patience_s=45.0)
+
+
+async def test_a_delivery_of_three_makes_is_taken_on_and_the_wrong_ones_stand(
+    tmp_path: Path,
+) -> None:
+    lorry = truck(10, WRONG)
+    async with (
+        grounded(tmp_path, *lorry.devices) as ground,
+        receiving(tmp_path, ground, lorry) as on,
+    ):
+        silent = lorry.named("n008")
+
+        async def begun() -> bool:
+            return standings(on).get("n008", ("", ""))[0] not in ("", "Expected", "Appeared")
+
+        await on.until(begun, "the one that falls silent is on its way")
+        silent.down("silence")
+        await all_settled(on, lorry)
+        stood = standings(on)
+        assert stood["n003"] == ("Conflict", "WrongSerial")
+        assert stood["n004"] == ("Conflict", "WrongModel")
+        assert stood["n006"] in (("Conflict", "DuplicateIdentity"), ("Conflict", "WrongSerial"))
+        facts, secrets = on.house.state.facts, on.house.state.secrets
+        authority = on.house.state.authorities.known()[CA]
+        for device in lorry.right:
+            target = facts.target_of(device.address)
+            assert target is not None
+            assert (target.mode, target.name) == (Mode.MANAGED, device.name)
+            own = secrets.own(device.address, name=f"factory.{device.name}")
+            assert own is not None
+            assert own.login.password == device.gate.accounts["root"].password
+            assert own.login.password != lorry.factory[device.name]
+            report = facts.report_of(device.address)
+            assert report is not None
+            assert authority.subject in {each.issuer for each in report.certificates}
+        for name in ("n003", "n004", "n006"):
+            device = lorry.named(name)
+            target = facts.target_of(device.address)
+            assert target is None or target.mode is Mode.READ_ONLY
+            assert device.gate.accounts["root"].password == lorry.factory[name]
+        for password in lorry.factory.values():
+            assert password not in str(on.logs)
+
+
+@pytest.mark.soak
+async def test_a_node_is_retired_without_a_trace_and_begins_anew(tmp_path: Path) -> None:
+    lorry = truck(2)
+    async with (
+        grounded(tmp_path, *lorry.devices) as ground,
+        receiving(tmp_path, ground, lorry) as on,
+    ):
+        await all_settled(on, lorry)
+        device, other = lorry.devices
+        ours = device.gate.accounts["root"].password
+        certificate = device.fingerprint
+        rolling, tries = on.house.rolling, on.house.state.tries
+        for began in tries.failures(device.address, within_s=3600.0):  # long ago by now
+            tries.succeeded(device.address, began)
+        plan = await rolling.plan_asked(
+            Asked(kind="retire"), selector=parse_selector(device.name), batch=None, by="ana",
+            keep=True,
+        )  # fmt: skip
+        await rolling.apply(plan.id, by="ana")
+
+        async def retired() -> bool:
+            return bool(on.house.onboarding.retirements())
+
+        await on.until(retired, "it is retired", patience_s=60.0)
+        (record,) = on.house.onboarding.retirements()
+        outcomes = {each.what.partition(" ")[0]: each.outcome for each in record.items}
+        assert outcomes["login"] == "proved", record
+        assert outcomes["certificate"] == "proved", record
+        assert outcomes["logs"] == "proved", record
+        assert outcomes["bios"] == "said", record
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(record.key))
+        key.verify(base64.b64decode(record.signature), record.signed_bytes())
+        assert device.gate.accounts["root"].password == lorry.factory[device.name]
+        assert device.fingerprint != certificate
+        assert ours not in str({path: device.get(path) for path in device.paths()})
+        assert on.house.state.facts.target_of(device.address) is None
+        assert on.house.state.secrets.fact_of(device.address) is None
+        assert other.gate.accounts["root"].password != lorry.factory[other.name]
+        changed = {p for p in device.changed() if "/Managers/" in p and "LogServices" not in p}
+        assert not [p for p in changed if "10.0.0.1" in str(device.get(p))]
+
+        async def told() -> bool:
+            return standings(on)[device.name] == ("Retired", "Retired")
+
+        await on.until(told, "it stands as retired")
+        await on.house.onboarding.recommission(device.name, by="ana")
+        await all_settled(on, lorry)
+        assert device.gate.accounts["root"].password not in (ours, lorry.factory[device.name])
+
+
+STAGES = ("Claimed", "Credentialed", "Certified", "HandedOver")
+
+
+@pytest.mark.soak
+async def test_a_life_that_ends_at_each_stage_is_gone_on_with(tmp_path: Path) -> None:
+    """What was done is not done again: each machine is given one password, and is handed over."""
+    lorry = truck(3)
+    async with grounded(tmp_path, *lorry.devices) as ground:
+        for stage in STAGES:
+            async with receiving(tmp_path, ground, lorry) as on:
+
+                async def there(on: Stage = on, stage: str = stage) -> bool:
+                    reached = [state for state, _ in standings(on).values()]
+                    return any(ORDER.get(state, 0) >= ORDER[stage] for state in reached)
+
+                await on.until(there, f"one is {stage}")
+        async with receiving(tmp_path, ground, lorry) as on:
+            await all_settled(on, lorry)
+            for device in lorry.devices:
+                own = on.house.state.secrets.own(device.address, name=f"factory.{device.name}")
+                assert own is not None
+                assert own.number == 1
+                assert own.login.password == device.gate.accounts["root"].password
