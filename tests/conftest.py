@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.store.footings import Footing, footing_of
 from tests.store.postgres import Postgres, serving
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
@@ -37,9 +38,12 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where an empty state database is: a file, then a server."""
-    if request.param == "sqlite":
-        return tmp_path / "state.db"
-    url: str = request.getfixturevalue("postgres").database()
-    return url
+def footing(request: pytest.FixtureRequest, tmp_path: Path) -> Footing:
+    """What an empty state database stands on: a file, then a server."""
+    return footing_of(request.param, tmp_path, lambda: request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def anywhere(footing: Footing) -> Path | str:
+    """Where that database is."""
+    return footing.where

@@ -24,8 +24,8 @@ from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress
 from tests.act.deciding import decide
 from tests.act.hall import BMC, Hall, Mood, node_of, plan_of, steps
 from tests.act.house import CutJournal, Process
+from tests.store.footings import Footing
 from tests.store.postgres import Postgres
-from tests.store.test_behind import Quota
 
 
 def made(hall: Hall, nodes: int, **options: Any) -> Plan:
@@ -316,22 +316,21 @@ async def test_a_bug_ends_a_term_and_not_the_conductor(database: Path, hall: Hal
 # The database goes away
 
 
-async def test_a_full_disk_pauses_and_loses_nothing(database: Path, hall: Hall) -> None:
-    quota = Quota(database)
-    plan, process = made(hall, 12), Process(database, hall, connect=quota.connect)
+async def test_a_full_disk_pauses_and_loses_nothing(footing: Footing, hall: Hall) -> None:
+    plan, process = made(hall, 12), Process(footing.where, hall, connect=footing.connect)
     await process.apply(plan)
     process.start()
     with capture_logs() as logs:
         while not any(device.effects["update-firmware"] for device in hall.devices.values()):
             await hall.clock.sleep(0.5)
-        quota.pages = 1
+        footing.full = True
         await hall.clock.sleep(300.0)
         assert process.conductor.trouble
         assert process.conductor.trouble.code == "DiskFull"
         quiet = {uid: list(device.sent) for uid, device in hall.devices.items()}
         await hall.clock.sleep(300.0)
         assert quiet == {uid: device.sent for uid, device in hall.devices.items()}
-        quota.pages = None
+        footing.full = False
         progress = await process.until(plan)
     await process.stop()
     assert states(progress) == {NodeState.DONE: 12}

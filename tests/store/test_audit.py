@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,8 @@ from iolaus.store.database import Database
 
 async def main():
     folder = Path(sys.argv[1])
-    database = Database(folder / "state.db")
+    where = sys.argv[2] if "://" in sys.argv[2] else Path(sys.argv[2])
+    database = Database(where)
     database.open()
     log = AuditLog(clock=WallClock(), database=database, directory=folder)
     await log.start()
@@ -38,9 +39,15 @@ asyncio.run(main())
 """
 
 
-async def opened(folder: Path) -> AuditLog:
-    database = Database(folder / "state.db")
+@pytest.fixture
+def database(anywhere: Path | str) -> Iterator[Database]:
+    database = Database(anywhere)
     database.open()
+    yield database
+    database.close()
+
+
+async def opened(database: Database, folder: Path) -> AuditLog:
     log = AuditLog(clock=JumpClock(), database=database, directory=folder)
     await log.start()
     return log
@@ -52,9 +59,9 @@ async def fill(log: AuditLog, count: int) -> Sequence[Entry]:
     return await log.entries()
 
 
-async def test_the_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
-    await fill(await opened(tmp_path), 3)
-    again = await opened(tmp_path)
+async def test_the_chain_goes_on_after_a_restart(database: Database, tmp_path: Path) -> None:
+    await fill(await opened(database, tmp_path), 3)
+    again = await opened(database, tmp_path)
     entries = await fill(again, 2)
     kept = parse_head((tmp_path / HEAD_FILE).read_text())
     found = verify(entries, [kept])
@@ -63,64 +70,55 @@ async def test_the_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 7])
-def test_a_kill_leaves_a_chain_that_holds(tmp_path: Path, after: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE
-    ) as process:
+async def test_a_kill_leaves_a_chain_that_holds(
+    database: Database, anywhere: Path | str, tmp_path: Path, after: int
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path), str(anywhere)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for _ in range(after):
             process.stdout.readline()
         process.kill()
-    database = Database(tmp_path / "state.db")
-    log = AuditLog(clock=JumpClock(), database=database, directory=tmp_path)
-    entries = _run(log)
+    log = await opened(database, tmp_path)
+    entries = await log.entries(limit=20_000)
     found = verify(entries, [parse_head((tmp_path / HEAD_FILE).read_text())])
     assert found.whole
     assert found.entries >= after
     assert all(entry.who == "a" for entry in entries)
 
 
-def _run(log: AuditLog) -> Sequence[Entry]:
-    import asyncio
-
-    async def work() -> Sequence[Entry]:
-        await log.start()
-        return await log.entries(limit=20_000)
-
-    return asyncio.run(work())
-
-
-async def test_a_cut_end_is_found_at_the_start_and_written_down(tmp_path: Path) -> None:
-    log = await opened(tmp_path)
+async def test_a_cut_end_is_found_at_the_start_and_written_down(
+    database: Database, tmp_path: Path
+) -> None:
+    log = await opened(database, tmp_path)
     await fill(log, 5)
-    database = Database(tmp_path / "state.db")
     database.write(lambda c: c.execute(text("DELETE FROM audit WHERE number > 3")))
-    again = await opened(tmp_path)
+    again = await opened(database, tmp_path)
     note = (await again.entries())[-1]
     assert (note.number, note.who, note.what) == (4, "iolaus", "note")
     assert str(log.head) in note.detail
     assert not verify(await again.entries(), [h for h in [log.head] if h]).whole
 
 
-async def test_a_head_that_is_none_stops_the_start(tmp_path: Path) -> None:
-    await fill(await opened(tmp_path), 1)
+async def test_a_head_that_is_none_stops_the_start(database: Database, tmp_path: Path) -> None:
+    await fill(await opened(database, tmp_path), 1)
     (tmp_path / HEAD_FILE).write_text("nothing\n")
     with pytest.raises(WeErred, match="does not hold the head"):
-        await opened(tmp_path)
+        await opened(database, tmp_path)
 
 
-async def test_what_cannot_be_written_is_not_chained(tmp_path: Path) -> None:
-    log = await opened(tmp_path)
+async def test_what_cannot_be_written_is_not_chained(database: Database, tmp_path: Path) -> None:
+    log = await opened(database, tmp_path)
     await fill(log, 1)
     head = log.head
-    Database(tmp_path / "state.db").write(lambda c: c.execute(text("DROP TABLE audit")))
+    database.write(lambda c: c.execute(text("DROP TABLE audit")))
     with pytest.raises(WeErred):
         await fill(log, 1)
     assert log.head == head
 
 
-async def test_any_text_is_taken_and_stays_chained(tmp_path: Path) -> None:
-    log = await opened(tmp_path)
+async def test_any_text_is_taken_and_stays_chained(database: Database, tmp_path: Path) -> None:
+    log = await opened(database, tmp_path)
     for odd in ("\x00", "\ud800", "x" * 100_000, "ä\n"):
         await log.append(Record(who=odd, what="note", subject=odd, detail=odd))
     assert verify(await log.entries()).whole

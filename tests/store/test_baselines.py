@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from tests.fleet.build import baseline
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "state.db")
+def database(anywhere: Path | str) -> Iterator[Database]:
+    database = Database(anywhere)
     database.open()
-    return database
+    yield database
+    database.close()
 
 
 async def put(baselines: Baselines, name: str = "base", **spec: Any) -> int:

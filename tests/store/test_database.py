@@ -1,6 +1,7 @@
+"""The state database: made, brought up to date, cut, damaged, and told about."""
+
 from __future__ import annotations
 
-import gc
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 import iolaus
+from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.store.database import MIGRATIONS, Database, explain, migrations_config
+from iolaus.store.facts import Facts
 from iolaus.store.schema import metadata
+from tests.store.footings import Footing
+from tests.store.made import T0, ask_for
+from tests.store.postgres import Postgres
+from tests.store.test_behind import A, fill
 
 
-def test_the_migrations_make_the_schema(database: Path) -> None:
-    store = Database(database)
+def test_the_migrations_make_the_schema(anywhere: Path | str) -> None:
+    short = anywhere.replace("+psycopg", "") if isinstance(anywhere, str) else anywhere
+    store = Database(short)
     store.open()
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -51,8 +59,8 @@ def test_a_damaged_file_is_named_and_left_alone(database: Path, content: bytes) 
     assert database.read_bytes() == content
 
 
-def test_a_newer_schema_is_refused(database: Path) -> None:
-    store = Database(database)
+def test_a_newer_schema_is_refused(anywhere: Path | str) -> None:
+    store = Database(anywhere)
     store.open()
     with store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -101,66 +109,54 @@ def test_a_file_that_another_holds_is_named(database: Path) -> None:
     store.close()
 
 
-def test_a_migration_cut_anywhere_leaves_a_file_that_opens(database: Path) -> None:
-    """A crash at every statement of the first opening: the next opening succeeds."""
-    statements = 0
+def test_a_migration_cut_anywhere_leaves_a_file_that_opens(footing: Footing) -> None:
+    """A crash at any statement of the first opening: the next opening succeeds."""
+    cuts = 0
     while True:
-        cut = Cutting(database, after=statements)
+        footing.left = cuts * footing.stride
         try:
-            Database(database, connect=cut.connect).open()
+            Database(footing.where, connect=footing.connect).open()
         except WeErred:
-            cut.crash()
-            statements += 1
+            footing.crash()
+            cuts += 1
             continue
         break
-    cut.crash()
-    assert statements > 10
-    again = Database(database)
+    footing.crash()
+    assert cuts * footing.stride > 10
+    again = Database(footing.where)
     again.open()
     again.close()
 
 
-class Cutting:
-    """Connections to a SQLite file whose power fails before a given statement."""
+def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+    store = Database("postgresql://iolaus:geheim@127.0.0.1:1/state")
+    with pytest.raises(WeErred) as caught:
+        store.open()
+    assert "geheim" not in f"{caught.value} {caught.value.subject}"
+    store.close()
 
-    def __init__(self, path: Path, *, after: int) -> None:
-        self._path, self.left = path, after
-        self._made: list[Any] = []
 
-    def connect(self) -> Any:
-        cutting = self
-
-        class Connection(sqlite3.Connection):
-            def cursor(self, *_: Any, **__: Any) -> Any:
-                return super().cursor(Cursor)
-
-            def commit(self) -> None:
-                cutting.count()
-                super().commit()
-
-        class Cursor(sqlite3.Cursor):
-            def execute(self, *given: Any) -> Any:
-                cutting.count()
-                return super().execute(*given)
-
-            def executemany(self, *given: Any) -> Any:
-                cutting.count()
-                return super().executemany(*given)
-
-        made = sqlite3.connect(self._path, factory=Connection, check_same_thread=False)
-        self._made.append(made)
-        return made
-
-    def count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise sqlite3.OperationalError("the power failed")
-
-    def crash(self) -> None:
-        for made in self._made:
-            made.close()
-        self._made.clear()
-        gc.collect()
+async def test_a_lost_server_is_one_trouble_and_nothing_is_lost(
+    postgres: Postgres, clock: JumpClock
+) -> None:
+    where = postgres.database()
+    facts = Facts(database=where, clock=clock)
+    await facts.start()
+    ask_for(facts, A)
+    await facts.flush()
+    postgres.stop()
+    try:
+        fill(facts, A, "1", T0)
+        with pytest.raises(WeErred):
+            await facts.flush()
+        assert facts.trouble
+    finally:
+        postgres.start()
+    await facts.close()
+    again = Facts(database=where, clock=clock)
+    await again.start()
+    assert again.report_of(A)
+    await again.close()
 
 
 def test_an_unforeseen_failure_is_ours() -> None:

@@ -62,29 +62,29 @@ async def test_the_last_are_kept_and_those_that_changed_a_verdict(anywhere: Path
         assert {each.number for each in await store.exhibits([2, 3, 8])} == {2, 8}
 
 
-async def test_another_start_finds_all_of_it(database: Path) -> None:
+async def test_another_start_finds_all_of_it(anywhere: Path | str) -> None:
     heard: list[int] = []
     pin = Pin(asset="uid", name="gpu", identity="ab", at=1.0, by="first contact")
-    async with opened(database) as store:
+    async with opened(anywhere) as store:
         store.on_kept(lambda kept: heard.extend(each.number for each in kept))
         await store.keep([exhibit(1.0), exhibit(2.0, "/other")])
         await store.pin([pin])
         await store.appraise([appraisal(1)])
     assert heard == [1, 2]
-    async with opened(database) as again:
+    async with opened(anywhere) as again:
         assert again.appraisals() == {PLACE: appraisal(1)}
         assert again.pins() == {("uid", "gpu"): pin}
         await again.keep([exhibit(3.0)])
         assert [each.number for each in await again.of(PLACE)] == [3, 1]
 
 
-async def test_what_is_forgotten_leaves_its_identity(database: Path) -> None:
-    async with opened(database) as store:
+async def test_what_is_forgotten_leaves_its_identity(anywhere: Path | str) -> None:
+    async with opened(anywhere) as store:
         await store.keep([exhibit(1.0)])
         await store.appraise([appraisal(1)])
         await store.pin([Pin(asset="uid", name="gpu", identity="ab", at=1.0, by="me")])
         await store.forget([PLACE])
-    async with opened(database) as again:
+    async with opened(anywhere) as again:
         assert again.appraisals() == {}
         assert await again.of(PLACE) == ()
         assert list(again.pins()) == [("uid", "gpu")]

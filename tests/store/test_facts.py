@@ -269,8 +269,10 @@ def entry(number: int, created: str | None = None) -> LogEntry:
     )
 
 
-async def test_the_picture_is_the_same_after_a_restart(clock: JumpClock, database: Path) -> None:
-    facts = Facts(database=database, clock=clock)
+async def test_the_picture_is_the_same_after_a_restart(
+    clock: JumpClock, anywhere: Path | str
+) -> None:
+    facts = Facts(database=anywhere, clock=clock)
     await facts.start()
     facts.put_target(Target(address=A, name="n1", labels={"rack": "r1"}))
     ask_for(facts, B)
@@ -297,7 +299,7 @@ async def test_the_picture_is_the_same_after_a_restart(clock: JumpClock, databas
     events, history = facts.events(), await facts.history()
     await facts.close()
 
-    again = Facts(database=database, clock=clock)
+    again = Facts(database=anywhere, clock=clock)
     await again.start()
     after = again.held(A)
     assert before
@@ -314,7 +316,7 @@ async def test_the_picture_is_the_same_after_a_restart(clock: JumpClock, databas
     again.remove_target(A)
     await again.close()
 
-    empty = Facts(database=database, clock=clock)
+    empty = Facts(database=anywhere, clock=clock)
     await empty.start()
     assert [held.target.address for held in empty.all_held()] == [B]
     ask_for(empty, A)

@@ -21,8 +21,8 @@ from iolaus.store.database import Database
 from iolaus.store.journal import StoredJournal, _checked, _doc, _entry
 from iolaus.store.lease import Fenced, Lease, StoredLeases
 from iolaus.store.packing import unpack
+from tests.store.footings import Footing
 from tests.store.postgres import Postgres
-from tests.store.test_behind import Quota
 
 STEP = Step(id="s1", action=Action(verb=Verb.RESET), text="reset it")
 NODE = NodePlan(uid="n1", name="n1", endpoint="https://n1", fate=Fate.UPDATE, facts="f")
@@ -241,16 +241,15 @@ async def test_a_cut_connection_is_an_error_once_and_then_works(
     opened.close()
 
 
-async def test_a_full_disk_refuses_and_loses_nothing(database: Path, clock: JumpClock) -> None:
-    quota = Quota(database)
-    opened = Opened(database, clock, connect=quota.connect)
+async def test_a_full_disk_refuses_and_loses_nothing(footing: Footing, clock: JumpClock) -> None:
+    opened = Opened(footing.where, clock, connect=footing.connect)
     lease = await opened.lease()
     await opened.journal.append([entry("a")], lease=lease)
-    quota.pages = 1
+    footing.full = True
     with pytest.raises(WeErred) as caught:
         await opened.journal.append([entry(random.randbytes(100_000).hex())], lease=lease)
     assert caught.value.code == "DiskFull"
-    quota.pages = None
+    footing.full = False
     await opened.journal.append([entry("b")], lease=lease)
     assert [e.doc["text"] for e in await opened.journal.entries("p")] == ["a", "b"]
     opened.close()

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select
 
+from iolaus.kernel.errors import WeErred
 from iolaus.model.advisory import Kept
 from iolaus.model.alarm import Alarm
 from iolaus.model.candidate import Candidate
@@ -101,7 +102,19 @@ class Shelf(Generic[T]):
 
     def _load(self, connection: Connection) -> dict[str, T]:
         rows = connection.execute(select(self._table.c.name, self._table.c.doc))
-        return {name: unpack(bytes(doc), self._decoder) for name, doc in rows}
+        return {name: self._read(name, bytes(doc)) for name, doc in rows}
+
+    def _read(self, name: str, doc: bytes) -> T:
+        try:
+            return unpack(doc, self._decoder)
+        except ValueError as error:
+            raise WeErred(
+                f"it is damaged: {error}",
+                operation="read state",
+                subject=f"{self._table.name}/{name}",
+                code="StateCorrupt",
+                next_step="put back a copy of the state; nothing in it was changed.",
+            ) from error
 
     def _put(self, connection: Connection, documents: Mapping[str, T]) -> None:
         self._delete(connection, list(documents))
