@@ -323,3 +323,19 @@ async def test_the_picture_is_the_same_after_a_restart(
     assert kinds(empty.record_report(whole)) == ["AssetBack"]
     assert empty.uid(A, "Systems/1") == after.uids["Systems/1"]
     await empty.close()
+
+
+async def test_what_an_operator_said_is_on_disk_when_it_is_acknowledged(
+    clock: JumpClock, anywhere: Path | str
+) -> None:
+    facts = Facts(database=anywhere, clock=clock)
+    await facts.start()
+    ask_for(facts, A)
+    facts.record_status(status(A, at=T0))
+    facts.record_hot(hot(A, at=T0))
+    await facts.keep()
+    survivor = Facts(database=anywhere, clock=clock)
+    await survivor.start()
+    assert survivor.held(A)
+    await survivor.close()
+    await facts.close()

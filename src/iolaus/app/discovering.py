@@ -68,7 +68,8 @@ class Discoverer:
         return [*named, *ranged]
 
     async def run(self, order: DiscoveryOrder, on_found: Callable[[Found], None]) -> None:
-        """Probe everything that the order names, and take on what answers."""
+        """Probe everything that the order names, and take on what answers: it is kept when this
+        returns."""
         login = self._login(order)
         named, ranged = self._read(order, login)
         if order.ssdp:
@@ -89,6 +90,7 @@ class Discoverer:
             )
 
         await discovery.run(named, ranged, tell, trust_first=order.trust_first)
+        await self._facts.keep()
 
     async def _probe(self, target: Target) -> ProbeResult:
         if protocol_of(target.address) == "modbus" and self._buses is not None:

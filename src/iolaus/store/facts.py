@@ -341,6 +341,10 @@ class Facts:
         """Write all that is not yet on disk; raises `WeErred` if that fails (it stays queued)."""
         await self._behind.flush()
 
+    async def keep(self) -> None:
+        """What was asked until now is on disk; what could wait still waits. Raises `WeErred`."""
+        await self._behind.flush(everything=False)
+
     async def close(self) -> None:
         """Write what waits and let go of the database."""
         await self._behind.close()

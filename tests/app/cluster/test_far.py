@@ -8,13 +8,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iolaus.app.cluster.door import Door
 from iolaus.app.cluster.far import CHUNK_BYTES, FarLanes, Post
-from iolaus.app.cluster.letters import Letter, error_of, open_letter, seal, trouble_of
+from iolaus.app.cluster.letters import (
+    Letter,
+    error_of,
+    open_letter,
+    open_reply,
+    seal,
+    trouble_of,
+)
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.drivers.lane import GivenUp, HeldBack, Lanes
 from iolaus.drivers.lane.lanes import Converse
@@ -203,6 +211,31 @@ async def test_an_owner_that_was_frozen_in_its_queue_does_not_send(tmp_path: Pat
             await sending
         assert caught.value.code == "Fenced"
         assert hall.device.told == []
+
+
+async def test_a_letter_that_comes_twice_has_one_effect_and_both_hear_of_it(
+    tmp_path: Path,
+) -> None:
+    async with hall_in(tmp_path) as hall:
+        letter = Letter(
+            epoch=5,
+            term=3,
+            until=hall.clock.now() + 60,
+            do="write",
+            target=TARGET,
+            id="one",
+            method="POST",
+            uri="/reset",
+        )
+        sealed = seal(hall.seals, letter)
+        answers = await asyncio.gather(*(hall.door.answer(sealed) for _ in range(3)))
+        assert open_reply(hall.seals, answers[0]).trouble is None
+        assert len(set(answers)) == 1
+        assert await hall.door.answer(sealed) == answers[0]
+        assert hall.device.told == [("POST", "/reset", None)]
+        other = seal(hall.seals, msgspec.structs.replace(letter, id="two"))
+        await hall.door.answer(other)
+        assert len(hall.device.told) == 2
 
 
 async def test_an_answer_that_does_not_come_is_silence(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 A letter is obeyed under the epoch that it names, if that is the one under which the shard is owned
 at this moment, if no newer leader is known, and as long as it is worth an effect. All of it is
 asked again when its turn has come, just before the device: a process that was frozen in between
-wakes up there.
+wakes up there. A letter with an effect that comes twice is carried out once, and both hear of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -40,6 +40,16 @@ from iolaus.wire.redfish.upload import Upload
 log = structlog.get_logger(__name__)
 TERM: Final = "cluster.term"
 MOST_IMAGES: Final = 64
+EFFECTS: Final = frozenset(("write", "push", "login"))
+REMEMBERED_S: Final = 120.0
+"""Beyond the time in which it is worth an effect, for clocks that differ."""
+
+
+class _Begun(NamedTuple):
+    """A letter's answer, perhaps still to come."""
+
+    until_s: float
+    answer: asyncio.Future[bytes]
 
 
 class Door:
@@ -62,6 +72,7 @@ class Door:
         self._folder = folder
         self._images: dict[str, Path] = {}
         self._open: dict[str, AsyncExitStack] = {}
+        self._begun: dict[str, _Begun] = {}
         self.term = 0
 
     async def open(self, shard: str, epoch: int) -> None:
@@ -87,8 +98,35 @@ class Door:
 
     async def answer(self, sealed: bytes) -> bytes:
         try:
-            reply = await self._obey(open_letter(self._seals, sealed))
-            return seal(self._seals, reply)
+            letter = open_letter(self._seals, sealed)
+        except IolausError as error:
+            return seal(self._seals, Reply(trouble=trouble_of(error)))
+        if letter.do not in EFFECTS or not letter.id:
+            return await self._answer(letter)
+        if (begun := self._begun.get(letter.id)) is not None:
+            return await asyncio.shield(begun.answer)
+        answer = self._begin(letter)
+        try:
+            answer.set_result(await self._answer(letter))
+        finally:
+            answer.cancel()
+        return answer.result()
+
+    def _begin(self, letter: Letter) -> asyncio.Future[bytes]:
+        now_s = self._clock.monotonic()
+        while self._begun:
+            oldest = next(iter(self._begun))
+            if self._begun[oldest].until_s > now_s:
+                break
+            del self._begun[oldest]
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        worth_s = max(0.0, letter.until - self._clock.now())
+        self._begun[letter.id] = _Begun(now_s + worth_s + REMEMBERED_S, answer)
+        return answer
+
+    async def _answer(self, letter: Letter) -> bytes:
+        try:
+            return seal(self._seals, await self._obey(letter))
         except IolausError as error:
             trouble = trouble_of(error)
         except Exception:  # supervised: one letter's bug is that letter's

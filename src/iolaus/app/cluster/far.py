@@ -70,6 +70,7 @@ class Post:
             until=self._clock.now() + within_s,
             do=do,
             target=target,
+            id=secrets.token_hex(8),
             **words,
         )
         try:

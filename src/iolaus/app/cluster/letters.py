@@ -36,13 +36,14 @@ MOST_BYTES: Final = 7 * 1024 * 1024
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """`epoch` is the owner's, `term` the leader's. `until` (seconds since 1970) is when it is no
     longer worth an effect. `do`: read, write, fetch, part (of an image, at `offset`), push, login,
-    anew."""
+    anew. One that comes twice has the same `id`."""
 
     epoch: int
     term: int
     until: float
     do: str
     target: Target
+    id: str = ""
     priority: int = 3
     method: str = "GET"
     uri: str = ""

@@ -2,7 +2,8 @@
 
 Three bus servers that replicate, PostgreSQL, cores, edges and the hall, each a process of its own
 in one folder. Every child dies with this process, and Ctrl-C stops all of them in order. Each part
-can be killed, frozen and started again by its name: that is what the tests of survival do.
+can be killed, frozen and started again by its name, and `through` may put something between any
+two of them: that is what the tests of survival do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ authorization {{ users: [
   {{ user: core, password: "{password}" }}, {{ user: edge, password: "{password}" }}
 ] }}
 cluster {{
-  name: iolaus, listen: "127.0.0.1:{route}", routes: [{routes}]
+  name: iolaus, listen: "127.0.0.1:{route}", routes: [{routes}], no_advertise: true
   authorization {{ user: route, password: "{password}", timeout: 2 }}
 }}
 """
@@ -64,6 +65,13 @@ def free_port() -> int:
 def _die_with_parent() -> None:
     with contextlib.suppress(OSError, AttributeError):  # only Linux knows this
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+Through = Callable[[str, str, int], int]
+
+
+def _straight(_who: str, _whom: str, port: int) -> int:
+    return port
 
 
 class Part:
@@ -130,23 +138,43 @@ class Part:
 
 
 class Cluster:
-    """`folder` holds all of it; made anew where it is empty."""
+    """`folder` holds all of it; made anew where it is empty. `through` says at which port of
+    127.0.0.1 a part finds another (who, whom, the port at which that listens). `hall` are more
+    options of `iolaus sim hall`."""
 
-    def __init__(self, folder: Path, *, nodes: int, cores: int = 2, edges: int = 4) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nodes: int,
+        cores: int = 2,
+        edges: int = 4,
+        through: Through = _straight,
+        hall: Sequence[str] = ("--no-physics",),
+    ) -> None:
         self.folder, self.nodes = folder, nodes
+        self._through, self._hall_options = through, hall
         self.password, self.parts = secrets.token_hex(12), dict[str, Part]()
         folder.mkdir(exist_ok=True)
         self.key = folder / "key"
         self._private(self.key, secrets.token_bytes(32))
         self.nats_ports = [free_port() for _ in range(3)]
-        self.bus = ",".join(f"nats://127.0.0.1:{port}" for port in self.nats_ports)
         self.postgres_port = free_port()
-        self.database = (
-            f"postgresql://iolaus:{self.password}@127.0.0.1:{self.postgres_port}/postgres"
-        )
         self.listens = [f"127.0.0.1:{free_port()}" for _ in range(cores)]
         self.hosts = folder / "hosts.yaml"
         self.edges, self.began = edges, time.time()
+        self.oracle = dict[str, str]()
+
+    def bus(self, who: str) -> str:
+        """The servers of the bus, as that part reaches them."""
+        ports = (
+            self._through(who, f"nats{number}", port) for number, port in enumerate(self.nats_ports)
+        )
+        return ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+
+    def database(self, who: str) -> str:
+        port = self._through(who, "postgres", self.postgres_port)
+        return f"postgresql://iolaus:{self.password}@127.0.0.1:{port}/postgres"
 
     def url(self, core: int = 0) -> str:
         return f"http://{self.listens[core]}"
@@ -200,8 +228,13 @@ class Cluster:
 
     def _nats(self) -> None:
         routes = [free_port() for _ in self.nats_ports]
-        known = ", ".join(f'"nats://route:{self.password}@127.0.0.1:{port}"' for port in routes)
         for number, port in enumerate(self.nats_ports):
+            known = ", ".join(
+                f'"nats://route:{self.password}@127.0.0.1:'
+                f'{self._through(f"nats{number}", f"nats{other}", route)}"'
+                for other, route in enumerate(routes)
+                if other != number
+            )
             config = NATS.format(
                 name=f"nats{number}",
                 port=port,
@@ -244,16 +277,20 @@ class Cluster:
     def _hall(self) -> None:
         command = [
             str(BIN / "iolaus"), "sim", "hall", "--nodes", str(self.nodes), "--port", "0",
-            "--no-physics", "--hosts-out", str(self.hosts), "--tls-dir", str(self.folder / "tls"),
+            *self._hall_options, "--hosts-out", str(self.hosts),
+            "--tls-dir", str(self.folder / "tls"),
         ]  # fmt: skip
         part = self._part("hall", command)
         self.until(lambda: '"ready": true' in part.tail(), "the hall is ready")
+        ready = next(line for line in part.tail().splitlines() if '"ready": true' in line)
+        self.oracle = json.loads(ready).get("oracle", {})
 
     def _core(self, number: int, listen: str) -> None:
-        name = f"core{number}"
+        name, port = f"core{number}", int(listen.rpartition(":")[2])
         command = [
-            str(BIN / "iolaus"), "core", "--db", self.database, "--bus", self.bus,
+            str(BIN / "iolaus"), "core", "--db", self.database(name), "--bus", self.bus(name),
             "--bus-user", "core", "--listen", listen, "--name", name,
+            "--advertise", f"127.0.0.1:{self._through('peers', name, port)}",
             "--state", str(self.folder / name),
         ]  # fmt: skip
         self._part(name, command)
@@ -261,7 +298,7 @@ class Cluster:
     def _edge(self, number: int) -> None:
         name = f"edge{number}"
         command = [
-            str(BIN / "iolaus"), "edge", "--site", "demo", "--bus", self.bus,
+            str(BIN / "iolaus"), "edge", "--site", "demo", "--bus", self.bus(name),
             "--bus-user", "edge", "--name", name, "--state", str(self.folder / name),
         ]  # fmt: skip
         self._part(name, command)

@@ -73,6 +73,7 @@ def _say(context: Context) -> HTTPRouteHandler:
         if target is not None and dry_run is None:
             mode = Mode(data.spec.mode)
             context.facts.put_target(msgspec.structs.replace(target, mode=mode))
+            await context.facts.keep()
         item = await context.fleet.find(ENDPOINT, name, scope=principal.scope) or item
         return Response(one_object(context, ENDPOINT, item))
 
@@ -134,6 +135,7 @@ def _forget(context: Context) -> HTTPRouteHandler:
         gone = one_object(context, ENDPOINT, item)
         if dry_run is None:
             context.facts.remove_target(item.view.address)  # type: ignore[attr-defined]
+            await context.facts.keep()
         return Response(gone)
 
     return forget
