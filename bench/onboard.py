@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ from iolaus.app.house import HouseOptions, open_house
 from iolaus.app.listening import make_server
 from iolaus.fleet.certify import make_authority
 from iolaus.kernel.clock import WallClock
+from iolaus.kernel.ports import free_port
 from iolaus.model.authority import Words
 from iolaus.model.expected import KeptExpected
 from iolaus.store.state import open_state
@@ -79,9 +79,7 @@ class Server:
 
     def __init__(self, folder: Path, http: aiohttp.ClientSession) -> None:
         self._folder, self._http, self.kills = folder, http, 0
-        with socket.socket() as door:
-            door.bind(("127.0.0.1", 0))
-            self._port = int(door.getsockname()[1])
+        self._port = free_port()
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 
 import aiohttp
 
+from iolaus.kernel.ports import free_port
 from iolaus.model.endpoint import Mode, Target
 from iolaus.sim.auth import Account
 from iolaus.sim.device import Device
@@ -142,7 +143,7 @@ class Product:
         self._url = ""
 
     async def start(self) -> None:
-        port = _free_port()
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}"
         words = ("serve", "--listen", f"127.0.0.1:{port}", "--state", str(self._state_dir))
         log = (self._state_dir / "bench.log").open("ab")
@@ -234,14 +235,6 @@ class Product:
             elif row["state"] in ("done", "aborted", "undone"):
                 return dict(row)
             await asyncio.sleep(1.0)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return int(door.getsockname()[1])
 
 
 async def prepare(state_dir: Path, devices: Sequence[Device]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
+
+from iolaus.kernel.ports import free_port
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -218,12 +219,6 @@ def _ready(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
     if process.poll() is not None:
         raise SystemExit(f"it ended:\n{log.read_text()}")
     return httpx.get(f"http://{url}/readyz", timeout=30.0, trust_env=False).status_code == 200
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def until(what: str, check: Callable[[], T | None], *, patience_s: float) -> T:

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.store.footings import Footing, footing_of
 from tests.store.postgres import Postgres, serving
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
+# A busy machine is no failure, and nor is luck: the same examples every time, unless they are asked
+# to explore (--hypothesis-profile=explore).
+settings.register_profile(
+    "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+)
+settings.register_profile("steady", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("steady")
 
 SHARED = Path(os.environ.get("IOLAUS_SHARED", Path(__file__).parents[2] / "shared"))
 

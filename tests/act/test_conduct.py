@@ -341,7 +341,6 @@ async def test_a_full_disk_pauses_and_loses_nothing(footing: Footing, hall: Hall
     assert told == ["changes_stopped", "changes_go_on"]
 
 
-@pytest.mark.timeout(200)
 async def test_a_database_that_is_cut_again_and_again_costs_nothing(
     postgres: Postgres, hall: Hall
 ) -> None:

@@ -65,7 +65,6 @@ PLACES = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_cut_once(anywhere: str) -> None:
     """At every seventeenth place: before and after commits with entries of each kind, and
     effects."""
@@ -81,7 +80,6 @@ async def test_cut_once(anywhere: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", [1, 4])
 async def test_cut_again_and_again(anywhere: str, first: int) -> None:
     """One life after the other, each ended at its fifth place, until all is done: a hundred

@@ -82,7 +82,6 @@ def assert_each_effect_once(hall: FileHall, plan: Plan) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_kill_nine_again_and_again(anywhere: Path | str, tmp_path: Path) -> None:
     plan, hall, chance = counting_plan(), tmp_path / "hall", random.Random(5)
     hall.mkdir()
@@ -104,7 +103,6 @@ async def test_kill_nine_again_and_again(anywhere: Path | str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_a_frozen_process_that_wakes_is_fenced(anywhere: Path | str, tmp_path: Path) -> None:
     """Two act on one database; each in turn is frozen for longer than a lease lasts."""
     plan, hall = counting_plan(), tmp_path / "hall"

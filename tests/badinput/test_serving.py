@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from iolaus.kernel.ports import free_port
 from tests.badinput.command import Shell
-from tests.badinput.test_signals import free_port
 from tests.peers.certificate import Identity, identity
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 
+from iolaus.kernel.ports import free_port
 from tests.badinput.command import CANARY, Shell
 from tests.badinput.hostile import Hostile, silent
 
@@ -61,12 +62,6 @@ def hall(shell: Shell, tmp_path: Path) -> Iterator[Hall]:
     with shell.started(*words) as running:
         assert running.process.stdout is not None
         yield Hall(json.loads(running.process.stdout.readline()), hosts)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("number", STOPS)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iolaus.kernel.ports import free_port
+
 PROGRAM = Path(sys.executable).parent / "nats-server"
 CONFIG = """
 server_name: n{number}
@@ -27,12 +29,6 @@ cluster {{ name: tests, listen: "127.0.0.1:{route}", routes: [{routes}] }}
 """
 
 
-def _free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _die_with_parent() -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -42,7 +38,7 @@ class NatsServer:
     """One server, which can be killed, frozen and started again over what it kept."""
 
     def __init__(self, folder: Path, number: int = 0, cluster: str = "", more: str = "") -> None:
-        self.port, self._folder, self._number = _free(), folder, number
+        self.port, self._folder, self._number = free_port(), folder, number
         self._cluster, self._more = cluster, more
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -111,7 +107,7 @@ def one_server(more: str = "") -> Iterator[NatsServer]:
 def three_servers() -> Iterator[list[NatsServer]]:
     """Replicas of each other."""
     with tempfile.TemporaryDirectory(prefix="nats", ignore_cleanup_errors=True) as name:
-        ports = [_free() for _ in range(3)]
+        ports = [free_port() for _ in range(3)]
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         servers = [
             NatsServer(Path(name), number, CLUSTER.format(route=port, routes=routes))

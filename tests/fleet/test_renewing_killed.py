@@ -185,7 +185,6 @@ async def cut_at(where: Path, at: int) -> tuple[Room, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_cut_at_every_place(tmp_path: Path) -> None:
     seen, at, cut = set[str](), 0, "begin"
     while cut:

@@ -30,7 +30,7 @@ CHOSEN = (
     "nvidia-gh200-openbmc",
     "supermicro-x10sdv",
 )
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from iolaus.kernel.ports import free_port
 
 _NUMBERS = count(1)
 
@@ -37,9 +38,7 @@ class Postgres:
     def __init__(self, programs: Path, directory: Path, *, durable: bool) -> None:
         self._programs, self._data = programs, directory / "data"
         self._log = directory / "log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._call("initdb", "-U", "iolaus", "-A", "trust", "-E", "UTF8", "--no-sync")
         with (self._data / "postgresql.conf").open("a") as settings:
             settings.write(

@@ -24,7 +24,6 @@ def rows(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     return [row(name, reports[name], read_tree(folder)) for name, folder in folders.items()]
 
 
-@pytest.mark.timeout(300)
 def test_every_capture_says_what_its_json_says(
     rows: list[Row], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iolaus.drivers.redfish.capabilities import read_capabilities
@@ -174,9 +174,7 @@ def harvest(tree: dict[str, Any]) -> Harvest:
     return Harvest(address="https://fuzz.test", at=1.0, resources=tree)
 
 
-FUZZ = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+FUZZ = settings(max_examples=250)
 
 
 @FUZZ

@@ -16,6 +16,7 @@ import pytest
 
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust, Unverified
+from iolaus.kernel.ports import free_port
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli import Commands, build_cli, run_cli
 from iolaus.north.cli.cells import printable, short_age
@@ -50,11 +51,6 @@ def answering(raw: bytes) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_no_server_is_4_and_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,13 +10,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from iolaus.kernel.ports import free_port
+
 START_S = 120.0
 
 
 @contextmanager
 def iolaus_up(*options: str) -> Iterator[str]:
     """Its address, once the hall is discovered; it and its hall are stopped afterwards."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "iolaus", "up", "--listen", f"127.0.0.1:{port}", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -42,10 +43,3 @@ def _is_ready(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

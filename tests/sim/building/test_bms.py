@@ -112,6 +112,18 @@ def test_values_on_change_and_every_hundred_seconds(bms: Bms, clock: HandClock) 
     assert still in {m.topic for m in bms.due()}
 
 
+def test_metadata_at_each_connection_and_every_hundred_seconds_after_it(
+    bms: Bms, clock: HandClock
+) -> None:
+    metadata = list(bms.metadata())
+    clock._elapsed += 60.0
+    assert list(bms.first()) == metadata
+    for waited_s, is_due in ((99.0, False), (1.0, True), (1.0, False)):
+        clock._elapsed += waited_s
+        told = [m for m in bms.due() if "/Metadata/" in m.topic]
+        assert told == (metadata if is_due else [])
+
+
 def test_heartbeat_every_ten_seconds_and_echo(bms: Bms, clock: HandClock, faults: Faults) -> None:
     own = point(bms, "BMS", "HeartbeatTimestampBms")
     beats = 0

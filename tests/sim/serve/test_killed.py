@@ -21,7 +21,6 @@ import pytest
 
 from tests.sim.time.player import PATIENCE_S, SITE
 
-pytestmark = pytest.mark.timeout(300)
 FEW_FILES = 1030
 """Too few for a hall of seven devices to listen by itself, enough for all else."""
 

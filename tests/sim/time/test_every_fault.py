@@ -6,12 +6,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from iolaus.sim.catalogue import catalogue
 from tests.sim.time.player import Player, hall
 
-pytestmark = pytest.mark.timeout(300)
 QUIET = """
 apiVersion: iolaus.dev/v1
 kind: FaultScript

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from iolaus.kernel.errors import OperatorMust, WeErred
+from iolaus.kernel.ports import free_port
 
 BIN: Final = Path(sys.executable).parent
 NATS: Final = """
@@ -54,12 +55,6 @@ max_connections=100
 """
 HALL_PASSWORD: Final = "iolaus-sim"  # noqa: S105  the simulator's own
 READY_S: Final = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _die_with_parent() -> None:

@@ -1,10 +1,11 @@
 """The building management system: what it says, when, and what it does when asked.
 
 No sockets here. `metadata` is everything to be said first; `due` is what is to be said now: values
-that moved, all of them again every hundred seconds and when somebody new is heard, the heartbeat
-every ten; `heard` takes a message of an integration and gives what is to be said at once. Requests
-are levels: one to isolate that had to wait is judged again at every turn until it is done or
-withdrawn; one to open again is judged once, when it comes.
+that moved, all of them again every hundred seconds and when somebody new is heard, metadata again
+every hundred seconds (who subscribed meanwhile may have missed both what was said and what the
+broker keeps of it), the heartbeat every ten; `heard` takes a message of an integration and gives
+what is to be said at once. Requests are levels: one to isolate that had to wait is judged again at
+every turn until it is done or withdrawn; one to open again is judged once, when it comes.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Bms:
         self._own = [point for point in self.points if point.integration is None]
         self._theirs = {point.value_topic: point for point in self.points if point.integration}
         self._told: dict[str, _Told] = {}
+        self._described_s = clock.monotonic()
         self._responses: dict[tuple[str, str], Response] = {}
         self._beats: dict[str, tuple[float, float]] = {}
         self._asked: dict[tuple[str, Medium], _Asked] = {}
@@ -123,11 +125,15 @@ class Bms:
     def first(self) -> Iterator[Message]:
         """After a new connection: metadata first; then everything is said again."""
         self._told.clear()
+        self._described_s = self._clock.monotonic()
         return self.metadata()
 
     def due(self) -> Iterator[Message]:
         """What is to be said now. Standing requests are judged first."""
         self._work()
+        if self._clock.monotonic() - self._described_s >= AGAIN_S:
+            self._described_s = self._clock.monotonic()
+            yield from self.metadata()
         for point in self._own:
             message = self._due(point)
             if message is not None:

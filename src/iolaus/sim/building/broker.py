@@ -16,7 +16,6 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.ports import free_port
 from iolaus.sim.building.folders import private_folder
 
 HOST: Final = "127.0.0.1"
@@ -70,7 +70,7 @@ class Broker:
         """Raises OperatorMust if it does not come up."""
         said: list[str] = []
         for _ in range(1 if self.port else TRIES):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             self._write(port)
             said = []
             if await self._launch(said):
@@ -144,13 +144,6 @@ def _program() -> str:
 def _die_with_parent() -> None:
     with contextlib.suppress(OSError, AttributeError):  # only Linux knows this
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _user(account: Account) -> str:
