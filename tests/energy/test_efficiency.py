@@ -30,6 +30,22 @@ def test_a_stage_counts_where_both_sides_are_known() -> None:
     assert found.wue_l_kwh == pytest.approx(1.8)
 
 
+def test_a_pair_that_is_read_seldom_counts_with_its_age_and_what_is_of_two_times_does_not() -> None:
+    told = [
+        Measure(part="p1", role="psu_input_power", watts=100.0, age_s=900.0, fresh=False),
+        Measure(part="p1", role="psu_output_power", watts=96.0, age_s=895.0, fresh=False),
+        Measure(part="p2", role="psu_input_power", watts=100.0, age_s=900.0, fresh=False),
+        Measure(part="p2", role="psu_output_power", watts=50.0, age_s=1.0),
+        Measure(part="p3", role="psu_input_power", watts=100.0, age_s=4_000.0, fresh=False),
+        Measure(part="p3", role="psu_output_power", watts=90.0, age_s=4_000.0, fresh=False),
+        Measure(part="n1", role="node_power", watts=300.0, age_s=900.0, fresh=False),
+    ]
+    found = efficiency(told, facility_w=None, water_l_s=None)
+    supply = found.stages[1]
+    assert (supply.counted, supply.of, supply.efficiency, supply.oldest_s) == (1, 3, 0.96, 900.0)
+    assert (found.it_w, found.unmeasured) == (0.0, 1)
+
+
 @pytest.mark.parametrize(
     ("more", "facility_w", "why"),
     [

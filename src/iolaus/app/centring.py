@@ -94,6 +94,7 @@ class HouseCentre:
         self._goal_w: float | None = None
         self._held: tuple[dict[str, float], dict[str, float]] = {}, {}
         self._derated: dict[str, float] = {}
+        self._reserved: dict[str, float] = {}
         self._trouble, self._hurried = "", False
 
     centring: Centring | None
@@ -140,6 +141,12 @@ class HouseCentre:
         if self.centring and self._held != before:
             self.centring.centre.hold(*self._held, self._clock.monotonic())
             self.centring.now()
+
+    def reserve(self, watts: Mapping[str, float]) -> None:
+        """By domain, watts that no cap may have: batteries charge with them."""
+        self._reserved = dict(watts)
+        if self.centring:
+            self.centring.centre.reserve(self._reserved)
 
     def _service(self, domain: str, *, lost: bool) -> None:
         if self.centring is None or domain not in self.centring.centre.plant.by_name:
@@ -194,6 +201,7 @@ class HouseCentre:
             centre.lost(domain, now_s)
         for domain in self._derated.keys() & plant.by_name.keys():
             centre.derate(domain, self._derated[domain], now_s)
+        centre.reserve(self._reserved)
         if any(self._held):
             centre.hold(*self._held, now_s)
         if self._goal_w is not None and centre.rooms.site is not None:

@@ -9,14 +9,14 @@ is told as unknown by the same look.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from iolaus.app.joined import Places
 from iolaus.drivers.modbus.readings import Now
-from iolaus.drivers.modbus.things import things_of
+from iolaus.drivers.modbus.things import Thing, things_of
 from iolaus.energy.gear import events_of, feed_of, is_urgent
 from iolaus.energy.ports import Event, HearsEvents, Sense
 from iolaus.kernel.clock import Clock
@@ -61,26 +61,17 @@ class Gear:
     def look(self, key: str, bus: Bus) -> None:
         """Tell what the equipment of a bus says now."""
         now = Now(self._clock.monotonic(), self._clock.now())
-        for target in map(self._facts.target_of, self._buses.users(key)):
-            held = self._facts.held(target.address) if target is not None else None
-            racks = self._places.of_target(target) if target is not None else ()
-            if target is None or held is None or held.report is None or not racks:
-                continue
-            things = things_of(bus.units.values())
-            own = [(thing, None) for thing in things] if target.address == key else []
-            for thing, _ in own or match(things, held.report.assets):
-                name = target.name or target.address
-                said = events_of(
-                    bus,
-                    thing,
-                    name=name,
-                    feed=target.labels.get("feed", "").partition(",")[0].strip(),
-                    wide=_is_wide(target),
-                    now=now,
-                )
-                self._tell(
-                    racks, (self._agreed(name, each, now.mono_s) for each in said), now.mono_s
-                )
+        for target, racks, thing in stands_on(self._buses, self._facts, self._places, key, bus):
+            name = target.name or target.address
+            said = events_of(
+                bus,
+                thing,
+                name=name,
+                feed=target.labels.get("feed", "").partition(",")[0].strip(),
+                wide=_is_wide(target),
+                now=now,
+            )
+            self._tell(racks, (self._agreed(name, each, now.mono_s) for each in said), now.mono_s)
 
     def _agreed(self, name: str, event: Event, now_s: float) -> Event:
         """Of a feed, what all say of it that hang on it and were looked at lately."""
@@ -117,6 +108,21 @@ class Gear:
                 if last is None or last[0] != plain or now_s - last[1] >= self._again_s:
                     self._told[key] = plain, now_s
                     self.edges.event(rack, event)
+
+
+def stands_on(
+    buses: Buses, facts: Facts, places: Places, key: str, bus: Bus
+) -> Iterator[tuple[Target, Sequence[str], Thing]]:
+    """The equipment of a bus that stands in racks or serves them: whose it is, and these racks."""
+    things = things_of(bus.units.values())
+    for target in map(facts.target_of, buses.users(key)):
+        held = facts.held(target.address) if target is not None else None
+        racks = places.of_target(target) if target is not None else ()
+        if target is None or held is None or held.report is None or not racks:
+            continue
+        own = [(thing, None) for thing in things] if target.address == key else []
+        for thing, _ in own or match(things, held.report.assets):
+            yield target, racks, thing
 
 
 _FOUND: dict[str, frozenset[str]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from iolaus.app.actuators import Actuators
 from iolaus.app.centring import HouseCentre
 from iolaus.app.gear import Gear
 from iolaus.app.house_edges import HouseEdges
@@ -46,6 +47,7 @@ class PowerHouse:
         period_s: float,
     ) -> None:
         self._state, self._clock, self.joining = state, clock, joining
+        self._period_s = period_s
         written = load_written(state.directory / POWER_FILE)
         self.planted = Planted(written, state.facts, clock)
         self.edges = HouseEdges(
@@ -75,14 +77,7 @@ class PowerHouse:
             give_back=joining.give_back,
         )
         self.ruling = self._ruling()
-        self.siting = Siting(
-            clock=clock,
-            centre=self.centre,
-            running=self.running,
-            plant=self.planted.plant,
-            policy=lambda: self.edges.power,
-            told=joining.targets,
-        )
+        self.siting = self._siting()
         self.site = SiteRoom(
             siting=self.siting,
             running=self.running,
@@ -93,6 +88,32 @@ class PowerHouse:
             period_s=period_s,
         )
         self.gear = self._gear(buses)
+        self.actuators = self._actuators(buses)
+        self.site.seen_actuators = self.actuators.seen
+
+    def _actuators(self, buses: Buses) -> Actuators:
+        return Actuators(
+            buses=buses,
+            facts=self._state.facts,
+            clock=self._clock,
+            joining=self.joining,
+            plant=self.planted.plant,
+            policy=lambda: self.edges.power,
+            period_s=self._period_s,
+            running=self.running,
+            reserve=self.centre.reserve,
+            decide=self.siting.decide,
+        )
+
+    def _siting(self) -> Siting:
+        return Siting(
+            clock=self._clock,
+            centre=self.centre,
+            running=self.running,
+            plant=self.planted.plant,
+            policy=lambda: self.edges.power,
+            told=self.joining.targets,
+        )
 
     def _ruling(self) -> Ruling:
         return Ruling(
@@ -137,3 +158,4 @@ class PowerHouse:
             yield self.ruling.run()
             yield self.siting.run()
             yield self.site.run()
+            yield from self.actuators.tasks()

@@ -16,7 +16,7 @@ import structlog
 
 from iolaus.app.siting import Siting
 from iolaus.energy.centre import Centre
-from iolaus.energy.decisions import Decision
+from iolaus.energy.decisions import ActuatorState, Decision
 from iolaus.energy.efficiency import (
     COOLING_ROLES,
     IT_ROLES,
@@ -65,6 +65,7 @@ class SiteRoom:
         self._siting, self._running, self._plant = siting, running, plant
         self._facts, self._clock, self._period_s = facts, clock, period_s
         self.signals = Signals()
+        self.seen_actuators: Callable[[], Sequence[ActuatorState]] = tuple
         self._found = efficiency((), facility_w=None, water_l_s=None)
         self._kept = past_file(directory / PAST_FILE)
         self.hindsight = Hindsight(self._load())
@@ -80,6 +81,9 @@ class SiteRoom:
         shift = self._clock.now() - self._clock.monotonic()
         return [(each.at_s + shift, each) for each in reversed(self._siting.decisions)]
 
+    def actuators(self) -> Sequence[ActuatorState]:
+        return self.seen_actuators()
+
     def past(self) -> Mapping[str, Past]:
         return self.hindsight.past
 
@@ -94,7 +98,7 @@ class SiteRoom:
             measures += self._measures(held, now)
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        nodes = {each.part: each.watts for each in measures if each.role == "node_power"}
+        nodes = {each.part: each.now_w for each in measures if each.role == "node_power"}
         self._found = efficiency(
             measures,
             facility_w=self.signals.value(FACILITY, now),
@@ -150,8 +154,13 @@ class SiteRoom:
             if reading.role in ROLES:
                 fresh = reading.at >= min(since, now - STALE_PERIODS * reading.every_s)
                 part = f"{name}/{reading.component}" if "psu" in reading.role else name
-                watts = reading.value if fresh else None
-                yield Measure(part=part, role=reading.role, watts=watts)
+                yield Measure(
+                    part=part,
+                    role=reading.role,
+                    watts=reading.value,
+                    age_s=max(0.0, now - reading.at),
+                    fresh=fresh,
+                )
 
     def _jobs(self, nodes: Mapping[str, float | None], now: float) -> Iterator[Job]:
         placed: dict[str, list[str]] = {}

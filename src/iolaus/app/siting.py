@@ -150,7 +150,7 @@ class Siting:
         limit_w = loop.tick(now_s, _drawn_w(centre, site))
         if _differs(before, limit_w):
             self._centre.target(limit_w)
-        self._tell(loop, site, before, now_s)
+        self._tell(loop, site, before)
         self.why = ""
 
     def _rules(self) -> SiteRules:
@@ -179,24 +179,25 @@ class Siting:
             if target.until_s is None or target.until_s > now_s:
                 loop.ask(target)
 
-    def _tell(self, loop: SiteLoop, site: str, before: float | None, now_s: float) -> None:
+    def _tell(self, loop: SiteLoop, site: str, before: float | None) -> None:
         for name in set(loop.late) - set(self._late):
             because = f"{name} was told too late for the ramp down"
-            self._decide(now_s, site, "late", None, loop.limit_w, because)
+            self.decide(site, "late", after_w=loop.limit_w, because=because)
         self._late = loop.late
         if (before is None) != (loop.limit_w is None):
             action = "begin" if before is None else "end"
             because = ", ".join(loop.targets) or "no target holds any more"
-            self._decide(now_s, site, action, before, loop.limit_w, because)
+            self.decide(site, action, before_w=before, after_w=loop.limit_w, because=because)
 
-    def _decide(
-        self, now_s: float, subject: str, action: str, before_w: float | None,
-        after_w: float | None, because: str,
+    def decide(
+        self, subject: str, action: str, *, before_w: float | None = None,
+        after_w: float | None = None, because: str, advised: bool = False,
     ) -> None:  # fmt: skip
+        """Is `energy.decisions.Decide`."""
         self.decisions.append(
             Decision(
-                at_s=now_s, subject=subject, action=action, before_w=before_w, after_w=after_w,
-                because=because,
+                at_s=self._clock.monotonic(), subject=subject, action=action, before_w=before_w,
+                after_w=after_w, because=because, advised=advised,
             )
         )  # fmt: skip
 

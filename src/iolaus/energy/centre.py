@@ -134,6 +134,11 @@ class Centre:
                 because = "a person's cap ended" if is_w is None else "a person set a cap"
                 self._decide(now_s, rack, "cap", before_w=was_w, after_w=is_w, because=because)
 
+    def reserve(self, watts: Mapping[str, float]) -> None:
+        """By domain, what is kept free of caps from the next tick on, for batteries that charge. It
+        takes the place of what was reserved before; what the plant does not know is left out."""
+        self.rooms.reserved = {name: watts[name] for name in watts if name in self.plant.by_name}
+
     def follow(self, policy: PowerPolicy, now_s: float) -> None:
         """Go by another policy from the next tick on; what is in force stays counted. A rack that
         is held from now on is not at fault for what it drew before."""
@@ -144,6 +149,7 @@ class Centre:
         self.rooms = Rooms(self.plant, policy)
         self.rooms.derated, self.rooms.goal_w = old.derated, old.goal_w
         self.rooms.target_w, self.rooms.held = old.target_w, old.held
+        self.rooms.reserved = old.reserved
         for domain in old.lost:
             self.rooms.lose(domain)
         self._decide(now_s, "centre", "policy", because=f"{policy.name}, {policy.mode.value}")
@@ -304,7 +310,7 @@ class Centre:
             name: watts for name, watts in self.rooms.derated.items() if name in plant.by_name
         }
         other.rooms.goal_w = other.rooms.target_w = self.rooms.target_w
-        other.rooms.held = dict(self.rooms.held)
+        other.rooms.held, other.rooms.reserved = dict(self.rooms.held), dict(self.rooms.reserved)
         other.excess = deepcopy(self.excess)
         other.needs.hold(self.needs.bounds)
         other._since_s = float("-inf")

@@ -9,7 +9,13 @@ otherwise. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log
+from typing import Final, NamedTuple
+
+MAGNUS: Final = 17.625, 243.04
+"""Of water over -40 to 50 C (Alduchov and Eskridge 1996, equation 21)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,38 @@ class LoopState:
     dew_c: float | None
     asked_c: float | None = None
     asked_s: float = float("-inf")
+
+
+class Die(NamedTuple):
+    """How far a die is from its limit; None is unknown, with `name` of the machine."""
+
+    name: str
+    margin_k: float | None
+
+
+def dew_point_c(air_c: float | None, humidity_pct: float | None) -> float | None:
+    """Of air with this relative humidity; None where one of the two is unknown or cannot be."""
+    if air_c is None or humidity_pct is None or not 0.0 < humidity_pct <= 100.0:
+        return None
+    if not -40.0 <= air_c <= 60.0:
+        return None
+    slope, base_c = MAGNUS
+    wet = log(humidity_pct / 100.0) + slope * air_c / (base_c + air_c)
+    return base_c * wet / (slope - wet)
+
+
+def margin_of(dies: Iterable[Die], rules: CoolantRules) -> tuple[float | None, str]:
+    """The margin of the hottest die of a loop, and why it is unknown. One that is too hot counts
+    even where others are unknown: to ask for colder is safe, to ask for warmer is not."""
+    rows = list(dies)
+    known = [each.margin_k for each in rows if each.margin_k is not None]
+    least = min(known, default=None)
+    if least is not None and least < rules.tight_k:
+        return least, ""
+    blind = next((each.name for each in rows if each.margin_k is None), None)
+    if blind is not None:
+        return None, f"the dies of {blind} are not measured"
+    return least, "" if rows else "no die of the loop is known"
 
 
 def coolant_request(state: LoopState, rules: CoolantRules, now_s: float) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 
@@ -51,3 +53,35 @@ class RackState(msgspec.Struct, frozen=True, kw_only=True):
     unreachable: tuple[str, ...] = ()
     latched: tuple[str, ...] = ()
     because: str = ""
+
+
+class Decide(Protocol):
+    """Writes a decision of the slow loop down; when, is known by whoever does it."""
+
+    def __call__(
+        self,
+        subject: str,
+        action: str,
+        *,
+        before_w: float | None = None,
+        after_w: float | None = None,
+        because: str,
+        advised: bool = False,
+    ) -> None: ...
+
+
+class ActuatorState(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the slow loop acts with: `what` is battery, coolant or smoothing, `where` the
+    rack or loop. `told` is what it was told last in `unit` (None: nothing), `reads` what it reads
+    to be in `reads_unit` (None: unknown)."""
+
+    what: str
+    name: str
+    where: str
+    mode: str
+    state: str
+    told: float | None
+    unit: str
+    reads: float | None
+    reads_unit: str
+    why: str = ""

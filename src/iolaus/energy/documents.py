@@ -13,10 +13,14 @@ from typing import Final
 
 import msgspec
 
+from iolaus.energy.coolant import CoolantRules
 from iolaus.energy.plant import Claim, Value
 from iolaus.energy.policy import DomainRule, Fairness, LeakPolicy, Mode, PowerPolicy, Redundancy
+from iolaus.energy.recharge import RechargeRules
+from iolaus.energy.swing import SwingRules
 from iolaus.model.desired import NodeSelector
 from iolaus.model.energy import (
+    CoolantWant,
     DomainWant,
     LeakPolicyDocument,
     Limit,
@@ -25,6 +29,8 @@ from iolaus.model.energy import (
     ModeWant,
     PlantDocument,
     PowerPolicyDocument,
+    RechargeWant,
+    SmoothingWant,
     part,
     watts,
 )
@@ -66,7 +72,36 @@ def power_policy(document: PowerPolicyDocument, halls: Mapping[str, str] = NOWHE
         deadband=part(spec.deadband),
         domains={name: _rule(each) for each in spec.limits for name in expand(each.domain)},
         modes=_modes(spec.modes, spec.mode, halls),
+        recharge=_recharge(spec.recharge) if spec.recharge else None,
+        coolant=_coolant(spec.coolant) if spec.coolant else None,
+        swing=_swing(spec.smoothing) if spec.smoothing else None,
     )
+
+
+def _recharge(want: RechargeWant) -> RechargeRules:
+    return RechargeRules(
+        most_w=watts(want.per_unit),
+        least_w=watts(want.least),
+        reserve_w=watts(want.reserve),
+        spread_s=seconds(want.spread),
+    )
+
+
+def _coolant(want: CoolantWant) -> CoolantRules:
+    return CoolantRules(
+        least_c=want.least_c,
+        most_c=want.most_c,
+        dry_k=want.dry_k,
+        ample_k=want.ample_k,
+        tight_k=want.tight_k,
+        step_k=want.step_k,
+        up_every_s=seconds(want.up_every),
+        down_every_s=seconds(want.down_every),
+    )
+
+
+def _swing(want: SmoothingWant) -> SwingRules:
+    return SwingRules(ramp_w_s=watts(want.ramp_per_second), calm_s=seconds(want.calm))
 
 
 def leak_policy(document: LeakPolicyDocument, halls: Mapping[str, str] = NOWHERE) -> LeakPolicy:

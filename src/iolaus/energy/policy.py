@@ -7,11 +7,15 @@ us. Durations are seconds, powers watts, shares fractions of one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from iolaus.energy.coolant import CoolantRules
+from iolaus.energy.recharge import RechargeRules
+from iolaus.energy.swing import SwingRules
 
 
 class Mode(StrEnum):
@@ -64,7 +68,7 @@ class PowerPolicy:
     granted up and how fast a grid target is walked down (None: at once). `silent_s` without a
     report makes a rack silent: only its floor is granted. `read_s` is how long a centre that
     starts listens before it speaks to racks it has not heard. `modes` are those of racks that
-    differ from `mode`."""
+    differ from `mode`. What is None of `recharge`, `coolant` and `swing` is left alone."""
 
     name: str = "default"
     mode: Mode = Mode.OBSERVE
@@ -83,9 +87,17 @@ class PowerPolicy:
     deadband: float = 0.01
     domains: Mapping[str, DomainRule] = field(default_factory=lambda: MappingProxyType({}))
     modes: Mapping[str, Mode] = field(default_factory=_all_alike)
+    recharge: RechargeRules | None = None
+    coolant: CoolantRules | None = None
+    swing: SwingRules | None = None
 
     def mode_of(self, rack: str) -> Mode:
         return self.modes.get(rack, self.mode)
+
+    def weakest(self, racks: Iterable[str]) -> Mode:
+        """What may be done to something that several racks share; without any, the usual mode."""
+        modes = [self.mode_of(rack) for rack in racks]
+        return min(modes, key=STRENGTH.__getitem__, default=self.mode)
 
     @property
     def strongest(self) -> Mode:

@@ -5,15 +5,38 @@ given only out of what is free below every limit above the battery, counted whol
 that may carry it; the higher priority first, then whoever charges already, then the emptiest. Those
 for whom there is not enough to start with wait: that is the stagger. The watts given are to be set
 as a charge limit with a time-out of the hardware's own, so that they end with whoever gave them.
-Pure.
+
+While mains are there, each battery is told how long it shall wait when they come back, each another
+time: then the start is staggered even if nobody of us is there to say so. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from iolaus.model.plant import Plant
+
+BUSBAR_V: Final = 54.0
+"""The most that a 48 V busbar has: an ampere into a battery costs no more watts than this."""
+LONGEST_DELAY_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RechargeRules:
+    """`most_w` and `least_w` are what one battery unit charges with, `reserve_w` what is set aside
+    for charging before anything above the floors, at every limit above a battery. `spread_s` is the
+    time over which starts are spread when mains are back; a shelf under `begin` of its charge is
+    charged by us until it is over `end`, each time for `hold_s` at most."""
+
+    most_w: float = 150.0
+    least_w: float = 10.0
+    reserve_w: float = 0.0
+    spread_s: float = 300.0
+    begin: float = 0.95
+    end: float = 0.99
+    hold_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +71,23 @@ def recharge(
         for name, part in parts.items():
             left[name] = max(0.0, left.get(name, 0.0) - watts * part)
     return given
+
+
+def carried(plant: Plant, given: Mapping[str, float]) -> dict[str, float]:
+    """What watts at these domains come to in every domain that may carry them."""
+    found: dict[str, float] = {}
+    for domain, watts in given.items():
+        for name, part in _above(plant, domain).items():
+            found[name] = found.get(name, 0.0) + watts * part
+    return found
+
+
+def delays(names: Sequence[str], spread_s: float) -> dict[str, float]:
+    """Seconds that each shall wait after mains are back, in this order; all of them differ as far
+    as whole seconds allow."""
+    last = max(1, len(names) - 1)
+    most = min(spread_s, LONGEST_DELAY_S)
+    return {name: float(round(at * most / last)) for at, name in enumerate(names)}
 
 
 def _turn(battery: Battery) -> tuple[int, bool, float, str]:

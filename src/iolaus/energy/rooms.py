@@ -28,6 +28,8 @@ class Rooms:
         self.derated: dict[str, float] = {}
         self.held: dict[str, float] = {}
         """Watts of caps that people let a rack have at most."""
+        self.reserved: dict[str, float] = {}
+        """Watts by domain that are given to something else than caps: batteries that charge."""
         self.goal_w: float | None = None
         self.target_w: float | None = None
         self.site = next(
@@ -143,6 +145,7 @@ class Rooms:
         rule = self.policy.domains.get(name)
         guard = self.policy.guard if rule is None or rule.guard is None else rule.guard
         usable = watts * (1.0 - guard) - (rule.reserve_w if rule else 0.0)
+        usable -= self.reserved.get(name, 0.0)
         held = self.held.get(name)
         return usable if held is None else min(usable, held + self.domain(name).overhead_w)
 

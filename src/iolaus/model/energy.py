@@ -129,6 +129,43 @@ class ModeWant(Wanted, frozen=True, kw_only=True):
     hall: str | None = None
 
 
+class RechargeWant(Wanted, frozen=True, kw_only=True):
+    """How batteries charge after they carried the load: each unit with `perUnit` at most, `reserve`
+    set aside for it before anything above the floors, and starts spread over `spread`."""
+
+    per_unit: Power = "150 W"
+    least: Power = "10 W"
+    reserve: Power = 0.0
+    spread: Duration = "5m"
+
+
+Celsius = Annotated[float, msgspec.Meta(ge=0, le=60)]
+Kelvins = Annotated[float, msgspec.Meta(gt=0, le=60)]
+
+
+class CoolantWant(Wanted, frozen=True, kw_only=True):
+    """The guardrails of what is asked of coolant units, in degrees Celsius and kelvins: never out
+    of `leastC` to `mostC` or nearer to the dew point than `dryK`; warmer by `stepK` while the
+    hottest die has more than `ampleK` left, colder where it has less than `tightK`."""
+
+    least_c: Celsius = 20.0
+    most_c: Celsius = 40.0
+    dry_k: Kelvins = 2.0
+    ample_k: Kelvins = 20.0
+    tight_k: Kelvins = 12.0
+    step_k: Kelvins = 1.0
+    up_every: Duration = "5m"
+    down_every: Duration = "1m"
+
+
+class SmoothingWant(Wanted, frozen=True, kw_only=True):
+    """The site's power may change by `rampPerSecond`; what is steeper is smoothed by the GPUs' own
+    profiles, until it was calm for `calm`."""
+
+    ramp_per_second: Power
+    calm: Duration = "5m"
+
+
 class PowerPolicySpec(Wanted, frozen=True, kw_only=True):
     mode: Mode = "observe"
     modes: list[ModeWant] = []
@@ -147,6 +184,9 @@ class PowerPolicySpec(Wanted, frozen=True, kw_only=True):
     limits: list[LimitWant] = []
     priorities: list[PriorityWant] = []
     floors: list[FloorWant] = []
+    recharge: RechargeWant | None = None
+    coolant: CoolantWant | None = None
+    smoothing: SmoothingWant | None = None
     approvals: list[ApprovalWant] = []
 
 

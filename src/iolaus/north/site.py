@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
-from iolaus.energy.decisions import Decision
+from iolaus.energy.decisions import ActuatorState, Decision
 from iolaus.energy.efficiency import Efficiency
 from iolaus.energy.hindsight import Past
 from iolaus.energy.signals import Signal
@@ -20,6 +20,10 @@ class SeesSite(Protocol):
     def site(self) -> SiteState: ...
 
     def efficiency(self) -> Efficiency: ...
+
+    def actuators(self) -> Sequence[ActuatorState]:
+        """Batteries, coolant units and what smooths, as the slow loop saw them last."""
+        ...
 
     def past(self) -> Mapping[str, Past]:
         """By domain."""
@@ -60,7 +64,7 @@ class SiteShelf:
     async def items(self, scope: Selector) -> AsyncIterator[Item]:
         sees = None if scope else self._sees()
         if sees is not None:
-            view = site_view(sees.site(), sees.efficiency())
+            view = site_view(sees.site(), sees.efficiency(), sees.actuators())
             yield Item(
                 name=view.name, origin="sitepower/site", key=(view.name,), revision=1, view=view
             )

@@ -29,7 +29,7 @@ LISTED: Final[Mapping[Source, frozenset[str]]] = {
     Source.POWER_CHANGE: frozenset({"approvals"}),
     Source.CANDIDATE: frozenset({"differences"}),
     Source.PLANT: frozenset({"past"}),
-    Source.SITE_POWER: frozenset({"targets", "stages", "jobs"}),
+    Source.SITE_POWER: frozenset({"targets", "stages", "jobs", "actuators"}),
 }
 """What stands in lines of its own further down."""
 PARTS: Final = ("drain", "component", "leak")
@@ -122,9 +122,18 @@ def _site(row: Flat) -> str:
         )
     lines += [
         f"stage     {each['name']}: {each['input_w']:g} W in, {each['output_w']:g} W out, "
-        f"{text(each['efficiency'])} ({each['counted']} of {each['of']} measured)"
+        f"{text(each['efficiency'])} ({each['counted']} of {each['of']} measured"
+        + (f", up to {each['oldest_s']:g} s ago)" if each["oldest_s"] else ")")
         for each in row["stages"]
     ]
+    for each in row["actuators"]:
+        told = "" if each["told"] is None else f", told {each['told']:g} {each['unit']}"
+        reads = f"{text(each['reads'])} {each['reads_unit']}"
+        why = f" ({each['why']})" if each["why"] else ""
+        lines.append(
+            f"{each['what'].ljust(9)} {each['name']} of {each['where']}: {each['state']}{why}, "
+            f"reads {reads}{told}, {each['mode']}"
+        )
     for each in row["jobs"]:
         worth = f"{each['per_joule']:.4g} {each['unit']}/J" if each["per_joule"] else each["why"]
         lines.append(f"job       {each['name']}: {each['nodes']} nodes, {worth}")

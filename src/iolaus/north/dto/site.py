@@ -12,7 +12,10 @@ from iolaus.north.dto.make import when
 from iolaus.north.dto.views import View
 
 if TYPE_CHECKING:
-    from iolaus.energy.efficiency import Efficiency
+    from collections.abc import Iterable
+
+    from iolaus.energy.decisions import ActuatorState
+    from iolaus.energy.efficiency import Efficiency, Job
     from iolaus.energy.hindsight import Overrun, Past
     from iolaus.energy.site import SiteState
 
@@ -39,6 +42,7 @@ class StageView(msgspec.Struct, frozen=True, kw_only=True):
     efficiency: Number
     counted: Annotated[int, Meta(description="Pieces of equipment with both sides measured.")]
     of: int
+    oldest_s: Annotated[float, Meta(description="How long ago the oldest of them was read.")] = 0.0
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,21 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     watts: Number
     per_joule: Annotated[Number, Meta(description="Units of work for a joule.")]
     why: Annotated[str, Meta(description="Why it is unknown.")] = ""
+
+
+class ActuatorView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the slow loop acts with beside caps."""
+
+    what: Annotated[str, Meta(description="battery, coolant or smoothing.")]
+    name: str
+    where: Annotated[str, Meta(description="The rack or the loop.")]
+    mode: Annotated[str, Meta(description="observe: left alone; advise: told, not done; control.")]
+    state: str
+    told: Annotated[Number, Meta(description="What it was told last; null: nothing.")]
+    unit: str
+    reads: Annotated[Number, Meta(description="What it reads to be; null: unknown.")]
+    reads_unit: str
+    why: str = ""
 
 
 class SitePowerView(View, frozen=True, kw_only=True):
@@ -75,6 +94,7 @@ class SitePowerView(View, frozen=True, kw_only=True):
     wue_why: str = ""
     stages: tuple[StageView, ...] = ()
     jobs: tuple[JobView, ...] = ()
+    actuators: tuple[ActuatorView, ...] = ()
 
 
 class OverrunView(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +131,9 @@ def _overrun(over: Overrun) -> OverrunView:
     )
 
 
-def site_view(state: SiteState, found: Efficiency) -> SitePowerView:
+def site_view(
+    state: SiteState, found: Efficiency, actuators: Iterable[ActuatorState] = ()
+) -> SitePowerView:
     return SitePowerView(
         name="site",
         kind="sitepower",
@@ -150,21 +172,39 @@ def site_view(state: SiteState, found: Efficiency) -> SitePowerView:
                 efficiency=_rounded(each.efficiency),
                 counted=each.counted,
                 of=each.of,
+                oldest_s=round(each.oldest_s, 1),
             )
             for each in found.stages
         ),
-        jobs=tuple(
-            JobView(
-                name=each.name,
-                nodes=each.nodes,
-                unit=each.unit,
-                rate=each.rate,
-                watts=each.watts,
-                per_joule=each.per_joule,
-                why=each.why,
-            )
-            for each in found.jobs
-        ),
+        jobs=tuple(map(_job, found.jobs)),
+        actuators=tuple(map(_actuator, actuators)),
+    )
+
+
+def _job(each: Job) -> JobView:
+    return JobView(
+        name=each.name,
+        nodes=each.nodes,
+        unit=each.unit,
+        rate=each.rate,
+        watts=each.watts,
+        per_joule=each.per_joule,
+        why=each.why,
+    )
+
+
+def _actuator(each: ActuatorState) -> ActuatorView:
+    return ActuatorView(
+        what=each.what,
+        name=each.name,
+        where=each.where,
+        mode=each.mode,
+        state=each.state,
+        told=each.told,
+        unit=each.unit,
+        reads=each.reads,
+        reads_unit=each.reads_unit,
+        why=each.why,
     )
 
 

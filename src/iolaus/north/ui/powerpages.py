@@ -100,7 +100,7 @@ class PowerPages:
 
     def _site(self) -> SitePowerView | None:
         sees = self._context.seen_site
-        return site_view(sees.site(), sees.efficiency()) if sees else None
+        return site_view(sees.site(), sees.efficiency(), sees.actuators()) if sees else None
 
     @staticmethod
     def _diagram(

@@ -20,6 +20,7 @@ VALVE_S, PUMP_S, BREAKER_S = 2.0, 2.5, 0.15
 BATTERY_V, BATTERY_AH, DESIGN_AH = 43.2, 7.45, 7.64
 USUAL_A, TAPER = 2.0, 0.05
 PSU_RATED_W, HOT_C = 5500.0, 85.0
+HUMIDITY_PCT = 45.0
 LEAK_LEVELS: Final = {"OK": 0.0, "Warning": 1.0, "Critical": 2.0}
 Now = Callable[[], float]
 
@@ -376,6 +377,7 @@ _CDU: Final[Mapping[str, Callable[[Cdu, int], float]]] = {
     "running": lambda s, _: s.life.flow_lpm(s.now()) > 20.0,
     "power_w": lambda s, _: s.life.body.base_w * (s.pump_pct() / 100.0) ** 3,
     "fill_ok": lambda _s, _n: 1.0,
+    "air_rh_pct": lambda _s, _n: HUMIDITY_PCT,
     "supply_hot": lambda s, _: s.life.supply_c(s.now()) > 48.0,
     "leak": lambda s, n: s.leak(n) > 0.0,
     "rack_leak": lambda _s, _n: 0.0,

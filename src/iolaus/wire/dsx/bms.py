@@ -11,7 +11,7 @@ undo it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from iolaus.kernel.errors import DeviceRefused
@@ -221,6 +221,10 @@ class Bms:
         has no such point for us."""
         path = self._ours.get((point_type, about))
         return None if path is None else self._want(path, value)
+
+    def takes_supply(self) -> Sequence[str]:
+        """The coolant units whose supply temperature we may ask for, as the building has them."""
+        return [about for kind, about in self._ours if kind == SETPOINT]
 
     def standing(self) -> Mapping[str, float | None]:
         """What we ask now, by the point's path."""
