@@ -6,7 +6,7 @@ who does it; so the API is tested with a store and nothing behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -322,7 +322,8 @@ class Context:
     """`interval_s` is the poll of the hot set, `slow_interval_s` of the inventory. `ready` gives
     the reason why the hall is not discovered yet, or "". `stats` are own numbers for metrics
     (name -> value), by the composition root's choice. `read_again(address)` asks for an
-    inventory now. `baselines` and the audit log default to none, in memory."""
+    inventory now; `hand_on()` gives what operators keep to the other machines, before a change is
+    acknowledged. `baselines` and the audit log default to none, in memory."""
 
     facts: Facts
     bus: Bus
@@ -342,6 +343,7 @@ class Context:
     drains: DrainsNodes | None = None
     references: KeepsReferences | None = None
     read_again: Callable[[str], None] | None = None
+    hand_on: Callable[[], Awaitable[None]] | None = None
     ledger: Ledger | None = None
     audit_log: AuditLog | None = None
     checkpoints: Checkpointing | None = None

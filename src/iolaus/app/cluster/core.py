@@ -149,7 +149,8 @@ class Core:
             await asyncio.gather(keeping, return_exceptions=True)
 
     async def _fetched(self) -> None:
-        """A bus that is away keeps nobody from answering."""
+        """A bus that is away keeps nobody from answering: `files.lead` fetches them then."""
+        await self.files.begin()
         with suppress(BusAway):
             await self.files.fetch()
 
@@ -188,6 +189,7 @@ class Core:
                 members=self.members, leases=self.leases, taker=taker, facts=house.state.facts
             )
             first_token(options.state_dir)
+            house.context.hand_on = self.files.give
             duties = (taker.run(), wanting.run(), self.files.lead(), self._tell_term())
             await stack.enter_async_context(doing(*duties, bridge_core(house.bus, self._trunk)))
             yield house

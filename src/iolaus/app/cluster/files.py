@@ -2,7 +2,9 @@
 
 Each file is a row, sealed with the key of the logins, which alone is given to every machine by
 hand. The leading core writes what changed in its directory; everybody else writes what changed in
-the table. Firmware images are too large for that: they belong to a folder that the cores share.
+the table. A core that began to lead while the bus was away first takes what others gave, and gives
+only what was changed here since. Firmware images are too large for that: they belong to a folder
+that the cores share.
 """
 
 from __future__ import annotations
@@ -57,11 +59,24 @@ class Files:
         self._table, self._directory, self._secrets = table, directory, secrets
         self._clock, self._changed = clock, changed
         self._known: dict[str, bytes] = {}
+        self._before: dict[str, bytes] = {}
+        self._fetched = False
+        self._giving = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """To be called when a term begins: what the directory holds now is older than the table."""
+        self._before, self._fetched = await asyncio.to_thread(self._read), False
 
     async def fetch(self) -> None:
-        """Everything that the table has. Raises `BusAway`, and what the logins raise."""
-        for entry in (await self._table.rows()).values():
-            await asyncio.to_thread(self._take, entry)
+        """Everything that the table has, but for what was changed here since `begin`. Raises
+        `BusAway`, and what the logins raise."""
+        rows = await self._table.rows()
+        now = await asyncio.to_thread(self._read)
+        changed = {name for name in now if self._before and now[name] != self._before.get(name)}
+        for entry in rows.values():
+            if entry.key not in changed:
+                await asyncio.to_thread(self._take, entry)
+        self._fetched = True
 
     async def follow(self) -> None:
         """Until cancelled: whatever changes in the table."""
@@ -75,7 +90,7 @@ class Files:
                 log.warning("file_not_taken", name=entry.key, error=str(error))
 
     async def lead(self) -> None:
-        """Until cancelled: whatever changes in the directory."""
+        """Until cancelled: whatever changes in the directory. After `begin`."""
         while True:
             with suppress(BusAway):
                 await self.give()
@@ -83,11 +98,14 @@ class Files:
 
     async def give(self) -> None:
         """What differs from what was last given. Raises `BusAway`."""
-        for name, content in (await asyncio.to_thread(self._read)).items():
-            if self._known.get(name) != content:
-                sealed = content if name == SECRETS else self._sealed(content)
-                await self._table.put(name, sealed)
-                self._known[name] = content
+        async with self._giving:
+            if not self._fetched:
+                await self.fetch()
+            for name, content in (await asyncio.to_thread(self._read)).items():
+                if self._known.get(name) != content:
+                    sealed = content if name == SECRETS else self._sealed(content)
+                    await self._table.put(name, sealed)
+                    self._known[name] = content
 
     def _sealed(self, content: bytes) -> bytes:
         return self._secrets.seal(content, label=LABEL)

@@ -43,6 +43,7 @@ from iolaus.north.api.tasks import task_routes
 from iolaus.north.api.tokens import token_routes
 from iolaus.north.context import Context
 from iolaus.north.guard import MAX_BODY, Guard
+from iolaus.north.handed import Handed
 from iolaus.north.metrics import Metrics
 from iolaus.north.problems import HANDLERS
 from iolaus.north.recorded import Recorded
@@ -58,7 +59,8 @@ def create_app(context: Context, *, pages: Pages | None = None) -> Refused:
     """The ASGI application: REST, metrics, health and pages behind the guard. `pages` other than
     our own may be given, or none."""
     litestar = build(context, pages=pages)
-    recorded = Recorded(litestar, audit=context.audit)
+    handed = Handed(litestar, context=context)
+    recorded = Recorded(handed, audit=context.audit)
     guard = Guard(recorded, auth=context.auth, clock=context.clock)
     return Refused(guard, audit=context.audit, clock=context.clock)
 
