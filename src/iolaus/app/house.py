@@ -502,13 +502,18 @@ def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
 
 @asynccontextmanager
 async def open_house(
-    options: HouseOptions, *, lanes: Lanes | None = None, guard: Guard | None = None
+    options: HouseOptions,
+    *,
+    lanes: Lanes | None = None,
+    guard: Guard | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[House]:
     """Open the state, start the loops; close all of it on the way out. `lanes` are another's, and
-    `guard` is asked before the state is written, where several processes hold the hall.
+    `guard` is asked before the state is written, where several processes hold the hall; `clock` is
+    the one that they agree on.
 
     Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
-    clock = WallClock()
+    clock = clock or WallClock()
     raise_file_limit()
     save_memory()
     state = open_state(options.state_dir, clock=clock, database=options.database, guard=guard)

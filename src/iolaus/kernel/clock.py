@@ -36,6 +36,27 @@ class WallClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class AgreedClock:
+    """A clock whose `now` is another's, as far as it was told, and never jumps in between: where
+    several machines must mean the same moment and one of their clocks may be set."""
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner, self._ahead_s = inner, inner.now() - inner.monotonic()
+
+    def now(self) -> float:
+        return self._inner.monotonic() + self._ahead_s
+
+    def monotonic(self) -> float:
+        return self._inner.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+    def agree(self, now: float, *, at_s: float) -> None:
+        """It was `now` there when `monotonic` was `at_s` here."""
+        self._ahead_s = now - at_s
+
+
 class JumpClock:
     """A clock that jumps to the next sleeper once nothing else can run (for tests and the twin).
 

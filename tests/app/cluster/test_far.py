@@ -103,11 +103,21 @@ def _answer(uri: str) -> Answer:
     )
 
 
+class Jumping(WallClock):
+    """One that somebody sets."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+
 class Hall:
     """A core and the owner of a device."""
 
     def __init__(self, folder: Path) -> None:
         self.clock, self.memory, self.device = WallClock(), Memory(), Device()
+        self.owners_clock = Jumping()
         self.seals = Secrets(folder / "secrets")
         self.owner: tuple[str, int] | None = ("edge1", 5)
         self.epoch: int | None = 5
@@ -115,8 +125,8 @@ class Hall:
         self.door = Door(
             trunk=LocalTrunk(self.memory, self.clock),
             seals=self.seals,
-            lanes=Lanes(self._converse(), self.clock),
-            clock=self.clock,
+            lanes=Lanes(self._converse(), self.owners_clock),
+            clock=self.owners_clock,
             epoch_of=lambda _: self.epoch,
             credential_of=lambda _: LOGIN,
             folder=folder,
@@ -236,6 +246,24 @@ async def test_a_letter_that_comes_twice_has_one_effect_and_both_hear_of_it(
         other = seal(hall.seals, msgspec.structs.replace(letter, id="two"))
         await hall.door.answer(other)
         assert len(hall.device.told) == 2
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+async def test_an_owner_whose_clock_is_set_obeys_what_is_in_time_and_nothing_late(
+    tmp_path: Path, ahead_s: float
+) -> None:
+    async with hall_in(tmp_path) as hall:
+        hall.door.led(3, hall.clock.now())
+        hall.owners_clock.ahead_s = ahead_s
+        wrote = await hall.lane.writer(Priority.CONTROL).write("POST", "/reset", {})
+        assert wrote.status == 200
+        late = Letter(
+            epoch=5, term=3, until=hall.clock.now() - 1, do="write", target=TARGET, id="late"
+        )
+        reply = open_reply(hall.seals, await hall.door.answer(seal(hall.seals, late)))
+        assert reply.trouble is not None
+        assert reply.trouble.code == "Fenced"
+        assert len(hall.device.told) == 1
 
 
 async def test_an_answer_that_does_not_come_is_silence(tmp_path: Path) -> None:

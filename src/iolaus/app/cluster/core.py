@@ -29,7 +29,7 @@ from iolaus.app.cluster.far import FarLanes, Post
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
 from iolaus.app.cluster.leading import Leading
-from iolaus.app.cluster.members import MEMBERS, Member, Members
+from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
@@ -39,7 +39,7 @@ from iolaus.app.serving import first_token
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
-from iolaus.kernel.clock import WallClock
+from iolaus.kernel.clock import AgreedClock, WallClock
 from iolaus.kernel.errors import IolausError
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
@@ -74,7 +74,7 @@ class Core:
     """One process's."""
 
     def __init__(self, options: CoreOptions, trunk: Trunk) -> None:
-        self._options, self._trunk, self._clock = options, trunk, WallClock()
+        self._options, self._trunk, self._clock = options, trunk, AgreedClock(WallClock())
         self._boot, self._since = secrets.token_hex(4), self._clock.now()
         holder = f"{options.name}:{self._boot}"
         self.leading = Leading(Database(options.database), holder, self._clock)
@@ -108,8 +108,12 @@ class Core:
             endpoints=sum(1 for _ in house.state.facts.all_held()) if house else 0,
             number=house.state.facts.positions.get(LOG, 0) if house else 0,
             waiting=house.state.facts.waiting if house else 0,
-            trouble=self._trouble or str(self.leading.trouble or ""),
+            trouble=self._trouble or str(self.leading.trouble or "") or self._cut_off(),
+            free_bytes=free_bytes(options.state_dir),
         )
+
+    def _cut_off(self) -> str:
+        return "" if self._trunk.reached else "the bus cannot be reached: edges are not heard"
 
     def where(self) -> Where | None:
         """Where whoever leads is asked."""
@@ -177,7 +181,12 @@ class Core:
         )
         async with AsyncExitStack() as stack:
             house = await stack.enter_async_context(
-                open_house(house_options, lanes=FarLanes(post), guard=self.leading.guard)
+                open_house(
+                    house_options,
+                    lanes=FarLanes(post),
+                    guard=self.leading.guard,
+                    clock=self._clock,
+                )
             )
             self._house, house.hurry = house, nudging(self._trunk)
             taker = Taker(facts=house.state.facts, log=self._trunk.log(FACTS), clock=self._clock)
@@ -196,7 +205,7 @@ class Core:
 
     async def _tell_term(self) -> None:
         while True:
-            self._trunk.publish(TERM, str(self.leading.term).encode())
+            self._trunk.publish(TERM, f"{self.leading.term} {self._clock.now():.3f}".encode())
             await self._clock.sleep(1.0)
 
     async def _serve(self, house: House, keeping: asyncio.Task[None]) -> None:

@@ -3,13 +3,15 @@
 A letter is obeyed under the epoch that it names, if that is the one under which the shard is owned
 at this moment, if no newer leader is known, and as long as it is worth an effect. All of it is
 asked again when its turn has come, just before the device: a process that was frozen in between
-wakes up there. A letter with an effect that comes twice is carried out once, and both hear of it.
+wakes up there. How late it is, is told by the clock of the cores and not by this machine's, which
+may be set. A letter with an effect that comes twice is carried out once, and both hear of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -40,6 +42,8 @@ from iolaus.wire.redfish.upload import Upload
 log = structlog.get_logger(__name__)
 TERM: Final = "cluster.term"
 MOST_IMAGES: Final = 64
+HEARD: Final = 60
+"""Of so many words of the leader the one that came soonest tells its time."""
 EFFECTS: Final = frozenset(("write", "push", "login"))
 REMEMBERED_S: Final = 120.0
 """Beyond the time in which it is worth an effect, for clocks that differ."""
@@ -74,6 +78,7 @@ class Door:
         self._open: dict[str, AsyncExitStack] = {}
         self._begun: dict[str, _Begun] = {}
         self.term = 0
+        self._ahead_s: deque[float] = deque(maxlen=HEARD)
 
     async def open(self, shard: str, epoch: int) -> None:
         """Answer for a shard under this epoch, and under no other."""
@@ -92,9 +97,20 @@ class Door:
         for path in self._images.values():
             path.unlink(missing_ok=True)
 
-    def led(self, term: int) -> None:
-        """A core leads under this epoch; who led before does no longer."""
+    def led(self, term: int, now: float | None = None) -> None:
+        """A core leads under this epoch; who led before does no longer. It was `now` there when it
+        said so."""
+        if term > self.term:
+            self._ahead_s.clear()
         self.term = max(self.term, term)
+        if now is not None and term == self.term:
+            self._ahead_s.append(now - self._clock.monotonic())
+
+    def _now(self) -> float:
+        """The leader's, a little behind at most; ours until it was heard."""
+        if not self._ahead_s:
+            return self._clock.now()
+        return self._clock.monotonic() + max(self._ahead_s)
 
     async def answer(self, sealed: bytes) -> bytes:
         try:
@@ -120,7 +136,7 @@ class Door:
                 break
             del self._begun[oldest]
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        worth_s = max(0.0, letter.until - self._clock.now())
+        worth_s = max(0.0, letter.until - self._now())
         self._begun[letter.id] = _Begun(now_s + worth_s + REMEMBERED_S, answer)
         return answer
 
@@ -164,7 +180,7 @@ class Door:
             why = "it is not ours under the epoch that was named"
         elif letter.term < self.term:
             why = f"a newer core leads (epoch {self.term}, not {letter.term})"
-        elif self._clock.now() > letter.until:
+        elif self._now() > letter.until:
             why = "it came too late to be worth an effect"
         if why:
             raise DeviceRefused(

@@ -26,7 +26,7 @@ from iolaus.app.cluster.carrying import FACTS, Carrier
 from iolaus.app.cluster.core import LEASES, doing
 from iolaus.app.cluster.door import TERM, Door
 from iolaus.app.cluster.files import FILES, SECRETS, Files
-from iolaus.app.cluster.members import MEMBERS, Member, Members
+from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
 from iolaus.app.cluster.owning import TTL_S, Owning
 from iolaus.app.cluster.wanting import WANTED
@@ -128,6 +128,7 @@ class Edge:
             endpoints=sum(1 for _ in self._house.state.facts.all_held()),
             waiting=self.carrier.waiting,
             trouble=str(self.carrier.trouble or ""),
+            free_bytes=free_bytes(options.state_dir),
         )
 
     def _owner_of(self, address: str) -> tuple[str, int] | None:
@@ -181,7 +182,8 @@ class Edge:
         async with self._trunk.subscribe(TERM) as heard:
             async for body in heard:
                 with suppress(ValueError):
-                    self.door.led(int(body))
+                    term, _, now = body.decode("ascii", "replace").partition(" ")
+                    self.door.led(int(term), float(now) if now else None)
 
     async def _sweep(self) -> None:
         """What the last life read: ours again, another's, or ours alone while nobody is heard."""

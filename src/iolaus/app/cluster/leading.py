@@ -2,7 +2,8 @@
 
 A database that is away deposes nobody: nobody else can take the lease either, and what cannot be
 written waits. A lease that ran out meanwhile is taken again if its epoch says that nobody had it in
-between; else another core has gone on, and this one has to begin anew.
+between; else another core has gone on, and this one has to begin anew. All cores tell the time of
+the database, asked at every renewal, so that a clock that is set on one of them moves no lease.
 """
 
 from __future__ import annotations
@@ -11,27 +12,29 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from iolaus.kernel.clock import Clock
+from iolaus.kernel.clock import AgreedClock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.lease import Fenced, Lease
 from iolaus.store.database import Database
-from iolaus.store.lease import StoredLeases, must_hold
+from iolaus.store.lease import Elsewhere, StoredLeases, must_hold
 
 log = structlog.get_logger(__name__)
 LEASE: Final = "core"
 TTL_S: Final = 6.0
 RENEW_S: Final = 1.5
+_NOW: Final = text("SELECT extract(epoch FROM clock_timestamp())")
 
 
 class Leading:
     """`holder` is this process's name, unlike that of any other life. The database is opened
     (made, migrated) at the first `take`."""
 
-    def __init__(self, database: Database, holder: str, clock: Clock) -> None:
+    def __init__(self, database: Database, holder: str, clock: AgreedClock) -> None:
         self._database, self._holder, self._clock = database, holder, clock
         self._leases, self._opened = StoredLeases(database), False
+        self._elsewhere = Elsewhere()
         self.lease: Lease | None = None
         self.trouble: IolausError | None = None
 
@@ -45,6 +48,7 @@ class Leading:
         if not self._opened:
             await self._leases.open()
             self._opened = True
+        await self._agree()
         self.lease = await self._leases.acquire(LEASE, self._holder, TTL_S, self._clock.now())
         return self.lease is not None
 
@@ -60,7 +64,17 @@ class Leading:
             except IolausError as error:
                 self._note(error)
 
+    async def _agree(self) -> None:
+        if self._database.is_sqlite:
+            return
+        before_s = self._clock.monotonic()
+        now = await self._elsewhere.do(
+            lambda: self._database.read(lambda c: float(c.execute(_NOW).scalar_one()))
+        )
+        self._clock.agree(now, at_s=(before_s + self._clock.monotonic()) / 2)
+
     async def _kept(self, lease: Lease) -> bool:
+        await self._agree()
         now = self._clock.now()
         renewed = await self._leases.renew(lease, TTL_S, now)
         if renewed is None:

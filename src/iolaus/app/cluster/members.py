@@ -8,8 +8,10 @@ day, so that people see that it is missing.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -26,7 +28,8 @@ MEMBERS: Final = "members"
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """`role` is core or edge; `since` and `at` are seconds since 1970; `boot` differs for every
     start. `shards` are owned under `epochs`; `waiting` parcels are not sent yet. A core that leads
-    says under which epoch (`leads`), and where it is asked (`address`)."""
+    says under which epoch (`leads`), and where it is asked (`address`). `free_bytes` are left where
+    its state is (-1: not known)."""
 
     name: str
     role: str
@@ -44,6 +47,14 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     number: int = 0
     trouble: str = ""
+    free_bytes: int = -1
+
+
+def free_bytes(directory: Path) -> int:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return -1
 
 
 _MEMBER: Final = msgspec.json.Decoder(Member)
@@ -63,6 +74,7 @@ class Members:
     def __init__(self, table: Table, clock: Clock, mine: Callable[[], Member]) -> None:
         self._table, self._clock, self._mine = table, clock, mine
         self._seen: dict[str, tuple[Member, float]] = {}
+        self._skews: dict[str, float] = {}
 
     def all(self) -> list[tuple[Member, float]]:
         """By name, with the seconds since it was heard."""
@@ -83,6 +95,10 @@ class Members:
     def leader(self) -> Member | None:
         leading = [each for each in self.alive("core") if each.leads]
         return max(leading, key=lambda each: each.leads, default=None)
+
+    def skew_s(self, name: str) -> float:
+        """How far its clock was ahead of ours when it was last heard; 0 where it is not known."""
+        return self._skews.get(name, 0.0)
 
     async def run(self) -> None:
         """Until cancelled; then our row is taken away."""
@@ -107,10 +123,14 @@ class Members:
             return
 
     async def _watch(self) -> None:
+        fresh = False
         async for entry in self._table.watch():
             if entry is None:
-                continue
-            if not entry.body:
+                fresh = True
+            elif not entry.body:
                 self._seen.pop(entry.key, None)
+                self._skews.pop(entry.key, None)
             elif (member := parse_member(entry.body)) is not None:
                 self._seen[entry.key] = member, self._clock.monotonic()
+                if fresh:
+                    self._skews[entry.key] = member.at - self._clock.now()

@@ -16,6 +16,8 @@ from iolaus.store.facts import Facts
 
 WAITING: Final = 500
 """So many parcels that wait are worth telling."""
+SKEW_S: Final = 5.0
+FREE_BYTES: Final = 1 << 30
 
 
 class Standings:
@@ -29,7 +31,10 @@ class Standings:
 
     def views(self) -> Sequence[MemberView]:
         orphans = self.orphans()
-        return [_view(member, silent_s, orphans) for member, silent_s in self._members.all()]
+        return [
+            _view(member, silent_s, orphans, self._members.skew_s(member.name))
+            for member, silent_s in self._members.all()
+        ]
 
     def orphans(self) -> dict[str, int]:
         """Shards with endpoints that nobody owns now, and how many endpoints that are."""
@@ -41,7 +46,7 @@ class Standings:
         return counts
 
 
-def _view(member: Member, silent_s: float, orphans: dict[str, int]) -> MemberView:
+def _view(member: Member, silent_s: float, orphans: dict[str, int], skew_s: float) -> MemberView:
     silent = silent_s >= SILENT_S
     return MemberView(
         name=member.name,
@@ -59,7 +64,7 @@ def _view(member: Member, silent_s: float, orphans: dict[str, int]) -> MemberVie
         waiting=member.waiting,
         silent_s=round(silent_s, 1),
         started_at=datetime.fromtimestamp(member.since, UTC),
-        conditions=tuple(_conditions(member, silent=silent, orphans=orphans)),
+        conditions=tuple(_conditions(member, silent=silent, orphans=orphans, skew_s=skew_s)),
     )
 
 
@@ -70,7 +75,7 @@ def _state(member: Member) -> str:
 
 
 def _conditions(
-    member: Member, *, silent: bool, orphans: dict[str, int]
+    member: Member, *, silent: bool, orphans: dict[str, int], skew_s: float
 ) -> Iterator[ConditionView]:
     if silent:
         yield ConditionView(
@@ -83,6 +88,23 @@ def _conditions(
     if member.trouble:
         yield ConditionView(
             type="Working", status="False", reason="Trouble", message=member.trouble
+        )
+    if abs(skew_s) > SKEW_S and not silent:
+        yield ConditionView(
+            type="ClockAgrees",
+            status="False",
+            reason="Skewed",
+            message=f"its clock is {skew_s:+.0f} s from the leader's: what it reads looks so much "
+            "younger or older than it is",
+            next_step=f"set NTP on {member.host}.",
+        )
+    if 0 <= member.free_bytes < FREE_BYTES:
+        yield ConditionView(
+            type="HasRoom",
+            status="False",
+            reason="DiskNearlyFull",
+            message=f"{member.free_bytes >> 20} MiB are free where its state is",
+            next_step=f"free some space on {member.host}: at least 1 GiB.",
         )
     if member.waiting > WAITING:
         yield ConditionView(
