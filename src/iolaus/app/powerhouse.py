@@ -88,15 +88,17 @@ class PowerHouse:
             period_s=period_s,
         )
         self.gear = self._gear(buses)
-        self.actuators = self._actuators(buses)
+        self.actuators = self._actuators(buses, open_device)
         self.site.seen_actuators = self.actuators.seen
 
-    def _actuators(self, buses: Buses) -> Actuators:
+    def _actuators(self, buses: Buses, open_device: Callable[[Target], LaneDevice]) -> Actuators:
         return Actuators(
             buses=buses,
             facts=self._state.facts,
             clock=self._clock,
             joining=self.joining,
+            directory=self._state.directory,
+            open_device=open_device,
             plant=self.planted.plant,
             policy=lambda: self.edges.power,
             period_s=self._period_s,

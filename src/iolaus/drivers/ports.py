@@ -287,6 +287,50 @@ class CapsPower(Protocol):
         ...
 
 
+class SmoothingWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile by which a GPU shall smooth its power: `floor_pct` of the power of its module while
+    there is work and `hold_s` after it, watts a second up and down."""
+
+    floor_pct: float
+    up_w_s: float
+    down_w_s: float
+    hold_s: float
+
+
+class Smoothed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a GPU smooths, as it was read; None is not told. `left_pct` is what is left of the life
+    of what does it."""
+
+    enabled: bool | None
+    floor_pct: float | None
+    up_w_s: float | None
+    down_w_s: float | None
+    hold_s: float | None
+    left_pct: float | None = None
+
+    def is_as(self, wish: SmoothingWish) -> bool:
+        """Whether this profile is the one in force, on or off."""
+        told = (self.floor_pct, self.up_w_s, self.down_w_s, self.hold_s)
+        wished = (wish.floor_pct, wish.up_w_s, wish.down_w_s, wish.hold_s)
+        return all(a is not None and abs(a - b) <= 0.5 for a, b in zip(told, wished, strict=True))
+
+
+@runtime_checkable
+class SmoothsPower(Protocol):
+    """Found by what a Processor says, whoever built the machine around it."""
+
+    def place(self, processor: Payload) -> str | None:
+        """Where this processor's smoothing stands; None: it has none. Pure."""
+        ...
+
+    async def read_smoothing(self, device: Reads, uri: str) -> Smoothed: ...
+
+    async def set_smoothing(self, device: Writes, uri: str, wish: SmoothingWish | None) -> Smoothed:
+        """Smooth so (None: not at all), and what is read afterwards. `DeviceRefused` where the
+        device does not take it."""
+        ...
+
+
 @runtime_checkable
 class ResetsManager(Protocol):
     async def reset_manager(self, device: Writes, uri: str, reset: str | None = None) -> Receipt:

@@ -16,12 +16,13 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any, Final
 
 import msgspec
 
 from iolaus.drivers import vendor
-from iolaus.drivers.ports import Repair
+from iolaus.drivers.ports import Repair, SmoothsPower
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.kernel.errors import WeErred
 
@@ -88,6 +89,16 @@ def repairs_of(folder: str) -> tuple[Repair, ...]:
     """The repairs that a vendor folder's `quirks.py` offers."""
     quirks: Any = importlib.import_module(f"{vendor.__name__}.{folder}.quirks")
     return tuple(quirks.REPAIRS)
+
+
+@cache
+def smoothers() -> tuple[SmoothsPower, ...]:
+    """Whatever the vendor folders' `ports.py` offer that smooths the power of processors."""
+    names = [f"{vendor.__name__}.{folder}.ports" for _, folder in manifests()]
+    modules: list[Any] = [importlib.import_module(name) for name in names if find_spec(name)]
+    return tuple(
+        port for module in modules for port in module.PORTS if isinstance(port, SmoothsPower)
+    )
 
 
 def find_driver(identity: Mapping[str, str]) -> RedfishDriver:

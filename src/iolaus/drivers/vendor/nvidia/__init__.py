@@ -1,0 +1,1 @@
+"""GPUs of this maker, whoever built the machine around them."""
