@@ -208,7 +208,7 @@ class Device:
         self.settings: dict[str, str] | None = None
         self.power_turns: dict[str, int] = {}
         self.running: dict[str, Image] = {}
-        self.dead = False
+        self.dead = self.dark = False
         self.restarts = 0
         self.socket: Socket | None = None
         self.sockets: Mapping[str, Opens] = {}
@@ -327,8 +327,8 @@ class Device:
                 self.later(seconds, self.up)
 
     def up(self) -> None:
-        """Come back; a controller that is `dead` does not."""
-        if self.socket is not None and not self.dead:
+        """Come back; a controller that is `dead` does not, nor one without power (`dark`)."""
+        if self.socket is not None and not self.dead and not self.dark:
             self.socket.up()
 
     def restart(self) -> None:
@@ -346,6 +346,7 @@ class Device:
 
     def mains(self, on: bool) -> None:
         """All power, the controller's too, is lost or comes back."""
+        self.dark = not on
         if not on:
             self._forget_all()
             self.down("silence")

@@ -282,9 +282,13 @@ def _feed(rack: Iterable[Seat]) -> None:
     loads = [s for s in rack if s.persona.body.family in ("node", "switch") and s.persona.height_u]
     for family, corded in (("shelf", False), ("pdu", True)):
         sources = [s for s in rack if s.persona.body.family == family]
-        fed = [s.life for s in loads if bool(s.persona.body.supplies) == corded]
+        fed = [s for s in loads if bool(s.persona.body.supplies) == corded]
         for source in sources:
-            source.life.feeds, source.life.share = fed, 1.0 / len(sources)
+            source.life.feeds = [seat.life for seat in fed]
+            source.life.share = 1.0 / len(sources)
+        for number, seat in enumerate(fed if corded and sources else (), start=1):
+            cords = ",".join(f"{source.name}/{number}" for source in sources)
+            seat.labels = {"outlets": cords, **seat.labels}
 
 
 def _cool(members: Iterable[Seat], units: list[Seat]) -> None:

@@ -542,6 +542,7 @@ ROWS: Mapping[str, Row] = {
     "someone-powers-on": Row(switched_on_again, {"after_s": 0.2}),
     "host-path-lost": Row(answers("POST", RESET, 500, json={"ResetType": "On"})),
     "controller-hangs": Row(Stage.quiet),
+    "outlet-dead": Row(Stage.quiet, again=False),
     "unreachable": Row(Stage.quiet),
     "silent": Row(Stage.quiet),
     "controller-dies": Row(Stage.quiet),

@@ -295,7 +295,8 @@ class Updates(Quiet):
         device.dead = False
         self.memory.wake(device, MAINS, HOST)
         for path in self.lit:
-            set_power(device, path, "On")
+            if (device.kept(path) or {}).get("PowerRestorePolicy") != "AlwaysOff":
+                set_power(device, path, "On")
         self.lit = []
 
     def written(

@@ -12,6 +12,7 @@ from iolaus.sim.ailments import CURES, Restarts, beside, hang_controller, hang_h
 from iolaus.sim.catalogue.entry import Argument, Entry, Given, Mend, Scene
 from iolaus.sim.catalogue.rooms.standing import host_dead
 from iolaus.sim.catalogue.rules import changing, disarming
+from iolaus.sim.cords import kill_outlets
 from iolaus.sim.device import Device
 from iolaus.sim.rules import parse_rules
 from iolaus.sim.server import Place
@@ -36,6 +37,18 @@ async def _lost(scene: Scene) -> Mend:
         for back in undo:
             back()
         await disarm()
+
+    return mend
+
+
+async def _outlets(scene: Scene) -> Mend:
+    cure, most = str(scene.given["cure"]), int(scene.given["cords"])
+    strips = scene.hall.devices
+    undo = [kill_outlets(p.device, strips, cure=cure, most=most) for p in scene.places]
+
+    async def mend() -> None:
+        for back in undo:
+            back()
 
     return mend
 
@@ -82,5 +95,18 @@ FAULTS: Final = (
         ),
         seen="Reading is null; POST ComputerSystem.Reset answers 500.",
         oracle="faults of GET /devices/NAME has it until then.",
+    ),
+    entry(
+        "outlet-dead", "its outlets give nothing",
+        "The outlets that a machine is plugged into (its label outlets) say that they are on and "
+        "give nothing: the relay sticks, or a fuse is gone.",
+        strike=_outlets, fits="machines on a strip's outlets",
+        arguments=(
+            Argument(name="cure", what="switched off and on it gives power again, or never does",
+                     usual="never", choices=("cycle", "never")),
+            Argument(name="cords", what="so many of its outlets (0: all)", usual=0.0),
+        ),
+        seen="The Outlet is On and PowerWatts is 0; the machine is silent when none is left.",
+        oracle="power in GET /truth/NAME is Off.",
     ),
 )  # fmt: skip
