@@ -54,6 +54,8 @@ EVIDENCE_S: Final = 300.0
 PROVE_S: Final = 60.0
 SHORT_S: Final = 180.0
 WATCH_S: Final = 60.0
+GIVE_BACK: Final = 3
+"""What was taken for a while is given back again and again, also by a life that did not take it."""
 GATHER, PROVE, WATCH = "evidence", "prove", "watch"
 HOST_RUNGS: Final = frozenset(
     {RungName.NMI, RungName.RESTART, RungName.FORCE_RESTART, RungName.POWER_CYCLE,
@@ -294,6 +296,7 @@ def _try(
     timeout_s: float | None = None,
     subject: str = "",
     text: str = "",
+    attempts: int = 1,
     **arguments: Any,
 ) -> Step:
     """Sent at most once: a second reset, because the first was slow to show, does harm."""
@@ -308,7 +311,7 @@ def _try(
         before=before,
         after=after,
         timeout_s=rung.timeout_s if timeout_s is None else timeout_s,
-        attempts=1,
+        attempts=attempts,
         rung=rung.name.value,
     )
 
@@ -334,6 +337,7 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
         timeout_s=SHORT_S,
         subject="outlet-on",
         text="Give the mains back at its outlets",
+        attempts=GIVE_BACK,
     )
     yield _try(
         rung,
@@ -352,7 +356,7 @@ def _rescue(
     want = rules.rescue
     if want is None:
         return
-    again = {"boot": want.boot}
+    again: dict[str, Any] = {"boot": want.boot}
     once = Expect(subject=OVERRIDE, op=Op.IS, value=f"{want.boot}/Once")
     let = f"Let it start from {want.boot}, once"
     if want.image:
@@ -366,11 +370,12 @@ def _rescue(
                text="Restart it, so that it starts from there")  # fmt: skip
     clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
     yield _try(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
-               subject="boot-clear", text="Take the override back")  # fmt: skip
+               subject="boot-clear", text="Take the override back", attempts=GIVE_BACK)  # fmt: skip
     if want.image:
         empty = Expect(subject=MEDIA, op=Op.IS, value="")
         yield _try(rung, before=(_not(empty),), after=(empty,), verdict=verdict,
-                   timeout_s=SHORT_S, subject="eject-media", text="Take the image out")  # fmt: skip
+                   timeout_s=SHORT_S, subject="eject-media", text="Take the image out",
+                   attempts=GIVE_BACK)  # fmt: skip
 
 
 def _not(expect: Expect) -> Expect:
@@ -395,6 +400,7 @@ def _hold_off(rung: Rung) -> Iterator[Step]:
 
 
 def _gather(verdict: Verdict) -> Step:
+    """Reading does no harm twice, and a rung that follows must not find nothing saved."""
     return Step(
         id="",
         action=Action(verb=Verb.GATHER, subject=GATHER, arguments={"class": verdict.value}),
@@ -402,7 +408,7 @@ def _gather(verdict: Verdict) -> Step:
         after=(Expect(subject=SAVED, op=Op.IS, value=True),),
         timeout_s=EVIDENCE_S,
         reads=1,
-        attempts=1,
+        attempts=3,
         rung=GATHER,
     )
 
