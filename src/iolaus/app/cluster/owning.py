@@ -68,7 +68,7 @@ class Held(msgspec.Struct, kw_only=True):
 
 class Owning:
     """`wanted` are the shards that have targets, `edges` how many live in this site. `gained` and
-    `lost` are told of each shard that becomes ours or is no longer."""
+    `lost` are told of each shard that becomes ours, be it under another epoch, or is no longer."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Owning:
         if lease is None:
             return
         self._free.pop(shard, None)
-        is_new = shard not in self.held
+        is_new = self.last_epoch(shard) != lease.epoch
         self.held[shard] = Held(lease=lease, until_s=asked_s + self._ttl_s, renewed_s=asked_s)
         if is_new:
             log.info("shard_taken", shard=shard, epoch=lease.epoch)
