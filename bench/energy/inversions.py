@@ -3,8 +3,9 @@
 A node is inverted while its cap holds it, some node of lower priority draws more than its floor,
 and no limit stands between the two: watts of the one could be the other's. Changes take time
 (shrink, read back, grow, and a machine is written six times a minute at most), so only what lasts
-`LASTS_S` counts, once per node and spell. Nodes that nobody can reach, or whose edge has no valid
-budget, are left out on both sides.
+`LASTS_S` counts, once per node and spell. One that was held a moment ago and idles now still waits,
+unless its cap was raised meanwhile to what it wanted. Nodes that nobody can reach, or whose edge
+has no valid budget, are left out on both sides.
 
 A job that steps together goes at the pace of its slowest node, so what its other nodes could have
 beyond that one is nothing that they wait for. None of them waits where the job has what its
@@ -40,6 +41,7 @@ class Inversions:
         self.world, nodes = world, world.hall.loads.count
         self.count, self._next_s = 0, world.scenario.warm_s
         self._held_at: F64 = np.full(nodes, -99.0)
+        self._wanted_w: F64 = np.zeros(nodes)
         self._used_at: F64 = np.full(nodes, -99.0)
         self._since: F64 = np.full(nodes, np.inf)
         self._unit = in_step(world.plan)
@@ -53,10 +55,12 @@ class Inversions:
         unmet = (gpus.want_w - gpus.node_w).astype(np.float64)
         small = SMALL * loads.nameplate_w
         reached = self._reached(t)
-        held = (unmet > small) & (caps < self._useful(reached) - small) & reached
+        useful = self._useful(reached)
+        held = (unmet > small) & (caps < useful - small) & reached
         self._held_at = np.where(held, t, self._held_at)
+        self._wanted_w = np.where(held, np.minimum(draw + unmet, useful), self._wanted_w)
         self._used_at = np.where(draw > loads.floor_w + small, t, self._used_at)
-        waits = (t - self._held_at <= HOLD_S) & reached
+        waits = (t - self._held_at <= HOLD_S) & (caps < self._wanted_w - small) & reached
         gives = (t - self._used_at <= HOLD_S) & (caps > loads.floor_w + small) & reached
         could = self._could(limits, caps, gives)
         blocked = np.bincount(self._unit, weights=waits & ~could) > 0.0

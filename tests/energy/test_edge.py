@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -264,3 +265,55 @@ def test_a_write_without_an_answer_may_still_come(late_s: float) -> None:
     [again] = edge.tick(asked_s)
     edge.written("n0", 400.0, asked_s + 0.1, ticket=again.ticket)  # type: ignore[union-attr]
     assert edge.report(asked_s + 0.2).granted_w == (900 if late_s < 3.0 else 400)
+
+
+def leased(world: World, budgets: Sequence[tuple[float, float]], until_s: float) -> None:
+    """One node is always at its cap. Its budgets count from a second on, said anew every second."""
+    for second in range(int(until_s)):
+        watts = max((start, watts) for start, watts in budgets if start <= second)[1]
+        world.gives(second, frame(second + 1, watts))
+    world.busy(1000, until_s=until_s)
+    world.run(until_s)
+
+
+def test_a_small_step_is_made_once_the_aim_stands_still() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    leased(world, [(0, 700.0), (21, 712.0)], 30.0)
+    assert world.caps == {"n0": 712.0}
+    assert 24.0 <= world.writes("n0")[-1] <= 25.0
+
+
+def test_an_aim_that_comes_and_goes_is_not_followed_in_small_steps() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    swings = [(float(second), 712.0 if second % 4 < 2 else 700.0) for second in range(20, 60)]
+    leased(world, [(0, 700.0), *swings], 60.0)
+    assert not world.writes("n0", since_s=20.0)
+
+
+def test_what_was_lowered_comes_back_at_once_when_its_watts_do() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    leased(world, [(0, 900.0), (20, 500.0), (22, 900.0)], 30.0)
+    assert world.caps == {"n0": 900.0}
+    assert 22.0 <= world.writes("n0")[-1] <= 22.5
+
+
+def test_one_write_does_for_a_part_and_the_rest_of_it() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    for second in range(20):
+        part = second == 12
+        watts = 500.0 if second < 12 else 600.0 if part else 900.0
+        world.gives(second, frame(second + 1, watts, partial=part))
+    world.busy(1000, until_s=20.0)
+    world.run(20.0)
+    assert world.caps == {"n0": 900.0}
+    assert len(world.writes("n0", since_s=12.0)) == 1
+
+
+def test_a_part_that_stays_one_is_taken_after_a_while() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    for second in range(20):
+        world.gives(second, frame(second + 1, 500.0 if second < 12 else 600.0, partial=second > 11))
+    world.busy(1000, until_s=20.0)
+    world.run(20.0)
+    assert world.caps == {"n0": 600.0}
+    assert 14.0 <= world.writes("n0")[-1] <= 15.0

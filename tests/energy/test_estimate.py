@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iolaus.energy.estimate import CREST_S, PeakHold
+from iolaus.energy.estimate import PeakHold
 
 PLATE = 1000.0
 
@@ -33,9 +33,19 @@ def test_a_node_at_its_cap_may_want_all_it_can_draw() -> None:
 def test_what_was_held_is_not_judged_by_what_it_drew_then() -> None:
     peaks = fed([500.0, 500.0, 200.0], 500.0)
     assert demand(peaks, 900.0, 2.0) == PLATE
-    for second in range(3, 9):
-        peaks.take(0, 700.0, float(second), cap_w=900.0)
-    assert demand(peaks, 900.0, 1.0 + CREST_S + 0.5) == 735.0
+    for second in range(3, 14):
+        peaks.take(0, 200.0, float(second), cap_w=900.0)
+    assert demand(peaks, 900.0, 13.0) == PLATE
+    peaks.take(0, 700.0, 14.0, cap_w=900.0)
+    assert demand(peaks, 900.0, 14.0) == 735.0
+
+
+def test_what_a_node_draws_while_its_cap_moves_is_no_crest() -> None:
+    peaks = fed([500.0], 500.0)
+    peaks.take(0, 600.0, 1.0, cap_w=900.0)
+    assert demand(peaks, 900.0, 1.0) == PLATE
+    peaks.take(0, 800.0, 2.0, cap_w=900.0)
+    assert demand(peaks, 900.0, 2.0) == 840.0
 
 
 def test_a_trough_under_an_old_cap_is_not_a_wish_for_less() -> None:
@@ -49,11 +59,3 @@ def test_the_stale_and_the_bad_count_as_the_nameplate() -> None:
     assert demand(peaks, 900.0, 2.1) == PLATE
     peaks.take(0, None, 3.0, cap_w=900.0)
     assert demand(peaks, 900.0, 3.0) == PLATE
-
-
-def test_seldom_readings_need_longer_to_show_a_crest() -> None:
-    peaks = PeakHold([PLATE], hold_s=60.0, period_s=5.0)
-    peaks.take(0, 500.0, 0.0, cap_w=500.0)
-    peaks.take(0, 600.0, 10.0, cap_w=900.0)
-    assert demand(peaks, 900.0, 14.0) == PLATE
-    assert demand(peaks, 900.0, 15.5) == 630.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,3 +80,19 @@ def test_no_limit_is_overrun_and_peers_stand_alike(site_w: float, rack_w: float)
         assert watts <= max(rack_w, 3 * FLOOR) + 0.01
     alike = [found[name] for name in ("r1j0", "r1j1", "r2j0", "r2j1")]
     assert max(alike) - min(alike) <= 0.01
+
+
+def test_what_one_of_a_job_was_seen_to_want_counts_for_all_that_are_asked() -> None:
+    plant = hall(9000.0)
+    needs = Needs(plant)
+    for rack, awake in (("r1", "r1j1"), ("r2", "")):
+        wants = {load.name: FLOOR for load in plant.by_rack[rack]} | (
+            {awake: 900.0} if awake else {}
+        )
+        needs.take(Report(epoch=1, seq=1, rack=rack, applied_w=0.0, granted_w=0.0, demand_w=wants))
+    everybody = needs.useful(np.zeros(len(needs.names), dtype=np.bool_))
+    found = dict(zip(needs.names, everybody.tolist(), strict=True))
+    assert found == {**dict.fromkeys(found, WEAK), "r1x": FLOOR, "r2x": FLOOR}
+    deaf = needs.useful(np.array([name == "r1j1" for name in needs.names]))
+    found = dict(zip(needs.names, deaf.tolist(), strict=True))
+    assert found == {**dict.fromkeys(found, FLOOR), "r1j1": WEAK}

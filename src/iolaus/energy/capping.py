@@ -3,8 +3,9 @@
 The sum of the ceilings decides, never the wishes. What must fall at once (a latch, a loss, a lease
 that ran out) falls everywhere at once. A budget that shrinks takes from the nodes furthest over
 their share, and from as few as it needs. Nodes grow into what is free, in order of priority; only
-if there is not enough are others lowered for them, and only by what is asked. A small step is
-written seldom, so that an aim that climbs does not use up a minute's writes.
+if there is not enough are others lowered for them, and only by what is asked. A step is worth a
+write when it is large, or when what is aimed at has stood still for a while: an aim that climbs, or
+comes and goes, does not use up a minute's writes.
 Between writes that nothing forces lie a dead band and a pause, and a minute holds only so many;
 what a loss forces is not counted, nor what is written while one has just come or gone, or the way
 back would wait for the minute to end.
@@ -32,13 +33,19 @@ EPS_S: Final = 1e-3
 """What a clock's own rounding may make of a pause."""
 MOST_DOUBLINGS: Final = 6
 SLIVER: Final = 0.005
-"""A budget that shrinks again and again takes this part of the nameplate more than it must, so that
-the next watts by which it shrinks need no write."""
-SMALLER: Final = 0.25
-"""Of the dead band: by so little may a node be raised that wants more and has waited, or lowered
-for one."""
+"""A budget that shrinks again and again takes this part of the nameplate more than it must, as many
+times as the minute has writes already, so that the next watts by which it shrinks need no write."""
+SMALLER: Final = 0.5
+"""Of the dead band: by so little may a node be raised that wants more and whose aim stands still,
+or lowered for one."""
 SELDOM: Final = 2.0
-"""Small raises come so many times more seldom than the rest."""
+"""What is neither large nor steady comes so many times more seldom than the rest."""
+STEADY_S: Final = 3.0
+"""An aim that has not moved for so long stands still."""
+SPARE: Final = 3
+"""Of a minute's writes, so many are left where a small step is made."""
+BACK_S: Final = 1.0
+"""How soon a node that was lowered may be raised again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +79,12 @@ class Capping:
         self._forced = range(0)
         self._counted = True
         self._held: list[bool] = [False] * len(self.caps)
+        self._aims = [(math.inf, -math.inf)] * len(self.caps)
+        self._fell = [False] * len(self.caps)
 
     def commands(self, wish: Wish, now_s: float) -> list[Command]:
         wanted, self._counted = self._with_room(wish), wish.counted
+        self._watch(wanted, now_s)
         self._held = [
             bool(wish.needs_w) and wish.needs_w[i] > watts for i, watts in enumerate(wanted)
         ]
@@ -89,11 +99,17 @@ class Capping:
         first = self._tickets + 1
         self._forced = range(first, first + len(cuts)) if wish.hard else range(0)
         for i, watts in moves.items():
-            safety = i in cuts
+            safety, self._fell[i] = i in cuts, watts < self.caps[i].ceiling
             reflex = wanted[i] >= wish.latched_w[i] - EPS_W
             why = "a reflex holds it" if reflex else wish.because
             found.append(self._write(i, watts, safety, reflex=reflex, because=why))
         return [*found, *self._reads(moves, now_s)] if self._rules.reads else found
+
+    def _watch(self, wanted: Sequence[float], now_s: float) -> None:
+        """Since when each aim has been about where it is."""
+        for i, watts in enumerate(wanted):
+            if abs(self._aims[i][0] - watts) > SMALLER * self._bands[i]:
+                self._aims[i] = watts, now_s
 
     def sent(self, command: Command, now_s: float) -> None:
         """A command goes out now."""
@@ -143,13 +159,16 @@ class Capping:
 
     def _deeper(self, i: int, wish: Wish, watts: float, now_s: float) -> float:
         """Where it was written a moment ago already: a little less, or all that it has no use for,
-        above the floor."""
+        above the floor; and what is all but the floor is the floor."""
         node = self.caps[i].node
         if not self._late(self.caps[i], now_s):
             return watts
         least = min(watts, node.floor_w)
+        if watts - least < self._bands[i]:
+            return least
         use = wish.needs_w[i] if wish.needs_w else math.inf
-        return max(min(watts - SLIVER * node.nameplate_w, use), least)
+        sliver_w = SLIVER * node.nameplate_w * max(1, self.caps[i].writes(now_s))
+        return max(min(watts - sliver_w, use), least)
 
     def _late(self, cap: Cap, now_s: float) -> bool:
         """Whether it was written lately."""
@@ -170,7 +189,7 @@ class Capping:
     ) -> Iterator[tuple[int, float]]:
         """Growth into what is free; then what is lowered, so that the next may grow."""
         short = 0.0
-        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._least(i)]
+        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._least(i, now_s)]
         order = sorted(rising, key=lambda i: (-self.caps[i].node.priority, ceilings[i]))
         for i in order:
             gap = wanted[i] - ceilings[i]
@@ -183,13 +202,24 @@ class Capping:
         yield from self._lowered(wanted, short - coming - max(0.0, free), now_s)
 
     def _worth(self, i: int, now_s: float) -> float:
-        """The least by which a node is raised: more, if it was written lately."""
-        if self._late(self.caps[i], now_s):
+        """The least by which a node is raised: the more, the sooner it was written before."""
+        since_s = now_s - self.caps[i].paced_s + EPS_S
+        if since_s < self._rules.spacing_s:
             return max(self._bands[i], self._steps[i])
-        return self._least(i)
+        if self._late(self.caps[i], now_s):
+            return max(self._bands[i], 0.0 if self._lasting(i, now_s) else self._steps[i])
+        return self._least(i, now_s)
 
-    def _least(self, i: int) -> float:
-        return self._bands[i] * (SMALLER if self._held[i] else 1.0)
+    def _least(self, i: int, now_s: float) -> float:
+        small = self._held[i] and self._lasting(i, now_s)
+        return self._bands[i] * (SMALLER if small else 1.0)
+
+    def _lasting(self, i: int, now_s: float) -> bool:
+        """Whether the aim stands still, and there are writes enough to follow when it moves."""
+        return self._spare(i, now_s) and now_s - self._aims[i][1] >= STEADY_S
+
+    def _spare(self, i: int, now_s: float) -> bool:
+        return self._rules.writes_per_minute - self.caps[i].writes(now_s) >= SPARE
 
     def _lowered(
         self, wanted: Sequence[float], short: float, now_s: float
@@ -212,8 +242,13 @@ class Capping:
             if not cap.waiting
             and not cap.stuck
             and cap.writes(now_s) < most
-            and now_s - cap.paced_s >= rules.spacing_s - EPS_S
+            and now_s - cap.paced_s >= self._pause_s(i, now_s)
         ]
+
+    def _pause_s(self, i: int, now_s: float) -> float:
+        """What was lowered a moment ago need not wait to come back, as long as there are writes."""
+        pause_s = self._rules.spacing_s - EPS_S
+        return min(BACK_S, pause_s) if self._fell[i] and self._spare(i, now_s) else pause_s
 
     # --- commands ----------------------------------------------------------------------------
 

@@ -252,6 +252,7 @@ class Centre:
             boot=report.boot if report else "",
             hold=hold,
             lost=() if hold else tuple(sorted(self._settled)),
+            partial=not hold and rack in aim.waiting,
         )
 
     # --- what if -----------------------------------------------------------------------------

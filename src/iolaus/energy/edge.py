@@ -75,6 +75,7 @@ class Edge:
         self._passed: set[str] = set()
         self._stirred_s = -math.inf
         self._lease_s, self._prepared_s = -math.inf, -math.inf
+        self._partial_s = -math.inf
         self._since_s: float | None = None
         self._shares, self._needs = list(self._floors), list[float]()
         self._ready: dict[str, list[float]] = {}
@@ -89,6 +90,8 @@ class Edge:
             self.counts[refused] += 1
             return False
         self._note_lost(frame, now_s)
+        if not (frame.partial and self._frame and self._frame.partial):
+            self._partial_s = now_s if frame.partial else -math.inf
         self._frame = self._lower(frame, now_s) if frame.hold else frame
         self._lease_s = now_s + min(frame.expires_in_ms / 1000.0, self.rules.lease_most_s)
         self._prepare(now_s)
@@ -335,6 +338,9 @@ class Edge:
             budget_w, table = self._most_w, share(self.rack.nodes, caps_w, self._most_w)
             caps_w = [min(pair) for pair in zip(caps_w, table, strict=True)]
         latched = [self.reflexes.limit_w(name) for name in self.names]
+        counted = now_s - self._stirred_s >= self.rules.stirred_s
+        waits = counted and now_s - self._partial_s < self.rules.partial_s
+        settled = all(cap.settled for cap in self.caps)
         return Wish(
             caps_w=[min(each) for each in zip(caps_w, latched, self._held_w, strict=True)],
             budget_w=budget_w,
@@ -342,8 +348,8 @@ class Edge:
             held_w=self._held_w,
             hard=hard,
             because=self._because(now_s),
-            grow=leased and not self._blind() and all(cap.settled for cap in self.caps),
-            counted=now_s - self._stirred_s >= self.rules.stirred_s,
+            grow=leased and not self._blind() and settled and not waits,
+            counted=counted,
             needs_w=self._needs,
         )
 

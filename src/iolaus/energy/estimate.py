@@ -2,16 +2,17 @@
 
 AI work swings by half its power in a second or less, so a moment's reading is no demand: a budget
 planned from a trough is overrun by the next crest. Held is the peak of the last `hold_s` seconds,
-long enough for a step with its checkpoint. Two things are not demand at all. A reading that is
+long enough for a step with its checkpoint. Three things are not demand at all. A reading that is
 missing, bad or older than two periods counts as the nameplate, never as the last value. A reading
 at the cap says only that the node was held: it counts as wanting its nameplate as long as its peak
-reaches the cap in force, and for `CREST_S` after any such reading, longer than a step with its
-trough, so that one that was held and is given more is not judged by what it drew while it was held.
-Where readings are seldom that is three of their periods.
+reaches the cap in force, and until it was seen to draw as much under a cap that did not hold it. So
+one that was held and is given more is not judged by what it drew while it was held, also if it
+rests just then. And what it draws as its cap moves is on its way from one to the other.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,8 +21,6 @@ from numpy.typing import NDArray
 
 BUCKETS: Final = 16
 STALE_PERIODS: Final = 2.0
-CREST_PERIODS: Final = 3.0
-CREST_S: Final = 6.0
 
 Watts = NDArray[np.float64]
 
@@ -38,11 +37,12 @@ class PeakHold:
     ) -> None:
         self._nameplate = np.asarray(nameplate_w, dtype=np.float64)
         count = len(self._nameplate)
-        self._peaks = np.full((count, BUCKETS + 1), -np.inf)
-        self._last = np.full(count, np.nan)
-        self._at, self._held_s = np.full(count, -np.inf), np.full(count, -np.inf)
+        self._free = np.full((count, BUCKETS + 1), -np.inf)
+        self._held = np.full((count, BUCKETS + 1), -np.inf)
+        self._last, self._at = np.full(count, np.nan), np.full(count, -np.inf)
+        self._caps = np.full(count, np.nan)
         self._width_s, self._stale_s = hold_s / BUCKETS, STALE_PERIODS * period_s
-        self._near, self._crest_s = near, max(CREST_S, CREST_PERIODS * period_s)
+        self._near = near
         self._bucket: int | None = None
 
     def take(self, index: int, watts: float | None, now_s: float, *, cap_w: float = np.inf) -> None:
@@ -53,10 +53,13 @@ class PeakHold:
             self._at[index] = -np.inf
             return
         self._last[index], self._at[index] = watts, now_s
-        if watts >= cap_w * (1.0 - self._near):
-            self._held_s[index] = now_s
-        slot = (self._bucket or 0) % (BUCKETS + 1)
-        self._peaks[index, slot] = max(float(self._peaks[index, slot]), watts)
+        before, self._caps[index] = float(self._caps[index]), cap_w
+        stood = math.isnan(before) or math.isclose(before, cap_w, rel_tol=self._near)
+        held = watts >= cap_w * (1.0 - self._near)
+        if held or stood:
+            peaks = self._held if held else self._free
+            slot = (self._bucket or 0) % (BUCKETS + 1)
+            peaks[index, slot] = max(float(peaks[index, slot]), watts)
 
     def fresh(self, now_s: float) -> NDArray[np.bool_]:
         return now_s - self._at <= self._stale_s
@@ -67,12 +70,15 @@ class PeakHold:
 
     def demand(self, caps_w: Watts, now_s: float, *, margin: float) -> Watts:
         """What each node may want, at most its nameplate: the highest reading of the hold and
-        `margin` (a fraction); the nameplate where that reaches the cap in force, where it was at
-        its cap lately, and where it is stale."""
+        `margin` (a fraction); the nameplate where that reaches the cap in force, where nothing
+        like what was read at a cap was read below one, and where it is stale."""
         self._turn(now_s)
-        seen = self._peaks.max(axis=1, initial=0.0)
-        held = (seen >= caps_w * (1.0 - self._near)) | (now_s - self._held_s <= self._crest_s)
-        wanted = np.where(held | ~self.fresh(now_s), self._nameplate, seen * (1.0 + margin))
+        near = 1.0 - self._near
+        free, held = self._free.max(axis=1), self._held.max(axis=1)
+        seen = np.maximum(free, held)
+        hidden = (free < held * near) | (seen >= caps_w * near) | ~np.isfinite(seen)
+        unknown = hidden | ~self.fresh(now_s)
+        wanted = np.where(unknown, self._nameplate, seen * (1.0 + margin))
         return np.asarray(np.minimum(wanted, self._nameplate), dtype=np.float64)
 
     def measured(self, now_s: float) -> float | None:
@@ -94,5 +100,5 @@ class PeakHold:
             return
         passed = BUCKETS + 1 if last is None else min(bucket - last, BUCKETS + 1)
         slots = [(bucket - step) % (BUCKETS + 1) for step in range(passed)]
-        self._peaks[:, slots] = -np.inf
+        self._free[:, slots] = self._held[:, slots] = -np.inf
         self._bucket = bucket

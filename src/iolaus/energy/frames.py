@@ -35,7 +35,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     `shares` proposes how to divide it, watts by node, in sum at most `budget_w`. `boot` is that
     of the report which it answers (empty: of any). `lost` are the domains without which it was
     planned, once everybody is known to have made room for their loss: what an edge had armed for
-    it binds no longer."""
+    it binds no longer. `partial`: more is planned for it, and waits until others have less."""
 
     epoch: Count
     seq: Count
@@ -47,6 +47,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     boot: Boot = ""
     hold: bool = False
     lost: tuple[Name, ...] = ()
+    partial: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ a reflex holds gets its floor.
 
 Machines of one job that are alike (same floor, same draw at idle) are peers: they run in step. So
 they rise together whatever their cords carry, and none has a use for more than the peer that can
-have least: the job goes at the pace of the slowest.
+have least: the job goes at the pace of the slowest. They wake together too, and are read one after
+another: what one of them was seen to want counts for all.
 """
 
 from __future__ import annotations
@@ -86,12 +87,15 @@ class Needs:
             self._order = network, places
         return self._order[1]
 
-    def useful(self) -> Floats:
-        """Of what everybody demands, what is of use to those who run in step with others: no more
-        than the least that a peer can have, unless a reflex holds that one."""
-        able = np.where(self.held, np.inf, np.where(np.isnan(self.fixed), self.most, self.fixed))
+    def useful(self, deaf: Bools) -> Floats:
+        """Of what everybody demands, what is of use to those who run in step with others: what any
+        of them wants, and no more than the least that a peer can have, unless a reflex holds that
+        one. Nobody is asked who cannot be reached, is held, or is not heard (`deaf`)."""
+        lost = ~np.isnan(self.fixed)
+        able = np.where(self.held, np.inf, np.where(lost, self.fixed, self.most))
         least = -_greatest(self.peers, -able)
-        return np.minimum(self.demand, np.maximum(least, self.floor))
+        woken = _greatest(self.peers, np.where(lost | self.held | deaf, 0.0, self.demand))
+        return np.minimum(np.maximum(self.demand, woken), np.maximum(least, self.floor))
 
     def demand_w(self, rack: str) -> float:
         return float(self.demand[self._of[rack]].sum())

@@ -108,7 +108,10 @@ def plan(
     order = needs.order(network)
     floor, plate = needs.floor[order], needs.plate[order]
     together = policy.fairness is Fairness.JOB
-    wanted = needs.useful() if together else needs.demand
+    beyond = _in(network, stand.beyond)
+    deaf = np.zeros(len(order), dtype=np.bool_)
+    deaf[order] = beyond
+    wanted = needs.useful(deaf) if together else needs.demand
     ceiling = needs.most[order]
     demand = np.minimum(wanted[order], ceiling)
     lowest = floor.copy()
@@ -117,7 +120,6 @@ def plan(
     lowest[stuck] = demand[stuck] = ceiling[stuck] = fixed[stuck]
     for least in (needs.held[order], _in(network, network.dark)):
         demand[least], ceiling[least] = lowest[least], lowest[least]
-    beyond = _in(network, stand.beyond)
     charge = _spread(network, _values(network, stand.charge_w), floor, plate)
     lowest[beyond] = demand[beyond] = ceiling[beyond] = charge[beyond]
     ask = Ask(

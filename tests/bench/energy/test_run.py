@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bench.energy.contest import contest, named, run_named
+from bench.energy.inversions import EVERY_S, Inversions
 from bench.energy.reflexes import measure
 from bench.energy.run import reference
 from bench.energy.scenario import (
@@ -65,6 +66,28 @@ def test_a_run_is_its_seed() -> None:
     first, second = run_named(given, "uniform"), run_named(given, "uniform")
     first.wall_s = second.wall_s = 0.0
     assert first == second
+
+
+@pytest.mark.parametrize(("raised", "counted"), [(False, 1), (True, 0)])
+def test_who_was_raised_to_what_it_wanted_waits_no_more(raised: bool, counted: int) -> None:
+    """A machine of the highest class is held for 14 s. In a trough it waits on, unless it was
+    raised."""
+    base = reference(short(scenario(1), 8.0))
+    world = World(replace(scenario(1), warm_s=0.0), base.hall, base.limits)
+    loads, plant = base.hall.loads, world.plant
+    waits, giver = int(loads.priority.argmax()), int(loads.priority.argmin())
+    plant.hosts.cap_w[:] = loads.floor_w
+    plant.node_w[:] = loads.floor_w
+    plant.node_w[giver] = plant.hosts.cap_w[giver] = 1.5 * loads.floor_w[giver]
+    judge = Inversions(world)
+    for at in np.arange(0.0, 16.0, EVERY_S):
+        trough = at >= 14.0
+        plant.gpus.want_w[:] = plant.gpus.node_w
+        plant.gpus.want_w[waits] += 0.0 if trough else 0.2 * loads.nameplate_w[waits]
+        if trough and raised:
+            plant.hosts.cap_w[waits] = loads.nameplate_w[waits]
+        judge.enter(base.limits, float(at))
+    assert judge.count == counted
 
 
 def test_ours_keeps_all_limits_when_a_feed_is_lost_without_a_centre() -> None:
