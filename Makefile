@@ -39,6 +39,11 @@ $(VENV)/ansible/.done: $(BIN)/python requirements-ansible.lock
 	@$(UV) pip install -q --python $(VENV)/ansible/bin/python -r requirements-ansible.lock
 	@touch $@
 
+# What a fresh clone imports is compiled once, while mypy has the other core, and not by every worker.
+$(VENV)/.warm: $(VENV)/.dev
+	@$(BIN)/pytest --collect-only -q >/dev/null 2>&1 || true
+	@touch $@
+
 up: setup
 	@$(BIN)/iolaus up $(ARGS)
 
@@ -50,11 +55,12 @@ check: dev
 	@$(BIN)/python -m tests.budgets
 
 # Thousands of tests share two cores with real sockets and often wait for these, so three run side by
-# side. What fails is tried once more and named in the summary as RERUN; `make test ARGS=--reruns=0`
+# side, files with slow tests first. What fails is tried once more and named in the summary as RERUN; `make test ARGS=--reruns=0`
 # tries nothing twice. Hypothesis draws the same examples every time, so that what passed here passes
 # everywhere; `ARGS=--hypothesis-profile=explore` and `make soak` look for others.
-test: check
-	@$(BIN)/pytest -n 3 --dist loadfile --reruns 1 -r fER $(ARGS)
+test: dev
+	@$(MAKE) -s -j2 check $(VENV)/.warm
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --reruns 1 -r fER $(ARGS)
 
 # `make soak SOAK_S=60 ARGS="-s -k quote"` gives each parser that is named so a minute of CPU time;
 # nothing given is ten minutes for each of all of them, and the crash tests that take long.

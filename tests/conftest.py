@@ -23,6 +23,12 @@ settings.load_profile("steady")
 SHARED = Path(os.environ.get("IOLAUS_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test first: one that began last would leave the other workers idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference material; tests that need it skip where it is absent."""

@@ -27,7 +27,7 @@ from iolaus.store.facts import Facts
 from iolaus.store.recordings import Rotation
 from iolaus.wire.redfish.port import Credential
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class Line:

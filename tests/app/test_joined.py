@@ -45,7 +45,7 @@ class Heard:
         return found.grade if found else None
 
 
-async def until(true: Callable[[], object], *, seconds: float = 20.0) -> None:
+async def until(true: Callable[[], object], *, seconds: float = 90.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.02)

@@ -23,6 +23,8 @@ from iolaus.model.select import parse_selector
 from iolaus.store.database import Database
 from iolaus.store.journal import StoredJournal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "gb300-tray"
 KILLED = -9

@@ -20,7 +20,7 @@ from iolaus.kernel.clock import JumpClock, WallClock
 from iolaus.kernel.errors import DeviceRefused, OperatorMust
 from iolaus.model.alarm import Alarm
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 ROUTES = """
 apiVersion: iolaus.dev/v1
 kind: AlarmRoutes

@@ -14,6 +14,8 @@ from iolaus.model.endpoint import Mode
 from iolaus.model.plan import Asked
 from iolaus.model.select import parse_selector
 
+pytestmark = pytest.mark.slow
+
 WRONG = {"n003": "serial", "n004": "model", "n006": "clone", "n008": "silent"}
 DONE = ("HandedOver", "Done")
 ORDER = {"Claimed": 1, "Credentialed": 2, "Certified": 3, "AtBaseline": 4, "HandedOver": 5}
@@ -27,7 +29,7 @@ async def all_settled(on: Stage, lorry: Truck) -> None:
             for name in lorry.wrong
         )
 
-    await on.until(check, f"all are settled: {standings(on)}", patience_s=45.0)
+    await on.until(check, f"all are settled: {standings(on)}", patience_s=150.0)
 
 
 async def test_a_delivery_of_three_makes_is_taken_on_and_the_wrong_ones_stand(

@@ -22,6 +22,8 @@ import msgspec
 import pytest
 from tests.survival.stage import Ground, grounded, housed, machine
 
+pytestmark = pytest.mark.slow
+
 CAP = "/redfish/v1/Chassis/Chassis_0/EnvironmentMetrics"
 SERVED, EDGED = ("one", "two"), ("three",)
 LIMIT_W, FLOOR_W = 8_000.0, 2_600.0

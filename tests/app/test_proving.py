@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.app.test_attestation import asked, held, judged
 from tests.app.test_rolling import AT_ONCE, want
 from tests.fleet.advisories import csaf
@@ -31,6 +32,8 @@ from iolaus.observe.attest import AttestRules
 from iolaus.sim.firmware.examples import example
 from iolaus.sim.roots.chain import anchors
 from iolaus.sim.roots.references import as_corim, reference_values, signed
+
+pytestmark = pytest.mark.slow
 
 TRAY, BMC, ATTESTER = "gb300-tray", "FW_BMC_0", "HGX_ERoT_BMC_0"
 NEW = "GB200Nvl-25.08-10"

@@ -22,6 +22,8 @@ from tests.badinput.hostile import (
     root_then,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:

@@ -12,6 +12,8 @@ from iolaus.kernel.ports import free_port
 from tests.badinput.command import Shell
 from tests.peers.certificate import Identity, identity
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:

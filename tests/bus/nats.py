@@ -69,7 +69,7 @@ class NatsServer:
         self._listens()
 
     def _listens(self) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 90
         while time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return

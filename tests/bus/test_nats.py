@@ -84,11 +84,11 @@ async def test_a_server_that_comes_back_is_found_again() -> None:
             assert await trunk.log("facts").append("a", b"1", id_="1") == 1
             assert await trunk.log("facts").append("a", b"2", id_="2") == 2
             trunk.publish("a", b"heard")
-            assert await asyncio.wait_for(anext(heard), 5.0) == b"heard"
+            assert await asyncio.wait_for(anext(heard), 60.0) == b"heard"
 
 
 async def until(trunk: NatsTrunk, *, reached: bool) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(90):
         while trunk.reached is not reached:
             await asyncio.sleep(0.02)
 
@@ -116,7 +116,7 @@ async def read(trunk: NatsTrunk, count: int) -> list[int]:
 async def test_one_server_of_three_may_be_killed_or_frozen_and_nothing_is_lost() -> None:
     with three_servers() as servers:
         where = Servers(urls=tuple(server.url for server in servers))
-        async with connected(where) as one, connected(where) as other, asyncio.timeout(100):
+        async with connected(where) as one, connected(where) as other, asyncio.timeout(300):
             kept = list[int]()
             writing = asyncio.create_task(appended(one, 300, kept))
             reading = asyncio.create_task(read(other, 300))

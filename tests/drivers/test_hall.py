@@ -85,7 +85,7 @@ def simulated(folder: Path) -> Iterator[list[Device]]:
         ]
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -67,7 +67,7 @@ def emulator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Emulato
         yield Emulator(f"{request.param}://127.0.0.1:{port}", certificate)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
 
 
 def switch(emulator: Emulator, reset: str) -> None:
@@ -100,7 +100,7 @@ async def serving(state_dir: Path) -> AsyncIterator[tuple[House, str]]:
 
 
 async def power_becomes(url: str, wanted: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=90) as client:
         for _ in range(600):
             found = (await client.get("/api/v1/nodes")).json()["items"]
             if found and found[0]["status"]["power_state"] == wanted:

@@ -68,7 +68,7 @@ def listings(address: str) -> Theirs:
     """Everything the peers say of the device at this address. They warn as they go."""
     redfish_utilities.config.__workarounds__ = True
     client = redfish.redfish_client(
-        base_url=address, username="root", password=PASSWORD, timeout=30, max_retry=1
+        base_url=address, username="root", password=PASSWORD, timeout=90, max_retry=1
     )
     client.login(auth="session")
     try:

@@ -22,6 +22,8 @@ from tests.store.made import T0, ask_for
 from tests.store.postgres import Postgres
 from tests.store.test_behind import A, fill
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_migrations_make_the_schema(anywhere: Path | str) -> None:
     short = anywhere.replace("+psycopg", "") if isinstance(anywhere, str) else anywhere

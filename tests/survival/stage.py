@@ -44,7 +44,7 @@ from iolaus.sim.tls import Authority
 
 Json = dict[str, Any]
 Check = Callable[[], Awaitable[object]]
-PATIENCE_S = 45.0
+PATIENCE_S = 120.0
 PERIODS = Periods(
     hot_s=0.4, inventory_s=60.0, logs_s=1.0, retry_s=0.2, retry_max_s=0.6, patience_s=0.6
 )

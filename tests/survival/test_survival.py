@@ -10,6 +10,8 @@ from tests.survival.every import SCENARIOS
 from tests.survival.scenario import Scenario
 from tests.survival.table import BEHAVIOURS, TARGET, WAITING, Row, listed, render
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {f"{each.behaviour} {each.name}": each for each in SCENARIOS}
 
 

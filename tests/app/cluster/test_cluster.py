@@ -16,6 +16,8 @@ import yaml
 from iolaus.app.cluster.onemachine import BIN, Cluster, postgres_programs
 from iolaus.kernel.errors import OperatorMust
 
+pytestmark = pytest.mark.slow
+
 TAKEN_OVER_S = 10.0
 BUSY_S = 6.0
 """More than that, where two cores are shared with everybody else's tests."""

@@ -63,7 +63,7 @@ def replayed(folders: Mapping[str, Path], hosts: Path) -> Iterator[list[Device]]
         ]
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -117,7 +117,7 @@ async def _run_and_kill(played: Device, ledger: Path) -> None:
     )
     try:
         assert child.stdout is not None
-        assert await asyncio.wait_for(child.stdout.readline(), 30) == b"reading\n"
+        assert await asyncio.wait_for(child.stdout.readline(), 90) == b"reading\n"
     finally:
         child.send_signal(signal.SIGKILL)
         await child.wait()

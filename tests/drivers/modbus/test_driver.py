@@ -121,7 +121,7 @@ async def test_hot_values_come_from_what_the_bus_read(
     async with gear(wired, PS) as driver:
         last = await driver.inventory()
         plant.set_point(PS, "ac_loss_forced.2", 1.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while "PSU 2" not in (lost := await _without_ac(driver, last)):
                 await asyncio.sleep(0.05)
         assert lost == {"PSU 2"}
@@ -130,7 +130,7 @@ async def test_hot_values_come_from_what_the_bus_read(
         assert isinstance(health, Known)
         assert health.value is Health.CRITICAL
         faults.arm("link-loss", thing=PS, what="modbus")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not driver.bus.lost:
                 await asyncio.sleep(0.1)
         with pytest.raises(DeviceSilent):
@@ -146,7 +146,7 @@ async def test_a_module_that_is_gone_makes_the_sum_unknown(wired: Wired) -> None
     async with gear(wired, PS) as driver:
         last = await driver.inventory()
         del wired.by_gear[PS].units[195]  # type: ignore[attr-defined]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 hot = await driver.hot(None, last)
                 total = by_role(hot.readings)["shelf_output_power"]

@@ -41,7 +41,7 @@ def read(chunk: bytes) -> tuple[str, Any] | None:
 
 async def told(stream: AsyncIterator[bytes]) -> tuple[str, Any]:
     while True:
-        if (found := read(await asyncio.wait_for(anext(stream), 5))) is not None:
+        if (found := read(await asyncio.wait_for(anext(stream), 60))) is not None:
             return found
 
 

@@ -28,6 +28,8 @@ from tests.north.cli.test_golden import FILES, run
 from tests.north.conftest import make_context, serving
 from tests.north.rolling import Rolling
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "rolls"
 ASKS = (Approval(group="hw-oncall"), Approval(group="site", count=2))
 SAME = "3f9ac0d1e2b4"

@@ -24,7 +24,7 @@ ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_S = 20.0
+WAIT_S = 90.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 VIOLATIONS = """
 window.violations = [];

@@ -23,7 +23,7 @@ from iolaus.north.context import Context, KeepsSeries
 from iolaus.store.facts import Facts
 
 T = TypeVar("T")
-START_S = 30.0
+START_S = 120.0
 
 
 def make_context(

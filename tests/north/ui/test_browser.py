@@ -21,10 +21,10 @@ from tests.north.ui.browsing import Tab, chromium, find_chromium, tab
 from tests.north.ui.serving import Serving, serving
 from tests.north.ui.test_safety import BARBS, tainted
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 GREEN, AMBER, RED, GREY = "#009e73", "#f0b400", "#c8361b", "#a9afb6"
 LONG_S = 3600.0
-REFRESH_MS = 15_000
+REFRESH_MS = 90_000
 PAGES = ("/", "/ui/table", "/ui/racks", "/ui/racks/h1-a01", "/ui/assets/h1-a02-u06")
 # For each cell: its name, code, stale bit, text, most frequent colour, and how many it has.
 CELLS = """() => {

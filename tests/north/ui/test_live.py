@@ -17,7 +17,7 @@ from iolaus.north.ui.measures import ABSENT, TOP, UNKNOWN
 from tests.north.ui import scene
 from tests.north.ui.serving import Serving, serving
 
-WAIT_S = 20
+WAIT_S = 90
 
 
 @pytest.fixture(scope="module")

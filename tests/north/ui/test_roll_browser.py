@@ -71,7 +71,7 @@ def test_a_person_watches_it_and_stops_it(
         expect(page.locator("#cell-h1-r01-u04")).to_have_text("R")
         if script:
             server.do(lambda: rolls.finish(name, most=2))
-            expect(page.locator("#cell-h1-r01-u04")).to_have_text("D", timeout=20_000)
+            expect(page.locator("#cell-h1-r01-u04")).to_have_text("D", timeout=90_000)
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
         expect(page.locator("#pause-button")).to_be_hidden()
         page.locator("#pause-summary").click()

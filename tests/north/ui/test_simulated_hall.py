@@ -64,7 +64,7 @@ def test_rack_and_node_pages_show_a_machine(opened: Tab) -> None:
     main = opened.page.locator("main")
     for wanted in (node["vendor"], node["model"], node["serial"], node["bmc_firmware"]):
         expect(main).to_contain_text(wanted)
-    expect(opened.page.locator(".chart canvas").first).to_be_visible(timeout=40_000)
+    expect(opened.page.locator(".chart canvas").first).to_be_visible(timeout=120_000)
     opened.check()
 
 

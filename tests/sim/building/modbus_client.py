@@ -21,7 +21,7 @@ async def served(bus: Bus, *, host: str = "127.61.9.1") -> AsyncIterator[AsyncMo
     """The bus behind a TCP door of its own, and a client of it."""
     door = TcpDoor()
     await door.open([(host, bus)])
-    client = AsyncModbusTcpClient(host, port=door.port, timeout=2, retries=0)
+    client = AsyncModbusTcpClient(host, port=door.port, timeout=5, retries=0)
     try:
         assert await client.connect()
         yield client
@@ -35,7 +35,7 @@ async def on_line(bus: Bus) -> AsyncIterator[AsyncModbusSerialClient]:
     """The bus behind a pseudo-terminal, and a client of it."""
     line = SerialLine(bus)
     client = AsyncModbusSerialClient(
-        line.path, framer=FramerType.RTU, baudrate=115200, timeout=0.3, retries=0
+        line.path, framer=FramerType.RTU, baudrate=115200, timeout=5, retries=0
     )
     try:
         assert await client.connect()

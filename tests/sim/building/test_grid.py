@@ -212,7 +212,7 @@ async def linked(
     link = MqttLink(grid, broker, clock=clock, faults=faults)
     task = asyncio.create_task(link.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await link.published.wait()
         yield link
     finally:
@@ -226,7 +226,7 @@ async def test_targets_out_and_reports_in_through_the_broker(
     async with (
         linked(grid, broker, clock, faults),
         aiomqtt.Client(HOST, broker.port, username="IOLAUS", password=password) as mqtt,
-        asyncio.timeout(20),
+        asyncio.timeout(90),
     ):
         await mqtt.subscribe("grid/v1/isv/+/loadtarget/set", qos=1)
         correlation = grid.set_load(Target(limit_w=120_000.0))

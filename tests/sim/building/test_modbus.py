@@ -264,7 +264,6 @@ async def test_garbled_answers(wired: Wired, shelf: Bus, faults: Faults) -> None
 
 async def test_lost_link_and_busy(shelf: Bus, faults: Faults) -> None:
     async with served(shelf) as client:
-        client.comm_params.timeout_connect = 0.2
         faults.arm("busy", thing=PS)
         got = await client.read_holding_registers(82, count=1, device_id=PSU)
         assert got.exception_code == 6

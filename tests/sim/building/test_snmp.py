@@ -61,7 +61,7 @@ class Client:
         self._engine = SnmpEngine()
 
     async def _target(self) -> UdpTransportTarget:
-        return await UdpTransportTarget.create(self._place, timeout=0.5, retries=0)
+        return await UdpTransportTarget.create(self._place, timeout=3, retries=0)
 
     async def get(self, *oids: str) -> list[Any]:
         asked = [ObjectType(ObjectIdentity(oid)) for oid in oids]

@@ -138,7 +138,7 @@ async def built() -> AsyncIterator[tuple[Stage, Building]]:
 async def shelf_answers(building: Building) -> bool:
     where: Mapping[str, Any] = building.addresses()[SHELF]
     host, _, port = where["modbus"].rpartition(":")
-    client = AsyncModbusTcpClient(host, port=int(port), timeout=1, retries=0)
+    client = AsyncModbusTcpClient(host, port=int(port), timeout=5, retries=0)
     try:
         assert await client.connect()
         unit = int(next(iter(where["units"])))

@@ -53,7 +53,7 @@ def test_a_process_says_when_it_is_ready_and_ends_when_told(
             with urllib.request.urlopen(host["address"] + V1, context=unchecked) as answer:
                 assert json.load(answer)["RedfishVersion"] == "1.15.0"
             process.send_signal(number)
-            output, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=90)
         finally:
             process.kill()
     assert (process.returncode, output, errors) == (0, "", "")
@@ -63,7 +63,7 @@ def test_a_process_says_when_it_is_ready_and_ends_when_told(
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, more: tuple[str, ...]) -> None:
     path = written(tmp_path / "box") if more else tmp_path / "absent"
     with started(path, "--port", "0", *more) as process:
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=90)
     assert (process.returncode, output) == (2, "")
     assert "Traceback" not in errors
     assert errors.startswith("iolaus sim: ")
@@ -81,7 +81,7 @@ def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     box = str(written(tmp_path / "box"))
     command = [sys.executable, "-c", script, box, "--port", "0", "--with-parent"]
     command += ["--subnet", "127.78.0.0"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
     pid = json.loads(found.stdout)["pid"]
     for _ in range(200):
         if not _alive(pid):

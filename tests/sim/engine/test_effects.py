@@ -19,7 +19,7 @@ BIOS = f"{SYSTEM}/Bios"
 
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not await found():
             await asyncio.sleep(0.01)
 

@@ -163,7 +163,7 @@ async def test_a_device_dies_at_the_nth_request_for_a_while() -> None:
         assert await play.first.status("GET", SYSTEM) == 200
         with pytest.raises(SILENCE):
             await play.first.status("GET", SYSTEM, timeout=NOW)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while True:
                 try:
                     if await play.first.status("GET", SYSTEM, timeout=NOW) == 200:
@@ -197,7 +197,7 @@ async def test_reads_are_old_for_a_while_after_a_write() -> None:
     async with played([device()], *lie("stale_reads", seconds=0.2)) as play:
         assert await play.first.status("PATCH", SYSTEM, json={"AssetTag": "x"}) == 200
         assert (await play.first.json(SYSTEM))["AssetTag"] == ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while (await play.first.json(SYSTEM))["AssetTag"] == "":
                 await asyncio.sleep(0.02)
 

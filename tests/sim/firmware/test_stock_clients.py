@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redfish
 import sushy
 
 from iolaus.sim.firmware.examples import example
 from tests.sim.firmware.stage import INVENTORY, V1, Bench, bench, until
+
+pytestmark = pytest.mark.slow
 
 USER, PASSWORD = "root", "iolaus-sim"
 SERVER = "sys-hgx-b200"

@@ -14,6 +14,8 @@ from iolaus.sim.personas.sketch import CLOSE, OPEN
 from tests.sim.hall.reading import Json, counted, device_of, links, resources_of, seat_of
 from tests.sim.hall.schemas import Schemas
 
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("persona", personas().values(), ids=lambda p: p.name)
 
 

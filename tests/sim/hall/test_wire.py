@@ -180,7 +180,7 @@ async def test_a_site_file_is_served_by_the_command(tmp_path: Path) -> None:
         assert all(host["fingerprint"] for host in listed["hosts"])
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 90) == 0
 
 
 async def test_a_wrong_site_file_ends_with_a_message(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bench.judges.table import document
 from iolaus.sim.personas import personas
 
 HOST, GEAR = "dl365-cpu", "cdu-row"
-pytestmark = [pytest.mark.shared, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import redfish
 import redfish_utilities as tools
 import sushy
 
 from tests.sim.manners.stage import PATIENCE_S, Bench, bench, shelf
+
+pytestmark = pytest.mark.slow
 
 USER, PASSWORD = "root", "iolaus-sim"
 HOST, BMC = "System.Embedded.1", "iDRAC.Embedded.1"

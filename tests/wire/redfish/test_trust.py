@@ -160,7 +160,7 @@ async def test_closing_the_pool_ends_what_is_under_way() -> None:
     pool, trust = Pool(), Trust(insecure_http=True)
     async with RawServer(hang) as server:
         task = asyncio.create_task(_get(server, trust, pool))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(90):
             while not server.seen:
                 await asyncio.sleep(0.01)
             await pool.aclose()

@@ -232,17 +232,19 @@ async def test_an_action_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 async def test_a_safety_write_goes_beside_an_image_under_way(tmp_path: Path) -> None:
     async with on(TRAY, slots=2) as at:
-        at.rules({"effect": "latency", "seconds": 2.0, "select": {"path": "*/update-multipart"}})
+        at.rules({"effect": "latency", "seconds": 600.0, "select": {"path": "*/update-multipart"}})
         image = image_of(tmp_path, example(TRAY, {BMC: "GB200Nvl-25.10-1"}))
         await at.inventory()
         at.device.counters.order = order = list[tuple[float, str, str]]()
         pushing = asyncio.create_task(at.driver.update(at.writer, image, apply_time="OnReset"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not any("multipart" in path for _, _, path in order):
                 await asyncio.sleep(0.01)
         safety = at.lane.writer(Priority.SAFETY)
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(90):
             await at.driver.set_power(safety, at.system, "ForceOff")
         assert not pushing.done()
-        assert (await pushing).status == 202
+        pushing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pushing
         assert at.device.counters.max_in_flight <= 2
