@@ -41,12 +41,13 @@ from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.evidence import Shelf, Tail
 from iolaus.recovery.hands import Device, Means, Ours, RecoveryHands
 from iolaus.recovery.ladder import Patient, crowded, plan_recovery
+from iolaus.recovery.persons import Persons
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.reach import judge_all
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, outlets_of, sights
 from iolaus.recovery.signals import Signals
-from iolaus.recovery.spent import HOUR_S, Spending, Use
+from iolaus.recovery.spent import Spending, Use
 from iolaus.store.held import Held
 from iolaus.store.journal import StoredJournal
 from iolaus.store.secrets import Secrets
@@ -141,7 +142,7 @@ class Recovering:
         self.rules: Rules = rules_of(spec, seconds=parse_duration) if spec else Rules()
         self.signals = Signals(now=clock.now, for_s=lambda: self.rules.signals_for_s)
         self.shelf = Shelf(state.directory / "evidence")
-        self._spending = Spending()
+        self._spending, self._persons = Spending(), Persons()
         self._found: dict[str, Judgement] = {}
         self._since: dict[str, float] = {}
         self.hands = RecoveryHands(
@@ -195,6 +196,11 @@ class Recovering:
             next_step=found.next_step,
             since=self._since.get(uid),
         )
+
+    def waits(self, uid: str) -> Condition | None:
+        """ "Recovery" of a node by its uid: whether it waits for a person."""
+        found = self._found.get(uid)
+        return self._persons.condition(uid, found.verdict if found else None)
 
     def _tell(
         self, seen: NodeSight, before: Judgement | None, after: Judgement, now: float
@@ -376,7 +382,8 @@ class Recovering:
     # --- the journal --------------------------------------------------------------------------
 
     def heard(self, plan: str, entries: Sequence[Entry]) -> None:
-        """Rungs that were begun, as the journal says so."""
+        """Rungs that were begun, and nodes that are a person's now, as the journal says so."""
+        self._persons.hear(plan, entries)
         for entry in entries:
             if (use := self._use(entry)) is not None:
                 self._spending.note(plan, use)
@@ -394,11 +401,11 @@ class Recovering:
         return Use(rung or RungName(word), entry.node or "", rack, entry.at, entry.step or "")
 
     async def _remember(self) -> None:
-        """What was used within the hour, from the journal."""
+        """What was used within the hour, and who waits for a person, from the journal."""
         journal = StoredJournal(self._state.database, clock=self._clock)
         try:
-            for kept in await journal.plans():
-                if self._clock.now() - kept.made_at > 24 * HOUR_S or kept.baseline:
+            for kept in (await journal.plans())[:MOST_PLANS]:
+                if kept.baseline:
                     continue
                 self.heard(kept.id, await journal.entries(kept.id))
         except IolausError as error:

@@ -68,4 +68,19 @@ RECOVERY: Final = (
         delay_on_s=30.0,
         causes=(RACK_SILENT, HALL_SILENT),
     ),
+    AlarmKind(
+        code="RecoveryNeedsPerson",
+        priority=Priority.HIGH,
+        means="A node was to be brought back, every rung that may be used was tried, and it is "
+        "not back.",
+        consequence="It stays as it is: nothing more is tried by itself.",
+        response=(
+            "Read what was tried and what the node said at last: iolaus describe recovery/ID.",
+            "Take what was saved of it before the first rung: iolaus bundle NAME.",
+            "Do what the condition Recovery says (iolaus describe node/NAME): it names the part.",
+            "When it is repaired: iolaus recover NAME, which leaves it alone if it is well.",
+        ),
+        clears="by itself, when the node is judged to be well, or a recovery brings it back.",
+        causes=(RACK_SILENT, HALL_SILENT),
+    ),
 )

@@ -34,6 +34,7 @@ OF_ASSETS: Final[Mapping[str, Mapping[str, str]]] = {
         "ControllerDead": "ControllerDead",
         "PowerGone": "PowerGone",
     },
+    "Recovery": {"NeedsPerson": "RecoveryNeedsPerson"},
 }
 """Condition type -> reason -> code. Of the codes of one type at most one rings."""
 RINGS_UNKNOWN: Final = frozenset({"LeakDetectorSilent"})

@@ -289,6 +289,10 @@ class Recovers(Protocol):
         """ "Reach", with the evidence of each path; None where nothing is known."""
         ...
 
+    def waits(self, uid: str) -> Condition | None:
+        """ "Recovery": whether it waits for a person; None where it never did."""
+        ...
+
     def say(self, uid: str, *, alive: bool, source: str, detail: str) -> None:
         """Somebody in band says that a host is alive, or silent."""
         ...
@@ -446,7 +450,10 @@ class Context:
         shelves[Source.PLAN], singles[Source.PLAN] = plans.plan_items, plans.plan
         shelves[Source.ROLLOUT], singles[Source.ROLLOUT] = plans.rollout_items, plans.rollout
         shelves[Source.RECOVERY], singles[Source.RECOVERY] = plans.recovery_items, plans.recovery
-        self.fleet.saying.append(self._reach)
+        self.fleet.saying += [self._reach, self._waits]
 
     def _reach(self, uid: str) -> Condition | None:
         return self.recovers.condition(uid) if self.recovers else None
+
+    def _waits(self, uid: str) -> Condition | None:
+        return self.recovers.waits(uid) if self.recovers else None
