@@ -62,6 +62,22 @@ def test_where_nobody_can_keep_it_the_order_is_as_ever() -> None:
     assert felt(0.5, hot_lag_s=11.0, rest_lag_s=math.inf) == (40, 40)
 
 
+def test_an_overload_sheds_inventories_before_hot_sets() -> None:
+    """Also when both are late: there is work for twice the time that there is."""
+    assert felt(0.15, hot_lag_s=11.0, rest_lag_s=400.0) == (50, 40)
+    bounds, workers, lags_s = {"hot": HOT, "rest": REST}, {"hot": 64, "rest": 64}, {}
+    lags_s = {"hot": 0.0, "rest": 400.0}
+    for _ in range(6000):
+        busy = (workers["hot"] + workers["rest"]) / 64
+        late_s = max(0.0, busy - 1.0) * 0.3
+        lags_s["hot"] = max(0.0, lags_s["hot"] + 0.1 * (1.0 - workers["hot"] / 48))
+        lags_s["rest"] += 0.1 * (1.0 - workers["rest"] / 48)
+        for key, felt_s in yields(bounds, lags_s, late_s).items():
+            workers[key] = next_workers(workers[key], late_s=felt_s, bounds=bounds[key])
+    assert lags_s["hot"] < 30.0
+    assert lags_s["rest"] > 400.0
+
+
 def test_who_is_owed_nothing_steps_further_back() -> None:
     bounds = Bounds(spare=2, least=16, most=64)
     assert within(bounds, steps_back=True).least == 2

@@ -10,7 +10,8 @@ own thread did not work through is another process' doing, and yielding would no
 
 A loop that is behind by more than it promised yields last, and those that keep their promise make
 room for it: an inventory that is a minute late harms nobody, a hot set that is a minute late
-leaves the hall unknown.
+leaves the hall unknown. Where no promise can be kept, the one of the shortest time is, so an
+overload sheds inventories before hot sets. What a person or a plan asks of a device is not paced.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ def yields(
     behind = {key for key, each in bounds.items() if lags_s[key] > each.promise_s}
     if not behind:
         return dict.fromkeys(bounds, late_s)
+    if all(lags_s[key] < math.inf for key in behind):
+        behind = {min(behind, key=lambda key: bounds[key].promise_s)}
     soon_s = min(bounds[key].patience_s for key in behind) / 2
     found = {}
     for key, each in bounds.items():

@@ -35,10 +35,14 @@ _MIGRATING = 0x10_1A05
 _PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 10_000,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
     " -c synchronous_commit=on",
 }
-"""A process that was frozen with a row locked must not freeze the others."""
+"""A process that was frozen with a row locked must not freeze the others, and a server that is cut
+off without a word must not hold whoever waits for its answer."""
 
 
 class Database:

@@ -63,8 +63,8 @@ class Core:
     """What keeps the picture, in a database of its own."""
 
     def __init__(self, memory: Memory, clock: JumpClock, where: Path | str | None = None) -> None:
-        self.facts = Facts(database=where, clock=clock)
-        self.taker = Taker(facts=self.facts, log=LocalTrunk(memory, clock).log(FACTS), clock=clock)
+        self.facts, self.trunk = Facts(database=where, clock=clock), LocalTrunk(memory, clock)
+        self.taker = Taker(facts=self.facts, log=self.trunk.log(FACTS), clock=clock)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -205,6 +205,32 @@ async def test_a_core_goes_on_where_the_database_ends(
             assert again.events() == ["1", "2", "3"]
     await core.facts.close()
     await again.facts.close()
+
+
+async def test_a_picture_that_is_older_than_a_new_bus_follows_it_from_its_beginning(
+    tmp_path: Path, clock: JumpClock, anywhere: Path | str
+) -> None:
+    """As after a restore where the bus was lost, too."""
+    first = Core(Memory(), clock, anywhere)
+    await first.facts.start()
+    ask_for(first.facts, A, B)
+    first.facts.follow(LOG, 5000)
+    first.facts.follow("epoch.main.01", 900)
+    await first.facts.close()
+    memory = Memory()
+    edge, core = Edge(memory, clock, tmp_path / "outbox.db"), Core(memory, clock, anywhere)
+    await core.facts.start()
+    core.trunk.reached = False
+    with edge.running(), core.running():
+        edge.facts.record_status(status(A, at=clock.now()))
+        edge.facts.record_event(event(1, clock.now()))
+        await clock.sleep(5)
+        assert core.events() == []
+        core.trunk.reached = True
+        await clock.sleep(5)
+        assert core.events() == ["1"]
+        assert core.facts.status_of(A)
+    await core.facts.close()
 
 
 async def test_a_full_outbox_gives_up_old_states_and_no_event(

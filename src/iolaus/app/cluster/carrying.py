@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from iolaus.bus.port import Entry, Log
+from iolaus.bus.port import BusAway, Entry, Log
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, WeErred
 from iolaus.store.facts import Facts
@@ -42,6 +42,7 @@ AT_ONCE: Final = 64
 MOST_WAITING: Final = 100_000
 """Records that wait for a disk that does not take them."""
 LOG: Final = "log"
+EPOCH: Final = "epoch."
 BREATH: Final = 20
 FACTS: Final = "facts"
 """The log of all edges."""
@@ -207,6 +208,7 @@ class Taker:
 
     async def run(self) -> None:
         """Until cancelled."""
+        await self._find_place()
         count = 0
         async for entry in self._log.read(after=self._facts.positions.get(LOG, 0)):
             try:
@@ -222,6 +224,23 @@ class Taker:
             if count % BREATH == 0:
                 await asyncio.sleep(0)
 
+    async def _find_place(self) -> None:
+        """A log that ends before the place that we know is another, as after a restore beside a
+        new bus: it is read from its beginning, and its epochs begin anew. Who sent what is told by
+        the names of outboxes, which are never used twice."""
+        while True:
+            try:
+                last = await self._log.last()
+                break
+            except BusAway:
+                await self._clock.sleep(AGAIN_S)
+        if last >= (known := self._facts.positions.get(LOG, 0)):
+            return
+        log.warning("log_is_another", known=known, last=last)
+        for name in list(self._facts.positions):
+            if name == LOG or name.startswith(EPOCH):
+                self._facts.follow(name, 0)
+
     def take(self, entry: Entry) -> None:
         """Raises `WeErred` for what is no parcel of ours."""
         sent = parse_sent(entry.body)
@@ -236,7 +255,7 @@ class Taker:
         if isinstance(told, Shed):
             self.shed.append(told)
             return
-        name = f"epoch.{record.shard}"
+        name = f"{EPOCH}{record.shard}"
         newest = self._facts.positions.get(name, 0)
         if record.epoch > newest:
             self._facts.follow(name, record.epoch)

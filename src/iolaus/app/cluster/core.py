@@ -116,10 +116,11 @@ class Core:
         return "" if self._trunk.reached else "the bus cannot be reached: edges are not heard"
 
     def where(self) -> Where | None:
-        """Where whoever leads is asked."""
-        if self._inside is not None:
-            return self._inside
+        """Where whoever leads is asked. A newer term than ours is believed at once, because a
+        database that does not answer may keep us from hearing of it there."""
         leader = self.members.leader()
+        if self._inside is not None and (leader is None or leader.leads <= self.leading.term):
+            return self._inside
         if leader is None or leader.name == self._options.name:
             return None
         return split_address(leader.address)
