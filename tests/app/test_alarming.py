@@ -15,6 +15,7 @@ from tests.north.ui.document import Document
 
 from iolaus.app.alarming import AGAIN_S, EVERY_S, Alarming
 from iolaus.bus.local import LocalBus
+from iolaus.fleet.notices import Turn
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.alarm import Alarm, AlarmState, Occurrence, Priority
 from iolaus.model.endpoint import Reach
@@ -127,6 +128,57 @@ async def test_a_room_that_watches_by_itself_rings_too(clock: JumpClock) -> None
     said[flood.key] = None
     await watch.over(2.0)
     assert watch.states() == {"row-a:LeakDetected": "latched-unacknowledged"}
+
+
+async def test_a_racks_switch_dies_and_that_is_one_alarm_with_its_consequences(
+    clock: JumpClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controllers fall silent one after another, as their reads come due."""
+    watch, told = Watch(clock, nodes=30), list[Turn]()
+    watch.alarming._tell_others = told.extend
+    for number in range(18):
+        watch.status(number, Reach.UNREACHABLE)
+        await watch.over(1.0)
+    await watch.over(60.0)
+    rack = "h1-r01:RackSilent"
+    states = watch.states()
+    assert states.pop(rack) == "unacknowledged"
+    assert states == {f"{hall.place(n)[2]}:DeviceSilent": "suppressed" for n in range(18)}
+    rang = {t.alarm.name for t in told if t.alarm.state is AlarmState.UNACKNOWLEDGED}
+    assert rang == {rack}, "nobody was told of a consequence as if it were an alarm"
+    with serving(watch.context) as url:
+        monkeypatch.setenv("IOLAUS_URL", url)
+        table = run("get alarms")
+        cause, *below = table[table.index(rack) :].splitlines()[:6]
+        assert cause.split()[:4] == [rack, "high", "unacknowledged", "18"]
+        assert all(line.startswith("  h1-r01-u") for line in below)
+        assert f"13 more below {rack}" in table
+        names = run(f"get alarms -l cause={rack} -o name")
+        assert names.count(":DeviceSilent") == 18
+    async with browser_of(watch.context) as web:
+        (row,) = Document((await web.get("/ui/alarms")).text).table()
+        assert "explains 18 more" in row["What"]
+    for number in range(18):
+        watch.status(number, Reach.REACHABLE)
+    await watch.over(70.0)
+    assert watch.states() == {rack: "returned-unacknowledged"}
+
+
+async def test_what_a_change_of_ours_restarts_does_not_ring(clock: JumpClock) -> None:
+    watch = Watch(clock)
+    (uid,) = watch.context.facts.held(hall.address(0)).uids.values()  # type: ignore[union-attr]
+    changing = {uid}
+    watch.alarming._changing = changing.__contains__
+    watch.status(0, Reach.UNREACHABLE)
+    watch.status(1, Reach.UNREACHABLE)
+    await watch.over(40.0)
+    other = f"{hall.place(1)[2]}:DeviceSilent"
+    assert watch.states() == {f"{FIRST}:DeviceSilent": "suppressed", other: "unacknowledged"}
+    (hidden,) = [a for a in watch.alarming.all() if a.state is AlarmState.SUPPRESSED]
+    assert hidden.hidden_by == "design/own-changes"
+    changing.clear()
+    await watch.over(4.0)
+    assert watch.states()[f"{FIRST}:DeviceSilent"] == "unacknowledged"
 
 
 async def test_answers_over_the_api(clock: JumpClock) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from iolaus.fleet.document import BadFile
 from iolaus.fleet.notices import HOLDS_S, alert, signed
-from iolaus.fleet.route_files import read_routes, receivers_of
+from iolaus.fleet.route_files import read_alarms, receivers_of
 from iolaus.model.alarm import Alarm, AlarmState, Priority
 
 FILE = """
@@ -44,7 +44,7 @@ def alarm(rack: str = "h1-r07", priority: Priority = Priority.CRITICAL, **more: 
 
 
 def test_priority_and_place_say_who_is_told() -> None:
-    spec = read_routes(FILE, source="alarms.yaml")
+    spec = read_alarms(FILE, source="alarms.yaml").routes
     assert receivers_of(alarm(), spec) == ["prometheus", "on-call"]
     assert receivers_of(alarm("h1-r08"), spec) == ["prometheus"]
     assert receivers_of(alarm(priority=Priority.LOW), spec) == ["prometheus"]
@@ -64,14 +64,14 @@ def test_priority_and_place_say_who_is_told() -> None:
 def test_what_is_wrong_is_told_with_its_place(old: str, new: str, line: int, said: str) -> None:
     assert old in FILE
     with pytest.raises(BadFile) as caught:
-        read_routes(FILE.replace(old, new), source="alarms.yaml")
+        read_alarms(FILE.replace(old, new), source="alarms.yaml")
     told = caught.value.lines()
     assert told[0].startswith(f"alarms.yaml:{line}:")
     assert said in " ".join(told)
 
 
 def test_an_alert_is_as_alertmanager_wants_it() -> None:
-    ringing = alert(alarm(), now=200.0, runbooks="https://docs.example/runbooks")
+    ringing = alert(alarm(), now=200.0, web="https://iolaus.example")
     assert ringing["labels"] == {
         "alertname": "LeakDetected",
         "severity": "critical",
@@ -80,7 +80,9 @@ def test_an_alert_is_as_alertmanager_wants_it() -> None:
         "hall": "h1",
         "_9_odd_name": "x",
     }
-    assert ringing["annotations"]["runbook_url"].endswith("/LeakDetected")
+    assert ringing["annotations"]["runbook_url"] == (
+        "https://iolaus.example/ui/runbooks/LeakDetected"
+    )
     assert ringing["startsAt"] == "1970-01-01T00:01:40.000Z"
     assert ringing["endsAt"] == "1970-01-01T00:08:20.000Z"
     assert HOLDS_S == 300.0

@@ -91,6 +91,10 @@ class Conductor:
         book = self._term.books.get(plan) if self._term else None
         return book.holds if book else {}
 
+    def is_at(self, uid: str) -> bool:
+        """A node is being worked on by this process now."""
+        return self._term is not None and any(uid in b.tasks for b in self._term.books.values())
+
     async def run(self) -> None:
         """Does not return; cancelled, it leaves nothing running and lets the lease go."""
         while True:

@@ -17,17 +17,20 @@ import structlog
 
 from iolaus.bus.port import Bus
 from iolaus.fleet.notices import Turn
+from iolaus.fleet.suppress import Around, hider
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.alarm import SHOWN, Alarm, AlarmState, Occurrence, Said, answered
+from iolaus.model.alarm_design import OWN_CHANGES, SuppressWant
 from iolaus.model.alarm_kinds import ALARM_KINDS
 from iolaus.model.alarm_rules import OF_ASSETS, OF_ENDPOINTS, Subject, judge_conditions
-from iolaus.model.alarming import Judged, Key, Placed, causes, settled
+from iolaus.model.alarming import Design, Judged, Key, Placed, Stands, causes, settled
 from iolaus.model.condition import LEAK_ROLE, endpoint_conditions, leak_verdict
 from iolaus.model.endpoint import Event, Reach
+from iolaus.model.select import Lookup
 from iolaus.north.alarms import missing
 from iolaus.north.dto.make import asset_conditions
-from iolaus.north.fleet import Fleet, Picture
+from iolaus.north.fleet import Fleet, Picture, lookup_of
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 from iolaus.store.shelf import Shelf
@@ -58,7 +61,8 @@ Source = Callable[[], Judged]
 
 class Alarming:
     """`fleet()` is the hall as it is shown; `sources` are asked at each look; `tell` is given what
-    turns before it is kept, and must have it on disk when it returns."""
+    turns before it is kept, and must have it on disk when it returns. `rules` hide by design;
+    `drained(uid)` and `changing(uid)` say what is done with a host now."""
 
     def __init__(
         self,
@@ -70,10 +74,14 @@ class Alarming:
         clock: Clock,
         sources: Sequence[Source] = (),
         tell: Callable[[Sequence[Turn]], None] = lambda _: None,
+        rules: Callable[[], Sequence[SuppressWant]] = lambda: (),
+        drained: Callable[[str], bool] = lambda _: False,
+        changing: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._facts, self._fleet, self._kept = facts, fleet, kept
         self._bus, self._clock, self.sources = bus, clock, list(sources)
-        self._tell_others = tell
+        self._tell_others, self._rules = tell, rules
+        self._drained, self._changing = drained, changing
         self._due: set[str] = set()
         self._reach: dict[str, Reach | None] = {}
         self._wet: dict[str, tuple[bool | None, ...]] = {}
@@ -123,7 +131,12 @@ class Alarming:
             judged |= source()
         kept = {alarm.key: alarm for alarm in self.all()}
         changed, self._pending = settled(
-            kept, judged, ALARM_KINDS, pending=self._pending, now=self._clock.now()
+            kept,
+            judged,
+            ALARM_KINDS,
+            pending=self._pending,
+            now=self._clock.now(),
+            design=self._design(),
         )
         await self._keep([(kept.get(key), alarm) for key, alarm in changed.items()])
         waiting = {*self._pending, *(a.key for a in self.all() if a.clear_since is not None)}
@@ -138,6 +151,27 @@ class Alarming:
         chosen, self._turn = self._turn[:share], self._turn[share:]
         due, self._due = self._due, set()
         return [*due, *(each for each in chosen if each not in due)]
+
+    def _design(self) -> Design:
+        rules, now = (OWN_CHANGES, *self._rules()), self._clock.now()
+
+        def hidden_by(alarm: Alarm, stands: Stands) -> str:
+            held = self._facts.held(alarm.endpoint) if alarm.endpoint else None
+            uids = tuple(held.uids.values()) if held else ()
+            around = Around(
+                drained=lambda: any(map(self._drained, uids)),
+                changing=lambda: any(map(self._changing, uids)),
+                hosts=lambda: self._hosts(alarm.endpoint),
+                stands=stands,
+            )
+            return hider(alarm, rules, around, now=now)
+
+        return hidden_by
+
+    def _hosts(self, address: str) -> Iterable[tuple[str, Lookup]]:
+        picture = self._fleet().picture(address) if address else None
+        for view in picture.assets if picture else ():
+            yield view.name, lookup_of(view)
 
     def _gone(self) -> Iterable[tuple[Key, None]]:
         """Alarms of endpoints that are watched no more."""

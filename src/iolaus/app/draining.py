@@ -124,6 +124,11 @@ class Draining:
         """A node's drain as it was last seen, not long ago."""
         return self._seen.get(uid)
 
+    def is_drained(self, uid: str) -> bool:
+        """As it was last seen; what is not known is not drained."""
+        seen = self.of(uid)
+        return seen is not None and seen.phase == DrainPhase.DRAINED.value
+
     async def _heard(self, drain: StandingDrain) -> StandingDrain:
         """With what a person said of it, which the roll-out hears at its next look."""
         mark = await self._kept.said(drain.uid, drain.mark)

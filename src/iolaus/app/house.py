@@ -136,6 +136,11 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     onboarding: Tempo = Tempo()
     role: Role = Role.ALL
 
+    @property
+    def web(self) -> str:
+        """Where its pages are, as seen from where it listens."""
+        return f"{'https' if self.tls else 'http'}://{self.listen}"
+
 
 class House:
     """An open house: its state, its lanes, and what keeps the picture true. `hurry` asks for a run
@@ -185,7 +190,10 @@ class House:
         self.consoles = self._consoles()
         self.alarming = self._alarming()
         self.notifier = Notifier(
-            folder=state.directory, alarms=lambda: self.alarming.all(), clock=clock
+            folder=state.directory,
+            alarms=lambda: self.alarming.all(),
+            clock=clock,
+            web=options.web,
         )
         self.alarming.sources.append(lambda: self.edges.judged(a.key for a in self.alarming.all()))
 
@@ -197,6 +205,9 @@ class House:
             bus=self.bus,
             clock=self.clock,
             tell=lambda turns: self.notifier.keep(turns),
+            rules=lambda: self.notifier.file.read().rules,
+            drained=self.draining.is_drained,
+            changing=self.rolling.conductor.is_at,
         )
 
     def _consoles(self) -> Consoles:

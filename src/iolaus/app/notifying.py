@@ -7,7 +7,7 @@ messages wait, in their order, and are tried again ever more rarely.
 
 Alertmanager forgets an alert that is not repeated: to it all that rings is told again every minute,
 which is also what it needs after it was away. `alarms.yaml` of the state directory says who is told
-of what; it is read again when it changes, and while it is wrong the last good one counts.
+of what.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Final
 import msgspec
 import structlog
 
+from iolaus.app.alarm_file import KeptAlarmFile
 from iolaus.fleet.notices import ALERTS, SIGNATURE, Turn, alert, body, post, signed
-from iolaus.fleet.route_files import read_routes, receivers_of
+from iolaus.fleet.route_files import receivers_of
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
 from iolaus.loop import Loop
@@ -31,11 +32,9 @@ from iolaus.north.routes import ReceiverStanding
 from iolaus.store.outbox import Outbox
 
 log = structlog.get_logger(__name__)
-ROUTES_FILE: Final = "alarms.yaml"
 FOLDER: Final = "outbox"
 REPEAT_S: Final = 60.0
 FIRST_AGAIN_S, LAST_AGAIN_S = 2.0, 300.0
-MOST_BYTES: Final = 1 << 20
 TEST: Final = "RouteTest"
 
 
@@ -47,23 +46,21 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notifier:
-    """`alarms()` are all that stand now."""
+    """`alarms()` are all that stand now; `web` is where its pages are, unless the file says."""
 
     def __init__(
-        self, *, folder: Path, alarms: Callable[[], Iterable[Alarm]], clock: Clock
+        self, *, folder: Path, alarms: Callable[[], Iterable[Alarm]], clock: Clock, web: str = ""
     ) -> None:
-        self._path, self._alarms, self._clock = folder / ROUTES_FILE, alarms, clock
+        self.file, self._alarms, self._clock, self._web = KeptAlarmFile(folder), alarms, clock, web
         self._outbox = Outbox(folder / FOLDER)
-        self._spec, self._stamp = RoutesSpec(), (0, 0)
-        self._wrong: OperatorMust | None = None
         self._tries: dict[str, int] = {}
         self._standing: dict[str, ReceiverStanding] = {}
         self.loop = Loop(clock=clock, reconcile=self._send, workers=8, name="notices")
 
     def receivers(self) -> Sequence[ReceiverStanding]:
         spec = self._routes()
-        if self._wrong is not None:
-            raise self._wrong
+        if self.file.wrong is not None:
+            raise self.file.wrong
         return [self._stands(each) for each in spec.receivers]
 
     def receivers_of(self, alarm: Alarm) -> Sequence[str]:
@@ -80,8 +77,8 @@ class Notifier:
 
     async def test(self, receiver: str) -> None:
         found = next((r for r in self._routes().receivers if r.name == receiver), None)
-        if self._wrong is not None:
-            raise self._wrong
+        if self.file.wrong is not None:
+            raise self.file.wrong
         if found is None:
             raise OperatorMust(
                 "there is no such receiver",
@@ -121,7 +118,7 @@ class Notifier:
 
     async def _repeat(self, receiver: ReceiverWant) -> None:
         """Tell it again of all that rings: nothing of that is kept, it comes again in a minute."""
-        spec = self._spec
+        spec = self._routes()
         mine = [a for a in self._alarms() if receiver.name in receivers_of(a, spec) and a.active]
         if not mine or self._outbox.waiting(receiver.name):
             return
@@ -134,7 +131,7 @@ class Notifier:
 
     async def _send(self, key: Hashable) -> float | None:
         """The oldest message of a receiver; seconds until it wants to be asked again."""
-        receiver = next((r for r in self._spec.receivers if r.name == key), None)
+        receiver = next((r for r in self._routes().receivers if r.name == key), None)
         waiting = self._outbox.waiting(str(key))
         if receiver is None or not waiting:
             return None
@@ -160,7 +157,8 @@ class Notifier:
         self, receiver: ReceiverWant, turns: Sequence[Turn], *, at: float, ident: str
     ) -> None:
         if (manager := receiver.alertmanager) is not None:
-            rows = [alert(turn.alarm, now=self._clock.now()) for turn in turns]
+            now, web = self._clock.now(), self._links()
+            rows = [alert(turn.alarm, now=now, web=web) for turn in turns]
             token = {"Authorization": f"Bearer {_secret(manager.token_file)}"}
             await post(
                 manager.url.rstrip("/") + ALERTS,
@@ -170,7 +168,7 @@ class Notifier:
                 subject=receiver.name,
             )
         elif (hook := receiver.webhook) is not None:
-            data = body(turns, at=at, ident=ident)
+            data = body(turns, at=at, ident=ident, web=self._links())
             proof = {SIGNATURE: signed(_secret(hook.secret_file), data), "Idempotency-Key": ident}
             await post(hook.url, data, headers=proof, ca_file=hook.ca_file, subject=receiver.name)
 
@@ -203,23 +201,12 @@ class Notifier:
         )
         return msgspec.structs.replace(known, waiting=len(self._outbox.waiting(receiver.name)))
 
+    def _links(self) -> str:
+        """What the addresses of pages begin with."""
+        return (self._routes().web or self._web).rstrip("/")
+
     def _routes(self) -> RoutesSpec:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            self._spec, self._stamp, self._wrong = RoutesSpec(), (0, 0), None
-            return self._spec
-        if (stamp := (stat.st_mtime_ns, stat.st_size)) != self._stamp:
-            self._stamp = stamp
-            try:
-                text = self._path.read_text(encoding="utf-8")[:MOST_BYTES]
-                self._spec, self._wrong = read_routes(text, source=str(self._path)), None
-            except OperatorMust as error:
-                self._wrong = error
-                log.warning("alarm_routes_wrong", error=str(error))
-            except (OSError, ValueError) as error:
-                log.warning("alarm_routes_unread", error=str(error))
-        return self._spec
+        return self.file.read().routes
 
 
 def _secret(path: str | None) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, OperatorMust
 from iolaus.model.alarm import SHOWN, Alarm
+from iolaus.model.alarm_kinds import ALARM_KINDS
 
 SIGNATURE: Final = "Iolaus-Signature"
 ALERTS: Final = "/api/v2/alerts"
@@ -35,8 +36,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     before: str = ""
 
 
-def alert(alarm: Alarm, *, now: float, runbooks: str = "") -> dict[str, Any]:
-    """A postableAlert (Alertmanager's OpenAPI, v2). What is hidden or over has ended."""
+def alert(alarm: Alarm, *, now: float, web: str = "") -> dict[str, Any]:
+    """A postableAlert (Alertmanager's OpenAPI, v2). What is hidden or over has ended. `web` is
+    what the addresses of our pages begin with."""
     rings = alarm.active and alarm.state in SHOWN
     labels = {
         **{_label(key): value for key, value in alarm.labels.items() if value},
@@ -46,10 +48,13 @@ def alert(alarm: Alarm, *, now: float, runbooks: str = "") -> dict[str, Any]:
         "rack": alarm.rack,
         "endpoint": alarm.endpoint,
     }
-    annotations = {"summary": alarm.message, "next_step": alarm.next_step}
-    if runbooks:
-        annotations["runbook_url"] = f"{runbooks}/{alarm.code}"
+    annotations = {
+        "summary": alarm.message,
+        "next_step": alarm.next_step,
+        "runbook_url": runbook_url(alarm, web),
+    }
     return {
+        **({"generatorURL": f"{web}/ui/alarms"} if web else {}),
         "labels": {key: value for key, value in labels.items() if value},
         "annotations": {key: value for key, value in annotations.items() if value},
         "startsAt": moment(alarm.since),
@@ -57,10 +62,19 @@ def alert(alarm: Alarm, *, now: float, runbooks: str = "") -> dict[str, Any]:
     }
 
 
-def body(turns: Iterable[Turn], *, at: float, ident: str) -> bytes:
+def runbook_url(alarm: Alarm, web: str) -> str:
+    return f"{web}/ui/runbooks/{alarm.code}" if web and alarm.code in ALARM_KINDS else ""
+
+
+def body(turns: Iterable[Turn], *, at: float, ident: str, web: str = "") -> bytes:
     """What a webhook is sent."""
     rows = [
-        {"before": turn.before, "name": turn.alarm.name, **msgspec.to_builtins(turn.alarm)}
+        {
+            "before": turn.before,
+            "name": turn.alarm.name,
+            "runbook_url": runbook_url(turn.alarm, web),
+            **msgspec.to_builtins(turn.alarm),
+        }
         for turn in turns
     ]
     return msgspec.json.encode({"version": 1, "id": ident, "at": at, "alarms": rows})

@@ -52,6 +52,9 @@ class RouteWant(Wanted, frozen=True, kw_only=True):
 
 
 class RoutesSpec(Wanted, frozen=True, kw_only=True):
+    """`web` is where whoever is told opens our pages; without it, where this server listens."""
+
+    web: Url | None = None
     receivers: list[ReceiverWant] = []
     routes: list[RouteWant] = []
 

@@ -10,7 +10,8 @@ in the list, with the name of its cause, and rings if it outlives it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -28,6 +29,10 @@ from iolaus.model.alarm import (
 
 Key = tuple[str, str]
 Judged = Mapping[Key, Occurrence | None]
+Stands = Callable[[str], bool]
+"""Whether an alarm of this code stands at the same endpoint, in the same rack or everywhere."""
+Design = Callable[[Alarm, Stands], str]
+"""What hides an alarm by design now; "" for nothing."""
 SILENT: Final = "DeviceSilent"
 RACK_SILENT: Final = "RackSilent"
 HALL_SILENT: Final = "HallSilent"
@@ -91,10 +96,13 @@ def settled(
     *,
     pending: Mapping[Key, float],
     now: float,
+    design: Design = lambda *_: "",
 ) -> tuple[dict[Key, Alarm], dict[Key, float]]:
     """(the alarms that changed, conditions that have not held for long enough with the time since
-    when). An alarm that is normal again is among them in that state, to be let go."""
+    when). An alarm that is normal again is among them in that state, to be let go. `design` says
+    by what rule one that stands is hidden, where no other alarm explains it."""
     after, waiting = dict(kept), {k: at for k, at in pending.items() if k not in judged}
+    due: list[tuple[Occurrence, float]] = []
     for key, occurrence in judged.items():
         kind = kinds[key[1]]
         before = after.get(key)
@@ -109,12 +117,28 @@ def settled(
         since = since if occurrence.since is None else min(since, occurrence.since)
         if now - since < kind.delay_on_s:
             waiting[key] = since
-            continue
-        after[key] = _rung(before, occurrence, kind, since=since, now=now)
+        else:
+            due.append((occurrence, since))
+    coming = {(each.code, each.endpoint or each.rack) for k in waiting if (each := judged.get(k))}
+    for occurrence, since in due:
+        kind, key = kinds[occurrence.code], occurrence.key
+        if _explained_soon(occurrence, kind.causes, coming):
+            waiting[key] = since
+        else:
+            after[key] = _rung(after.get(key), occurrence, kind, since=since, now=now)
     _expire(after, kinds, now=now)
-    _explain(after, kinds, now=now)
+    _explain(after, kinds, design, now=now)
     changed = {key: alarm for key, alarm in after.items() if kept.get(key) != alarm}
     return changed, waiting
+
+
+def _explained_soon(
+    occurrence: Occurrence, causes: Sequence[str], coming: Collection[tuple[str, str]]
+) -> bool:
+    """What explains it holds, only not for long enough yet: that is waited for, so that a flood
+    does not run ahead of its cause."""
+    places = ("", occurrence.rack, occurrence.endpoint)
+    return any((code, place) in coming for code in causes for place in places)
 
 
 def _rung(
@@ -175,17 +199,30 @@ def _expire(alarms: dict[Key, Alarm], kinds: Mapping[str, AlarmKind], *, now: fl
             alarms[key] = moved(alarm, AlarmStep.UNSHELVE, kinds[alarm.code], now=now)
 
 
-def _explain(alarms: dict[Key, Alarm], kinds: Mapping[str, AlarmKind], *, now: float) -> None:
-    """Suppress what another alarm explains, and let go what none explains any more."""
+def _explain(
+    alarms: dict[Key, Alarm], kinds: Mapping[str, AlarmKind], design: Design, *, now: float
+) -> None:
+    """Suppress what another alarm or a rule explains, and let go what none explains any more."""
     standing = {(each.code, _place(each)): each for each in _causing(alarms.values())}
     for key, alarm in alarms.items():
+        if not alarm.active and alarm.state is not AlarmState.SUPPRESSED:
+            continue
         kind = kinds[alarm.code]
-        cause = _cause_of(alarm, kind, standing)
-        if cause is not None and alarm.active and can(alarm, AlarmStep.SUPPRESS):
+        cause = _cause_of(alarm, kind.causes, standing) if alarm.active else None
+        by = cause.name if cause is not None else ""
+        if alarm.active and not by:
+            by = design(alarm, partial(_stands, standing, alarm))
+        if by and can(alarm, AlarmStep.SUPPRESS):
             hidden = moved(alarm, AlarmStep.SUPPRESS, kind, now=now)
-            alarms[key] = msgspec.structs.replace(hidden, hidden_by=cause.name)
-        elif alarm.state is AlarmState.SUPPRESSED and (cause is None or not alarm.active):
+            alarms[key] = msgspec.structs.replace(hidden, hidden_by=by)
+        elif alarm.state is AlarmState.SUPPRESSED and not by:
             alarms[key] = moved(alarm, AlarmStep.UNSUPPRESS, kind, now=now)
+        elif alarm.state is AlarmState.SUPPRESSED and by != alarm.hidden_by:
+            alarms[key] = msgspec.structs.replace(alarm, hidden_by=by)
+
+
+def _stands(standing: Mapping[tuple[str, str], Alarm], alarm: Alarm, code: str) -> bool:
+    return _cause_of(alarm, (code,), standing) is not None
 
 
 def _causing(alarms: Iterable[Alarm]) -> Iterator[Alarm]:
@@ -201,10 +238,10 @@ def _place(alarm: Alarm) -> str:
 
 
 def _cause_of(
-    alarm: Alarm, kind: AlarmKind, standing: Mapping[tuple[str, str], Alarm]
+    alarm: Alarm, causes: Sequence[str], standing: Mapping[tuple[str, str], Alarm]
 ) -> Alarm | None:
-    """The one that explains most."""
-    for code in reversed(kind.causes):
+    """The one that explains most, which stands last."""
+    for code in reversed(causes):
         for place in ("", alarm.rack, alarm.endpoint):
             each = standing.get((code, place))
             if each is not None and each.key != alarm.key:

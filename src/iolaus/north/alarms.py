@@ -1,4 +1,5 @@
-"""Alarms as objects: the most urgent first, and within a scope only.
+"""Alarms as objects: the most urgent first, each with what it explains below it, and within a
+scope only.
 
 An alarm of a rack or of the hall concerns whoever sees anything of it: it is judged by its labels,
 and that of the hall is seen by whoever sees all.
@@ -6,12 +7,13 @@ and that of the hall is seen by whoever sees all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.alarm import HIDDEN, PRIORITIES, UNANSWERED, Alarm, Said
+from iolaus.model.alarm import HIDDEN, PRIORITIES, UNANSWERED, Alarm, AlarmState, Said
 from iolaus.model.select import Selector
 from iolaus.north.dto.alarms import AlarmView, alarm_view
 from iolaus.north.dto.views import View
@@ -43,30 +45,67 @@ class AlarmShelf:
 
     async def items(self, scope: Selector) -> AsyncIterator[Item]:
         """The most urgent first; of one priority those that wait for an answer, then the newest;
-        what is out of sight stands last."""
+        below each what it explains, and what else is out of sight stands last."""
         port = self._port()
         if port is None:
             return
-        now = self._clock.now()
-        found = ((_key(each), each) for each in port.all())
+        now, family = self._clock.now(), Family(port.all())
+        found = ((family.key(each), each) for each in port.all())
         for key, alarm in sorted(found, key=lambda each: each[0]):
-            item = self._item(alarm, key, now=now, revision=port.revision)
+            item = self._item(alarm, key, family, now=now, revision=port.revision)
             if is_within(item.view, scope):
                 yield item
 
     def item(self, alarm: Alarm) -> Item:
         port = self._port()
-        revision = port.revision if port else 0
-        return self._item(alarm, _key(alarm), now=self._clock.now(), revision=revision)
+        family = Family(port.all() if port else ())
+        revision, now = port.revision if port else 0, self._clock.now()
+        return self._item(alarm, family.key(alarm), family, now=now, revision=revision)
 
-    def _item(self, alarm: Alarm, key: tuple[str, ...], *, now: float, revision: int) -> Item:
+    def _item(
+        self,
+        alarm: Alarm,
+        key: tuple[str, ...],
+        family: Family,
+        *,
+        now: float,
+        revision: int,
+    ) -> Item:
+        cause = family.cause_of(alarm)
         return Item(
             name=alarm.name,
             origin=f"{alarm.uid}/alarm/{alarm.code}",
             key=key,
             revision=revision,
-            view=alarm_view(alarm, now=now),
+            view=alarm_view(
+                alarm,
+                now=now,
+                cause=cause.name if cause else "",
+                explains=family.explains[alarm.name],
+            ),
         )
+
+
+class Family:
+    """Which alarm explains which, as they stand now."""
+
+    def __init__(self, every: Sequence[Alarm]) -> None:
+        self._named = {alarm.name: alarm for alarm in every}
+        self.explains = Counter(c.name for c in map(self.cause_of, every) if c is not None)
+
+    def cause_of(self, alarm: Alarm) -> Alarm | None:
+        return self._named.get(alarm.hidden_by) if alarm.state is AlarmState.SUPPRESSED else None
+
+    def key(self, alarm: Alarm) -> tuple[str, ...]:
+        """Its place in the order: that of its cause, and then its own."""
+        above, seen = list[str](), {alarm.name}
+        cause = self.cause_of(alarm)
+        own = _key(alarm)
+        while cause is not None and cause.name not in seen:
+            seen.add(cause.name)
+            above[:0] = _key(cause)
+            cause = self.cause_of(cause)
+        return (*above, *own)
 
 
 def is_within(view: View, scope: Selector) -> bool:

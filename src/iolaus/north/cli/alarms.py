@@ -8,14 +8,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from iolaus.fleet.document import BadFile
-from iolaus.fleet.route_files import read_routes
+from iolaus.fleet.route_files import read_alarms
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
+from iolaus.north.cli.alarm_files import said_of
 from iolaus.north.cli.ask import SelectorOption, UrlOption, YesOption, confirm, fetch, path_of
 from iolaus.north.cli.cells import column, text
 from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.desired import DryRunOption
+from iolaus.north.cli.reading import read_or_complain
 from iolaus.north.cli.render import print_json, print_table, say
 from iolaus.north.kinds import BY_NAME
 
@@ -182,14 +183,8 @@ def check_routes(
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, show_default=False)
     ],
 ) -> None:
-    """Check a file of alarm routes without a server; each complaint with its line and column."""
-    try:
-        spec = read_routes(file.read_text(encoding="utf-8", errors="replace"), source=str(file))
-    except BadFile as error:
-        for line in error.lines():
-            say(line)
-        raise typer.Exit(2) from None
-    say(f"{len(spec.receivers)} receivers, {len(spec.routes)} routes")
+    """Check a file of alarms (alarms.yaml) without a server, every complaint with its place."""
+    say(said_of(read_or_complain(file, read_alarms)))
 
 
 RECEIVERS: Final = (

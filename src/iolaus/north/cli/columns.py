@@ -482,6 +482,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         NAME,
         column("PRIORITY", "priority"),
         column("STATE", "state"),
+        Column(title="EXPLAINS", cell=lambda row: text(row["explains"] or None), right=True),
         column("MESSAGE", "message"),
         column("TIMES", "times", right=True, wide=True),
         column("BY", "acknowledged_by", wide=True),

@@ -21,6 +21,7 @@ from iolaus.fleet.policies import is_policy, read_policies
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.desired import Baseline
 from iolaus.model.hosts import fold
+from iolaus.north.cli.alarm_files import validate_alarms
 from iolaus.north.cli.ask import OutputOption, SelectorOption, UrlOption, YesOption, confirm
 from iolaus.north.cli.cells import Column, column, text
 from iolaus.north.cli.client import Client
@@ -66,11 +67,12 @@ class Read(NamedTuple):
 
 
 def validate(files: Files) -> None:
-    """Check files of baselines, policy, power, recovery or expected hardware; needs no server.
+    """Check files of baselines, policy, power, recovery, alarms or expected hardware; needs no
+    server.
 
     Example: iolaus validate baselines/*.yaml
     """
-    files, lists = take_lists(validate_recovery(validate_energy(files)))
+    files, lists = take_lists(validate_alarms(validate_recovery(validate_energy(files))))
     if lists:
         say(f"{len(lists)} {'list is' if len(lists) == 1 else 'lists are'} valid")
     policies = [path for path in files if holds(path, is_policy)]

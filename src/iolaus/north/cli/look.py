@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.north.cli.alarm_table import below_causes
 from iolaus.north.cli.ask import (
     KindWord,
     Names,
@@ -39,6 +40,7 @@ from iolaus.north.cli.render import (
 )
 from iolaus.north.kinds import BY_NAME, Kind, Source, find_kind
 
+ALARM = BY_NAME["alarm"]
 EVENT = BY_NAME["event"]
 EDGE = BY_NAME["edge"]
 ByOption = Annotated[
@@ -77,7 +79,12 @@ def get(
     if not rows and output in (Output.TABLE, Output.WIDE):
         say(_nothing(found, selector))
         return
+    more = list[str]()
+    if found is ALARM and output in (Output.TABLE, Output.WIDE):
+        rows, more = below_causes(rows, whole=output is Output.WIDE)
     print_list(found, rows, output)
+    for line in more:
+        say(line)
 
 
 def _grouped(

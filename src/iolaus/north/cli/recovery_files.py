@@ -13,6 +13,9 @@ from iolaus.north.cli.render import say
 def validate_recovery(files: Sequence[Path]) -> list[Path]:
     """Check those of recovery, and give back the others. Raises `BadFile`."""
     mine = [path for path in files if holds(path, is_recovery)]
-    for path in mine:
-        say(f"{path}: {len(read_or_complain(path, read_recovery))} of recovery valid")
+    count = sum(len(read_or_complain(path, read_recovery)) for path in mine)
+    if count:
+        say(
+            f"{count} {'policy of recovery is' if count == 1 else 'policies of recovery are'} valid"
+        )
     return [path for path in files if path not in mine]

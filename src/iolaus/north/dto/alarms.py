@@ -39,13 +39,15 @@ class AlarmView(View, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
     note: Annotated[str, Meta(description="What whoever answered it added.")] = ""
     hidden_by: Annotated[
-        str, Meta(description="Who shelved it, or the alarm that is its cause.")
+        str, Meta(description="Who shelved it, the alarm that is its cause, or design/RULE.")
     ] = ""
+    cause: Annotated[str, Meta(description="The alarm that explains it, while that stands.")] = ""
+    explains: Annotated[int, Meta(description="How many alarms it explains.")] = 0
     shelved_until: datetime | None = None
     age_s: Age = None
 
 
-def alarm_view(alarm: Alarm, *, now: float) -> AlarmView:
+def alarm_view(alarm: Alarm, *, now: float, cause: str = "", explains: int = 0) -> AlarmView:
     kind = ALARM_KINDS[alarm.code]
     return AlarmView(
         name=alarm.name,
@@ -68,6 +70,8 @@ def alarm_view(alarm: Alarm, *, now: float) -> AlarmView:
         acknowledged_at=when(alarm.acknowledged_at),
         note=alarm.note,
         hidden_by=alarm.hidden_by,
+        cause=cause,
+        explains=explains,
         shelved_until=when(alarm.shelved_until),
         age_s=round(max(0.0, now - alarm.since), 3),
     )

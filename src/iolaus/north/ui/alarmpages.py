@@ -6,8 +6,8 @@ away and counted, so that nobody takes a quiet page for a quiet hall.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -29,6 +29,8 @@ from iolaus.north.ui.paper import Paper
 Code = Annotated[str, PathParameter()]
 HERE: Final = "/ui/alarms"
 LINES_A_PAGE: Final = 200
+FEW: Final = 100
+"""So many of what a cause explains are listed below it."""
 HEADERS: Final = {"Cache-Control": "no-store"}
 TONES: Final = {"critical": "critical", "high": "critical", "medium": "warning", "low": "unknown"}
 _HIDDEN: Final = frozenset(str(state) for state in HIDDEN)
@@ -69,6 +71,7 @@ class AlarmPages:
             "counts": {str(each): counts[str(each)] for each in PRIORITIES},
             "tones": TONES,
             "place_of": place_of,
+            "below": below(every),
             "asked": asked,
             "pages_count": pages,
             "hidden": sum(view.state in _HIDDEN for view in every),
@@ -97,6 +100,15 @@ class AlarmPages:
     async def _views(self, scope: Selector) -> Sequence[AlarmView]:
         found = [item.view async for item in self._context.alarm_shelf.items(scope)]
         return [view for view in found if isinstance(view, AlarmView)]
+
+
+def below(every: Sequence[AlarmView]) -> Mapping[str, Sequence[AlarmView]]:
+    """What each cause explains, the first of them."""
+    found: dict[str, list[AlarmView]] = defaultdict(list)
+    for view in every:
+        if view.cause and len(found[view.cause]) < FEW:
+            found[view.cause].append(view)
+    return found
 
 
 def place_of(view: AlarmView) -> str:
