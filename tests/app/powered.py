@@ -15,7 +15,9 @@ from iolaus.app.house import HouseOptions, open_house
 
 
 async def live(state: Path) -> None:
-    options = HouseOptions(state_dir=state, demo=True, ca_file=None, periods=PERIODS, lanes=LANES)
+    options = HouseOptions(
+        state_dir=state, demo=True, ca_file=None, periods=PERIODS, lanes=LANES, heir=True
+    )
     async with open_house(options) as house:
         house.begin_all(spread=False)
         await asyncio.Event().wait()

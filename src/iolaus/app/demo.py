@@ -79,6 +79,7 @@ async def up(options: UpOptions) -> None:
                         demo=True,
                         simulated=options.simulate,
                         registers=SLOWLY,
+                        heir=True,
                     )
                 )
             )

@@ -91,7 +91,7 @@ class Watch:
             pause_s = AGAIN_S
             try:
                 async for event in device.events(None):
-                    self._edges.told(target.address, event.origin)
+                    self._edges.told(target.address, event)
             except DeviceRefused:
                 pause_s = INVENTORY_S
             except IolausError as error:

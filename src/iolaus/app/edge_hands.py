@@ -7,8 +7,9 @@ endpoint that is not managed is read and never written.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -76,7 +77,7 @@ class Hands:
         try:
             driver: CapsPower = await device.driver()
             writer = device.writer(priority, deadline_s=WITHIN_S)
-            await driver.set_cap(writer, seat.cap_uri, watts)
+            await driver.set_cap(writer, seat.cap_uri, watts, insist=safety)
         except IolausError as error:
             self._failed(node, "write cap", error)
         return await self.read_cap(node)
@@ -124,9 +125,14 @@ class Hands:
         subject = f"{seat.name}/{uri.rpartition('/')[2]}"
         if target is None or subject not in seat.detectors:
             return None
+        path, _, pointer = uri.partition("#")
         device = self._open(target).at(Priority.SAFETY, timeout_s=WITHIN_S)
         try:
-            state = (await device.get(uri)).body.get("DetectorState")
+            async with asyncio.timeout(WITHIN_S):
+                state = _pointed((await device.get(path)).body, pointer).get("DetectorState")
+        except TimeoutError:
+            why = f"it did not answer in {WITHIN_S:g} s"
+            return Event(sense=Sense.LEAK, subject=subject, grade=Grade.UNKNOWN, because=why)
         except IolausError as error:
             return Event(
                 sense=Sense.LEAK, subject=subject, grade=Grade.UNKNOWN, because=error.message
@@ -150,6 +156,19 @@ class Hands:
             log.warning(
                 "an edge's command failed", node=node, operation=operation, error=str(error)
             )
+
+
+def _pointed(body: Mapping[str, Any], pointer: str) -> Mapping[str, Any]:
+    """The part of a resource that a fragment (RFC 6901) names; {} where there is none."""
+    found: Any = body
+    for step in pointer.split("/")[1:]:
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 class NoBuilding:

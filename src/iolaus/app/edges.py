@@ -18,6 +18,8 @@ import msgspec
 import structlog
 
 from iolaus.app.edge_hands import Hands
+from iolaus.app.edge_told import EdgeTold
+from iolaus.drivers.ports import DeviceEvent
 from iolaus.energy.arming import Armed, arm
 from iolaus.energy.edge import Edge
 from iolaus.energy.frames import Budget, Report
@@ -84,7 +86,8 @@ class Edges:
         self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
         self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
-        self._looks: set[asyncio.Task[None]] = set()
+        self._told = EdgeTold(self, hands, clock)
+        self._spawned: set[asyncio.Task[None]] = set()
         self._changed = False
         self._make_s = self._planted_s = float("-inf")
         self._grown: Plant | None = None
@@ -152,12 +155,37 @@ class Edges:
             ]
             self._heard(running, told)
 
-    def told(self, address: str, origin: str | None) -> None:
-        """An endpoint sent an event: where a leak detector is its origin, that is read at once."""
+    def told(self, address: str, told: DeviceEvent) -> None:
+        """An endpoint sent an event: one of a leak leads to its detector at once."""
+        self._told.told(address, told)
+
+    def sensed(self, address: str, readings: Sequence[Reading]) -> None:
+        """Some readings of an endpoint that came by themselves, or between two hot sets."""
         seat = self._seat(address)
-        if seat is None or origin is None or "LeakDetector" not in origin:
+        if seat is None:
             return
-        self._spawn(self._look(seat, origin.partition("#")[0]))
+        events, (draw_w, is_read) = list(events_of(seat, readings)), draw_of(readings)
+        for running in self._reached(seat):
+            if is_read and seat.name in running.run.edge.names:
+                running.run.read(seat.name, draw_w, quality=1 if draw_w is not None else 0)
+            self._heard(running, events)
+
+    def heard(self, address: str, event: Event) -> None:
+        """One signal of an endpoint, to every edge that it matters to."""
+        seat = self._seat(address)
+        for running in self._reached(seat) if seat else ():
+            self._heard(running, [event])
+
+    def known(self, address: str) -> tuple[Seat, DeviceReport] | None:
+        known = self._seats.get(address)
+        return (known[2], known[0]) if known and known[2] else None
+
+    def guards(self, address: str) -> bool:
+        """Whether a reflex that may act goes by what this endpoint says."""
+        seat = self._seat(address)
+        return seat is not None and any(
+            each.run.edge.rules.reflexes_act for each in self._reached(seat)
+        )
 
     def budget(self, frame: Budget) -> bool:
         running = self.running.get(frame.rack)
@@ -198,9 +226,10 @@ class Edges:
                 await self._clock.sleep(LOOK_AFTER_S)
         finally:
             tasks = [each.task for each in self.running.values()]
-            for task in (*tasks, *self._looks):
+            for task in (*tasks, *self._spawned):
                 task.cancel()
-            await asyncio.gather(*tasks, *self._looks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._spawned, return_exceptions=True)
+            await self._told.close()
 
     def look_after(self) -> None:
         """Make the edges that there should be, and start those again that stopped."""
@@ -288,18 +317,12 @@ class Edges:
         for node in running.view.nodes:
             await self.hands.ensure_floor(node.name, node.floor_w)
 
-    async def _look(self, seat: Seat, uri: str) -> None:
-        event = await self.hands.look(seat, uri)
-        if event is not None:
-            for running in self._reached(seat):
-                self._heard(running, [event])
-
     # --- small things ------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._looks.add(task)
-        task.add_done_callback(self._looks.discard)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
 
     def _seat(self, address: str) -> Seat | None:
         known = self._seats.get(address)

@@ -1,9 +1,9 @@
 """Registers that an edge acts upon, carried to it as they are read.
 
 A block that was read is enough: what its equipment says is told to the edges of its racks at once
-where it says something else than before, and again every half minute at least, because an edge may
-be younger than the last change and takes what is not renewed for silent. What was not read lately
-is told as unknown by the same look.
+where a flag says something else than before, four times a second where a flow does, and again
+every half minute at least, because an edge may be younger than the last change and takes what is
+not renewed for silent. What was not read lately is told as unknown by the same look.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from iolaus.wire.modbus.bus import Bus, Unit
 from iolaus.wire.modbus.registers import RegisterMap
 
 LOOK_S: Final = 2.0
+FLOW_S: Final = 0.25
+FLOW: Final = "coolant_flow"
 AGAIN_S: Final = 30.0
 FED_S: Final = 10.0
 
@@ -86,15 +88,20 @@ class Gear:
 
     def _opened(self, key: str, bus: Bus) -> None:
         last: dict[tuple[int, str], Sequence[int]] = {}
+        looked_s = float("-inf")
+
+        def is_news(unit: Unit, name: str) -> bool:
+            before, words = last.get((unit.number, name)), unit.samples[name].words
+            last[unit.number, name] = words
+            return before != words
 
         def sampled(unit: Unit, names: Iterable[str]) -> None:
-            changed = False
-            for name in names:
-                if name in _urgent(unit.map):
-                    words = unit.samples[name].words
-                    changed |= last.get((unit.number, name)) != words
-                    last[unit.number, name] = words
-            if changed:
+            nonlocal looked_s
+            urgent, flows = _urgent(unit.map)
+            changed = {name for name in names if name in urgent | flows and is_news(unit, name)}
+            now_s = self._clock.monotonic()
+            if changed & urgent or (changed and now_s - looked_s >= FLOW_S):
+                looked_s = now_s
                 asyncio.get_running_loop().call_soon(self.look, key, bus)
 
         bus.on_sample.append(sampled)
@@ -125,13 +132,15 @@ def stands_on(
             yield target, racks, thing
 
 
-_FOUND: dict[str, frozenset[str]] = {}
+_FOUND: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
 
-def _urgent(found: RegisterMap) -> frozenset[str]:
-    """The names of a map's urgent registers; maps are few and do not change."""
+def _urgent(found: RegisterMap) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of a map's urgent flags and of its flows; maps are few and do not change."""
     if found.name not in _FOUND:
-        _FOUND[found.name] = frozenset(reg.name for reg in found.registers if is_urgent(reg))
+        flags = frozenset(reg.name for reg in found.registers if is_urgent(reg))
+        flows = frozenset(reg.name for reg in found.registers if reg.role == FLOW)
+        _FOUND[found.name] = flags, flows
     return _FOUND[found.name]
 
 

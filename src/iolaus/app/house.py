@@ -31,6 +31,7 @@ from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, POLICY, Attesting
+from iolaus.app.bequeathing import Bequest
 from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.consoles import Consoles
 from iolaus.app.discovering import Discoverer
@@ -72,6 +73,7 @@ from iolaus.observe.buses import Buses, ModbusDevice
 from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices, LaneDevice
 from iolaus.observe.events import Follower, Intake, StreamRules
+from iolaus.observe.sentry import Sentry, SentryRules
 from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
 from iolaus.observe.surface import Surveyor
 from iolaus.store.database import Guard
@@ -92,6 +94,7 @@ WORKERS: Mapping[Job, int] = {
     Job.ATTEST: 32,
     Job.SURVEY: 2,
     Job.BESIDE: 32,
+    Job.SENTRY: 64,
 }
 PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(spare=16, least=32, most=192, patience_s=0.2),
@@ -106,6 +109,8 @@ BUSES_PACE = Bounds(least=20, most=100, patience_s=0.05)
 """In hundredths of the usual rates of registers."""
 
 
+HEIRS_S: Mapping[Role, float] = {Role.ALL: 60.0, Role.CORE: 0.0, Role.EDGE: 4.5}
+"""How long an heir tries: racks of an edge may be another's six seconds after its death."""
 BUDGETS: Mapping[str, int] = {"reset": 20, "reset-manager": 10, "ac-cycle": 3}
 """How often, in all roll-outs that run, a step may be helped by force before a person must look."""
 
@@ -115,7 +120,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     to (it ends in /redfish-events); None subscribes nowhere. `tls` are the PEM files of our own
     certificate (with its chain) and key; None speaks plain HTTP. `role` says which of its tasks
     this house has. `simulated`: the hall is our own, and the host keys of its consoles are
-    believed when first seen."""
+    believed when first seen. `heir`: boosts are taken back when this process dies (`app.heir`)."""
 
     state_dir: Path
     listen: str = "127.0.0.1:8080"
@@ -128,6 +133,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     periods: Periods = Periods()
     lanes: LaneRules = LaneRules()
     streams: StreamRules = StreamRules()
+    sentry: SentryRules = SentryRules()
     subscriptions: SubscriptionRules = SubscriptionRules()
     attesting: AttestRules = AttestRules()
     rollouts: Rules = Rules(budgets=BUDGETS)
@@ -135,6 +141,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
     registers: Rates = Rates()
     onboarding: Tempo = Tempo()
     role: Role = Role.ALL
+    heir: bool = False
 
     @property
     def web(self) -> str:
@@ -156,7 +163,12 @@ class House:
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
         self.buses = Buses(clock=clock, tell=state.facts.record_event, rates=options.registers)
         self.collector = self._collector()
-        self.intake = Intake(picture=state.facts, clock=clock, wake=self.wake)
+        self.intake = Intake(
+            picture=state.facts,
+            clock=clock,
+            wake=self.wake,
+            heed=lambda address, told: self.edges.edges.told(address, told),
+        )
         self.follower = Follower(
             picture=state.facts,
             open_device=self.devices.open,
@@ -187,6 +199,7 @@ class House:
         self.onboarding = house_onboarding(self)
         self.power = self._power()
         self.edges, self.centre = self.power.edges, self.power.centre
+        self.bequest = self._bequest()
         self.consoles = self._consoles()
         self.alarming = self._alarming()
         self.notifier = Notifier(
@@ -281,6 +294,22 @@ class House:
             period_s=self.options.periods.hot_s,
         )
 
+    def _bequest(self) -> Bequest:
+        made = Bequest(
+            edges=self.edges.edges,
+            boot=secrets.token_hex(8),
+            directory=self.state.directory,
+            clock=self.clock,
+            target_of=self.state.facts.target_of,
+            report_of=self.state.facts.report_of,
+            credential_of=self.credential_of,
+            lease_s=lambda: self.edges.power.lease_s,
+            last_s=HEIRS_S[self.options.role],
+            ca_file=self.options.ca_file,
+        )
+        self.state.secrets.on_change(made.note_login)
+        return made
+
     def _draining(self) -> Draining:
         return Draining(
             facts=self.state.facts,
@@ -330,6 +359,8 @@ class House:
         yield from (self.loops[job].run() for job in JOBS[role])
         yield self.keep_pace()
         yield from self.power.tasks(role)
+        if self.options.heir and role is not Role.CORE:
+            yield self.bequest.run()
         if role is not Role.EDGE:
             yield from (self.rolling.conductor.run(), self.attesting.run())
             yield from (self.keyring.loop.run(), self.draining.run(), self.checkpoints.run())
@@ -377,6 +408,7 @@ class House:
         """Our own numbers, for metrics."""
         found = {f"loop_lag_seconds_{job}": loop.lag_s() for job, loop in self.loops.items()}
         found |= {f"loop_workers_{job}": float(loop.workers) for job, loop in self.loops.items()}
+        found["energy_heir"] = float(self.bequest.is_kept)
         found["event_streams"] = float(len(self.follower.live))
         return found | counts_of(self.edges.edges.running)
 
@@ -473,11 +505,24 @@ class House:
             serve = self._subscriber()
         elif job is Job.BESIDE:
             serve = self._beside()
+        elif job is Job.SENTRY:
+            serve = self._sentry()
         elif job is Job.SURVEY:
             serve = self._surveyor()
         elif job is Job.ATTEST:
             serve = self.attesting.attestor.reconcile
         return Loop(clock=self.clock, reconcile=serve, workers=WORKERS[job], name=job.value)
+
+    def _sentry(self) -> Serve:
+        return Sentry(
+            picture=self.state.facts,
+            open_device=self.devices.open,
+            guarded=lambda address: self.edges.edges.guards(address),
+            is_told=lambda address: address in self.follower.live,
+            tell=lambda address, found: self.edges.edges.sensed(address, found),
+            wake=self.wake,
+            rules=self.options.sentry,
+        ).reconcile
 
     def _surveyor(self) -> Serve:
         return Surveyor(

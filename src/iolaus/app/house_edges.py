@@ -28,7 +28,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError, OperatorMust
 from iolaus.model.alarming import Judged, Key
 from iolaus.model.audit import Record
-from iolaus.model.endpoint import Event, Reach, Target
+from iolaus.model.endpoint import Reach, Target
 from iolaus.model.plant import Plant
 from iolaus.observe.devices import LaneDevice
 from iolaus.store.state import State
@@ -142,9 +142,7 @@ class HouseEdges:
     # --- what is known -----------------------------------------------------------------------
 
     def _note(self, topic: str, payload: object) -> None:
-        if topic == "events" and isinstance(payload, Event):
-            self.edges.told(payload.endpoint, payload.origin)
-        elif isinstance(payload, str):
+        if isinstance(payload, str) and topic != "events":
             self._due[payload] = None
             self._rung.set()
 

@@ -55,6 +55,7 @@ READING: Final = (
     Job.EVENTS,
     Job.SUBSCRIPTION,
     Job.BESIDE,
+    Job.SENTRY,
 )
 JOBS: Final[Mapping[Role, tuple[Job, ...]]] = {
     Role.ALL: tuple(Job),

@@ -37,6 +37,7 @@ async def serve(options: ServeOptions) -> None:
         site=options.site,
         ca_file=options.ca_file,
         database=options.database,
+        heir=True,
         receiver_url=f"{url.rstrip('/')}/redfish-events" if url else None,
     )
     async with open_house(house_options) as house:

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.asset import HotUpdate, LogEntry, Reading, Report
 from iolaus.model.console import ConsoleFacts, ConsoleWay
 from iolaus.model.credential import AccountPolicy
 from iolaus.model.evidence import Attester, Question, Shown
@@ -88,7 +88,8 @@ class Writes(Reads, Protocol):
 
 class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a device, whatever the channel. `event_id` may repeat; `dedup` does not.
-    `stream_id` is where a broken stream can be resumed from."""
+    `stream_id` is where a broken stream can be resumed from. A metric report is one with `metrics`:
+    property URIs and the values that it tells, as text ("" for none)."""
 
     dedup: str
     message: str
@@ -98,6 +99,7 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
     created: str | None = None
     event_id: str | None = None
     stream_id: str | None = None
+    metrics: tuple[tuple[str, str], ...] = ()
 
 
 @runtime_checkable
@@ -122,6 +124,13 @@ class ReadsInventory(Protocol):
 class ReadsHot(Protocol):
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power state, health, power, temperatures and leaks of the last report's assets."""
+        ...
+
+
+@runtime_checkable
+class ReadsAlert(Protocol):
+    async def alert(self, device: Reads, last: Report) -> Sequence[Reading]:
+        """Leaks and coolant of the last report's assets, without what could not be read."""
         ...
 
 
@@ -276,9 +285,12 @@ class CapsPower(Protocol):
         """Read afresh. `DeviceRefused` where there is no cap at the URI."""
         ...
 
-    async def set_cap(self, device: Writes, uri: str, watts: float) -> Receipt:
+    async def set_cap(
+        self, device: Writes, uri: str, watts: float, *, insist: bool = False
+    ) -> Receipt:
         """Set it, and switch it on if it is off; only lent where the device can lend. Watts that
-        the device does not take are refused by it, never bent."""
+        the device does not take are refused by it, never bent. `insist`: whatever somebody else
+        changed there meanwhile."""
         ...
 
     async def set_floor(self, device: Writes, uri: str, watts: float) -> Receipt | None:

@@ -105,7 +105,17 @@ def find_driver(identity: Mapping[str, str]) -> RedfishDriver:
     """The driver for a device that identifies itself so; the generic one where none claims it."""
     for manifest, folder in manifests():
         if manifest.claims(identity):
-            return RedfishDriver(
-                name=manifest.name, repairs=repairs_of(folder), follow=manifest.follow
-            )
+            return _driver(manifest, folder)
     return RedfishDriver()
+
+
+def driver_named(name: str) -> RedfishDriver:
+    """The driver that a report names; the generic one where none is called so."""
+    for manifest, folder in manifests():
+        if manifest.name == name:
+            return _driver(manifest, folder)
+    return RedfishDriver()
+
+
+def _driver(manifest: Manifest, folder: str) -> RedfishDriver:
+    return RedfishDriver(name=manifest.name, repairs=repairs_of(folder), follow=manifest.follow)

@@ -116,6 +116,7 @@ def leak_policy(document: LeakPolicyDocument, halls: Mapping[str, str] = NOWHERE
         power_off=spec.power_off,
         isolate=spec.isolate,
         flow_cap=part(spec.flow_cap),
+        flow_min_lpm=spec.flow_min_lpm,
         coolant_max_c=spec.coolant_max_c,
         die_max_c=spec.die_max_c,
         supply_worst_c=spec.supply_worst_c,

@@ -63,7 +63,9 @@ def seat_of(target: Target, report: Report) -> Seat | None:
         nameplate_w=(cap.max_w or cap.limit_w or 0.0) if cap else 0.0,
         priority=min(int(word), 3) if word.isdecimal() and len(word) < 3 else 1,
         systems=tuple(node.resources[0] for node in nodes),
-        detectors=tuple(_detector(name, each) for each in report.readings if each.role == "leak"),
+        detectors=tuple(
+            detector_name(name, each) for each in report.readings if each.role == "leak"
+        ),
     )
 
 
@@ -172,7 +174,7 @@ def _leak(seat: Seat, reading: Reading) -> Event:
     grade = LEAK_GRADES.get(reading.value) if reading.value is not None else None
     return Event(
         sense=Sense.LEAK,
-        subject=_detector(seat.name, reading),
+        subject=detector_name(seat.name, reading),
         grade=grade or Grade.UNKNOWN,
         because=reading.reason,
     )
@@ -189,5 +191,6 @@ def _valued(sense: Sense, subject: str, reading: Reading, grades: dict[str, Grad
     )
 
 
-def _detector(seat: str, reading: Reading) -> str:
+def detector_name(seat: str, reading: Reading) -> str:
+    """The subject of a detector's signals."""
     return f"{seat}/{reading.uri.rpartition('/')[2] or reading.name}"

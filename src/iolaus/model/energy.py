@@ -192,7 +192,8 @@ class PowerPolicySpec(Wanted, frozen=True, kw_only=True):
 
 class LeakPolicySpec(Wanted, frozen=True, kw_only=True):
     """A warning counts when `warningVotes` detectors of a zone agree, or one for `warningDwell`;
-    one critical detector is enough, always."""
+    one critical detector is enough, always. Less coolant than `flowMinLpm` (L/min) through a unit
+    or a rack is lost flow; where it is not said, flow that ceased is."""
 
     mode: Mode = "observe"
     modes: list[ModeWant] = []
@@ -203,6 +204,7 @@ class LeakPolicySpec(Wanted, frozen=True, kw_only=True):
     power_off: bool = True
     isolate: bool = True
     flow_cap: Part = "30%"
+    flow_min_lpm: Annotated[float, msgspec.Meta(ge=0)] | None = None
     coolant_max_c: Annotated[float, msgspec.Meta(ge=0, le=100)] = 45.0
     die_max_c: Annotated[float, msgspec.Meta(ge=0, le=150)] = 90.0
     supply_worst_c: Annotated[float, msgspec.Meta(ge=0, le=100)] = 45.0

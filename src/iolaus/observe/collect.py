@@ -46,6 +46,7 @@ class Job(StrEnum):
     ATTEST = "attest"
     SURVEY = "survey"
     BESIDE = "beside"
+    SENTRY = "sentry"
 
 
 class Key(NamedTuple):
@@ -184,7 +185,7 @@ class Collector:
             self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
             self._wake(Key(address, Job.LOGS), self.periods.hot_s)
         if protocol_of(address) == "redfish":
-            for job in (Job.EVENTS, Job.SUBSCRIPTION):
+            for job in (Job.EVENTS, Job.SUBSCRIPTION, Job.SENTRY):
                 self._wake(Key(address, job), 0.0)
         if last is not None and len(report.partial) > len(last.partial):
             return min(RECHECK_S, self.periods.inventory_s)

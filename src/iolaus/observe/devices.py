@@ -13,7 +13,7 @@ from iolaus.drivers.lane import Lane, Lanes
 from iolaus.drivers.ports import DeviceEvent, Priority, Reads, Writes
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.drivers.redfish.events import events
-from iolaus.drivers.registry import find_driver
+from iolaus.drivers.registry import driver_named, find_driver
 from iolaus.model.endpoint import Target
 from iolaus.observe.collect import Vitals
 from iolaus.wire.redfish.port import Answer, Credential
@@ -31,6 +31,10 @@ class Devices:
     def open(self, target: Target) -> LaneDevice:
         lane = self._lanes.lane(target, self._credential_of(target))
         return LaneDevice(lane, self._drivers)
+
+    def is_served_by(self, address: str, name: str) -> None:
+        """Somebody read already which driver an address calls for."""
+        self._drivers[address] = driver_named(name)
 
     async def drop(self, address: str) -> None:
         self._drivers.pop(address, None)

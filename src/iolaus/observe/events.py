@@ -84,7 +84,8 @@ def _asset_of(origin: str | None, report: Report | None) -> str | None:
 
 
 class Intake:
-    """Where events of every channel arrive: written once, and the device's hot set is woken."""
+    """Where events of every channel arrive: written once, and the device's hot set is woken.
+    `heed` is told of each before anything else, and of metric reports, which are no events."""
 
     def __init__(
         self,
@@ -93,12 +94,16 @@ class Intake:
         clock: Clock,
         wake: Callable[[Key, float], None],
         settle_s: float = StreamRules().settle_s,
+        heed: Callable[[str, DeviceEvent], None] = lambda *_: None,
     ) -> None:
         self._picture, self._clock, self._wake = picture, clock, wake
-        self._settle_s = settle_s
+        self._settle_s, self._heed = settle_s, heed
 
     def take(self, address: str, told: DeviceEvent) -> bool:
         """False for an event that came before by whatever channel."""
+        self._heed(address, told)
+        if told.metrics:
+            return True
         report = self._picture.report_of(address)
         event = event_of(address, told, report=report, now=self._clock.now())
         if not self._picture.record_event(event):

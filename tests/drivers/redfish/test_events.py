@@ -107,6 +107,22 @@ def test_what_is_no_event_gives_none() -> None:
         assert parse_text(text, received_at=0.0) == []
 
 
+def test_a_metric_report_is_what_it_tells_and_no_text() -> None:
+    power = "/redfish/v1/Chassis/C/Sensors/Power#/Reading"
+    values: list[Any] = [
+        {"MetricProperty": power, "MetricValue": "812.5"},
+        {"MetricProperty": power, "MetricValue": None},
+        {"MetricProperty": 7, "MetricValue": "1"},
+        {"MetricValue": "1"},
+        "no object",
+    ]
+    stamp = "2026-03-01T10:00:00Z"
+    report = {"MetricValues": values, "Id": "Power", "Timestamp": stamp}
+    (told,) = parse_events(report, received_at=5.0)
+    assert told.metrics == ((power, "812.5"), (power, ""))
+    assert told.created == stamp
+
+
 def test_a_message_is_made_of_its_id_where_there_is_no_text() -> None:
     (event,) = parse({"MessageId": "A.1.B", "MessageArgs": ["x", "y"], "EventId": "1"})
     assert event.message == "A.1.B (x, y)"

@@ -223,6 +223,7 @@ async def open_edge(options: EdgeOptions) -> AsyncIterator[Edge]:
                     periods=options.periods,
                     lanes=options.lanes,
                     role=Role.EDGE,
+                    heir=True,
                 )
             )
         )

@@ -26,6 +26,7 @@ from iolaus.drivers.ports import (
     Writes,
 )
 from iolaus.drivers.redfish import attest, names
+from iolaus.drivers.redfish.alert import alert_uris, read_alert
 from iolaus.drivers.redfish.assets import Group, Hall, survey
 from iolaus.drivers.redfish.attesters import read_attesters
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
@@ -103,6 +104,10 @@ class RedfishDriver(Writing):
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power, health, temperatures and leaks of the last report's assets, read afresh."""
         return await read_hot(device, last, repair=self.repair)
+
+    async def alert(self, device: Reads, last: Report) -> Sequence[Reading]:
+        """Leaks and coolant alone (`drivers.redfish.alert`)."""
+        return await read_alert(device, last, alert_uris(last), repair=self.repair)
 
     async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
         """The newest entries of all logs, oldest first; with `since` only what is newer."""

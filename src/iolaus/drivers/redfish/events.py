@@ -27,6 +27,10 @@ from iolaus.drivers.redfish.logs import message_of, moment_of, origin_of, severi
 from iolaus.kernel.errors import DeviceRefused
 
 MAX_EVENTS: Final = 256
+MAX_METRICS: Final = 2_048
+MAX_VALUE: Final = 64
+MAX_URI: Final = 1_024
+MAX_DEDUP: Final = 200
 STRUCTURE_FRESH_S: Final = 3_600.0
 YEAR_2010: Final = 1_262_304_000.0
 """A device's clock before this is not set."""
@@ -67,11 +71,25 @@ def _event(event: Mapping[str, Any], *, fallback: str) -> DeviceEvent:
     )
 
 
+def _metric_report(payload: Mapping[str, Any], *, fallback: str) -> DeviceEvent:
+    """A metric report comes by the same stream, and is no event for anybody's list."""
+    values = tuple(
+        (clean(uri, MAX_URI), clean(each.get("MetricValue"), MAX_VALUE))
+        for each in items(payload.get("MetricValues"), MAX_METRICS)
+        if isinstance(uri := each.get("MetricProperty"), str)
+    )
+    name = clean(payload.get("Id"), 128)
+    return DeviceEvent(
+        dedup=f"metrics/{name}/{clean(payload.get('ReportSequence'), 64)}/{fallback}"[:MAX_DEDUP],
+        message=f"metric report {name}",
+        severity="OK",
+        created=maybe(payload.get("Timestamp"), 64),
+        metrics=values,
+    )
+
+
 def _records(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The event records of a payload; a bare record where the envelope is missing. A metric
-    report comes by the same stream and is no event."""
-    if "MetricValues" in payload:
-        return
+    """The event records of a payload; a bare record where the envelope is missing."""
     if "Events" in payload:
         yield from items(payload["Events"], MAX_EVENTS)
     elif not payload.keys().isdisjoint(("MessageId", "Message", "EventType", "EventId")):
@@ -81,9 +99,12 @@ def _records(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def parse_events(payload: object, *, received_at: float, stream_id: str = "") -> list[DeviceEvent]:
     """The events of one payload (already JSON-decoded), each once. Never raises."""
     found: dict[str, DeviceEvent] = {}
-    for index, record in enumerate(_records(mapping(payload))):
+    at, told = stream_id or f"{received_at:.3f}", mapping(payload)
+    if "MetricValues" in told:
+        report = _metric_report(told, fallback=at)
+        return [report] if report.metrics else []
+    for index, record in enumerate(_records(told)):
         member = clean(record.get("MemberId"), 64) or str(index)
-        at = stream_id or f"{received_at:.3f}"
         event = _event(record, fallback=f"{at}/{member}")
         found.setdefault(event.dedup, event)
     return list(found.values())

@@ -346,6 +346,15 @@ def _same(_: str, payload: Payload) -> Payload:
     return payload
 
 
+async def read_these(
+    device: Reads, last: Report, uris: Iterable[str], *, repair: Repair = _same
+) -> tuple[Reading, ...]:
+    """The readings of the last report that these resources show. Raises nothing of a device's:
+    what cannot be read is not among them."""
+    fetched = await _fetch_all(device, uris, repair)
+    return tuple(_renew(last, _merge.index_of(last.readings), fetched, frozenset()).values())
+
+
 async def read_hot(device: Reads, last: Report, *, repair: Repair = _same) -> HotUpdate:
     """One hot pass over what the last report calls hot. `repair` mends a payload by its URI.
 

@@ -75,6 +75,14 @@ async def test_a_change_of_somebody_else_is_not_written_over() -> None:
     assert "*" not in [each[3] for each in device.written]
 
 
+async def test_what_is_insisted_on_is_written_over_it_at_once() -> None:
+    device, tags = host(), iter(['"a1"', '"a2"'])
+    device.etag = lambda _: {"etag": next(tags)}
+    device.matches = only("*")
+    await patch(device, HOST, {"AssetTag": "7"}, insist=True)
+    assert [each[3] for each in device.written] == ["*"]
+
+
 async def test_a_device_that_gives_no_tags_and_wants_one_gets_any() -> None:
     device = host()
     device.matches = lambda tag: 200 if tag == "*" else 428

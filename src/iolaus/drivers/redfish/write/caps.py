@@ -39,10 +39,12 @@ async def read_cap(device: Reads, uri: str) -> PowerCap:
     return _cap(device, uri, await device.get(uri.partition("#")[0]))
 
 
-async def set_cap(device: Writes, uri: str, watts: float) -> Receipt:
+async def set_cap(device: Writes, uri: str, watts: float, *, insist: bool = False) -> Receipt:
+    """`insist` for what must not wait: whatever else was changed there meanwhile, the cap is set,
+    in the one request where its resource was read lately."""
     place, _, _ = uri.partition("#")
     seen = await device.get(place, fresh_s=SEEN_S)
-    return await patch(device, place, _wish(device, uri, seen, watts), seen=seen)
+    return await patch(device, place, _wish(device, uri, seen, watts), seen=seen, insist=insist)
 
 
 async def set_floor(device: Writes, uri: str, watts: float) -> Receipt | None:

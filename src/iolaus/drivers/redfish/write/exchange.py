@@ -72,11 +72,16 @@ class Mended:
 
 
 async def patch(
-    device: Writes, uri: str, body: Mapping[str, Any], *, seen: Answer | None = None
+    device: Writes,
+    uri: str,
+    body: Mapping[str, Any],
+    *,
+    seen: Answer | None = None,
+    insist: bool = False,
 ) -> Receipt:
     """PATCH what was read as `seen` (None: it is read now). A write of which any property was
     refused raises `PropertiesRefused`, also where the status is a 2xx."""
-    answer, receipt = await patch_some(device, uri, body, seen=seen)
+    answer, receipt = await patch_some(device, uri, body, seen=seen, insist=insist)
     refused = refused_properties(answer.body) if answer else {}
     if answer and refused:
         raise partly_refused(device, uri, answer, refused)
@@ -84,11 +89,18 @@ async def patch(
 
 
 async def patch_some(
-    device: Writes, uri: str, body: Mapping[str, Any], *, seen: Answer | None = None
+    device: Writes,
+    uri: str,
+    body: Mapping[str, Any],
+    *,
+    seen: Answer | None = None,
+    insist: bool = False,
 ) -> tuple[Answer | None, Receipt]:
-    """PATCH of which a part may be refused: the answer tells. None: it was so already."""
+    """PATCH of which a part may be refused: the answer tells. None: it was so already. With
+    `insist` it is for whatever version stands there."""
     seen = seen or await device.get(uri)
     tag = precondition(seen)
+    tag = ANY if insist and tag is not None else tag
     try:
         answer = await device.write("PATCH", uri, body, if_match=tag)
     except DeviceRefused as refused:

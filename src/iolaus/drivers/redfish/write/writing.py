@@ -51,8 +51,10 @@ class Writing:
     async def read_cap(self, device: Reads, uri: str) -> PowerCap:
         return await caps.read_cap(device, uri)
 
-    async def set_cap(self, device: Writes, uri: str, watts: float) -> Receipt:
-        return await caps.set_cap(self._mended(device), uri, watts)
+    async def set_cap(
+        self, device: Writes, uri: str, watts: float, *, insist: bool = False
+    ) -> Receipt:
+        return await caps.set_cap(self._mended(device), uri, watts, insist=insist)
 
     async def set_floor(self, device: Writes, uri: str, watts: float) -> Receipt | None:
         return await caps.set_floor(self._mended(device), uri, watts)
