@@ -23,7 +23,7 @@ from iolaus.app.references import References
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.plan_text import plan_text
 from iolaus.model.desired import Baseline, RolloutWant
-from iolaus.model.plan import Fate, Plan, Verb
+from iolaus.model.plan import Fate, Plan, Step, Verb
 from iolaus.model.rollout import EntryKind, NodeState, Progress, RolloutState
 from iolaus.model.select import EVERYTHING
 from iolaus.model.trust import Lifecycle, Reference, Summary
@@ -82,26 +82,25 @@ async def _trusting(on: Stage, *, versions: dict[str, list[str]]) -> None:
     await attesting.refresh()
 
 
-MOST_S, PATIENCE_S = 20.0, 180.0
+PROOF_S, PATIENCE_S = 20.0, 300.0
 
 
-async def planned(on: Stage, name: str = "base") -> Plan:
-    """Kept, with little time for its steps."""
+async def planned(on: Stage, name: str = "base", *, proof_s: float | None = None) -> Plan:
+    """Kept; a proof that will not come is waited for `proof_s`."""
     rolling = on.house.rolling
     plan = await rolling.make_plan(name, selector=EVERYTHING, by="ana", keep=False)
     nodes = tuple(
-        msgspec.structs.replace(
-            node,
-            steps=tuple(
-                msgspec.structs.replace(s, timeout_s=min(s.timeout_s, MOST_S), escalate=())
-                for s in node.steps
-            ),
-        )
+        msgspec.structs.replace(node, steps=tuple(_hurried(step, proof_s) for step in node.steps))
         for node in plan.nodes
     )
     plan = msgspec.structs.replace(plan, nodes=nodes)
     await rolling.journal.put_plan(plan)
     return plan
+
+
+def _hurried(step: Step, proof_s: float | None) -> Step:
+    proof = step.action.verb is Verb.ATTEST and proof_s
+    return msgspec.structs.replace(step, timeout_s=proof or step.timeout_s, escalate=())
 
 
 async def over(on: Stage, plan: Plan) -> Progress:
@@ -138,7 +137,7 @@ async def test_an_honest_update_is_done_with_its_verdict_in_the_journal(tmp_path
 
 async def test_old_firmware_under_a_new_name_fails_by_its_measurement(tmp_path: Path) -> None:
     async with proving(tmp_path, onFail="quarantine") as on:
-        plan = await planned(on)
+        plan = await planned(on, proof_s=PROOF_S)
         await on.strike("image-old-under-new-name")
         await on.house.rolling.apply(plan.id, by="ana")
         progress = await over(on, plan)
@@ -158,7 +157,7 @@ async def test_old_firmware_under_a_new_name_fails_by_its_measurement(tmp_path: 
 async def test_a_failed_proof_pauses_waves_that_would_go_on(tmp_path: Path) -> None:
     rollout = {**AT_ONCE, "onFailure": {"node": "leave", "wave": "continue"}}
     async with proving(tmp_path, rollout=rollout, onFail="pause") as on:
-        plan = await planned(on)
+        plan = await planned(on, proof_s=PROOF_S)
         assert "where the proof of a node fails, the roll-out pauses" in plan_text(plan)
         await on.strike("image-old-under-new-name")
         await on.house.rolling.apply(plan.id, by="ana")
