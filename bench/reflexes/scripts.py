@@ -20,6 +20,7 @@ from iolaus.energy.reflex import CEASED
 
 RESET: Final = "ComputerSystem.Reset"
 WITHIN_S: Final = 45.0
+GROWN_S: Final = 180.0
 QUIET_S: Final = 6.0
 NEAR_W: Final = 5.0
 
@@ -60,10 +61,12 @@ async def detector_of(on: Stand, node: str) -> str:
 # --- what is asked of all -------------------------------------------------------------------------
 
 
-async def since(on: Stand, is_so: Callable[[], Awaitable[bool]]) -> float:
+async def since(
+    on: Stand, is_so: Callable[[], Awaitable[bool]], *, within_s: float = WITHIN_S
+) -> float:
     """When it was first so, on the monotonic clock; NEVER where it never was."""
     on.played_s = began = time.monotonic()
-    took_s = await on.when(is_so, patience_s=WITHIN_S)
+    took_s = await on.when(is_so, patience_s=within_s)
     return NEVER if took_s is None else began + took_s
 
 
@@ -115,7 +118,7 @@ async def grown(on: Stand, names: Sequence[str], most_w: Callable[[str], float])
     async def stands_above() -> bool:
         return all([await on.cap_w(name) > 1.2 * most_w(name) for name in names])
 
-    if await since(on, stands_above) == NEVER:
+    if await since(on, stands_above, within_s=GROWN_S) == NEVER:
         raise TimeoutError(f"{', '.join(names)} did not grow: {on.unsettled()}")
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.survival.stage import Ground, grounded, machine
 
+from iolaus.app import heir
 from iolaus.app.heir import Line, Will, succeed, wait
 from iolaus.energy.seats import Seat
 from iolaus.kernel.clock import WallClock
@@ -30,7 +32,8 @@ class Estate:
         self.ground, self.folder = ground, folder
         self.device = ground.hall["one"]
         self.pipe = asyncio.StreamReader()
-        self.task = asyncio.create_task(wait(self.pipe, WallClock()))
+        self.hurried = asyncio.Event()
+        self.task = asyncio.create_task(wait(self.pipe, WallClock(), self.hurried))
 
     @property
     def cap_w(self) -> float:
@@ -142,6 +145,19 @@ async def test_a_beat_that_stays_away_brings_the_floor_and_one_that_is_back_ends
         assert on.cap_w == BOOST_W
 
 
+async def test_one_that_is_hurried_gives_up_on_a_machine_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heir, "HURRIED_S", 0.2)
+    async with estate(tmp_path) as on:
+        on.device.down("refuse")
+        on.say(Line(will=on.will(last_s=3_600.0)))
+        on.pipe.feed_eof()
+        on.hurried.set()
+        await on.over()
+        assert on.cap_w == BOOST_W
+
+
 async def test_the_heir_of_a_process_that_is_killed_acts_and_ends(tmp_path: Path) -> None:
     async with estate(tmp_path) as on:
         process = subprocess.Popen(
@@ -154,11 +170,11 @@ async def test_the_heir_of_a_process_that_is_killed_acts_and_ends(tmp_path: Path
         with process.stdin, process.stdout:
             process.stdin.write(msgspec.json.encode(Line(will=on.will())) + b"\n")
             process.stdin.flush()
-            heir = int(await asyncio.to_thread(process.stdout.readline))
+            pid = int(await asyncio.to_thread(process.stdout.readline))
             process.kill()
             process.wait()
         await until(lambda: on.cap_w == FLOOR_W)
-        await until(lambda: not is_alive(heir))
+        await until(lambda: not is_alive(pid))
 
 
 def is_alive(pid: int) -> bool:

@@ -8,12 +8,14 @@ is written, and nothing is ever raised. After a death there is a moment in which
 begun again at once may come first. The heir is superseded by whoever writes another name into the
 directory, looks there before every write, and ends when all is done or its time is over.
 
-It ends by itself only: the signals that end a process tree find it at work.
+It ends by itself only: the signals that end a process tree find it at work. SIGTERM makes it give
+up sooner on who does not answer: a supervisor may wait for it before it begins the server again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 from collections.abc import Iterable, Mapping
@@ -39,6 +41,7 @@ AGAIN_S: Final = 0.25
 AT_ONCE: Final = 256
 NEAR_W: Final = 1.0
 LONGEST: Final = 1 << 28
+HURRIED_S: Final = 4.5
 
 
 class Will(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,8 +81,8 @@ def succeed(directory: Path, boot: str) -> None:
 class Heir:
     """One will, carried out or not."""
 
-    def __init__(self, will: Will, clock: Clock) -> None:
-        self.will, self._clock = will, clock
+    def __init__(self, will: Will, clock: Clock, hurried: asyncio.Event) -> None:
+        self.will, self._clock, self._hurried = will, clock, hurried
         targets = {each.address: each for each in will.targets}
         conversations = redfish_conversations(clock, ca_file=will.ca_file, insecure_http=True)
         self._lanes = Lanes(conversations, clock, rules=LaneRules())
@@ -111,7 +114,8 @@ class Heir:
         todo = set(self.will.floors)
         while todo and not self.is_superseded:
             todo -= set(await self._lower(todo))
-            if self._clock.monotonic() - began_s > grace_s + self.will.last_s:
+            last_s = min(self.will.last_s, HURRIED_S if self._hurried.is_set() else math.inf)
+            if self._clock.monotonic() - began_s > grace_s + last_s:
                 break
             await self._clock.sleep(AGAIN_S if todo else 0.0)
         looking.cancel()
@@ -140,8 +144,11 @@ class Heir:
         await self._lanes.close()
 
 
-async def wait(pipe: asyncio.StreamReader, clock: Clock) -> None:
+async def wait(
+    pipe: asyncio.StreamReader, clock: Clock, hurried: asyncio.Event | None = None
+) -> None:
     """Until the server is gone and its will is carried out."""
+    hurried = hurried or asyncio.Event()
     will: Will | None = None
     acting: asyncio.Task[None] | None = None
     while True:
@@ -151,7 +158,7 @@ async def wait(pipe: asyncio.StreamReader, clock: Clock) -> None:
         except TimeoutError:
             if will is not None and acting is None:
                 log.warning("the server hangs")
-                acting = asyncio.create_task(_carry_out(will, clock, grace_s=0.0))
+                acting = asyncio.create_task(_carry_out(will, clock, hurried, grace_s=0.0))
             continue
         if acting is not None:
             acting.cancel()
@@ -162,11 +169,11 @@ async def wait(pipe: asyncio.StreamReader, clock: Clock) -> None:
             break
         will = said.will or will
     if will is not None:
-        await _carry_out(will, clock, grace_s=will.grace_s if said is None else 0.0)
+        await _carry_out(will, clock, hurried, grace_s=will.grace_s if said is None else 0.0)
 
 
-async def _carry_out(will: Will, clock: Clock, *, grace_s: float) -> None:
-    heir = Heir(will, clock)
+async def _carry_out(will: Will, clock: Clock, hurried: asyncio.Event, *, grace_s: float) -> None:
+    heir = Heir(will, clock, hurried)
     try:
         await heir.execute(grace_s=grace_s)
     finally:
@@ -174,13 +181,13 @@ async def _carry_out(will: Will, clock: Clock, *, grace_s: float) -> None:
 
 
 async def main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    hurried, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, hurried.set)
     pipe = asyncio.StreamReader(limit=LONGEST)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(pipe), sys.stdin
-    )
-    await wait(pipe, WallClock())
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(pipe), sys.stdin)
+    await wait(pipe, WallClock(), hurried)
 
 
 if __name__ == "__main__":
