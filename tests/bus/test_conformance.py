@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -58,7 +59,14 @@ async def test_a_question_is_answered_by_the_one_who_answers_there(ground: Groun
         asked = (asker.ask(f"{topic}.rack 7", b"%d" % n, timeout_s=60.0) for n in range(20))
         assert await asyncio.gather(*asked) == [b"!%d" % n for n in range(20)]
     with pytest.raises(Unheard):
-        await asker.ask(f"{topic}.rack 7", b"", timeout_s=60.0)
+        await ask_until_known(asker, f"{topic}.rack 7")
+
+
+async def ask_until_known(asker: Trunk, topic: str) -> None:
+    """Servers need a moment to tell each other that nobody listens any more."""
+    while True:
+        with suppress(BusAway):
+            await asker.ask(topic, b"", timeout_s=1.0)
 
 
 async def test_a_slow_answer_is_no_answer_and_holds_up_no_other(ground: Ground) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from iolaus.bus.nats import Servers
 
 BUS_PASSWORD: Final = "IOLAUS_BUS_PASSWORD"  # noqa: S105  the name of a variable
+DB_PASSWORD: Final = "IOLAUS_DB_PASSWORD"  # noqa: S105  the name of a variable
 KEY_STEP: Final = "give every process of the hall the same IOLAUS_STATE_KEY_FILE."
 
 Bus = Annotated[
@@ -58,7 +59,12 @@ Name = Annotated[
 
 def core_command(
     db: Annotated[
-        str | None, typer.Option("--db", help="postgresql://USER@HOST/NAME, shared by all cores.")
+        str | None,
+        typer.Option(
+            "--db",
+            help=f"postgresql://USER@HOST/NAME, shared by all cores; its password is in "
+            f"{DB_PASSWORD}.",
+        ),
     ] = None,
     bus: Bus = None,
     listen: Listen = "127.0.0.1:8080",
@@ -90,11 +96,9 @@ def core_command(
 
     tls = own_tls(tls_cert, tls_key)
     check_listen(listen, tls=tls is not None or allow_http)
-    if db is None:
-        raise _missing("--db", "a core keeps its state in PostgreSQL")
     named = name or socket.gethostname()
     options = CoreOptions(
-        database=db,
+        database=database_of(db),
         bus=servers_of(bus, bus_user, bus_ca, bus_cert, bus_key, name=named),
         listen=listen,
         state_dir=state or default_state_dir(),
@@ -188,6 +192,29 @@ def _shared_edge(
         bus=servers, state_dir=state_dir, name=name, site=site or SITE, ca_file=ca_file
     )
     uvloop.run(edge(options))
+
+
+def database_of(db: str | None) -> str:
+    """The URL with its password. Raises `OperatorMust` for none, and for one that says its password
+    where everybody on the machine can read it."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if db is None:
+        raise _missing("--db", "a core keeps its state in PostgreSQL")
+    try:
+        url = make_url(db)
+    except ArgumentError:
+        raise _missing("--db", "it is not like postgresql://USER@HOST/NAME") from None
+    if url.password is not None:
+        raise OperatorMust(
+            "a password on a command line can be read by everybody on the machine",
+            operation="read option",
+            subject="--db",
+            code="BadOption",
+            next_step=f"leave it out, and put it into {DB_PASSWORD}.",
+        )
+    return url.set(password=os.environ.get(DB_PASSWORD)).render_as_string(hide_password=False)
 
 
 def servers_of(

@@ -16,6 +16,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Hashable,
+    Iterable,
     Iterator,
     Mapping,
     Sequence,
@@ -61,6 +62,8 @@ from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.loop import Loop
 from iolaus.model.advisory import Kept as Advised
+from iolaus.model.alarm import Alarm
+from iolaus.model.alarming import Judged
 from iolaus.model.credential import CredentialFact
 from iolaus.model.endpoint import Target, protocol_of
 from iolaus.north.api.build import create_app
@@ -85,6 +88,7 @@ from iolaus.wire.redfish.port import Credential
 
 TOKENS = "tokens.json"
 Serve = Callable[[Hashable], Awaitable[float | None]]
+JudgesRacks = Callable[[Iterable[Alarm]], Judged]
 WORKERS: Mapping[Job, int] = {
     Job.INVENTORY: 48,
     Job.HOT: 64,
@@ -151,7 +155,7 @@ class HouseOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class House:
     """An open house: its state, its lanes, and what keeps the picture true. `hurry` asks for a run
-    of one key now; another may do that for it."""
+    of one key now, `judge_racks` says what rings of the racks; others may do that for it."""
 
     def __init__(
         self, *, options: HouseOptions, state: State, clock: Clock, lanes: Lanes | None = None
@@ -208,7 +212,8 @@ class House:
             clock=clock,
             web=options.web,
         )
-        self.alarming.sources.append(lambda: self.edges.judged(a.key for a in self.alarming.all()))
+        self.judge_racks: JudgesRacks = lambda rang: self.edges.judged(each.key for each in rang)
+        self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
 
     def _alarming(self) -> Alarming:
         return Alarming(

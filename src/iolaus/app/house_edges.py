@@ -64,6 +64,7 @@ class HouseEdges:
         self._rung = asyncio.Event()
         self.power, self.leak, self.building = power, leak, building
         self.on_made: Callable[[str], None] = lambda _: None
+        self.on_deed: Callable[[Done], None] = lambda _: None
         self.edges = Edges(
             hands=Hands(open_device=open_device, target_of=state.facts.target_of),
             building=building or NoBuilding(),
@@ -197,21 +198,27 @@ class HouseEdges:
         if done.what == "cap":
             return
         log.info("an edge acted", **msgspec.to_builtins(done))
+        self.on_deed(done)
         task = asyncio.create_task(self._write_down(done))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
     async def _write_down(self, done: Done) -> None:
-        record = Record(
-            who=f"edge/{done.rack}",
-            what=done.what,
-            subject=done.subject,
-            detail=msgspec.json.encode({"because": done.because, "fate": done.fate}).decode(),
-        )
         try:
-            await self._state.audit.append(record)
+            await self._state.audit.append(deed_record(done))
         except IolausError as error:
             log.warning("an edge's deed is not in the audit log", error=str(error))
 
     def _rules(self, rack: str) -> EdgeRules:
         return paced(edge_rules(self.power, self.leak, rack), self._period_s)
+
+
+def deed_record(done: Done, **also: object) -> Record:
+    """A deed as it stands in the audit log."""
+    detail = {"because": done.because, "fate": done.fate, **also}
+    return Record(
+        who=f"edge/{done.rack}",
+        what=done.what,
+        subject=done.subject,
+        detail=msgspec.json.encode(detail).decode(),
+    )

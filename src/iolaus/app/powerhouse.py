@@ -151,13 +151,13 @@ class PowerHouse:
     def tasks(self, role: Role = Role.ALL) -> Iterator[Coroutine[Any, Any, None]]:
         """All that runs until it is cancelled: racks are guarded by edges, budgets shared out by
         a core."""
+        yield self.ruling.run()
         if role is not Role.CORE:
             yield self.edges.run()
             yield self.gear.run()
+            yield self.powering.run()
         if role is not Role.EDGE:
             yield self.centre.run()
-            yield self.powering.run()
-            yield self.ruling.run()
             yield self.siting.run()
             yield self.site.run()
             yield from self.actuators.tasks()

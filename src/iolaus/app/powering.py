@@ -42,7 +42,8 @@ class GiveBack(Protocol):
 class Powering:
     """Is `north.power.PowerRoom`. What is held is read at once: raises `OperatorMust` where the
     file is spoilt. `alone`: whether no building is joined; `give_back` asks it to end a rack's
-    isolation."""
+    isolation. Where several processes hold the hall, `on_kept` hears what was held before and is
+    now, `on_feed` what is said of feeds, and `ends` says for which racks this one ends caps."""
 
     def __init__(
         self,
@@ -60,6 +61,9 @@ class Powering:
         self._caps = {cap.subject: cap for cap in kept.load()}
         self._changing = asyncio.Lock()
         self._feeds = FeedVotes()
+        self.on_kept: Callable[[Mapping[str, HeldCap], Mapping[str, HeldCap]], None] = _nobody
+        self.on_feed: Callable[[str, Event], None] = _nobody
+        self.ends: Callable[[str], bool] = lambda _: True
         edges.on_made = self._apply
         self._tell_centre()
 
@@ -69,6 +73,8 @@ class Powering:
         """A signal from a shelf's bus or the building, to one rack or to all ("*"); a feed that is
         lost or back is the centre's matter, too."""
         self._edges.edges.event(rack, event)
+        if event.sense is Sense.FEED:
+            self.on_feed(rack, event)
         if event.sense is Sense.FEED and self._feeds.say(rack, event.subject, event.grade):
             if event.subject in self._feeds.lost:
                 self._centre.lost(event.subject)
@@ -178,13 +184,26 @@ class Powering:
         self._note(rack, "release isolation", rack, reason, fate)
         return done
 
+    def take(self, subject: str, cap: HeldCap | None) -> None:
+        """It is held so (None: not any more), as another process of the hall says: kept here, and
+        told to the rack's edge where that is ours."""
+        before = self._caps.get(subject)
+        if before == cap:
+            return
+        left = {name: each for name, each in self._caps.items() if name != subject}
+        self._caps = {**left, subject: cap} if cap else left
+        self._kept.save(self._caps.values())
+        for rack in {each.rack for each in (before, cap) if each}:
+            self._apply(rack)
+
     # --- over time ---------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until cancelled: what has run out is ended."""
         while True:
             now = self._clock.now()
-            for cap in [each for each in self._caps.values() if each.until <= now]:
+            over = [each for each in self._caps.values() if each.until <= now]
+            for cap in filter(lambda each: self.ends(each.rack), over):
                 try:
                     async with self._changing:
                         await self._end(cap)
@@ -231,7 +250,8 @@ class Powering:
 
     def _keep(self, caps: dict[str, HeldCap]) -> None:
         self._kept.save(caps.values())
-        self._caps = caps
+        before, self._caps = self._caps, caps
+        self.on_kept(before, caps)
 
     async def _before(self, rack: str, subject: str, nodes: Sequence[NodeView]) -> dict[str, float]:
         """What the nodes have now; of what is held already, what they had before that."""
@@ -305,6 +325,10 @@ class Powering:
                 code="NotManaged",
                 next_step=f"say that it may be changed: iolaus manage {free[0]}",
             )
+
+
+def _nobody(*_: object) -> None:
+    """Where one process holds the hall."""
 
 
 def _unread(node: str) -> IolausError:

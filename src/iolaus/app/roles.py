@@ -12,6 +12,7 @@ from typing import Final
 from iolaus import __version__
 from iolaus.kernel.clock import Clock
 from iolaus.north.dto.members import MemberView
+from iolaus.north.members import Plane, Work
 from iolaus.observe.collect import Job
 from iolaus.store.facts import Facts
 
@@ -38,6 +39,18 @@ class Alone:
             started_at=datetime.fromtimestamp(self._since, UTC),
         )
         return (mine,)
+
+    def plane(self) -> Plane:
+        trouble = str(self._facts.trouble or "")
+        written = "no" if trouble else "yes"
+        return Plane(
+            works=(
+                Work(name="Reading and guarding", works="yes"),
+                Work(name="Changes", works=written, why=trouble),
+                Work(name="Take-over", works="no", why="one process holds this hall"),
+            ),
+            parts=(Work(name="State database", works=written, why=trouble),),
+        )
 
 
 class Role(StrEnum):

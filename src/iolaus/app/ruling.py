@@ -203,6 +203,19 @@ class Ruling:
             self.look()
             await self._clock.sleep(LOOK_S)
 
+    def read_again(self) -> None:
+        """The file is another's word: from now on what stands in it counts. Raises
+        `OperatorMust`; then what counted goes on to."""
+        self._planted.rule(load_written(self._path))
+        self.look()
+
+    def rules(self) -> bool:
+        """Whether what stands in the file is what counts."""
+        try:
+            return load_written(self._path) == self._planted.said
+        except OperatorMust:
+            return False
+
     def look(self) -> None:
         """Tell the policies that count now, where they are others than were told last."""
         halls = halls_of(self._facts.all_held())
@@ -238,7 +251,7 @@ class Ruling:
 
     def _must_be_ours(self) -> None:
         """A file that somebody edited since it was read is not written over."""
-        if load_written(self._path) != self._planted.said:
+        if not self.rules():
             raise OperatorMust(
                 "the file was changed by hand since this server read it",
                 operation="apply",

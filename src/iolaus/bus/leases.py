@@ -56,6 +56,11 @@ class TableLeases:
             return None
         return row.holder, epoch
 
+    def renewed_s(self, name: str) -> float | None:
+        """Seconds since it was last seen to be taken or renewed."""
+        seen = self._seen.get(name)
+        return None if seen is None else self._clock.monotonic() - seen[1]
+
     def is_over(self, name: str) -> bool:
         """Whether others may take it, as far as was followed."""
         row, _ = self.rows.get(name, (None, 0))

@@ -14,6 +14,7 @@ import msgspec
 
 from iolaus.kernel.errors import WeErred
 from iolaus.model.asset import HotUpdate, LogEntry, Report
+from iolaus.model.audit import Record as AuditRecord
 from iolaus.model.endpoint import EndpointStatus, Event
 from iolaus.store.packing import pack, unpack
 
@@ -32,6 +33,12 @@ class Shed(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     since: float
     until: float
+
+
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done without being asked, for the audit log of the hall."""
+
+    record: AuditRecord
 
 
 Recorded = EndpointStatus | Report | HotUpdate | Event | Logs
@@ -53,6 +60,7 @@ KINDS: Final[Mapping[str, type]] = {
     "event": Event,
     "logs": Logs,
     "shed": Shed,
+    "deed": Deed,
 }
 STATES: Final = frozenset({"status", "report", "hot"})
 """What is true only until it is told again."""
@@ -67,7 +75,7 @@ def endpoint_of(told: Recorded) -> str:
     return told.address if isinstance(told, EndpointStatus) else told.endpoint
 
 
-def make_record(shard: str, epoch: int, told: Recorded | Shed) -> Record:
+def make_record(shard: str, epoch: int, told: Recorded | Shed | Deed) -> Record:
     """Raises `ValueError` for what cannot be written (a device sent half a character)."""
     doc = msgspec.Raw(msgspec.msgpack.encode(told))
     return Record(shard, epoch, _WORDS[type(told)], doc)
@@ -91,9 +99,9 @@ def parse_parcel(body: bytes) -> tuple[Record, ...]:
         ) from None
 
 
-def told_of(records: Iterable[Record]) -> list[tuple[Record, Recorded | Shed]]:
+def told_of(records: Iterable[Record]) -> list[tuple[Record, Recorded | Shed | Deed]]:
     """With what each says; one that says nothing that is known costs only itself."""
-    found: list[tuple[Record, Recorded | Shed]] = []
+    found: list[tuple[Record, Recorded | Shed | Deed]] = []
     for record in records:
         decoder = _DECODERS.get(record.kind)
         try:

@@ -7,7 +7,7 @@ device now goes to whoever owns it. All of it may be lost: it is said again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from iolaus.energy.frames import (
 from iolaus.observe.collect import Job, Key
 
 NUDGE: Final = "nudge"
+LOOK_S: Final = 0.5
 
 
 class Nudge(msgspec.Struct, frozen=True):
@@ -68,11 +69,19 @@ async def bridge_core(bus: Bus, trunk: Trunk) -> None:
         tasks.create_task(_in(bus, trunk, REPORTS))
 
 
-async def bridge_edge(bus: Bus, trunk: Trunk) -> None:
-    """Until cancelled: reports up, budgets down."""
+async def bridge_edge(bus: Bus, trunk: Trunk, racks: Callable[[], Collection[str]]) -> None:
+    """Until cancelled: reports up, and budgets down for these racks alone; what a hall's other
+    edges are told costs this one nothing."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_out(bus, trunk, REPORTS))
-        tasks.create_task(_in(bus, trunk, BUDGETS))
+        hearing: dict[str, asyncio.Task[None]] = {}
+        while True:
+            now = set(racks())
+            for rack in hearing.keys() - now:
+                hearing.pop(rack).cancel()
+            for rack in now - hearing.keys():
+                hearing[rack] = tasks.create_task(_in(bus, trunk, budget_topic(rack)))
+            await asyncio.sleep(LOOK_S)
 
 
 async def _out(bus: Bus, trunk: Trunk, topic: str) -> None:

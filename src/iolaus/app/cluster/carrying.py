@@ -18,11 +18,13 @@ import structlog
 from iolaus.bus.port import BusAway, Entry, Log
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, WeErred
+from iolaus.model.audit import Record as AuditRecord
 from iolaus.store.facts import Facts
 from iolaus.store.lease import Elsewhere
 from iolaus.store.parcels import Parcel, Parcels
 from iolaus.store.records import (
     STATES,
+    Deed,
     Record,
     Recorded,
     Shed,
@@ -77,6 +79,7 @@ class Carrier:
         self._outbox, self._log, self._key, self._clock = outbox, to, f"edge.{name}", clock
         self._owner_of = owner_of
         self._waiting: list[tuple[float, Record]] = []
+        self._keeping = 0
         self._rung, self._lock = asyncio.Event(), asyncio.Lock()
         self._filled = asyncio.Event()
         self._next, self._elsewhere = 0, Elsewhere(here=here)
@@ -91,6 +94,13 @@ class Carrier:
         except (ValueError, OverflowError) as error:
             log.warning("record_unwritable", endpoint=endpoint_of(told), error=str(error))
             return
+        self._put(record)
+
+    def deed(self, done: AuditRecord) -> None:
+        """Something was done that the hall's audit log must have."""
+        self._put(make_record("", 0, Deed(record=done)))
+
+    def _put(self, record: Record) -> None:
         self._waiting.append((self._clock.now(), record))
         self._filled.set()
         if len(self._waiting) > MOST_WAITING:
@@ -99,7 +109,7 @@ class Carrier:
     @property
     def waiting(self) -> int:
         """Parcels, and records, that nobody else knows yet."""
-        return self._outbox.waiting + len(self._waiting)
+        return self._outbox.waiting + len(self._waiting) + self._keeping
 
     async def run(self) -> None:
         """Until cancelled; what waits then is kept."""
@@ -121,7 +131,7 @@ class Carrier:
             waiting, self._waiting = self._waiting, []
             if not waiting:
                 return
-            parcels = list(_parcels(waiting))
+            parcels, self._keeping = list(_parcels(waiting)), len(waiting)
             try:
                 shed = await self._elsewhere.do(lambda: self._outbox.add(parcels))
             except IolausError as error:
@@ -129,6 +139,8 @@ class Carrier:
                 self._filled.set()
                 self._note(error)
                 return
+            finally:
+                self._keeping = 0
             self._note(None)
             if shed is not None:
                 log.warning("states_shed", parcels=shed.count, since=shed.since, until=shed.until)
@@ -198,10 +210,11 @@ def _parcels(waiting: Iterable[tuple[float, Record]]) -> Iterator[tuple[float, b
 
 class Taker:
     """The core's end: the log into the picture. `heard` is when each shard was last told of, by
-    the picture's own clock; `shed` what edges gave up."""
+    the picture's own clock; `shed` what edges gave up; `deeds` waits for the audit log."""
 
     def __init__(self, *, facts: Facts, log: Log, clock: Clock) -> None:
         self._facts, self._log, self._clock = facts, log, clock
+        self.deeds: asyncio.Queue[AuditRecord] = asyncio.Queue()
         self.heard: dict[str, float] = {}
         self.shed: list[Shed] = []
         self.unread = 0
@@ -251,9 +264,12 @@ class Taker:
             self._take(record, told)
         self._facts.follow(name, sent.number)
 
-    def _take(self, record: Record, told: Recorded | Shed) -> None:
+    def _take(self, record: Record, told: Recorded | Shed | Deed) -> None:
         if isinstance(told, Shed):
             self.shed.append(told)
+            return
+        if isinstance(told, Deed):
+            self.deeds.put_nowait(told.record)
             return
         name = f"{EPOCH}{record.shard}"
         newest = self._facts.positions.get(name, 0)

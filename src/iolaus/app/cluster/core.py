@@ -28,12 +28,15 @@ from iolaus.app.cluster.door import TERM
 from iolaus.app.cluster.far import FarLanes, Post
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
+from iolaus.app.cluster.guarding import CAPS, Caps
 from iolaus.app.cluster.leading import Leading
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
+from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
 from iolaus.app.listening import make_server
+from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.serving import first_token
 from iolaus.bus.leases import TableLeases
@@ -86,6 +89,7 @@ class Core:
             directory=options.state_dir,
             secrets=self.secrets,
             clock=self._clock,
+            counts=self._counts,
         )
         self._inside: Where | None = None
         self._house: House | None = None
@@ -153,6 +157,10 @@ class Core:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
+    def _counts(self, name: str) -> bool:
+        """A policy that somebody wrote into the file by hand counts from the next start on."""
+        return name != POWER_FILE or (self._house is not None and self._house.power.ruling.rules())
+
     async def _fetched(self) -> None:
         """A bus that is away keeps nobody from answering: `files.lead` fetches them then."""
         await self.files.begin()
@@ -195,14 +203,49 @@ class Core:
                 facts=house.state.facts, table=self._trunk.table(WANTED), clock=self._clock
             )
             house.state.facts.on_change(wanting.note)
-            house.context.members = Standings(
-                members=self.members, leases=self.leases, taker=taker, facts=house.state.facts
-            )
             first_token(options.state_dir)
             house.context.hand_on = self.files.give
-            duties = (taker.run(), wanting.run(), self.files.lead(), self._tell_term())
+            racks = self._racks(house)
+            house.context.members = self._standings(house, taker, racks)
+            duties = (
+                taker.run(),
+                wanting.run(),
+                self.files.lead(),
+                self._tell_term(),
+                racks.run(),
+                self._caps(house).run(),
+                _write_down(taker, house),
+            )
             await stack.enter_async_context(doing(*duties, bridge_core(house.bus, self._trunk)))
             yield house
+
+    def _racks(self, house: House) -> FarRacks:
+        """What edges guard, in the place of what this process would."""
+        racks = FarRacks(
+            inner=house.power.powering,
+            trunk=self._trunk,
+            seals=lambda: self.secrets,
+            clock=self._clock,
+            term=lambda: self.leading.term,
+        )
+        house.context.power, house.judge_racks = racks, racks.judged
+        return racks
+
+    def _standings(self, house: House, taker: Taker, racks: FarRacks) -> Standings:
+        return Standings(
+            members=self.members,
+            leases=self.leases,
+            taker=taker,
+            facts=house.state.facts,
+            clock=self._clock,
+            reached=lambda: self._trunk.reached,
+            trouble=lambda: self.leading.trouble,
+            hung=lambda: [each.rack for each in racks.edges() if each.state == "hung"],
+        )
+
+    def _caps(self, house: House) -> Caps:
+        house.power.powering.ends = lambda _: False
+        return Caps(table=self._trunk.table(CAPS), room=house.power.powering, clock=self._clock)
 
     async def _tell_term(self) -> None:
         while True:
@@ -228,6 +271,16 @@ class Core:
             server.should_exit = True
             ending.cancel()
             await asyncio.gather(serving, ending, return_exceptions=True)
+
+
+async def _write_down(taker: Taker, house: House) -> None:
+    """Until cancelled: what edges did, into the audit log."""
+    while True:
+        record = await taker.deeds.get()
+        try:
+            await house.state.audit.append(record)
+        except IolausError as error:
+            log.warning("deed_not_written", subject=record.subject, error=str(error))
 
 
 @asynccontextmanager

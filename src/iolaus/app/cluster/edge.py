@@ -26,18 +26,23 @@ from iolaus.app.cluster.carrying import FACTS, Carrier
 from iolaus.app.cluster.core import LEASES, doing
 from iolaus.app.cluster.door import TERM, Door
 from iolaus.app.cluster.files import FILES, SECRETS, Files
+from iolaus.app.cluster.guarding import CAPS, Caps, Guard
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
 from iolaus.app.cluster.owning import TTL_S, Owning
 from iolaus.app.cluster.wanting import WANTED
 from iolaus.app.house import House, HouseOptions, open_house
+from iolaus.app.house_edges import deed_record
+from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.watchdog import Watchdog
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
 from iolaus.drivers.lane import LaneRules
+from iolaus.energy.run import Done
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.errors import IolausError
 from iolaus.model.shard import SITE, shard_of
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Job, Key, Periods
@@ -111,6 +116,36 @@ class Edge:
             changed=self._file_changed,
         )
         house.state.facts.on_record(self.carrier.take)
+        self.guard, self.caps = self._guard(), self._caps()
+        house.edges.on_deed = self._did
+
+    def _guard(self) -> Guard:
+        house = self._house
+        return Guard(
+            name=self._options.name,
+            edges=house.edges,
+            room=house.power.powering,
+            trunk=self._trunk,
+            seals=lambda: house.state.secrets,
+            clock=self._clock,
+            owns=self._owns,
+            newest=lambda: self.door.term,
+        )
+
+    def _caps(self) -> Caps:
+        room = self._house.power.powering
+        room.ends = lambda rack: rack in self._house.edges.edges.running
+        return Caps(table=self._trunk.table(CAPS), room=room, clock=self._clock)
+
+    def _owns(self, rack: str) -> bool:
+        """Under a lease, at this moment."""
+        facts = self._house.state.facts
+        found = map(facts.target_of, self._house.edges.edges.addresses(rack))
+        epochs = (self.owning.epoch(shard_of(each)) for each in found if each)
+        return any(epoch is not None for epoch in epochs)
+
+    def _did(self, done: Done) -> None:
+        self.carrier.deed(deed_record(done, at=done.at, by=self._options.name))
 
     def _mine(self) -> Member:
         options = self._options
@@ -152,6 +187,16 @@ class Edge:
         if name == SECRETS:
             for held in list(self._house.state.facts.all_held()):
                 self._house.open(held.target)
+        elif name == POWER_FILE:
+            self._ruled()
+
+    def _ruled(self) -> None:
+        """Another policy counts in the hall: from now on it counts here."""
+        try:
+            self._house.power.ruling.read_again()
+            log.info("policy_taken")
+        except IolausError as error:
+            log.warning("policy_not_taken", error=str(error))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -163,8 +208,10 @@ class Edge:
             self.owned.follow(lambda: set(mine())),
             self.owning.run(),
             self.files.follow(),
-            bridge_edge(self._house.bus, self._trunk),
+            bridge_edge(self._house.bus, self._trunk, self._house.edges.edges.running.keys),
             be_nudged(self._trunk, self._hurry),
+            self.guard.run(),
+            self.caps.run(),
             self._hear_terms(),
             self._sweep(),
         ):

@@ -32,6 +32,12 @@ SHARED: Final = (
     "operator.token",
     "policy.yaml",
     "power.yaml",
+    "power-changes.json",
+    "load-targets.json",
+    "grid-key.json",
+    "grid-key.public.json",
+    "recovery.yaml",
+    "alarms.yaml",
     "drains.yaml",
     "anchors",
     "authorities",
@@ -45,7 +51,7 @@ LOOK_S: Final = 1.0
 
 class Files:
     """The files of one directory, and the table `table`. `changed` hears the name of each that came
-    from elsewhere."""
+    from elsewhere; `counts` says whether what stands in a file is in force, and may be given."""
 
     def __init__(
         self,
@@ -55,9 +61,10 @@ class Files:
         secrets: Secrets,
         clock: Clock,
         changed: Callable[[str], None] = lambda _: None,
+        counts: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._table, self._directory, self._secrets = table, directory, secrets
-        self._clock, self._changed = clock, changed
+        self._clock, self._changed, self._counts = clock, changed, counts
         self._known: dict[str, bytes] = {}
         self._before: dict[str, bytes] = {}
         self._fetched = False
@@ -102,7 +109,7 @@ class Files:
             if not self._fetched:
                 await self.fetch()
             for name, content in (await asyncio.to_thread(self._read)).items():
-                if self._known.get(name) != content:
+                if self._known.get(name) != content and self._counts(name):
                     sealed = content if name == SECRETS else self._sealed(content)
                     await self._table.put(name, sealed)
                     self._known[name] = content

@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from iolaus.drivers.lane import GivenUp, HeldBack
+from iolaus.energy.holding import HeldCap
+from iolaus.energy.ports import Latch
 from iolaus.kernel.errors import (
     DeviceLied,
     DeviceRefused,
@@ -86,6 +88,29 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     let_in: bool | None = None
 
 
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asks of a rack, of its edge. `do`: release, hold, clear, isolate, unisolate."""
+
+    term: int
+    until: float
+    do: str
+    rack: str
+    subject: str
+    by: str
+    reason: str
+    watts: float = 0.0
+    for_s: float = 0.0
+
+
+class Granted(msgspec.Struct, frozen=True, kw_only=True):
+    """`confirmed`: whether the building says that it is so."""
+
+    trouble: Trouble | None = None
+    latches: tuple[Latch, ...] = ()
+    cap: HeldCap | None = None
+    confirmed: bool = False
+
+
 class Seals(Protocol):
     def seal(self, content: bytes, *, label: bytes) -> bytes: ...
 
@@ -94,6 +119,8 @@ class Seals(Protocol):
 
 _LETTER: Final = msgspec.msgpack.Decoder(Letter)
 _REPLY: Final = msgspec.msgpack.Decoder(Reply)
+_WISH: Final = msgspec.msgpack.Decoder(Wish)
+_GRANTED: Final = msgspec.msgpack.Decoder(Granted)
 _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
     kind.__name__: kind
     for kind in (
@@ -110,7 +137,7 @@ _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
 }
 
 
-def seal(seals: Seals, content: Letter | Reply) -> bytes:
+def seal(seals: Seals, content: Letter | Reply | Wish | Granted) -> bytes:
     """Raises `DeviceLied` where it is too large for the bus."""
     sealed = seals.seal(pack(content), label=LABEL)
     if len(sealed) > MOST_BYTES:
@@ -133,6 +160,17 @@ def open_letter(seals: Seals, sealed: bytes) -> Letter:
 def open_reply(seals: Seals, sealed: bytes) -> Reply:
     reply: Reply = _opened(seals, sealed, _REPLY)
     return reply
+
+
+def open_wish(seals: Seals, sealed: bytes) -> Wish:
+    """Raises as `open_letter` does."""
+    wish: Wish = _opened(seals, sealed, _WISH)
+    return wish
+
+
+def open_granted(seals: Seals, sealed: bytes) -> Granted:
+    granted: Granted = _opened(seals, sealed, _GRANTED)
+    return granted
 
 
 def _opened(seals: Seals, sealed: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:

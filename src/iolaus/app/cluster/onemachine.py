@@ -40,7 +40,19 @@ ping_max: 3
 write_deadline: "2s"
 jetstream {{ store_dir: "{store}" }}
 authorization {{ users: [
-  {{ user: core, password: "{password}" }}, {{ user: edge, password: "{password}" }}
+  {{ user: core, password: "{password}", permissions: {{
+    publish: ["iolaus.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>"]
+    subscribe: ["iolaus.>", "_INBOX.>"]
+  }} }}
+  {{ user: edge, password: "{password}", permissions: {{
+    publish: [
+      "iolaus.say.>", "iolaus.log.facts.edge.>", "iolaus.table.members.>",
+      "iolaus.table.leases.>", "iolaus.table.caps.>", "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
+    ]
+    subscribe: [
+      "iolaus.say.>", "iolaus.ask.lane.>", "iolaus.ask.power.>", "iolaus.knock.>", "_INBOX.>"
+    ]
+  }} }}
 ] }}
 cluster {{
   name: iolaus, listen: "127.0.0.1:{route}", routes: [{routes}], no_advertise: true
@@ -187,8 +199,8 @@ class Cluster:
 
     def start(self) -> None:
         """Everything, until a core leads."""
-        self._nats()
-        self._postgres()
+        self.start_bus()
+        self.start_database()
         self._hall()
         for number, listen in enumerate(self.listens):
             self._core(number, listen)
@@ -217,11 +229,12 @@ class Cluster:
 
     def _part(self, name: str, command: Sequence[str], *, as_: str = "") -> Part:
         env = {"IOLAUS_STATE_KEY_FILE": str(self.key), "IOLAUS_BUS_PASSWORD": self.password}
+        env["IOLAUS_DB_PASSWORD"] = self.password
         part = self.parts[name] = Part(name, command, self.folder / f"{name}.log", env=env, as_=as_)
         part.start()
         return part
 
-    def _nats(self) -> None:
+    def start_bus(self) -> None:
         routes = [free_port() for _ in self.nats_ports]
         for number, port in enumerate(self.nats_ports):
             known = ", ".join(
@@ -244,7 +257,7 @@ class Cluster:
         for port in self.nats_ports:
             self.until(lambda port=port: _listens(port), f"a bus server listens on {port}")
 
-    def _postgres(self) -> None:
+    def start_database(self) -> None:
         programs = postgres_programs()
         data, user = self.folder / "postgres", "nobody" if os.getuid() == 0 else ""
         word = self.folder / "postgres.password"
@@ -283,7 +296,8 @@ class Cluster:
     def _core(self, number: int, listen: str) -> None:
         name, port = f"core{number}", int(listen.rpartition(":")[2])
         command = [
-            str(BIN / "iolaus"), "core", "--db", self.database(name), "--bus", self.bus(name),
+            str(BIN / "iolaus"), "core",
+            "--db", self.database(name).replace(f":{self.password}@", "@"), "--bus", self.bus(name),
             "--bus-user", "core", "--listen", listen, "--name", name,
             "--advertise", f"127.0.0.1:{self._through('peers', name, port)}",
             "--state", str(self.folder / name),

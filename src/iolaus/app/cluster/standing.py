@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from iolaus.app.cluster.carrying import Taker
 from iolaus.app.cluster.members import SILENT_S, Member, Members
 from iolaus.bus.leases import TableLeases
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
 from iolaus.model.shard import shard_of
 from iolaus.north.dto.members import MemberView
 from iolaus.north.dto.views import ConditionView
+from iolaus.north.members import Plane, ShardView, Work
 from iolaus.store.facts import Facts
+from iolaus.store.records import Shed
 
 WAITING: Final = 500
 """So many parcels that wait are worth telling."""
@@ -21,13 +26,55 @@ FREE_BYTES: Final = 1 << 30
 
 
 class Standings:
-    """`north.members.KnowsMembers`, as the leading core sees it."""
+    """`north.members.KnowsMembers`, as the leading core sees it. `reached` says whether the bus
+    is, `trouble` what is wrong with our lease of the database, `hung` which racks nobody guards."""
 
     def __init__(
-        self, *, members: Members, leases: TableLeases, taker: Taker, facts: Facts
+        self,
+        *,
+        members: Members,
+        leases: TableLeases,
+        taker: Taker,
+        facts: Facts,
+        clock: Clock,
+        reached: Callable[[], bool],
+        trouble: Callable[[], IolausError | None],
+        hung: Callable[[], Sequence[str]],
     ) -> None:
         self._members, self._leases = members, leases
-        self._taker, self._facts = taker, facts
+        self._taker, self._facts, self._clock = taker, facts, clock
+        self._reached, self._trouble, self._hung = reached, trouble, hung
+
+    def plane(self) -> Plane:
+        return judge_plane(
+            self.views(),
+            shards=self._shards(),
+            bus=self._reached(),
+            database=str(self._trouble() or self._facts.trouble or ""),
+            rows=self._facts.waiting,
+            unread=self._taker.unread,
+            shed=self._taker.shed,
+            hung=self._hung(),
+        )
+
+    def _shards(self) -> list[ShardView]:
+        counts, now_s = self._counts(), self._clock.monotonic()
+        found = []
+        for shard, count in sorted(counts.items()):
+            holder, heard_s = self._leases.holder(shard), self._taker.heard.get(shard)
+            view = ShardView(
+                name=shard,
+                owner=holder[0] if holder else "",
+                epoch=holder[1] if holder else None,
+                endpoints=count,
+                renewed_s=self._leases.renewed_s(shard),
+                told_s=None if heard_s is None else now_s - heard_s,
+            )
+            found.append(view)
+        return found
+
+    def _counts(self) -> Counter[str]:
+        return Counter(shard_of(held.target) for held in self._facts.all_held())
 
     def views(self) -> Sequence[MemberView]:
         orphans = self.orphans()
@@ -38,12 +85,101 @@ class Standings:
 
     def orphans(self) -> dict[str, int]:
         """Shards with endpoints that nobody owns now, and how many endpoints that are."""
-        counts: dict[str, int] = {}
-        for held in self._facts.all_held():
-            shard = shard_of(held.target)
-            if self._leases.holder(shard) is None:
-                counts[shard] = counts.get(shard, 0) + 1
-        return counts
+        counts = self._counts().items()
+        return {shard: count for shard, count in counts if self._leases.holder(shard) is None}
+
+
+def judge_plane(
+    members: Sequence[MemberView],
+    *,
+    shards: Sequence[ShardView],
+    bus: bool,
+    database: str,
+    rows: int,
+    unread: int,
+    shed: Sequence[Shed],
+    hung: Sequence[str],
+) -> Plane:
+    """What still works, and what is no longer known. Pure."""
+    free = [each for each in shards if not each.owner]
+    count = sum(each.endpoints for each in free)
+    total = sum(each.endpoints for each in shards)
+    nobody = f"{count} of {total} endpoints have no edge" if free else ""
+    partly = "yes" if not free else "no" if count == total else "partly"
+    away = "" if bus else "the bus is not reached"
+    stopped = "; ".join(filter(None, (away, database and "nothing is begun without the database")))
+    unguarded = f"nobody speaks of {len(hung)} racks" if hung else nobody
+    return Plane(
+        works=(
+            Work(name="Reading", works=partly if bus else "no", why=away or nobody),
+            Work(
+                name="Reflexes and caps",
+                works="yes" if bus and not unguarded else "partly",
+                why=f"edges guard by themselves; from here it is not seen: {away}"
+                if away
+                else unguarded,
+            ),
+            Work(name="Changes", works="no" if stopped else partly, why=stopped or nobody),
+            Work(name="Writing down", works="no" if database else "yes", why=database),
+            _spare_core(members),
+            *_spare_edges(members, shards),
+        ),
+        parts=(
+            Work(name="Bus", works="yes" if bus else "no", why=away),
+            Work(
+                name="State database",
+                works="no" if database else "yes",
+                why="; ".join(filter(None, (database, f"{rows} rows wait to be written"))),
+            ),
+        ),
+        shards=tuple(shards),
+        unknown=tuple(_unknown(members, free, unread=unread, shed=shed, hung=hung)),
+    )
+
+
+def _spare_core(members: Sequence[MemberView]) -> Work:
+    spare = [each.name for each in members if each.state == "standing by"]
+    why = f"{', '.join(spare)} would lead" if spare else "no other core stands by"
+    return Work(name="Take-over of the core", works="yes" if spare else "no", why=why)
+
+
+def _spare_edges(members: Sequence[MemberView], shards: Sequence[ShardView]) -> Iterator[Work]:
+    for site in sorted({each.name.rpartition(".")[0] for each in shards}):
+        serving = [each for each in members if each.role == "edge" and each.site == site]
+        count = sum(each.state == "serving" for each in serving)
+        yield Work(
+            name=f"Take-over of edges of {site}",
+            works="yes" if count > 1 else "no",
+            why=f"{count} serve" if count != 1 else "one serves, and nobody would take its place",
+        )
+
+
+def _unknown(
+    members: Sequence[MemberView],
+    free: Sequence[ShardView],
+    *,
+    unread: int,
+    shed: Sequence[Shed],
+    hung: Sequence[str],
+) -> Iterator[str]:
+    for each in free:
+        since = "" if each.told_s is None else f", last told {each.told_s:.0f} s ago"
+        yield f"{each.endpoints} endpoints of {each.name}: nobody reads them{since}"
+    for member in members:
+        if member.state == "silent":
+            where = f"{member.name} (process {member.pid} on {member.host})"
+            yield f"{where}: not heard for {member.silent_s:.0f} s"
+    if hung:
+        yield f"whether these racks are guarded: {', '.join(hung[:10])}" + (
+            f" and {len(hung) - 10} more" if len(hung) > 10 else ""
+        )
+    for lost in shed:
+        since, until = (
+            f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}" for at in (lost.since, lost.until)
+        )
+        yield f"{lost.count} parcels of readings from {since} to {until}: an edge had no room"
+    if unread:
+        yield f"{unread} parcels that could not be read"
 
 
 def _view(member: Member, silent_s: float, orphans: dict[str, int], skew_s: float) -> MemberView:

@@ -26,6 +26,7 @@ PAGES: Final = (
     ("/ui/trust", "Trust"),
     ("/ui/power", "Power"),
     ("/ui/alarms", "Alarms"),
+    ("/ui/plane", "Control plane"),
 )
 
 

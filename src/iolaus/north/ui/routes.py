@@ -24,6 +24,7 @@ from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.paper import Paper
+from iolaus.north.ui.planepages import PlanePages, plane_page_routes
 from iolaus.north.ui.powerpages import PowerPages, power_page_routes
 from iolaus.north.ui.rollforms import roll_routes
 from iolaus.north.ui.rollpages import RollPages
@@ -60,6 +61,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *trust_routes(TrustPages(context, paper), pages),
         *alarm_page_routes(AlarmPages(context, paper), pages),
         *power_page_routes(PowerPages(context, paper)),
+        *plane_page_routes(PlanePages(context, paper)),
         *console_page_routes(context, paper, pages),
         *sign_in_routes(context, pages),
         _history(context),

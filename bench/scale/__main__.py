@@ -1,0 +1,54 @@
+"""`python -m bench.scale [WORD]`: how a hall of many processes grows, with real processes.
+
+grow       1, 2 and 4 edges with as many nodes each: CPU a node while read first and while held
+hold       one size (`--nodes 10240 --edges 4`), for as long as --window says
+bus        events a second through outboxes, three bus servers, a core's intake and PostgreSQL
+takeover   how long until another has what a killed process had
+
+Nothing given is all of them, small. CPU seconds are each process' own, the simulator's apart, and
+worth quoting; wall times are worth something only where nothing else runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench.scale.bus import bus
+from bench.scale.grow import grow, hold
+from bench.scale.takeover import takeover
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scale",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("word", nargs="?", choices=["grow", "hold", "bus", "takeover"])
+    parser.add_argument("--nodes", type=int, default=0, help="grow: an edge; else in all")
+    parser.add_argument("--edges", default="1,2,4", help="counts, e.g. 1,2,4; hold: one count")
+    parser.add_argument("--window", type=float, default=60.0, help="seconds that it is held")
+    parser.add_argument("--events", type=int, default=50_000, help="bus: of each sender")
+    parser.add_argument("--times", type=int, default=3, help="takeover: kills of each")
+    given = parser.parse_args(words)
+    edges = tuple(int(each) for each in given.edges.split(","))
+    match given.word:
+        case "grow":
+            return grow(edges=edges, nodes=given.nodes or 128, window_s=given.window)
+        case "hold":
+            return hold(nodes=given.nodes or 1024, edges=edges[-1], window_s=given.window)
+        case "bus":
+            return bus(senders=edges, events=given.events)
+        case "takeover":
+            return takeover(nodes=given.nodes or 12, times=given.times)
+        case _:
+            return max(
+                bus(senders=(1, 2), events=5_000),
+                grow(edges=(1, 2), nodes=given.nodes or 12, window_s=20.0),
+                takeover(nodes=12, times=1),
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

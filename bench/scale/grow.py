@@ -1,0 +1,100 @@
+"""What a hall costs its edges, core, bus and database, while it is read first and while it is held.
+
+`grow` gives each edge the same number of nodes and adds edges: where the cost of a node stays the
+same, the cluster grows in proportion. `hold` is one size, up to the largest twin.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from bench.scale.stand import KINDS, Moment, Stand, standing
+
+SETTLE_S = 20.0
+PHASES = ("first", "held")
+
+
+def grow(*, edges: tuple[int, ...], nodes: int, window_s: float) -> int:
+    """`nodes` an edge."""
+    rows = []
+    for count in edges:
+        with standing(nodes=nodes * count, edges=count, apart=True) as stand:
+            rows.append(measured(stand, count, window_s))
+        show(rows[-1])
+    for row in rows[1:]:
+        for phase in PHASES:
+            say = [f"{kind} {times(row, rows[0], phase, kind):.2f}" for kind in KINDS]
+            head = f"{row['edges']} edges, {phase}: CPU a request, times that of {rows[0]['edges']}"
+            print(f"{head}: {', '.join(say)}")
+    print(json.dumps(rows))
+    return 0 if all(row["unread"] == 0 for row in rows) else 1
+
+
+def times(row: dict[str, Any], first: dict[str, Any], phase: str, kind: str) -> float:
+    cost, base = (float(each[phase][kind]["ms_request"]) for each in (row, first))
+    return cost / max(1e-9, base)
+
+
+def hold(*, nodes: int, edges: int, window_s: float) -> int:
+    with standing(nodes=nodes, edges=edges) as stand:
+        row = measured(stand, edges, window_s)
+    show(row)
+    print(json.dumps(row))
+    return 0 if row["unread"] == 0 else 1
+
+
+def measured(stand: Stand, edges: int, window_s: float) -> dict[str, Any]:
+    """Both phases of one cluster."""
+    began = stand.moment()
+    stand.cluster.discover()
+    first_s = stand.wait(stand.is_read, "every endpoint is read")
+    read = stand.moment()
+    time.sleep(SETTLE_S)
+    settled = stand.moment()
+    time.sleep(window_s)
+    ended, found = stand.moment(), stand.summary()
+    nodes, endpoints = found["kinds"].get("node", 0), found["endpoints"]["total"]
+    members = stand.members()
+    return {
+        "edges": edges,
+        "nodes": nodes,
+        "endpoints": endpoints,
+        "unread": endpoints - found["inventoried"],
+        "unreachable": endpoints - found["endpoints"].get("reachable", 0),
+        "shares": [each["endpoints"] for each in members.values() if each["role"] == "edge"],
+        "waiting": {name: each["waiting"] for name, each in members.items()},
+        "first_s": round(first_s, 1),
+        "first": phase(began, read, nodes),
+        "held_s": round(ended.at - settled.at, 1),
+        "held": phase(settled, ended, nodes),
+        "mb": {kind: [round(mb) for mb in ended.mb(kind)] for kind in KINDS},
+    }
+
+
+def phase(began: Moment, ended: Moment, nodes: int) -> dict[str, Any]:
+    """CPU by kind: seconds, milliseconds a node, and milliseconds for one request to a device."""
+    requests = max(1, ended.requests - began.requests)
+    found: dict[str, Any] = {"requests": requests, "requests_node": round(requests / nodes, 1)}
+    for kind in KINDS:
+        cpu_s = ended.cpu_s(kind, began)
+        found[kind] = {
+            "cpu_s": round(cpu_s, 2),
+            "ms_node": round(1000 * cpu_s / nodes, 2),
+            "ms_request": round(1000 * cpu_s / requests, 3),
+        }
+    return found
+
+
+def show(row: dict[str, Any]) -> None:
+    head = f"{row['nodes']} nodes ({row['endpoints']} endpoints), {row['edges']} edges"
+    print(f"{head}: read in {row['first_s']} s, {row['unread']} unread, "
+          f"{row['unreachable']} out of reach, shares {row['shares']}")  # fmt: skip
+    for name in PHASES:
+        each = row[name]
+        costs = ", ".join(f"{kind} {each[kind]['ms_request']}" for kind in KINDS)
+        seconds = ", ".join(f"{kind} {each[kind]['cpu_s']}" for kind in KINDS)
+        print(f"  {name}: {each['requests']} requests, {each['requests_node']} a node; CPU s: "
+              f"{seconds}; CPU ms a request: {costs}")  # fmt: skip
+    print(f"  held for {row['held_s']} s; MB: {row['mb']}; waiting: {row['waiting']}", flush=True)
