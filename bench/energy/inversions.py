@@ -5,7 +5,9 @@ and no limit stands between the two: watts of the one could be the other's. Chan
 (shrink, read back, grow, and a machine is written six times a minute at most), so only what lasts
 `LASTS_S` counts, once per node and spell. One that was held a moment ago and idles now still waits,
 unless its cap was raised meanwhile to what it wanted. Nodes that nobody can reach, or whose edge
-has no valid budget, are left out on both sides.
+has no valid budget, are left out on both sides; the watts that they may have taken count as taken,
+which is the highest cap that they had since they were last read: what they gave away since then
+nobody can know of.
 
 A job that steps together goes at the pace of its slowest node, so what its other nodes could have
 beyond that one is nothing that they wait for. None of them waits where the job has what its
@@ -44,6 +46,7 @@ class Inversions:
         self._wanted_w: F64 = np.zeros(nodes)
         self._used_at: F64 = np.full(nodes, -99.0)
         self._since: F64 = np.full(nodes, np.inf)
+        self._may_w: F64 = np.zeros(nodes)
         self._unit = in_step(world.plan)
 
     def enter(self, limits: Limits, t: float) -> None:
@@ -62,7 +65,8 @@ class Inversions:
         self._used_at = np.where(draw > loads.floor_w + small, t, self._used_at)
         waits = (t - self._held_at <= HOLD_S) & (caps < self._wanted_w - small) & reached
         gives = (t - self._used_at <= HOLD_S) & (caps > loads.floor_w + small) & reached
-        could = self._could(limits, caps, gives)
+        self._may_w = np.where(self._known(t), caps, np.maximum(caps, self._may_w))
+        could = self._could(limits, self._may_w, gives)
         blocked = np.bincount(self._unit, weights=waits & ~could) > 0.0
         self._lasting(waits & could & ~blocked[self._unit], t)
 
@@ -85,13 +89,17 @@ class Inversions:
 
     def _reached(self, t: float) -> Bools:
         """Who is under control at all."""
+        stale = self.world.marked("stale", self.world.hall.loads.count)
+        return self._known(t) & ~stale & ~self._flow(t)
+
+    def _known(self, t: float) -> Bools:
+        """Whose cap can be read."""
         world, s = self.world, self.world.scenario
         rack = world.hall.loads.rack
         if s.during("centre", t) or s.during("bus", t):
             return np.zeros(rack.size, dtype=np.bool_)
         apart = world.marked("edge", world.hall.racks) | world.marked("partition", world.hall.racks)
-        lost = world.marked("unreachable", rack.size) | world.marked("stale", rack.size)
-        return ~apart[rack] & ~lost & ~self._flow(t)
+        return ~apart[rack] & ~world.marked("unreachable", rack.size)
 
     def _flow(self, t: float) -> Bools:
         rack = self.world.hall.loads.rack

@@ -317,3 +317,17 @@ def test_a_part_that_stays_one_is_taken_after_a_while() -> None:
     world.run(20.0)
     assert world.caps == {"n0": 600.0}
     assert 14.0 <= world.writes("n0")[-1] <= 15.0
+
+
+@pytest.mark.parametrize(("hold", "back_w"), [(True, 900.0), (False, 480.0)])
+def test_a_limit_that_falls_does_not_use_up_the_writes_of_the_way_back(
+    hold: bool, back_w: float
+) -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    steps = [900.0] * 12 + [820.0, 740.0, 660.0, 580.0, 500.0] + [900.0] * 12
+    for second, watts in enumerate(steps):
+        fell = second > 0 and watts < steps[second - 1]
+        world.gives(second, frame(second + 1, watts, hold=hold and fell))
+    world.busy(1000, until_s=len(steps))
+    world.run(len(steps))
+    assert world.caps == {"n0": back_w}

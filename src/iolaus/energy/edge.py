@@ -100,11 +100,15 @@ class Edge:
 
     def _note_lost(self, frame: Budget, now_s: float) -> None:
         """What losses this budget was planned without. One that only lowers raises nobody, so what
-        was let through before stays so."""
+        was let through before stays so; where it lowers by much, a limit has fallen."""
+        last = self._frame
         if now_s >= self._lease_s:
             self._named, self._stirred_s = frozenset(), now_s
             self._passed.clear()
-        if not frame.hold:
+        if frame.hold:
+            if last and frame.budget_w < last.budget_w * (1.0 - self.rules.dead_band):
+                self._stirred_s = now_s
+        else:
             if self._named != set(frame.lost):
                 self._stirred_s = now_s
             self._named = frozenset(frame.lost)

@@ -27,10 +27,11 @@ class EdgeRules(msgspec.Struct, frozen=True, kw_only=True):
     the cap says nothing. `answer_s` is when a command without an answer has failed, `late_s` how
     long after that it may still come into force. Of `writes_per_minute` one is kept back for a cut
     that must be; `spacing_s` lies between writes of one node that nothing forces, and twice
-    that before a raise by less than `worth`; for `stirred_s` after a loss of supply, its return or
-    a new lease they are not counted. A budget that is only a part of what is to come is waited with
-    for `partial_s`, so that one write does for both. What failed is tried again after `again_s`,
-    doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all without `reads`."""
+    that before a raise by less than `worth`; for `stirred_s` after a loss of supply, its return, a
+    limit that falls or a new lease they are not counted. A budget that is only a part of what is to
+    come is waited with for `partial_s`, so that one write does for both. What failed is tried again
+    after `again_s`, doubled up to `backoff_s`. Caps are read again every `audit_s`; not at all
+    without `reads`."""
 
     acts: bool = True
     reflexes_act: bool = True

@@ -90,6 +90,32 @@ def test_who_was_raised_to_what_it_wanted_waits_no_more(raised: bool, counted: i
     assert judge.count == counted
 
 
+@pytest.mark.parametrize(("silent", "counted"), [(True, 0), (False, 1)])
+def test_watts_that_nobody_can_know_to_be_free_count_as_taken(silent: bool, counted: int) -> None:
+    """A rack is full until one of its machines gives its watts away."""
+    base = reference(short(scenario(1), 8.0))
+    loads = base.hall.loads
+    waits = int(loads.priority.argmax())
+    giver = int(np.flatnonzero((loads.priority == 0) & (loads.rack != loads.rack[waits]))[0])
+    gone = int(np.flatnonzero((loads.rack == loads.rack[waits]) & (loads.priority == 3))[-1])
+    dark = (Happening(what="unreachable", start_s=1.0, who=(gone,)),) if silent else ()
+    world = World(replace(scenario(1), warm_s=0.0, happenings=dark), base.hall, base.limits)
+    plant, caps = world.plant, world.plant.hosts.cap_w
+    caps[:] = plant.node_w[:] = loads.floor_w
+    plant.node_w[giver] = caps[giver] = 2.0 * loads.floor_w[giver]
+    caps[gone] = loads.nameplate_w[gone]
+    full_w = 1.01 * float(caps[loads.rack == loads.rack[waits]].sum())
+    limits = replace(base.limits, rack_w=np.full(base.hall.racks, full_w))
+    judge = Inversions(world)
+    for at in np.arange(0.0, 20.0, EVERY_S):
+        caps[gone] = loads.nameplate_w[gone] if at < 2.0 else loads.floor_w[gone]
+        plant.gpus.want_w[:] = plant.gpus.node_w
+        plant.gpus.want_w[waits] += 0.2 * loads.nameplate_w[waits]
+        plant.t_s = float(at)
+        judge.enter(limits, float(at))
+    assert judge.count == counted
+
+
 def test_ours_keeps_all_limits_when_a_feed_is_lost_without_a_centre() -> None:
     plain = short(scenario(25), 14.0)
     loss = Happening(what="feed", start_s=9.0, who=(0,))
