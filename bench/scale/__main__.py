@@ -17,6 +17,7 @@ import sys
 from bench.scale.bus import bus
 from bench.scale.grow import grow, hold
 from bench.scale.takeover import takeover
+from iolaus.kernel.errors import OperatorMust
 
 
 def main(words: list[str]) -> int:
@@ -51,4 +52,7 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except OperatorMust as error:
+        sys.exit(str(error))
