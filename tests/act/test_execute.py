@@ -418,3 +418,23 @@ async def test_after_the_wait_it_has_all_its_time(database: Path, hall: Hall) ->
     mood = Mood(held_until_s=hall.clock.monotonic() + 1500.0, refuses=1.0, sulks=3)
     it = await ran(database, hall, password(), mood)
     assert it.node.state is NodeState.DONE
+
+
+async def test_what_is_found_to_be_so_when_its_time_is_up_ended_once(
+    database: Path, hall: Hall
+) -> None:
+    """A look that takes longer than the step may: what it finds is done and not failed, too."""
+    step = Step(
+        id="n1/1",
+        action=Action(verb=Verb.RECOVER, subject="restart"),
+        text="Restart it",
+        before=(is_(DRAINED, False),),
+        after=(is_(DRAINED, True),),
+        timeout_s=5.0,
+        attempts=1,
+        rung="restart",
+    )
+    found = await ran(database, hall, (step,), Mood(latency_s=30.0), facts={DRAINED: True})
+    ends = [kind for kind in found.kinds if kind in (EntryKind.DONE, EntryKind.FAILED)]
+    assert ends == [EntryKind.DONE]
+    assert found.device.sent == []

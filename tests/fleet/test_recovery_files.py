@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iolaus.fleet.document import BadFile
-from iolaus.fleet.recovery_files import load_policy, read_recovery
+from iolaus.fleet.recovery_files import load_policy, read_recovery, recovery_schema
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.recovery import RungName
@@ -27,6 +31,19 @@ def test_the_policy_of_the_page_is_read_and_counts() -> None:
     assert rules.rungs[RungName.OUTLET].per_rack_hour == 2
     assert rules.rungs[RungName.RESTART].cool_down_s == 1800.0
     assert (rules.silent_for_s, rules.automatic.after_s) == (60.0, 600.0)
+
+
+def test_the_schema_that_editors_use_is_the_one_of_the_model() -> None:
+    """Write it anew with GOLDEN=write in the environment."""
+    path = PAGE.with_name("recovery.schema.json")
+    told = json.dumps(recovery_schema(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(told)
+    assert path.read_text() == told
+    judge = jsonschema.Draft202012Validator(recovery_schema())
+    text = PAGE.read_text().split("```yaml\n")[1].split("```")[0]
+    assert judge.is_valid(yaml.safe_load(text))
+    assert not judge.is_valid(yaml.safe_load(text.replace("silentFor", "silentfor")))
 
 
 @pytest.mark.parametrize(

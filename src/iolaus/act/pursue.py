@@ -167,6 +167,8 @@ class Pursuit:
                 sight = await self._already(now, sight)
             elif sight.verdict == "met" and now.uncertain:
                 sight = await self._still_not(now, sight)
+            if self._now != now:
+                return
             if sight.verdict == "met":
                 await self._send(self._aim.action, sight.seen, rung=False)
             elif sight.verdict == "unmet":

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from iolaus.fleet.document import BadFile, Complaint, Document, parse_as, parse_documents
 from iolaus.fleet.judge import compile_selector
 from iolaus.fleet.window import parse_duration
@@ -55,6 +57,12 @@ def load_policy(path: Path) -> RecoverySpec | None:
             next_step="keep one of them.",
         )
     return found[0].spec
+
+
+def recovery_schema() -> dict[str, Any]:
+    """As JSON schema, for editors."""
+    schema = msgspec.json.schema(RecoveryPolicy)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def parse_recovery(document: Document) -> RecoveryPolicy:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -50,6 +50,7 @@ from iolaus.wire.redfish.errors import Code
 
 DEADLINE_S: Final = 60.0
 OFF_S: Final = 30.0
+BACK_S: Final = 30.0
 _FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 _GRACEFUL: Final = {
     RungName.RESTART: "GracefulRestart",
@@ -117,11 +118,20 @@ class Order(msgspec.Struct, frozen=True):
     asset: Asset
 
 
+class WasBack(NamedTuple):
+    """A node that was seen to be back, by a look of which step."""
+
+    step: str
+    at: float
+    sight: NodeSight
+
+
 class RecoveryHands:
     """`act`'s hands for plans of recovery."""
 
     def __init__(self, means: Means) -> None:
         self._means, self._facts = means, means.facts
+        self._backs: dict[str, WasBack] = {}
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -137,7 +147,7 @@ class RecoveryHands:
         del baseline
         held, asset = self._known(node)
         verdict = Verdict(str(step.action.arguments.get("class", Verdict.UNKNOWN)))
-        seen = await self.seen(held, asset)
+        seen = await self._seen_for(node, step, held, asset)
         values: dict[str, Any] = {}
         details: list[str] = []
         for expect in expects:
@@ -151,6 +161,17 @@ class RecoveryHands:
         )
         word = "unmet" if unmet else "unknown" if unknown else "met"
         return Sight(verdict=word, seen=values, detail="; ".join(details))  # type: ignore[arg-type]
+
+    async def _seen_for(self, node: NodePlan, step: Step, held: Held, asset: Asset) -> NodeSight:
+        """Afresh; but a node that was seen to be back a moment ago is not asked again by each rung
+        that is left alone for it: what proves it at the end asks."""
+        now = self._means.clock.monotonic()
+        found = self._backs.get(node.uid)
+        proves = step.action.subject == ladder.PROVE
+        if found and found.step != step.id and now - found.at < BACK_S and not proves:
+            return found.sight
+        self._backs.pop(node.uid, None)
+        return await self.seen(held, asset)
 
     async def seen(self, held: Held, asset: Asset) -> NodeSight:
         """The node by all its paths: its controller and its outlets asked now."""
@@ -206,7 +227,10 @@ class RecoveryHands:
     ) -> tuple[Any, str]:
         """The value of one subject, and what to tell where it is not as expected."""
         if subject == ladder.BACK:
-            return self._back(seen, verdict)
+            back, told = self._back(seen, verdict)
+            if back and verdict is not Verdict.COMPROMISED and node.uid not in self._backs:
+                self._backs[node.uid] = WasBack(step.id, self._means.clock.monotonic(), seen)
+            return back, told
         if subject.startswith(ladder.MAY):
             if values.get(ladder.BACK) is True:
                 return False, "it is back"

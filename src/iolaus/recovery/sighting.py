@@ -22,6 +22,7 @@ from iolaus.store.held import Held
 
 OUTLETS: Final = "outlets"
 SWITCH: Final = "switch"
+OUTLET_W: Final = "outlet_power"
 _OFF: Final = frozenset({PowerState.OFF, PowerState.POWERING_OFF})
 NODES: Final = frozenset({AssetKind.NODE})
 
@@ -42,11 +43,12 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An outlet as it is found: on which endpoint, at which URI."""
+    """An outlet as it is found: on which endpoint, at which URI, as which part of its strip."""
 
     name: str
     endpoint: str
     uri: str
+    part: str = ""
 
 
 def sights(every: Iterable[Held], lens: Lens) -> dict[str, NodeSight]:
@@ -86,7 +88,8 @@ def outlets_of(held: Held, strips: Mapping[str, Held]) -> Iterator[tuple[Outlet,
         there = strips.get(strip)
         part = _part(there, number) if there else None
         address = there.target.address if there else ""
-        yield Outlet(f"{strip}/{number}", address, part.uri if part else ""), there
+        uri, name = (part.uri, part.name) if part else ("", "")
+        yield Outlet(f"{strip}/{number}", address, uri, name), there
 
 
 def _part(strip: Held, number: str) -> Component | None:
@@ -169,9 +172,11 @@ def _outlet(outlet: Outlet, strip: Held | None, lens: Lens) -> OutletSight:
 
 
 def _power(strip: Held, outlet: Outlet) -> Reading | None:
-    """The power that its strip measured there, read in the hot set or with the inventory."""
+    """The power that its strip measured there, read in the hot set or with the inventory: at the
+    outlet itself, or by a sensor that its strip says is that outlet's."""
     for reading in strip.readings.values():
         at_it = reading.uri.partition("#")[0].rstrip("/") == outlet.uri.rstrip("/")
+        at_it = at_it or (reading.role == OUTLET_W and reading.component == outlet.part)
         if at_it and reading.quantity == "Power" and reading.unit == "W":
             return reading
     return None

@@ -37,6 +37,17 @@ class Machine:
             self.device.mains(bool(self.live))
 
 
+class Nobody(Life):
+    """What an outlet feeds into which nothing is plugged."""
+
+    def drawn_w(self, t: float) -> float:
+        del t
+        return 0.0
+
+    def usual_w(self) -> float:
+        return 0.0
+
+
 class Strip(Quiet):
     """The outlets of one strip, by number; `dead` are those that give nothing."""
 
@@ -87,6 +98,20 @@ def plug(devices: Iterable[Device]) -> None:
     for name, machines in plugged.items():
         if (found := every.get(name)) is not None and strip(found) is None:
             found.effects = compose(found.effects, Strip(found, machines))
+            _meter(found, machines)
+
+
+def _meter(strip_: Device, machines: Mapping[str, Machine]) -> None:
+    """A strip that stands outside of racks shows what hangs on it, too."""
+    life = strip_.live
+    numbers = [int(number) for number in machines if number.isdigit()]
+    if not isinstance(life, Life) or life.feeds or not numbers:
+        return
+    nobody = Nobody(life.persona, seed="nobody")
+    fed = {n: machines[str(n)].device.live for n in numbers if str(n) in machines}
+    every = [fed.get(n) for n in range(1, max(numbers) + 1)]
+    life.feeds = [each if isinstance(each, Life) else nobody for each in every]
+    life.share = 1.0 / max(len(machine.cords) for machine in machines.values())
 
 
 def strip(device: Device) -> Strip | None:

@@ -113,3 +113,14 @@ async def test_a_dead_outlet_says_on_and_gives_nothing_until_it_is_cured(
     assert not box.dark
     kill_outlets(box, devices, cure="never", most=1)
     assert not box.dark
+
+
+async def test_a_strip_outside_of_racks_meters_what_hangs_on_it(devices: Sequence[Device]) -> None:
+    box, a, b = devices
+    where = "/redfish/v1/PowerEquipment/RackPDUs/1/Outlets/{}"
+    for strip, number in ((a, 3), (b, 7)):
+        watts = (strip.get(where.format(number)) or {})["PowerWatts"]["Reading"]
+        other = (strip.get(where.format(2)) or {})["PowerWatts"]["Reading"]
+        assert watts > 50
+        assert other == 0
+    assert not box.dark
