@@ -1,0 +1,67 @@
+"""An edge over a bus in memory: what a core gives, it goes by; what it does, the core is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tests.app.test_house_edges import POWER
+
+from iolaus.app.cluster.carrying import FACTS, Taker
+from iolaus.app.cluster.core import doing
+from iolaus.app.cluster.edge import Edge, EdgeOptions
+from iolaus.app.cluster.files import FILES, Files
+from iolaus.app.house import HouseOptions, open_house
+from iolaus.app.planting import POWER_FILE
+from iolaus.app.roles import Role
+from iolaus.bus.memory import LocalTrunk, Memory
+from iolaus.bus.nats import Servers
+from iolaus.energy.policy import Mode
+from iolaus.energy.run import Done
+from iolaus.kernel.clock import WallClock
+from iolaus.store.facts import Facts
+from iolaus.store.parcels import Parcels
+from iolaus.store.secrets import Secrets
+
+
+async def until(holds: Callable[[], object]) -> None:
+    while not holds():
+        await asyncio.sleep(0.05)
+
+
+async def test_a_policy_reaches_it_and_its_deeds_reach_the_core(tmp_path: Path) -> None:
+    memory, clock = Memory(), WallClock()
+    (tmp_path / "edge").mkdir(mode=0o700)
+    (tmp_path / "core").mkdir()
+    core = LocalTrunk(memory, clock)
+    taker = Taker(facts=Facts(clock=clock), log=core.log(FACTS), clock=clock)
+    outbox = Parcels(tmp_path / "outbox.db")
+    outbox.open()
+    options = EdgeOptions(bus=Servers(urls=()), state_dir=tmp_path / "edge", name="edge1")
+    async with AsyncExitStack() as stack:
+        stack.callback(outbox.close)
+        house = await stack.enter_async_context(
+            open_house(HouseOptions(state_dir=options.state_dir, role=Role.EDGE))
+        )
+        given = Files(
+            table=core.table(FILES),
+            directory=tmp_path / "core",
+            secrets=Secrets(options.state_dir / "secrets"),
+            clock=clock,
+        )
+        edge = Edge(options, house, LocalTrunk(memory, clock), outbox)
+        await stack.enter_async_context(doing(edge.run(), taker.run()))
+        async with asyncio.timeout(60):
+            (tmp_path / "core" / POWER_FILE).write_text(POWER.replace("MODE", "control"))
+            await given.give()
+            await until(lambda: house.edges.power.mode_of("r1") is Mode.CONTROL)
+            (tmp_path / "core" / POWER_FILE).write_text("kind: Nonsense")
+            await given.give()
+            await until(lambda: "Nonsense" in (options.state_dir / POWER_FILE).read_text())
+            assert house.edges.power.mode_of("r1") is Mode.CONTROL, "what counted goes on to"
+            house.edges.on_deed(Done(at=1.0, rack="r1", what="power off", subject="n1"))
+            record = await taker.deeds.get()
+    assert (record.who, record.what, record.subject) == ("edge/r1", "power off", "n1")
+    assert "edge1" in record.detail
