@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from iolaus.app.discovering import probe_target
+from iolaus.app.probing import probe_target
 from iolaus.drivers.lane import Lanes, redfish_conversations
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.probe import ProbeResult

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from iolaus.drivers.probe import ProbeResult, probe
+from iolaus.app.probing import probe_target
+from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.model.endpoint import Reach, Target, protocol_of
@@ -17,19 +18,6 @@ from iolaus.observe.ssdp import search
 from iolaus.observe.targets import parse_hosts, parse_target, unique
 from iolaus.store.facts import Facts
 from iolaus.store.secrets import Secrets
-from iolaus.wire.redfish.port import Trust
-from iolaus.wire.redfish.transport import open_transport
-
-
-async def probe_target(target: Target, *, ca_file: str | None = None) -> ProbeResult:
-    """Look at a target once, judging its certificate by its pin or by an authority."""
-    trust = Trust(
-        fingerprint=target.fingerprint,
-        ca_file=ca_file,
-        insecure_http=target.address.startswith("http://"),
-    )
-    async with open_transport(trust) as transport:
-        return await probe(target.address, transport, pinned=target.fingerprint)
 
 
 async def probe_bus(target: Target, buses: Buses) -> ProbeResult:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from iolaus.app.discovering import probe_target
 from iolaus.app.onboarding import EVERY_S, GATHER_S, Onboarding
 from iolaus.app.onboarding_ironic import Ironic
 from iolaus.app.onboarding_moves import Moves
 from iolaus.app.onboarding_seeing import Seeing
+from iolaus.app.probing import probe_target
 from iolaus.app.retiring import Retiring
 from iolaus.drivers.probe import ProbeResult
 from iolaus.model.endpoint import Target

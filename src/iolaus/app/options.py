@@ -13,6 +13,7 @@ from iolaus.north.cli.discover import read_password
 
 if TYPE_CHECKING:
     from iolaus.app.alone import Approach
+    from iolaus.store.own import Login
     from iolaus.wire.redfish.port import Credential
 
 USER_ENV: Final = "IOLAUS_BMC_USER"
@@ -88,8 +89,6 @@ def credential_of(
     user: str | None, password_file: Path | None, name: str | None
 ) -> Credential | None:
     """From the options, or from the credential store; None asks the device as nobody."""
-    from iolaus.store.secrets import Secrets
-    from iolaus.store.state import default_state_dir
     from iolaus.wire.redfish.port import Credential
 
     if user is not None:
@@ -104,7 +103,7 @@ def credential_of(
         )
     if name is None:
         return None
-    login = Secrets(default_state_dir() / "secrets").get(name)
+    login = _kept(name)
     if login is None:
         raise OperatorMust(
             "the credential store has no such entry",
@@ -114,6 +113,13 @@ def credential_of(
             next_step="give --user and --password-file; discover stores what it is given.",
         )
     return Credential(user=login.user, password=login.password)
+
+
+def _kept(name: str) -> Login | None:
+    from iolaus.store.secrets import Secrets
+    from iolaus.store.state import default_state_dir
+
+    return Secrets(default_state_dir() / "secrets").get(name)
 
 
 def must_be_one_of(value: str, *choices: str, option: str) -> None:
