@@ -9,26 +9,33 @@ left behind, neither a cap nor a process.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
 from iolaus.app.edges import Edges
 from iolaus.app.heir import Line, Will, succeed
+from iolaus.app.roles import Role
 from iolaus.kernel.clock import Clock
 from iolaus.model.asset import Report
 from iolaus.model.endpoint import Target
 from iolaus.wire.redfish.port import Credential
+
+if TYPE_CHECKING:
+    from iolaus.app.house import House
 
 log = structlog.get_logger(__name__)
 BEAT_S: Final = 0.5
 ANEW_S: Final = 30.0
 END_S: Final = 10.0
 BEAT: Final = b"{}\n"
+HEIRS_S: Final = {Role.ALL: 60.0, Role.CORE: 0.0, Role.EDGE: 4.5}
+"""How long an heir tries: racks of an edge may be another's six seconds after its death."""
 
 
 class Bequest:
@@ -142,6 +149,24 @@ class Bequest:
             log.warning("the heir did not end", error=str(error))
             heir.kill()
             await heir.wait()
+
+
+def bequest_of(house: House) -> Bequest:
+    """A house's, told of its logins as they change."""
+    made = Bequest(
+        edges=house.edges.edges,
+        boot=secrets.token_hex(8),
+        directory=house.state.directory,
+        clock=house.clock,
+        target_of=house.state.facts.target_of,
+        report_of=house.state.facts.report_of,
+        credential_of=house.credential_of,
+        lease_s=lambda: house.edges.power.lease_s,
+        last_s=HEIRS_S[house.options.role],
+        ca_file=house.options.ca_file,
+    )
+    house.state.secrets.on_change(made.note_login)
+    return made
 
 
 async def begin_heir() -> asyncio.subprocess.Process:

@@ -32,7 +32,7 @@ from iolaus import __version__
 from iolaus.act.term import Rules
 from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, POLICY, Attesting
-from iolaus.app.bequeathing import Bequest
+from iolaus.app.bequeathing import bequest_of
 from iolaus.app.checkpoints import Checkpoints
 from iolaus.app.consoles import Consoles
 from iolaus.app.discovering import Discoverer
@@ -113,8 +113,6 @@ BUSES_PACE = Bounds(least=20, most=100, patience_s=0.05)
 """In hundredths of the usual rates of registers."""
 
 
-HEIRS_S: Mapping[Role, float] = {Role.ALL: 60.0, Role.CORE: 0.0, Role.EDGE: 4.5}
-"""How long an heir tries: racks of an edge may be another's six seconds after its death."""
 BUDGETS: Mapping[str, int] = {"reset": 20, "reset-manager": 10, "ac-cycle": 3}
 """How often, in all roll-outs that run, a step may be helped by force before a person must look."""
 
@@ -203,7 +201,7 @@ class House:
         self.onboarding = house_onboarding(self)
         self.power = self._power()
         self.edges, self.centre = self.power.edges, self.power.centre
-        self.bequest = self._bequest()
+        self.bequest = bequest_of(self)
         self.consoles = self._consoles()
         self.alarming = self._alarming()
         self.notifier = Notifier(
@@ -298,22 +296,6 @@ class House:
             open_device=self.devices.open,
             period_s=self.options.periods.hot_s,
         )
-
-    def _bequest(self) -> Bequest:
-        made = Bequest(
-            edges=self.edges.edges,
-            boot=secrets.token_hex(8),
-            directory=self.state.directory,
-            clock=self.clock,
-            target_of=self.state.facts.target_of,
-            report_of=self.state.facts.report_of,
-            credential_of=self.credential_of,
-            lease_s=lambda: self.edges.power.lease_s,
-            last_s=HEIRS_S[self.options.role],
-            ca_file=self.options.ca_file,
-        )
-        self.state.secrets.on_change(made.note_login)
-        return made
 
     def _draining(self) -> Draining:
         return Draining(
