@@ -331,3 +331,15 @@ def test_a_limit_that_falls_does_not_use_up_the_writes_of_the_way_back(
     world.busy(1000, until_s=len(steps))
     world.run(len(steps))
     assert world.caps == {"n0": back_w}
+
+
+def test_who_wants_no_more_is_not_raised_again_and_again_and_rises_when_it_wakes() -> None:
+    world = World(Edge(rack(1)), caps={"n0": 400.0})
+    for second in range(60):
+        spare = second < 45 and second % 8 < 4
+        world.gives(second, frame(second + 1, 900.0 if spare or second >= 50 else 400.0))
+    world.busy(300.0, until_s=50.0)
+    world.at(50.0, lambda: world.busy(1000.0, until_s=60.0))
+    world.run(60.0)
+    assert world.caps == {"n0": 900.0}
+    assert len(world.writes("n0", since_s=8.0)) <= 5

@@ -44,6 +44,8 @@ STEADY_S: Final = 3.0
 """An aim that has not moved for so long stands still."""
 SPARE: Final = 3
 """Of a minute's writes, so many are left where a small step is made."""
+LEISURE: Final = 1
+"""More writes than these in the last minute are too many to be raised beyond what is wanted."""
 BACK_S: Final = 1.0
 """How soon a node that was lowered may be raised again."""
 
@@ -81,14 +83,15 @@ class Capping:
         self._held: list[bool] = [False] * len(self.caps)
         self._aims = [(math.inf, -math.inf)] * len(self.caps)
         self._fell = [False] * len(self.caps)
+        self._content = [False] * len(self.caps)
 
     def commands(self, wish: Wish, now_s: float) -> list[Command]:
         wanted, self._counted = self._with_room(wish), wish.counted
         self._watch(wanted, now_s)
-        self._held = [
-            bool(wish.needs_w) and wish.needs_w[i] > watts for i, watts in enumerate(wanted)
-        ]
         ceilings = [cap.ceiling for cap in self.caps]
+        needs = wish.needs_w or [math.inf] * len(wanted)
+        self._held = [bool(wish.needs_w) and n > w for n, w in zip(needs, wanted, strict=True)]
+        self._content = [n <= c for n, c in zip(needs, ceilings, strict=True)]
         cuts = self._cuts(wish, wanted, now_s)
         moves = dict(cuts)
         if wish.grow:
@@ -189,7 +192,11 @@ class Capping:
     ) -> Iterator[tuple[int, float]]:
         """Growth into what is free; then what is lowered, so that the next may grow."""
         short = 0.0
-        rising = [i for i in self._calm(now_s) if wanted[i] - ceilings[i] >= self._least(i, now_s)]
+        rising = [
+            i
+            for i in self._calm(now_s)
+            if wanted[i] - ceilings[i] >= self._least(i, now_s) and self._may_rise(i, now_s)
+        ]
         order = sorted(rising, key=lambda i: (-self.caps[i].node.priority, ceilings[i]))
         for i in order:
             gap = wanted[i] - ceilings[i]
@@ -209,6 +216,10 @@ class Capping:
         if self._late(self.caps[i], now_s):
             return max(self._bands[i], 0.0 if self._lasting(i, now_s) else self._steps[i])
         return self._least(i, now_s)
+
+    def _may_rise(self, i: int, now_s: float) -> bool:
+        """What is left over is for who has writes to give it back, and to rise when it wakes."""
+        return not self._content[i] or self.caps[i].writes(now_s) <= LEISURE
 
     def _least(self, i: int, now_s: float) -> float:
         small = self._held[i] and self._lasting(i, now_s)
