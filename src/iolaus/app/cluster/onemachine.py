@@ -202,6 +202,10 @@ class Cluster:
         self.start_bus()
         self.start_database()
         self._hall()
+        self.start_work()
+
+    def start_work(self) -> None:
+        """Cores and edges, until a core leads."""
         for number, listen in enumerate(self.listens):
             self._core(number, listen)
         for number in range(self.edges):

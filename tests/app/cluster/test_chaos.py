@@ -1,0 +1,171 @@
+"""A cluster of processes that is hurt in every way for as long as is asked, while it works.
+
+`make soak ARGS="-s -k chaos"` does it for half an hour on 5,000 nodes; CHAOS_S, CHAOS_NODES,
+CHAOS_EDGES and CHAOS_SEED say otherwise. Under way are restarts of all nodes in waves, plan after
+plan, telemetry, and an operator who writes. A model is given what was asked, acknowledged and done,
+and says what does not fit (`history.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.app.cluster.history import doubled, lost, undone, unfenced
+from tests.app.cluster.labours import Labours
+from tests.app.cluster.links import Links, linked
+from tests.app.cluster.nemesis import Hurt, Nemesis, rounds
+from tests.app.cluster.parrot import Parrot
+from tests.app.cluster.test_cluster import leader, owned, racks_apart, read_since
+
+from iolaus.app.cluster.onemachine import Cluster, postgres_programs
+from iolaus.kernel.errors import OperatorMust
+
+SECONDS = float(os.environ.get("CHAOS_S", "1800"))
+NODES = int(os.environ.get("CHAOS_NODES", "5000"))
+EDGES = int(os.environ.get("CHAOS_EDGES", "4"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+TAKEN_OVER_S = 10.0
+BUSY_S = float(os.environ.get("CHAOS_BUSY_S", "6"))
+"""More than that, where two cores are shared with everybody else's work."""
+OURS = {"parrot", "nemesis"}
+COUNTED = ("edge", "core")
+
+
+@pytest.fixture
+def links() -> Iterator[Links]:
+    with linked() as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(links: Links) -> Iterator[Cluster]:
+    try:
+        postgres_programs()
+    except OperatorMust as error:
+        pytest.skip(str(error))
+    with tempfile.TemporaryDirectory(prefix="chaos", ignore_cleanup_errors=True) as folder:
+        made = Cluster(Path(folder), nodes=NODES, cores=2, edges=EDGES, through=links.through)
+        try:
+            made.start()
+            racks_apart(made.hosts)
+            made.until(lambda: leader(made) != "", "a core leads")
+            made.discover()
+            made.until(lambda: read_since(made, made.began), "all is read", within_s=600)
+            yield made
+        finally:
+            made.stop()
+
+
+class Watch:
+    """Looks all the time at who leads and who owns, so that take-overs can be timed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self._ended = cluster, threading.Event()
+        self.owned, self.leader = dict[str, set[str]](), ""
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._ended.wait(0.2):
+            turn += 1
+            for core in (turn % 2, 1 - turn % 2):
+                found = owned(self._cluster, core)
+                if found:
+                    self.owned, self.leader = found, leader(self._cluster, core)
+                    break
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def taken_over_s(watch: Watch, hurt: Hurt, within_s: float) -> float | None:
+    """From now until what a part did is another's; None where it did nothing."""
+    led, had, began_s = watch.leader == hurt.who, watch.owned.get(hurt.who, set()), time.monotonic()
+    if not led and not had:
+        return None
+
+    def others() -> bool:
+        if led:
+            return watch.leader not in ("", hurt.who)
+        rest = [shards for name, shards in watch.owned.items() if name != hurt.who]
+        return had <= set().union(*rest)
+
+    while not others():
+        if time.monotonic() - began_s > within_s:
+            return within_s
+        time.sleep(0.05)
+    return time.monotonic() - began_s
+
+
+def is_waited_for(hurt: Hurt) -> bool:
+    """Whether it lasts until others have taken over."""
+    return hurt.kind in ("kill", "freeze") and hurt.who.startswith(COUNTED) and hurt.for_s >= 8
+
+
+def hurt_for(cluster: Cluster, links: Links, seconds: float) -> dict[str, list[float]]:
+    """Hurt, and healed; the seconds that each sort of take-over lasted."""
+    nemesis, watch, took = Nemesis(cluster, links), Watch(cluster), dict[str, list[float]]()
+    parts = [name for name in cluster.parts if name != "hall"]
+    pairs = [pair for pair in links.pairs() if not pair & OURS]
+    until_s, struck = time.monotonic() + seconds, Counter[str]()
+    try:
+        for round_ in rounds(SEED, parts=parts, pairs=pairs):
+            for hurt in round_:
+                nemesis.until_ready()
+                cluster.until(lambda: watch.leader != "", "a core leads")
+                print(f"{time.strftime('%X')} {hurt}", flush=True)
+                heal, began_s = nemesis.strike(hurt), time.monotonic()
+                struck[hurt.kind] += 1
+                try:
+                    if is_waited_for(hurt):
+                        lasted = taken_over_s(watch, hurt, 60.0)
+                        if lasted is not None:
+                            took.setdefault(hurt.who[:4], []).append(lasted)
+                    time.sleep(max(0.0, hurt.for_s - (time.monotonic() - began_s)))
+                finally:
+                    heal()
+            if time.monotonic() > until_s:
+                print(dict(struck))
+                break
+    finally:
+        watch.close()
+    return took
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SECONDS + 3600)
+def test_nothing_is_lost_doubled_or_done_unfenced_while_everything_is_hurt(
+    cluster: Cluster, links: Links
+) -> None:
+    with ExitStack() as stack:
+        parrot = Parrot(cluster.bus("parrot"), cluster.password, seed=SEED)
+        stack.callback(parrot.close)
+        labours = Labours(cluster)
+        labours.start()
+        stack.callback(labours.close)
+        took = hurt_for(cluster, links, SECONDS)
+        nemesis_free = time.time()
+        for core in range(2):
+            cluster.until(
+                lambda core=core: read_since(cluster, nemesis_free, core),
+                "all is read again",
+                within_s=600,
+            )
+        labours.finish()
+    told = {name: [round(each, 1) for each in seconds] for name, seconds in took.items()}
+    print(f"taken over in {told}; {parrot.said} messages said again; {labours.told()}")
+    assert lost(labours.writes, labours.found()) == []
+    assert doubled(labours.effects(), labours.asked) == []
+    assert undone(labours.effects(), labours.done) == []
+    assert unfenced(parrot.holds) == []
+    assert all(each < TAKEN_OVER_S + BUSY_S for seconds in took.values() for each in seconds), told
