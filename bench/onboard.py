@@ -1,11 +1,13 @@
-"""A delivery taken on unattended: `python -m bench.onboard [N] [--wrong W] [--kills K]`.
+"""A delivery taken on unattended: `python -m bench.onboard [N] [--wrong W] [--no-kills]`.
 
 N factory-fresh machines of three makes over the wire, each with a factory password of its own, and
-W of them wrong: another serial, another model, the identity of another machine, silence half-way. A
-server of its own process takes them on, and is killed by SIGKILL K times while it does. What counts
-is judged at the devices and in the sealed store: every right one is at its baseline with a password
-and a certificate of ours, each given once; every wrong one stands with its reason and was never
-written to. Exit code 1 where anything is not as it must be.
+W of them wrong: another serial, another model, the identity of another machine, silence half-way.
+A server of its own process takes them on once a person has approved the list, and is killed by
+SIGKILL when so and so many have come to each stage; then one machine is retired, and the server is
+killed while that goes on. What counts is judged at the devices and in the sealed store: every right
+one is at its baseline with a password and a certificate of ours, each given once; every wrong one
+stands with its reason and was never written to; the retired one shows no trace of us, nor do we
+hold one of it but the signed record. Exit code 1 where anything is not as it must be.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
-import signal
+import resource
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,8 @@ from iolaus.kernel.clock import WallClock
 from iolaus.kernel.ports import free_port
 from iolaus.model.authority import Words
 from iolaus.model.expected import KeptExpected
+from iolaus.sim.device import Device
+from iolaus.store.secrets import Secrets
 from iolaus.store.state import open_state
 
 HOWS = ("serial", "model", "clone", "silent")
@@ -60,7 +65,7 @@ async def prepare(folder: Path, lorry: Truck) -> None:
         rollout={"waves": [{"name": "all"}], "limits": {"bricks": 10}},
     )
     await state.baselines.put(wanted, at=0.0, by="bench", source="bench")
-    document = lorry.document(authority=CA, baseline="fresh")
+    document = lorry.document(authority=CA, baseline="fresh", approval="list")
     kept = KeptExpected(document=document, generation=1, at=clock.now(), by="bench")
     await state.expected.put({document.name: kept})
     await state.close()
@@ -75,92 +80,188 @@ async def serve(folder: Path, port: int) -> None:
 
 
 class Server:
-    """One after another, on the same state."""
+    """One after another, on the same state. `cpu_s` is what those that ended have used."""
 
     def __init__(self, folder: Path, http: aiohttp.ClientSession) -> None:
-        self._folder, self._http, self.kills = folder, http, 0
+        self._folder, self._http = folder, http
+        self.kills, self.crashes, self.cpu_s = 0, 0, 0.0
         self._port = free_port()
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         words = ("-m", "bench.onboard", "--serve", str(self._folder), str(self._port))
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable, *words, stderr=asyncio.subprocess.DEVNULL
-        )
+        with (self._folder / "server.log").open("ab") as said:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable, *words, stdout=said, stderr=said
+            )
 
     async def kill(self) -> None:
         assert self._child is not None, "it was started"
-        os.kill(self._child.pid, signal.SIGKILL)
-        await self._child.wait()
+        with suppress(ProcessLookupError):
+            self._child.kill()
+        await self._gone()
         self.kills += 1
 
     async def stop(self) -> None:
         if self._child is not None and self._child.returncode is None:
             self._child.terminate()
-            await self._child.wait()
+            await self._gone()
+
+    async def keep_up(self) -> None:
+        """Start it again where it ended by itself, as whoever supervises it would."""
+        if self._child is not None and self._child.returncode is not None:
+            tail = (self._folder / "server.log").read_text(errors="replace").splitlines()[-6:]
+            print("the server ended by itself:", *tail, sep="\n  ", flush=True)
+            self.crashes += 1
+            await asyncio.sleep(1.0)
+            await self.start()
+
+    async def _gone(self) -> None:
+        assert self._child is not None, "it was started"
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        await self._child.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu_s += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    async def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Nothing while it starts."""
+        url = f"http://127.0.0.1:{self._port}/api/v1/{path}"
+        try:
+            async with self._http.request(method, url, json=body) as answer:
+                return dict(await answer.json()) if answer.status < 300 else {}
+        except (aiohttp.ClientError, ValueError):
+            return {}
 
     async def rows(self) -> Rows:
         """Candidates by address; none while it starts."""
-        url = f"http://127.0.0.1:{self._port}/api/v1/candidates?limit=10000"
-        try:
-            async with self._http.get(url) as answer:
-                items = (await answer.json())["items"] if answer.status == 200 else []
-        except aiohttp.ClientError:
-            return {}
-        found = [each["status"] for each in items]
-        return {row["address"]: row for row in found if row["address"]}
+        found = await self.ask("GET", "candidates?limit=10000")
+        rows = [each["status"] for each in found.get("items", ())]
+        return {row["address"]: row for row in rows if row["address"]}
 
 
-async def play(lorry: Truck, server: Server, kills: int) -> Rows:
-    """Until all are settled; killed so many times on the way, and one falls silent on its."""
-    began, due, last = time.monotonic(), _marks(len(lorry.devices), kills), ""
-    silent = {n for n, how in lorry.wrong.items() if how == "silent"}
-    await server.start()
-    while time.monotonic() - began < PATIENCE_S:
-        await asyncio.sleep(0.5)
-        rows = await server.rows()
-        for name in sorted(silent):
-            device = lorry.named(name)
+class Play:
+    """A delivery under way."""
+
+    def __init__(self, lorry: Truck, server: Server, kills: bool) -> None:
+        self._lorry, self._server, self._last = lorry, server, ""
+        self._began = time.monotonic()
+        self._due = _marks(len(lorry.right)) if kills else {}
+        self._silent = {n for n, how in lorry.wrong.items() if how == "silent"}
+        self.killed_at: list[str] = []
+
+    async def run(self) -> Rows:
+        """Until all are settled."""
+        rows: Rows = {}
+        await self._server.start()
+        while self._left_s() > 0 and not (self._settled(rows) and not self._due):
+            await asyncio.sleep(0.5)
+            await self._server.keep_up()
+            rows = await self._server.rows() or rows
+            self._tell(rows)
+            if any(row["reason"] == "AwaitingApproval" for row in rows.values()):
+                await self._server.ask("POST", "expected/delivery/approve", {})
+            self._fall_silent(rows)
+            await self._kill_where_due(rows)
+        return rows
+
+    def _left_s(self) -> float:
+        return self._began + PATIENCE_S - time.monotonic()
+
+    def _tell(self, rows: Rows) -> None:
+        told = dict(Counter(f"{r['state']}/{r['reason']}" for r in rows.values()))
+        if told and str(told) != self._last:
+            self._last = str(told)
+            print(f"{time.monotonic() - self._began:6.1f} s  {told}", flush=True)
+
+    def _fall_silent(self, rows: Rows) -> None:
+        for name in sorted(self._silent):
+            device = self._lorry.named(name)
             if rows.get(device.address, {}).get("state") in ("Claimed", "Credentialed"):
                 device.down("silence")
-                silent.discard(name)
-        told = dict(Counter(f"{r['state']}/{r['reason']}" for r in rows.values()))
-        if str(told) != last and told:
-            last = str(told)
-            print(f"{time.monotonic() - began:6.1f} s  {told}", flush=True)
-        progress = sum(_STEPS.get(r["state"], 0) for r in rows.values())
-        if due and progress >= due[0]:
-            due.pop(0)
-            await server.kill()
-            await server.start()
-        if _settled(lorry, rows) and not due:
-            return rows
-    return await server.rows()
+                self._silent.discard(name)
+
+    async def _kill_where_due(self, rows: Rows) -> None:
+        """Where a stage is reached by as many as its mark says."""
+        for stage, mark in self._due.items():
+            here = STAGES.index(stage)
+            if sum(_stage(r["state"]) >= here for r in rows.values()) >= mark:
+                del self._due[stage]
+                self.killed_at.append(f"{stage} ({mark})")
+                await self._server.kill()
+                await self._server.start()
+                return
+
+    def _settled(self, rows: Rows) -> bool:
+        lorry = self._lorry
+        right = all(rows.get(d.address, {}).get("state") == DONE for d in lorry.right)
+        return right and all(rows[lorry.named(n).address].get("stands") for n in lorry.wrong)
+
+    async def retire(self, device: Device) -> dict[str, Any]:
+        """One machine, the server killed on the way; its record, empty where there is none."""
+        order = {
+            "asked": {"kind": "retire", "arguments": {"erase": True}},
+            "selector": device.name,
+            "rules": "",
+            "batch": None,
+        }
+        made = await self._server.ask("POST", "plans", {"spec": order})
+        plan = str(made.get("metadata", {}).get("name", ""))
+        await self._server.ask("POST", f"plans/{plan}/apply", {})
+        ours, struck = device.gate.accounts["root"].password, not self.killed_at
+        while self._left_s() > 0:
+            await asyncio.sleep(0.5)
+            await self._server.keep_up()
+            if not struck and device.gate.accounts["root"].password != ours:
+                struck = True
+                self.killed_at.append("its password is the maker's again")
+                await self._server.kill()
+                await self._server.start()
+            found = (await self._server.ask("GET", "retirements")).get("items", ())
+            if found:
+                return dict(found[0]["status"])
+        return {}
 
 
-_STEPS = {"Claimed": 1, "Credentialed": 2, "Certified": 3, "AtBaseline": 4, DONE: 5}
+STAGES = ("Appeared", "Identified", "Claimed", "Credentialed", "Certified", "AtBaseline", DONE)
 
 
-def _marks(count: int, kills: int) -> list[int]:
-    """How far the whole delivery is when the server is killed."""
+def _stage(state: str) -> int:
+    """How far on the way; -1 off it."""
+    return STAGES.index(state) if state in STAGES else -1
+
+
+def _marks(count: int) -> dict[str, int]:
+    """At each stage a server dies when so many have come to it."""
     chance = random.Random(7)
-    return sorted(chance.randrange(1, int(count * 4.5)) for _ in range(kills))
+    return {stage: chance.randrange(1, max(2, count * 3 // 4)) for stage in STAGES}
 
 
-def _settled(lorry: Truck, rows: Rows) -> bool:
-    right = all(rows.get(d.address, {}).get("state") == DONE for d in lorry.right)
-    wrong = (rows.get(lorry.named(name).address, {}) for name in lorry.wrong)
-    return right and all(row.get("stands") for row in wrong)
+def traces(secrets: Secrets, device: Device, *, factory: str, ours: str, before: str) -> list[str]:
+    """What is left of us at a machine that was retired, and here of it."""
+    wrong = []
+    shown = str({path: device.get(path) for path in device.paths()})
+    if device.gate.accounts.keys() != {"root"} or device.gate.accounts["root"].password != factory:
+        wrong.append("its accounts are not the maker's")
+    for word, what in ((ours, "our password"), ("10.0.0.1", "our NTP server"), (CA, "our CA")):
+        if word in shown:
+            wrong.append(f"{what} still stands on it")
+    entries = [device.get(p) or {} for p in device.paths() if "/Entries/" in p]
+    if old := [e.get("Message") for e in entries if str(e.get("Created", "9")) < before]:
+        wrong.append(f"its logs still tell of before: {old[:3]}")
+    if secrets.fact_of(device.address) is not None:
+        wrong.append("its login is still kept here")
+    return [f"{device.name} (retired): {each}" for each in wrong]
 
 
-def judge(folder: Path, lorry: Truck, rows: Rows) -> list[str]:
+def judge(secrets: Secrets, lorry: Truck, rows: Rows, *, retired: Device) -> list[str]:
     """What is not as it must be, at the devices and in the store."""
-    state = open_state(folder / "state")
     wrong = []
     for device in lorry.right:
-        own = state.secrets.own(device.address, name=f"factory.{device.name}")
+        own = secrets.own(device.address, name=f"factory.{device.name}")
         if rows.get(device.address, {}).get("state") != DONE:
             wrong.append(f"{device.name} is {rows.get(device.address, {}).get('state')}")
+        if device is retired:
+            continue
         if own is None or own.login.password != device.gate.accounts["root"].password:
             wrong.append(f"{device.name}: the password that is kept does not open it")
         elif own.number != 1:
@@ -176,7 +277,7 @@ def judge(folder: Path, lorry: Truck, rows: Rows) -> list[str]:
     return wrong
 
 
-async def bench(count: int, wrong: int, kills: int) -> int:
+async def bench(count: int, wrong: int, *, kills: bool) -> int:
     step = max(1, count // max(1, wrong))
     spoilt = {f"n{n * step + n % 3:03}": HOWS[n % len(HOWS)] for n in range(wrong)}
     lorry = truck(count, spoilt)
@@ -184,23 +285,41 @@ async def bench(count: int, wrong: int, kills: int) -> int:
         folder = Path(place)
         async with grounded(folder, *lorry.devices), aiohttp.ClientSession() as http:
             await prepare(folder, lorry)
-            server, began = Server(folder, http), time.monotonic()
+            server, began, cpu = Server(folder, http), time.monotonic(), time.process_time()
+            play = Play(lorry, server, kills)
             try:
-                rows = await play(lorry, server, kills)
+                rows = await play.run()
+                took = time.monotonic() - began
+                first = lorry.right[0]
+                ours = first.gate.accounts["root"].password
+                retired_at = datetime.now(UTC).isoformat(timespec="seconds")
+                record = await play.retire(first)
             finally:
                 await server.stop()
-            took = time.monotonic() - began
-        bad = judge(folder, lorry, rows)
-    done = sum(row["state"] == DONE for row in rows.values())
+            hall_s = time.process_time() - cpu
+        state = open_state(folder / "state")
+        bad = judge(state.secrets, lorry, rows, retired=first)
+        factory = lorry.factory[first.name]
+        bad += traces(state.secrets, first, factory=factory, ours=ours, before=retired_at)
+        await state.close()
+    for item in record.get("items", ()):
+        print(f"  {item['outcome']:12} {item['what']}: {item['detail']}")
+    if not record or any(each["outcome"] == "failed" for each in record["items"]):
+        bad.append(f"{first.name} was not retired: {record.get('state', 'no record')}")
+    if server.crashes:
+        bad.append(f"the server ended by itself {server.crashes} times")
     summary = {
         "machines": count,
         "wrong": wrong,
-        "handed_over": done,
-        "kills": server.kills,
+        "handed_over": sum(row["state"] == DONE for row in rows.values()),
+        "killed_at": play.killed_at,
         "seconds": round(took, 1),
+        "and_retiring_s": round(time.monotonic() - began - took, 1),
+        "server_cpu_s": round(server.cpu_s, 1),
+        "hall_cpu_s": round(hall_s, 1),
         "bad": len(bad),
     }
-    print(json.dumps(summary))
+    print(json.dumps(summary, indent=1))
     print("\n".join(bad))
     return 1 if bad else 0
 
@@ -209,13 +328,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=300)
     parser.add_argument("--wrong", type=int, default=10)
-    parser.add_argument("--kills", type=int, default=6)
+    parser.add_argument("--no-kills", action="store_true")
     parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"))
     given = parser.parse_args()
     if given.serve:
         asyncio.run(serve(Path(given.serve[0]), int(given.serve[1])))
         return 0
-    return asyncio.run(bench(given.count, given.wrong, given.kills))
+    return asyncio.run(bench(given.count, given.wrong, kills=not given.no_kills))
 
 
 if __name__ == "__main__":

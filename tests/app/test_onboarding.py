@@ -13,6 +13,7 @@ from tests.survival.stage import Stage, grounded
 from iolaus.model.endpoint import Mode
 from iolaus.model.plan import Asked
 from iolaus.model.select import parse_selector
+from iolaus.north.context import DiscoveryOrder
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +73,24 @@ async def test_a_delivery_of_three_makes_is_taken_on_and_the_wrong_ones_stand(
             assert device.gate.accounts["root"].password == lorry.factory[name]
         for password in lorry.factory.values():
             assert password not in str(on.logs)
+
+
+async def test_what_is_discovered_and_on_no_list_stands_as_unexpected(tmp_path: Path) -> None:
+    lorry = truck(1)
+    (device,) = lorry.devices
+    other = [{"serial": "Z9", "name": "other", "credential": "factory.n000"}]
+    async with (
+        grounded(tmp_path, device) as ground,
+        receiving(tmp_path, ground, lorry, nodes=other) as on,
+    ):
+        order = DiscoveryOrder(targets=(device.address,), trust_first=True)
+        await on.house.discoverer.run(order, lambda _: None)
+
+        async def stands() -> bool:
+            return standings(on).get(device.name) == ("Appeared", "Unexpected")
+
+        await on.until(stands, "it stands, and nobody logged in there")
+        assert device.gate.accounts["root"].password == lorry.factory[device.name]
 
 
 @pytest.mark.soak

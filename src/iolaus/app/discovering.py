@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -10,6 +11,7 @@ from iolaus.app.probing import probe_target
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.model.candidate import Appearance, Way
 from iolaus.model.endpoint import Reach, Target, protocol_of
 from iolaus.north.context import DiscoveryOrder, Found
 from iolaus.observe.buses import Buses
@@ -34,8 +36,17 @@ async def probe_bus(target: Target, buses: Buses) -> ProbeResult:
     return ProbeResult(address=target.address, reach=Reach.REACHABLE, protocol="modbus")
 
 
+ANSWERED: Final = frozenset({"new", "known", "refused"})
+Appears = Callable[[Sequence[Appearance]], Awaitable[object]]
+
+
+async def _nobody_takes(found: Sequence[Appearance]) -> None:
+    del found
+
+
 class Discoverer:
-    """`begin(address)` starts collecting what was taken on."""
+    """`begin(address)` starts collecting what was taken on; `appears` is told of every controller
+    that answered."""
 
     def __init__(
         self,
@@ -46,9 +57,11 @@ class Discoverer:
         begin: Callable[[str], None],
         ca_file: str | None = None,
         buses: Buses | None = None,
+        appears: Appears = _nobody_takes,
     ) -> None:
         self._facts, self._secrets, self._clock = facts, secrets, clock
         self._begin, self._ca_file, self._buses = begin, ca_file, buses
+        self._appears = appears
 
     def targets(self, order: DiscoveryOrder) -> Sequence[Target]:
         """Read an order without touching the network."""
@@ -60,12 +73,18 @@ class Discoverer:
         returns."""
         login = self._login(order)
         named, ranged = self._read(order, login)
+        heard, there = set[str](), list[Appearance]()
         if order.ssdp:
             found = [Target(address=address) for address in await search(clock=self._clock)]
             ranged = unique([*ranged, *with_login(login, found)])
+            heard = {each.address for each in found}
         discovery = Discovery(picture=self._facts, probe=self._probe, begin=self._begin)
 
         def tell(outcome: Outcome) -> None:
+            if outcome.outcome in ANSWERED and protocol_of(outcome.address) != "modbus":
+                way = Way.SSDP if outcome.address in heard else Way.SCAN
+                now = self._clock.now()
+                there.append(Appearance(address=outcome.address, way=way, at=now))
             on_found(
                 Found(
                     address=outcome.address,
@@ -78,6 +97,7 @@ class Discoverer:
             )
 
         await discovery.run(named, ranged, tell, trust_first=order.trust_first)
+        await self._appears(there)
         await self._facts.keep()
 
     async def _probe(self, target: Target) -> ProbeResult:

@@ -274,6 +274,7 @@ class House:
             ca_file=self.options.ca_file,
             begin=self.collector.begin,
             buses=self.buses,
+            appears=lambda found: self.onboarding.found(found),
         )
 
     def _ledger(self) -> Ledger:

@@ -161,6 +161,11 @@ class Onboarding:
             self._tell()
         return fresh
 
+    async def found(self, there: Sequence[Appearance]) -> int:
+        """Controllers that somebody discovered: candidates where anything is expected at all, for
+        a hall without lists has no use for them."""
+        return await self.appear(there) if self.lists() else 0
+
     def _say_full(self) -> None:
         if not self._full:
             self._full = True

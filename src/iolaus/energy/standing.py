@@ -13,6 +13,7 @@ from iolaus.energy.reflex import Alarm, Hold
 from iolaus.energy.run import Done, EdgeRun
 from iolaus.model.alarm import Occurrence
 from iolaus.model.alarming import Key
+from iolaus.model.hosts import fold
 from iolaus.model.naming import slug
 from iolaus.model.plant import ZoneKind
 
@@ -107,7 +108,7 @@ def standing_of(
         holds=edge.verdict.holds,
         alarms=edge.verdict.alarms,
         done=tuple(list(run.done)[: -KEPT - 1 : -1]),
-        would=tuple(dict.fromkeys(_words(each) for each in reversed(edge.withheld)))[:KEPT],
+        would=would(edge.withheld)[:KEPT],
         restarts=restarts,
         latency_ms=(run.latency.quantile_ms(0.5), run.latency.quantile_ms(0.99)),
         latency_counts=tuple(run.latency.counts),
@@ -132,10 +133,29 @@ def _state(run: EdgeRun, mode: Mode, *, leased: bool, held: bool, age_s: float) 
     return "floor" if all(cap.settled for cap in run.edge.caps) else "starting"
 
 
+def would(withheld: Iterable[Command]) -> tuple[str, ...]:
+    """What rules forbade lately, the newest first: of each node the last cap, and nodes of which
+    the same is so in one line."""
+    newest = list(withheld)[::-1]
+    caps = {c.node: c for c in reversed(newest) if isinstance(c, CapWrite)}
+    said: dict[str, None] = {}
+    for each in newest:
+        if not isinstance(each, CapWrite):
+            said[_words(each)] = None
+            continue
+        last = caps[each.node]
+        like = [c.node for c in caps.values() if _cap_words(c) == _cap_words(last)]
+        each_w = " each" if len(like) > 1 else ""
+        said[f"cap {fold(like)} at {last.watts:g} W{each_w}: {last.because}"] = None
+    return tuple(said)
+
+
+def _cap_words(cap: CapWrite) -> tuple[float, str]:
+    return cap.watts, cap.because
+
+
 def _words(command: Command) -> str:
     match command:
-        case CapWrite():
-            return f"cap {command.node} at {command.watts:g} W: {command.because}"
         case PowerOff():
             return f"power off {command.node}: {command.because}"
         case IsolationRequest():

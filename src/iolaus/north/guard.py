@@ -29,8 +29,11 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SIGN_IN, SIGN_OUT})
 OPEN_BELOW: Final = ("/ui/static/", "/shared/")
 """What needs no token: files of ours, and what asks for the text of a link by itself."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-FORMS: Final = re.compile(r"/ui/rollouts/[^/]+/(?:pause|abort)")
-"""What a form of our own page may ask for with the browser's cookie: to stop, and nothing else."""
+FORMS: Final = re.compile(
+    r"/ui/rollouts/[^/]+/(?:pause|abort)|/ui/onboarding/(?:candidates|lists)/[^/]+/approve"
+)
+"""What a form of our own page may ask for with the browser's cookie: to stop, and to say yes to a
+machine that is exactly as expected; nothing else."""
 MAX_BODY: Final = 16 * 1024 * 1024
 PACKAGE: Final = "/api/v1/references/package"
 """Where firmware packages are sent to, as they are."""

@@ -257,9 +257,7 @@ def _approve_list(context: Context) -> HTTPRouteHandler:
         responses=of_type(Answered, "What came of it.", *REFUSALS),
     )
     async def approve(request: Request[Any, Any, Any], name: Name) -> Response[Any]:
-        principal = _whole(request, Deed.MANAGE)
-        told = await _port(context).approve_list(name, by=principal.name)
-        return Response(Answered(message=told))
+        return Response(Answered(message=await say_yes_to_list(context, request, name)))
 
     return approve
 
@@ -316,11 +314,25 @@ def _approve(context: Context) -> HTTPRouteHandler:
     async def approve(
         request: Request[Any, Any, Any], name: Name, data: JSONBody[Approving]
     ) -> Response[Any]:
-        principal = await _who(context, request, name)
-        told = await _port(context).approve(name, by=principal.name, fingerprint=data.fingerprint)
+        told = await say_yes(context, request, name, fingerprint=data.fingerprint)
         return Response(Answered(message=told))
 
     return approve
+
+
+async def say_yes(
+    context: Context, request: Request[Any, Any, Any], name: str, *, fingerprint: str = ""
+) -> str:
+    """To a candidate, by who asks; what came of it. Raises what the port raises, and for who may
+    not."""
+    principal = await _who(context, request, name)
+    return await _port(context).approve(name, by=principal.name, fingerprint=fingerprint)
+
+
+async def say_yes_to_list(context: Context, request: Request[Any, Any, Any], name: str) -> str:
+    """To all that are as a list expects."""
+    principal = _whole(request, Deed.MANAGE)
+    return await _port(context).approve_list(name, by=principal.name)
 
 
 def _reject(context: Context) -> HTTPRouteHandler:

@@ -283,6 +283,9 @@ def hook_dhcp(
             say(f"{read.skipped} lines could not be read")
     elif lease := told_by_hook(list(words or ()), os.environ):
         found = (lease,)
+    if not found:
+        say("no address was given out: nothing is told")
+        return
     new = 0
     with Client(url) as client:
         for at in range(0, len(found), AT_ONCE):
@@ -291,7 +294,7 @@ def hook_dhcp(
                 for each in found[at : at + AT_ONCE]
             ]
             new += int(client.post(f"{API}/appearances", {"spec": some})["new"])
-    say(f"{len(found)} told, {new} new")
+    say(f"{len(found)} {'controller' if len(found) == 1 else 'controllers'} told of, {new} new")
 
 
 ONBOARD_COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {

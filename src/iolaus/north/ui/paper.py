@@ -27,6 +27,7 @@ PAGES: Final = (
     ("/ui/power", "Power"),
     ("/ui/alarms", "Alarms"),
     ("/ui/plane", "Control plane"),
+    ("/ui/onboarding", "Onboarding"),
 )
 
 

@@ -1,8 +1,8 @@
-"""Addresses of plans and roll-outs, and the two things a browser may do: pause and abort.
+"""Addresses of plans and roll-outs, and what a browser may do with them: pause and abort.
 
 To stop is urgent and harms little, so a person may do it where they see it, after saying that they
-mean it. The guard takes the browser's cookie for these two addresses only, and only from a form of
-our own page; the token's role must allow it as everywhere. To go on, to apply and to undo take the
+mean it. The guard takes the browser's cookie for such addresses only, and only from a form of our
+own page; the token's role must allow it as everywhere. To go on, to apply and to undo take the
 command line.
 """
 

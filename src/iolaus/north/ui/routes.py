@@ -22,6 +22,7 @@ from iolaus.north.ui.alarmpages import AlarmPages, alarm_page_routes
 from iolaus.north.ui.consolepages import console_page_routes
 from iolaus.north.ui.driftpages import Asked, DriftPages
 from iolaus.north.ui.live import socket_route
+from iolaus.north.ui.onboardpages import OnboardPages, onboard_page_routes
 from iolaus.north.ui.pages import Pages
 from iolaus.north.ui.paper import Paper
 from iolaus.north.ui.planepages import PlanePages, plane_page_routes
@@ -60,6 +61,7 @@ def routes(context: Context) -> Sequence[ControllerRouterHandler]:
         *roll_routes(context, RollPages(context, paper), pages),
         *trust_routes(TrustPages(context, paper), pages),
         *alarm_page_routes(AlarmPages(context, paper), pages),
+        *onboard_page_routes(context, OnboardPages(context, paper)),
         *power_page_routes(PowerPages(context, paper)),
         *plane_page_routes(PlanePages(context, paper)),
         *console_page_routes(context, paper, pages),
