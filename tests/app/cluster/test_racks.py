@@ -56,6 +56,7 @@ class Pair:
             term=lambda: self.term,
         )
         core.power.powering.ends = lambda _: False
+        self.table = trunks[1].table(CAPS)
         self.caps = [
             Caps(table=trunk.table(CAPS), room=house.power.powering, clock=clock)
             for trunk, house in zip(trunks, (edge, core), strict=True)
@@ -116,22 +117,25 @@ async def test_a_cap_is_held_by_the_edge_known_to_the_core_and_taken_back(tmp_pa
         before = cap_w(on)
         await both.racks.hold("tray", 3000, for_s=600, by="ana", reason="test")
         assert cap_w(on) == 3000
+        assert [each.subject for each in both.racks.caps()] == ["tray"]
 
-        async def known() -> bool:
-            return [each.subject for each in both.racks.caps()] == ["tray"]
+        async def shared() -> bool:
+            return await both.table.get("tray") is not None
 
-        await on.until(known, "the core knows it")
+        await on.until(shared, "it is a row of the bus")
         kept = (tmp_path / "core" / "power-caps.json").read_text()
         assert "tray" in kept, "whoever owns the rack next holds it on"
         with pytest.raises(PolicyRefused):
             await both.racks.hold("tray", 10, for_s=60, by="ana", reason="below its floor")
         await both.racks.clear("tray")
         assert cap_w(on) == before
+        assert not both.racks.caps()
 
         async def gone() -> bool:
-            return not both.racks.caps()
+            row = await both.table.get("tray")
+            return row is None or not row.body
 
-        await on.until(gone, "the core knows it, too")
+        await on.until(gone, "and so is its row")
 
 
 async def test_who_may_not_lead_or_does_not_own_is_refused_and_who_is_silent_is_said_to_be(

@@ -157,13 +157,17 @@ class FarRacks:
     ) -> HeldCap:
         if (rack := self._rack_of(subject)) is None:
             return await self._inner.hold(subject, watts, for_s=for_s, by=by, reason=reason)
-        return _cap(await self._ask(rack, "hold", subject, by, reason, watts=watts, for_s=for_s))
+        cap = _cap(await self._ask(rack, "hold", subject, by, reason, watts=watts, for_s=for_s))
+        self._inner.take(cap.subject, cap)  # whoever asks next need not wait for its row
+        return cap
 
     async def clear(self, subject: str) -> HeldCap:
         cap = next((each for each in self.caps() if each.subject == subject), None)
         if cap is None or cap.rack not in self._heard:
             return await self._inner.clear(subject)
-        return _cap(await self._ask(cap.rack, "clear", subject, "", ""))
+        ended = _cap(await self._ask(cap.rack, "clear", subject, "", ""))
+        self._inner.take(subject, None)
+        return ended
 
     async def isolate(self, rack: str, *, by: str, reason: str) -> bool:
         if rack not in self._heard:
