@@ -35,7 +35,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 def plain(line: bytes) -> str:
     """A line as a person reads it: printable, bounded."""
     text = _ESCAPES.sub(b"", line[: 4 * MOST_LINE]).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in text)[:MOST_LINE].rstrip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:MOST_LINE].rstrip()
 
 
 def lines(recording: Recording, *, since: int, hint: bytes = b"") -> Iterator[tuple[int, bytes]]:
