@@ -71,6 +71,21 @@ class Evidence:
         self.files[name] = msgspec.json.format(msgspec.json.encode(clean), indent=2)
 
 
+class Asks(Protocol):
+    """The part of a device that is needed to read from it."""
+
+    def at(self, priority: Priority) -> Reads: ...
+
+    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
+
+
+def reading(device: Asks, patience_s: float | None) -> Reads:
+    """Through its lane; with a patience the wait for those who asked before counts, too."""
+    if patience_s is None:
+        return device.at(Priority.LIFECYCLE)
+    return device.writer(Priority.LIFECYCLE, deadline_s=patience_s)
+
+
 Tail = Callable[[str], Awaitable[bytes | None]]
 """The last of a node's console, by its uid; None where nobody recorded it."""
 
@@ -84,8 +99,10 @@ async def gather(
     scrub: Scrub,
     told: Mapping[str, Any],
     tail: Tail | None = None,
+    patience_s: float | None = None,
 ) -> Evidence:
-    """Everything that it still gives. Never raises for what a device does."""
+    """Everything that it still gives. Never raises for what a device does. `patience_s` is how
+    long each answer is waited for (None: as long as one may take)."""
     found = Evidence()
     found.put("recovery.json", {"at": clock.now(), **told}, scrub)
     _picture(found, held, asset, scrub)
@@ -93,7 +110,7 @@ async def gather(
     if tail is not None and (words := await tail(uid)):
         text = scrub.text(words.decode("utf-8", "replace"))
         found.files["console.txt"] = text.encode()
-    reads = device.at(Priority.LIFECYCLE)
+    reads = reading(device, patience_s)
     if await _resources(found, reads, asset, scrub):
         await _logs(found, reads, scrub)
         await _dumps(found, device, clock, scrub)

@@ -36,7 +36,7 @@ from iolaus.model.reach import Around, Controller, NodeSight, OutletSight, Verdi
 from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
 from iolaus.recovery import ladder, media
-from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, safe
+from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.probe import OFF, probe
 from iolaus.recovery.reach import judge
@@ -51,6 +51,7 @@ from iolaus.wire.redfish.errors import Code
 DEADLINE_S: Final = 60.0
 OFF_S: Final = 30.0
 BACK_S: Final = 30.0
+SILENT_S: Final = 2.0
 _FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 _GRACEFUL: Final = {
     RungName.RESTART: "GracefulRestart",
@@ -181,8 +182,9 @@ class RecoveryHands:
         sight = sight_of(held, asset, every, lens)
         device = means.open_device(held.target)
         skew = held.report.clock_skew_s if held.report else None
+        before = sight
         sight = await probe(
-            device.at(Priority.LIFECYCLE),
+            reading(device, patience_s(sight)),
             asset,
             sight,
             now=means.clock.now(),
@@ -190,6 +192,8 @@ class RecoveryHands:
             wedged_after_s=rules.wedged_after_s,
             crowded=device.crowded,
         )
+        if sight.controller is Controller.UNKNOWN and before.controller is Controller.SILENT:
+            sight = before  # an answer that did not come in time overrules nothing
         outlets = await self.outlets(held)
         return msgspec.structs.replace(sight, outlets=tuple(each for _, each in outlets))
 
@@ -349,6 +353,7 @@ class RecoveryHands:
             scrub=Scrub(means.secrets()),
             told=told,
             tail=means.tail,
+            patience_s=patience_s(self._pictured(order)),
         )
         try:
             path, digest = await asyncio.to_thread(
@@ -364,6 +369,10 @@ class RecoveryHands:
             ) from None
         return {"file": path.name, "sha256": digest, "files": len(found.files),
                 "gaps": len(found.gaps)}  # fmt: skip
+
+    def _pictured(self, order: Order) -> NodeSight:
+        every = list(self._facts.all_held())
+        return sight_of(order.held, order.asset, every, self._means.lens())
 
     async def _settle(self, order: Order) -> dict[str, Any]:
         self._means.settle(order.held.target.address)
@@ -503,6 +512,12 @@ class RecoveryHands:
                 next_step="discover it again.",
             )
         return found
+
+
+def patience_s(sight: NodeSight) -> float | None:
+    """How long an answer is waited for: of who is silent as everybody sees, not as long as a slow
+    controller may take, for a ladder asks many times."""
+    return SILENT_S if sight.controller is Controller.SILENT else None
 
 
 def archive_of(step: Step) -> str:
