@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from iolaus.app.asking_less import AskedTargets
 from iolaus.app.site_room import SiteRoom
 from iolaus.app.siting import Siting
 from iolaus.energy.centre import Centre
@@ -39,8 +40,11 @@ def house_of(
         policy=PowerPolicy,
         told=lambda: (),
     )
+    asked = AskedTargets(directory=folder, clock=context.clock, rung=siting.ring)
+    siting._asked = asked.all
     return SiteRoom(
         siting=siting,
+        asked=asked,
         running=running,
         plant=lambda: known,
         facts=context.facts,

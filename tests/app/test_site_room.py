@@ -102,3 +102,48 @@ async def test_the_page_and_the_metrics_show_it(context: Context) -> None:
         text = (await web.get("/metrics")).text
     assert 'iolaus_energy_domain_over_seconds_total{domain="r1",as="did"} 0' in text
     assert "iolaus_energy_site_pue{" not in text
+
+
+async def test_a_person_asks_the_site_to_draw_less_for_a_while(
+    context: Context, tmp_path: Path
+) -> None:
+    order = {"name": "t2", "limit_w": 3000, "for_s": 60, "reason": "transformer 2"}
+    async with client_of(context) as api:
+        whole = context.seen_site
+        context.seen_site = house_of(context, tmp_path)
+        none = await api.post("/api/v1/loadtargets", json={"spec": order})
+        assert (none.status_code, none.json()["code"]) == (400, "NoSite")
+        context.seen_site = whole
+        room = room_of(context)
+        made = await api.post("/api/v1/loadtargets", json={"spec": order})
+        assert (made.status_code, made.json()["status"]["mode"]) == (201, "observe")
+        room._siting.look()
+        (target,) = (await api.get("/api/v1/sitepower/site")).json()["status"]["targets"]
+        assert (target["name"], target["limit_w"], target["late"]) == ("person/t2", 3000, False)
+        assert target["by"].endswith(": transformer 2")
+        assert room.site().limit_w is not None
+        again = house_of(context, tmp_path)
+        assert [each.name for each in again._asked.all()] == ["t2"]
+        assert (await api.delete("/api/v1/loadtargets/t2")).status_code == 200
+        gone = await api.delete("/api/v1/loadtargets/t2")
+        assert (gone.status_code, gone.json()["code"]) == (400, "NoSuchTarget")
+        room._siting.look()
+        assert room.site().targets == ()
+        await api.post("/api/v1/loadtargets", json={"spec": order})
+        await context.clock.sleep(61)
+        room._siting.look()
+        assert (room.site().targets, room.site().people) == ((), {})
+
+
+def test_targets_of_people_on_the_command_line(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(context) as url:
+        monkeypatch.setenv("IOLAUS_URL", url)
+        assert "would hold the site at 3000 W" in run(
+            "power target set 3kW --reason test --dry-run"
+        )
+        told = run("power target set 3kW --for 1h --reason test -y")
+        assert "target person is set; the policy says observe: it is not held" in told
+        assert "nobody asks it to draw less" in run("power target list")
+        assert "target person is ended" in run("power target clear person")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from iolaus.app.actuators import Actuators
+from iolaus.app.asking_less import AskedTargets
 from iolaus.app.centring import HouseCentre
 from iolaus.app.gear import Gear
 from iolaus.app.house_edges import HouseEdges
@@ -77,9 +78,13 @@ class PowerHouse:
             give_back=joining.give_back,
         )
         self.ruling = self._ruling()
+        self.asked = AskedTargets(
+            directory=state.directory, clock=clock, rung=lambda: self.siting.ring()
+        )
         self.siting = self._siting()
         self.site = SiteRoom(
             siting=self.siting,
+            asked=self.asked,
             running=self.running,
             plant=self.planted.plant,
             facts=state.facts,
@@ -115,6 +120,7 @@ class PowerHouse:
             plant=self.planted.plant,
             policy=lambda: self.edges.power,
             told=self.joining.targets,
+            asked=self.asked.all,
         )
 
     def _ruling(self) -> Ruling:

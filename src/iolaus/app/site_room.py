@@ -14,7 +14,9 @@ from typing import Final
 
 import structlog
 
+from iolaus.app.asking_less import AskedTargets
 from iolaus.app.siting import Siting
+from iolaus.energy.asked import AskedTarget
 from iolaus.energy.centre import Centre
 from iolaus.energy.decisions import ActuatorState, Decision
 from iolaus.energy.efficiency import (
@@ -55,6 +57,7 @@ class SiteRoom:
         self,
         *,
         siting: Siting,
+        asked: AskedTargets,
         running: Callable[[], Centre | None],
         plant: Callable[[], Plant],
         facts: Facts,
@@ -63,6 +66,7 @@ class SiteRoom:
         period_s: float,
     ) -> None:
         self._siting, self._running, self._plant = siting, running, plant
+        self._asked = asked
         self._facts, self._clock, self._period_s = facts, clock, period_s
         self.signals = Signals()
         self.seen_actuators: Callable[[], Sequence[ActuatorState]] = tuple
@@ -105,6 +109,22 @@ class SiteRoom:
             water_l_s=self.signals.rate(WATER, now),
             jobs=tuple(self._jobs(nodes, now)),
         )
+
+    def ask_less(
+        self, name: str, limit_w: float, *, start: float, until: float, by: str, reason: str
+    ) -> AskedTarget:
+        """Raises `OperatorMust`."""
+        self._siting.must_have_site()
+        return self._asked.set(
+            AskedTarget(
+                name=name, limit_w=limit_w, start=start, until=until, by=by, reason=reason,
+                at=self._clock.now(),
+            )
+        )  # fmt: skip
+
+    def ask_no_more(self, name: str) -> AskedTarget:
+        """Raises `OperatorMust` where there is none."""
+        return self._asked.clear(name)
 
     def say(self, signal: Signal) -> None:
         """Raises `OperatorMust`."""

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from iolaus.energy.asked import AskedTarget
 from iolaus.energy.centre import Centre
 from iolaus.energy.decisions import Decision
 from iolaus.energy.policy import PowerPolicy
@@ -56,9 +57,10 @@ class Siting:
         plant: Callable[[], Plant],
         policy: Callable[[], PowerPolicy],
         told: Callable[[], Sequence[Told]],
+        asked: Callable[[], Sequence[AskedTarget]] = tuple,
     ) -> None:
         self._clock, self._centre, self._running = clock, centre, running
-        self._plant, self._policy, self._told = plant, policy, told
+        self._plant, self._policy, self._told, self._asked = plant, policy, told, asked
         self.loop: SiteLoop | None = None
         self.decisions: deque[Decision] = deque(maxlen=KEPT)
         self.why = "it has not looked yet"
@@ -70,7 +72,17 @@ class Siting:
     def target(self, limit_w: float | None) -> None:
         """A target of the whole site began or ended: it is looked at now. Raises `OperatorMust`
         where the plant has no site."""
-        if limit_w is not None and self._site() is None:
+        if limit_w is not None:
+            self.must_have_site()
+        self._rung.set()
+
+    def ring(self) -> None:
+        """Look at once."""
+        self._rung.set()
+
+    def must_have_site(self) -> None:
+        """Raises `OperatorMust`."""
+        if self._site() is None:
             raise OperatorMust(
                 "the plant has no domain of kind site",
                 operation="set target",
@@ -78,7 +90,6 @@ class Siting:
                 code="NoSite",
                 next_step="put a site above its feeds (docs/power.md).",
             )
-        self._rung.set()
 
     def derate(self, domain: str, limit_w: float | None) -> None:
         self._centre.derate(domain, limit_w)
@@ -99,6 +110,8 @@ class Siting:
             ramp_up_w_s=loop.rules.ramp_up_w_s if loop else None,
             ramp_down_w_s=loop.rules.ramp_down_w_s if loop else None,
             late=loop.late if loop else (),
+            mode=self._policy().mode.value,
+            people={f"person/{e.name}": f"{e.by}: {e.reason}" for e in self._asked()},
             targets=tuple(
                 (each.name, each.limit_w, each.start_s - now_s + at, _at(each.until_s, at - now_s))
                 for each in sorted(
@@ -172,6 +185,14 @@ class Siting:
                 limit_w=each.limit_w,
                 start_s=each.start_s + ahead_s,
                 until_s=_at(each.end_s, ahead_s),
+            )
+        for asked in self._asked():
+            name = f"person/{asked.name}"
+            wanted[name] = LoadTarget(
+                name=name,
+                limit_w=asked.limit_w,
+                start_s=asked.start + ahead_s,
+                until_s=asked.until + ahead_s,
             )
         for gone in loop.targets.keys() - wanted.keys():
             loop.withdraw(gone)

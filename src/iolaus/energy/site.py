@@ -11,8 +11,8 @@ before it grows as for any other limit. No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from iolaus.kernel.errors import OperatorMust
@@ -49,7 +49,9 @@ class SiteRules:
 class SiteState:
     """How the loop stands, for whoever looks. `why` says why it does nothing (empty: it works);
     `limit_w` is what it asks of the centre now, `charged_w` what may be drawn. `targets` are (name,
-    watts, beginning, end or None) in seconds since 1970, `late` those that are not reached."""
+    watts, beginning, end or None) in seconds since 1970, `late` those that are not reached;
+    `people` says of those that a person set who did and why. What is done about them is said by
+    `mode`."""
 
     site: str
     why: str
@@ -60,6 +62,8 @@ class SiteState:
     ramp_down_w_s: float | None
     late: tuple[str, ...] = ()
     targets: tuple[tuple[str, float, float, float | None], ...] = ()
+    mode: str = "observe"
+    people: Mapping[str, str] = field(default_factory=dict)
 
 
 class SiteLoop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
+from iolaus.energy.asked import AskedTarget
 from iolaus.energy.decisions import ActuatorState, Decision
 from iolaus.energy.efficiency import Efficiency
 from iolaus.energy.hindsight import Past
@@ -31,6 +32,16 @@ class SeesSite(Protocol):
 
     def decisions(self) -> Sequence[tuple[float, Decision]]:
         """Of the slow loop, newest first, with seconds since 1970."""
+        ...
+
+    def ask_less(
+        self, name: str, limit_w: float, *, start: float, until: float, by: str, reason: str
+    ) -> AskedTarget:
+        """The site draws no more than this for a while. Raises `OperatorMust`."""
+        ...
+
+    def ask_no_more(self, name: str) -> AskedTarget:
+        """Raises `OperatorMust` where there is none."""
         ...
 
     def say(self, signal: Signal) -> None:

@@ -39,6 +39,7 @@ from iolaus.north.api.rollouts import rollout_routes
 from iolaus.north.api.ruling import ruling_routes
 from iolaus.north.api.scrape import metrics_route
 from iolaus.north.api.signals import signal_routes
+from iolaus.north.api.targets import target_routes
 from iolaus.north.api.tasks import task_routes
 from iolaus.north.api.tokens import token_routes
 from iolaus.north.context import Context
@@ -87,6 +88,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
             *ruling_routes(context),
             *console_routes(context),
             *signal_routes(context),
+            *target_routes(context),
             *discovery_routes(context),
             *task_routes(context),
             *attestation_routes(context),

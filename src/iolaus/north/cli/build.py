@@ -38,6 +38,7 @@ from iolaus.north.cli import (
     quarantine,
     recoveries,
     references,
+    targets,
     tokens,
 )
 from iolaus.north.cli import audit as auditing
@@ -108,6 +109,7 @@ BY_FIRST_WORD: Final[Mapping[str, type[TyperGroup]]] = {
 }
 """Groups in which a first word that is no command stands for one."""
 ROUTES_HELP: Final = "Who is told of alarms: seen, tested, checked."
+TARGETS_HELP: Final = "Load targets for the whole site that a person sets for a while."
 CAPS_HELP: Final = "Caps on nodes and racks that a person sets for a while."
 
 
@@ -209,11 +211,15 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
 
 
 def _add_caps(power_group: typer.Typer) -> None:
-    caps = typer.Typer(help=CAPS_HELP, no_args_is_help=True, rich_markup_mode=None)
-    caps.callback()(_grouped)
-    for name, each in power.CAP_COMMANDS.items():
-        caps.command(name)(each)
-    power_group.add_typer(caps, name="cap", help=CAPS_HELP)
+    for word, commands, told in (
+        ("cap", power.CAP_COMMANDS, CAPS_HELP),
+        ("target", targets.TARGET_COMMANDS, TARGETS_HELP),
+    ):
+        group = typer.Typer(help=told, no_args_is_help=True, rich_markup_mode=None)
+        group.callback()(_grouped)
+        for name, each in commands.items():
+            group.command(name)(each)
+        power_group.add_typer(group, name=word, help=told)
 
 
 def _add_routes(alarm_group: typer.Typer) -> None:

@@ -118,7 +118,7 @@ def _site(row: Flat) -> str:
         late = ", not reached yet" if each["late"] else ""
         lines.append(
             f"target    {each['name']}: {each['limit_w']:g} W from {each['begins']} "
-            f"to {text(each['ends'])}{late}"
+            f"to {text(each['ends'])}{late}" + (f" ({each['by']})" if each["by"] else "")
         )
     lines += [
         f"stage     {each['name']}: {each['input_w']:g} W in, {each['output_w']:g} W out, "

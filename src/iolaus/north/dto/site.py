@@ -23,13 +23,14 @@ Number = float | None
 
 
 class TargetView(msgspec.Struct, frozen=True, kw_only=True):
-    """A load target of the grid for the whole site."""
+    """A load target of the grid or of a person for the whole site."""
 
     name: str
     limit_w: float
     begins: datetime | None
     ends: Annotated[datetime | None, Meta(description="Null: until it is lifted.")]
     late: Annotated[bool, Meta(description="It has begun and is not reached.")]
+    by: Annotated[str, Meta(description="The person who set it, and why; empty: the grid.")] = ""
 
 
 class StageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class SitePowerView(View, frozen=True, kw_only=True):
     site: Annotated[str, Meta(description="The domain of kind site; empty: there is none.")]
     loop: Annotated[str, Meta(description="free, walking, held, late or idle.")]
     why: Annotated[str, Meta(description="Why the loop is idle.")] = ""
+    mode: Annotated[str, Meta(description="Of the policy: only in control is a target held.")]
     limit_w: Annotated[Number, Meta(description="What it asks of the centre now; null: nothing.")]
     ceiling_w: Annotated[Number, Meta(description="What the site may draw otherwise.")]
     charged_w: Annotated[Number, Meta(description="What it may be drawing.")]
@@ -140,6 +142,7 @@ def site_view(
         site=state.site,
         loop=_loop(state),
         why=state.why,
+        mode=state.mode,
         limit_w=state.limit_w,
         ceiling_w=state.ceiling_w,
         charged_w=state.charged_w,
@@ -152,6 +155,7 @@ def site_view(
                 begins=when(start),
                 ends=None if end is None else when(end),
                 late=name in state.late,
+                by=state.people.get(name, ""),
             )
             for name, limit_w, start, end in state.targets
         ),
