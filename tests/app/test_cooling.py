@@ -170,15 +170,15 @@ async def test_it_is_asked_for_warmer_while_there_is_margin_and_colder_when_ther
         await s.room.look()
         assert s.room.states == ()
         assert set(s.joined.link.bms.standing().values()) == {None}
-        assert s.told == [("coolant asked", False)] * 2
+        assert s.told == [("coolant", False)] * 2
 
 
 async def test_what_is_advised_or_not_allowed_is_told_and_not_asked(tmp_path: Path) -> None:
     async with stand(tmp_path, policy=replace(POLICY, mode=Mode.ADVISE), allow=()) as s:
         s.die(60.0)
         state = await s.look()
-        assert (state.state, state.told, state.mode) == ("asked", None, "advise")
-        assert s.told == [("coolant asked", True)]
+        assert (state.state, state.told, state.mode) == ("would ask", None, "advise")
+        assert s.told == [("coolant", True)]
         s.policy = replace(POLICY, modes={RACK: Mode.OBSERVE})
         assert (await s.look()).state == "own"
         s.policy = POLICY

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
@@ -21,6 +22,7 @@ from iolaus.app.joined import Joined
 from iolaus.energy.ports import Event, Grade, IsolationRequest, Medium, Sense
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.asset import Reading
+from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Target
 from iolaus.observe.collect import Job, Key, Periods
 from iolaus.store.secrets import Secrets
@@ -294,3 +296,25 @@ async def test_a_broker_that_is_none_stops_the_start(tmp_path: Path, broker: str
     with pytest.raises(Exception, match=r"unencrypted|broker is"):
         async with open_house(HouseOptions(state_dir=state)):
             pass
+
+
+async def test_a_building_is_joined_and_left_while_the_server_runs(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    async with stock_bms() as bms, open_house(HouseOptions(state_dir=state)) as house:
+        assert house.joining.joined is None
+        house.state.secrets.put("building", user=OURS, password=bms.broker.accounts[OURS].password)
+        wanted = msgspec.convert(document(bms.broker.port), BuildingDocument)
+        bad = msgspec.structs.replace(
+            wanted, spec=msgspec.structs.replace(wanted.spec, broker="http://b")
+        )
+        with pytest.raises(OperatorMust):
+            await house.joining.exchange(bad)
+        await house.joining.exchange(wanted)
+        joined = house.joining.joined
+        assert joined is not None
+        await until(lambda: not joined.link.why_lost())
+        assert house.state.facts.target_of(joined.device.address) is not None
+        await house.joining.exchange(None)
+        assert house.joining.joined is None
+        assert house.state.facts.target_of(joined.device.address) is None

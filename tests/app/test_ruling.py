@@ -17,6 +17,7 @@ from iolaus.app.ruling import Ruling, changes_file
 from iolaus.energy.policy import LeakPolicy, Mode, PowerPolicy
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.model.building import BuildingDocument
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.context import Context
 
@@ -37,6 +38,7 @@ class Stand:
 
     def __init__(self, folder: Path, text: str = "", *, groups: tuple[str, ...] = ()) -> None:
         self.clock, self.folder, self.followed = JumpClock(), folder, Followed()
+        self.joined: list[BuildingDocument | None] = []
         self.texts = {}
         tokens = []
         for name, role in (("ana", Role.OPERATOR), ("bo", Role.APPROVER), ("vi", Role.VIEWER)):
@@ -49,10 +51,16 @@ class Stand:
             (folder / "power.yaml").write_text(text)
         self.ruling = self.begin()
 
+    async def join(self, building: BuildingDocument | None) -> None:
+        if building is not None and building.spec.broker == "mqtts://bad":
+            raise OperatorMust("no broker", operation="join", subject="b", code="BadBroker")
+        self.joined.append(building)
+
     def begin(self) -> Ruling:
         path = self.folder / "power.yaml"
         planted = Planted(load_written(path), self.context.facts, self.clock)
         self.context.rules = ruling = Ruling(
+            join=self.join,
             planted=planted,
             facts=self.context.facts,
             directory=self.folder,
@@ -147,10 +155,24 @@ async def test_what_cannot_be_a_change_is_told(tmp_path: Path) -> None:
     assert (same.status_code, same.json()["code"]) == (400, "NothingChanges")
     wrong = await on.ask("ana", "", order(policy(mod="advise")))
     assert "Did you mean 'mode'?" in wrong.text
-    building = {**policy(), "kind": "Building", "spec": {"broker": "mqtts://b"}}
-    assert (await on.ask("ana", "", order(building))).json()["code"] == "BuildingAtStart"
     assert (await on.ask("ana", "/none/apply")).status_code == 404
     assert (await on.ask("ana", "", {"spec": {"documents": []}})).status_code == 400
+
+
+async def test_a_building_is_joined_by_a_change_that_another_approved(tmp_path: Path) -> None:
+    on = Stand(tmp_path)
+    for broker, code in (("mqtts://bad", "BadBroker"), ("mqtts://b", None)):
+        building = {**policy(), "kind": "Building", "spec": {"broker": broker}}
+        made = (await on.ask("ana", "", order(building))).json()["metadata"]["name"]
+        assert (await on.ask("ana", f"/{made}/apply")).json()["code"] == "NeedsApproval"
+        await on.ask("bo", f"/{made}/approve")
+        done = await on.ask("ana", f"/{made}/apply")
+        assert done.json().get("code") == code, done.text
+        assert (tmp_path / "power.yaml").exists() is (code is None)
+    assert [each.spec.broker for each in on.joined if each] == ["mqtts://b"]
+    written = load_written(tmp_path / "power.yaml").building
+    assert written is not None
+    assert written.spec.broker == "mqtts://b"
 
 
 def test_a_spoilt_file_of_changes_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -24,6 +25,7 @@ from iolaus.model.energy import (
     watts,
 )
 from iolaus.model.select import MISSING
+from iolaus.north.cli.energy import energy_of, holds_energy
 from tests.north.cli.test_golden import run
 
 PLANT = """\
@@ -202,3 +204,9 @@ def test_the_schema_that_editors_use_is_the_one_of_the_model() -> None:
 def test_the_schema_takes_what_the_reader_takes(text: str, fits: bool) -> None:
     judge = jsonschema.Draft202012Validator(energy_schema())
     assert judge.is_valid(yaml.safe_load(text)) is fits
+
+
+def test_a_file_of_power_is_taken_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{POWER}---\n{LEAK}"))
+    assert holds_energy(Path("-"))
+    assert [each.kind for each in energy_of(Path("-"))] == ["PowerPolicy", "LeakPolicy"]

@@ -28,7 +28,7 @@ HEAD = "apiVersion: iolaus.dev/v1\nkind: {}\nmetadata: {{name: hall}}\nspec: {}\
 
 def documents(power: str, leak: str = "{}") -> PowerDocuments:
     text = f"{HEAD.format('PowerPolicy', power)}---\n{HEAD.format('LeakPolicy', leak)}"
-    return PowerDocuments().taking(read_energy(text, source="x"))  # type: ignore[arg-type]
+    return PowerDocuments().taking(read_energy(text, source="x"))
 
 
 def policy(said: PowerDocuments) -> PowerPolicy:

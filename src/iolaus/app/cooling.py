@@ -146,7 +146,8 @@ class Cooling:
         if wish is not None and mode is not Mode.OBSERVE:
             because = f"its dies have {margin_k:.0f} K left"
             trouble = await self._ask(joined, unit, wish, because) if mode is Mode.CONTROL else ""
-            state, why = ("unmet", trouble) if trouble else ("asked", because)
+            word = "asked" if mode is Mode.CONTROL else "would ask"
+            state, why = ("unmet", trouble) if trouble else (word, because)
             self._note(unit, state, wish, why, advised=mode is Mode.ADVISE)
         elif mode is not Mode.CONTROL and unit in self._asked:
             await self._take_back(joined, unit)
@@ -184,7 +185,7 @@ class Cooling:
         if self._told.get(unit) != (state, wish_c):
             self._told[unit] = state, wish_c
             said = f"{wish_c:g} C: {why}"
-            self._decide(unit, f"coolant {state}", because=said, advised=advised)
+            self._decide(unit, "coolant", because=said, advised=advised)
 
 
 def _standing(loop: LoopState, why: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ import msgspec
 import structlog
 
 from iolaus.app.banner import Banner
+from iolaus.app.demo_site import give_site
 from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.listening import make_server, run_server
 from iolaus.app.oracle import Oracle, Place, written_down
@@ -71,6 +72,7 @@ async def up(options: UpOptions) -> None:
             hall = None
             if options.simulate:
                 hall = await stack.enter_async_context(simulated_hall(options, state_dir))
+                give_site(state_dir, load_hosts(hall[0]))
             house = await stack.enter_async_context(
                 open_house(
                     HouseOptions(

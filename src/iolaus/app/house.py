@@ -191,7 +191,14 @@ class House:
         )
         self.attesting = self._attesting()
         again_s = min(AGAIN_S, 2.0 * options.periods.hot_s)  # before an edge takes it for silent
-        self.joining = Joining(state, clock, planted=lambda: self.power.planted, again_s=again_s)
+        self.joining = Joining(
+            state,
+            clock,
+            planted=lambda: self.power.planted,
+            again_s=again_s,
+            here=options.role is not Role.CORE,
+        )
+        self.joining.on_joined = lambda target: self.collector.begin(target.address)
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = self._discoverer()
         self.keyring = self._keyring()

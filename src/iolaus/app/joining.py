@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 
 
 class Joining:
-    """`joined` is None where no building is; `hall` is what the grid may be told of. Is
+    """`joined` is None where no building is; `hall` is what the grid may be told of; `here`:
+    whether this process joins any. `on_joined` is told of the broker as an endpoint. Is
     `energy.ports.AsksBuilding`."""
 
     def __init__(
@@ -44,7 +45,10 @@ class Joining:
         *,
         planted: Callable[[], Planted],
         again_s: float = AGAIN_S,
+        here: bool = True,
     ) -> None:
+        self._here = here
+        self.on_joined: Callable[[Target], None] = lambda _: None
         self._state, self._clock, self._planted, self.again_s = state, clock, planted, again_s
         self.places = Places(state.facts, clock)
         self.joined: Joined | None = None
@@ -58,21 +62,56 @@ class Joining:
     def begin(self, document: BuildingDocument | None) -> None:
         """Join it, from now on. Raises `OperatorMust` for a broker or keys that are none, and
         `PolicyRefused` for the clear over a network."""
-        if document is not None:
-            flex = self.flexing = self._flex(document)
-            self.joined = Joined(
-                document,
-                facts=self._state.facts,
-                secrets=self._state.secrets,
-                clock=self._clock,
-                claims=self._claimed,
-                refuse=flex.refuse,
-                edges=self._edges,
-                again_s=self.again_s,
+        self._take(self._made(document) if document is not None else None)
+
+    async def exchange(self, document: BuildingDocument | None) -> None:
+        """Join another one, or none, in the place of the one that is joined; what the grid asked
+        goes on. Raises as `begin`, and changes nothing then; `OperatorMust` where others join."""
+        if not self._here:
+            raise OperatorMust(
+                "the building is joined by the edges, at their start",
+                operation="apply",
+                subject=f"Building {document.metadata.name}" if document else "Building",
+                code="BuildingAtStart",
+                next_step="write it into power.yaml of the edges and start them again.",
             )
-            self.joined.link.on_target.append(flex.heard)
-            if "report" in document.spec.allow:
-                self.reporting = self._reporting(document, self.joined, flex)
+        made = self._made(document) if document is not None else None
+        await self.close()
+        if made is None and self.flexing is not None:
+            self.flexing.allowed = False
+            self.flexing.look()
+        held = self.flexing.held if self.flexing is not None else {}
+        self.joined = self.flexing = self.reporting = self._task = None
+        self._planted().claims = ()
+        self._take(made, held)
+        if self.joined is not None:
+            self.on_joined(self.joined.target)
+
+    def _made(self, document: BuildingDocument) -> tuple[Joined, Flexing, Reporting | None]:
+        """Raises as `begin`."""
+        flexing = self._flex(document)
+        joined = Joined(
+            document,
+            facts=self._state.facts,
+            secrets=self._state.secrets,
+            clock=self._clock,
+            claims=self._claimed,
+            refuse=flexing.refuse,
+            edges=self._edges,
+            again_s=self.again_s,
+        )
+        joined.link.on_target.append(flexing.heard)
+        may = "report" in document.spec.allow
+        return joined, flexing, self._reporting(document, joined, flexing) if may else None
+
+    def _take(
+        self,
+        made: tuple[Joined, Flexing, Reporting | None] | None,
+        held: Mapping[str, float] | None = None,
+    ) -> None:
+        if made is not None:
+            self.joined, self.flexing, self.reporting = made
+            self.flexing.held = dict(held or {})
         self._clean()
         if self.joined is not None:
             self._state.facts.put_target(self.joined.target)

@@ -98,12 +98,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ruled(self) -> PowerDocuments:
         """What is changed by plan while a server runs."""
-        return PowerDocuments(plants=self.plants, power=self.power, leaks=self.leaks)
+        return PowerDocuments(
+            plants=self.plants, power=self.power, leaks=self.leaks, building=self.building
+        )
 
     def ruling(self, ruled: PowerDocuments) -> Written:
         """With these in the place of what counted."""
         return Written(
-            plants=ruled.plants, power=ruled.power, leaks=ruled.leaks, building=self.building
+            plants=ruled.plants, power=ruled.power, leaks=ruled.leaks, building=ruled.building
         )
 
 

@@ -131,6 +131,7 @@ class PowerHouse:
             clock=self._clock,
             follow=self._follow,
             centre=self.running,
+            join=self.joining.exchange,
         )
 
     def _follow(self, power: PowerPolicy, leak: LeakPolicy) -> None:

@@ -42,7 +42,7 @@ DELAY, AMPS, TIME = "charge_delay", "override_current", "override_time"
 
 class BatteryState(msgspec.Struct, frozen=True, kw_only=True):
     """A shelf of batteries. `state`: full, charging, waits, gives (it carries the load), own (left
-    to its own rule) or unmet (it did not take what it was told); `charge` is 0 to 1."""
+    to its own rule), unknown or unmet (it did not take what it was told); `charge` is 0 to 1."""
 
     name: str
     rack: str
@@ -149,11 +149,11 @@ class Recharging:
                     yield _shelf(bus, thing, target.name or target.address, racks[0], now)
 
     def _is_low(self, shelf: Shelf, rules: RechargeRules) -> bool:
-        """Below its beginning, until it is above its end. A charge that nobody knows is low."""
-        charge = 0.0 if shelf.charge is None else shelf.charge
-        if charge < rules.begin or shelf.gives:
+        """Below its beginning, until it is above its end. A charge that nobody knows is none of
+        both: it is as it was before."""
+        if shelf.gives or (shelf.charge is not None and shelf.charge < rules.begin):
             self._low.add(shelf.name)
-        elif charge >= rules.end:
+        elif shelf.charge is not None and shelf.charge >= rules.end:
             self._low.discard(shelf.name)
         return shelf.name in self._low and not shelf.gives
 
@@ -200,6 +200,8 @@ class Recharging:
         elif shelf in low:
             state = "own"
             why = "" if shelf in known else "nobody says how much a limit above it can carry"
+        elif shelf.charge is None:
+            state, why = "unknown", "not every unit of it tells its charge"
         if state not in ("charging", "waits"):
             self._given.pop(shelf.name, None)
         self._note(shelf, state, watts, why, advised=mode is Mode.ADVISE)
@@ -255,7 +257,7 @@ class Recharging:
     def _note(self, shelf: Shelf, state: str, watts: float, why: str, *, advised: bool) -> None:
         before = self._said.get(shelf.name)
         self._said[shelf.name] = state
-        if before == state or (before is None and state in ("full", "own")):
+        if before == state or (before is None and state in ("full", "own", "unknown")):
             return
         self._decide(
             shelf.name, f"recharge {state}", after_w=watts if state == "charging" else None,

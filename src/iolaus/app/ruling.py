@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
 from iolaus.model.building import BuildingDocument
 from iolaus.model.energy import EnergyDocument
-from iolaus.model.ruling import PolicyDocument, PowerApproval, PowerChange, PowerDocuments
+from iolaus.model.ruling import PowerApproval, PowerChange, PowerDocuments
 from iolaus.store.facts import Facts
 from iolaus.store.files import replace_file
 from iolaus.store.kept import KeptFile
@@ -38,11 +38,13 @@ BEFORE_FILE: Final = "power.yaml.before"
 KEPT: Final = 100
 LOOK_S: Final = 5.0
 Follow = Callable[[PowerPolicy, LeakPolicy], None]
+Join = Callable[[BuildingDocument | None], Awaitable[None]]
 
 
 class Ruling:
     """Is `north.ruling.RulesPower`. `follow` is told of policies that count from now on; `centre`
-    is the one that runs here, if any. Raises `OperatorMust` where the changes are spoilt."""
+    is the one that runs here, if any; `join` takes another building, or none. Raises
+    `OperatorMust` where the changes are spoilt."""
 
     def __init__(
         self,
@@ -53,9 +55,10 @@ class Ruling:
         clock: Clock,
         follow: Follow,
         centre: Callable[[], Centre | None],
+        join: Join,
     ) -> None:
         self._planted, self._facts, self._clock = planted, facts, clock
-        self._follow, self._centre = follow, centre
+        self._follow, self._centre, self._join = follow, centre, join
         self._path, self._before = directory / POWER_FILE, directory / BEFORE_FILE
         self._kept = changes_file(directory / CHANGES_FILE)
         self._changes = {each.id: each for each in self._kept.load()}
@@ -90,8 +93,8 @@ class Ruling:
     async def propose(
         self, documents: Sequence[Mapping[str, Any]], *, by: str, source: str, keep: bool
     ) -> PowerChange:
-        """What these documents would change. Raises `OperatorMust` for what is wrong in them, for
-        a building, and where nothing would change."""
+        """What these documents would change. Raises `OperatorMust` for what is wrong in them, and
+        where nothing would change."""
         async with self._changing:
             change = self._proposed(documents, by=by, source=source)
             if keep:
@@ -102,7 +105,7 @@ class Ruling:
         self, documents: Sequence[Mapping[str, Any]], *, by: str, source: str
     ) -> PowerChange:
         before = self.documents()
-        told = self._ruled(read_documents(documents, source=source))
+        told = read_documents(documents, source=source)
         after = before.taking(told)
         if after == before:
             raise OperatorMust(
@@ -125,21 +128,6 @@ class Ruling:
         )
         text = change_text(before, after, self._foresee(after))
         return msgspec.structs.replace(change, text=text)
-
-    def _ruled(self, documents: Iterable[EnergyDocument]) -> list[PolicyDocument]:
-        found: list[PolicyDocument] = []
-        for each in documents:
-            if not isinstance(each, BuildingDocument):
-                found.append(each)
-            elif each != self._planted.said.building:
-                raise OperatorMust(
-                    "a building is joined at the start of a server only",
-                    operation="apply",
-                    subject=f"Building {each.metadata.name}",
-                    code="BuildingAtStart",
-                    next_step=f"write it into {self._path} and start the server again.",
-                )
-        return found
 
     def _foresee(self, after: PowerDocuments) -> Foresight:
         centre = self._centre()
@@ -170,7 +158,8 @@ class Ruling:
 
     async def apply(self, name: str, *, by: str) -> PowerChange:
         """From now on it counts. Raises `PolicyRefused` while approvals are missing, and where
-        something else counts than what it was made against."""
+        something else counts than what it was made against; and what joining a building raises,
+        before anything counts."""
         async with self._changing:
             change = self._open(name, "apply")
             must_be_approved(change)
@@ -184,6 +173,8 @@ class Ruling:
                 )
             self._must_be_ours()
             said = self._planted.said.ruling(change.after)
+            if said.building != self._planted.said.building:
+                await self._join(said.building)
             self._write(said, change)
             done = self._turn(change, state="applied", ended_at=self._clock.now(), ended_by=by)
             self._planted.rule(said)
@@ -290,8 +281,6 @@ def read_documents(documents: Sequence[Mapping[str, Any]], *, source: str) -> li
 def written_yaml(said: Written) -> str:
     """All of it as a file that can be applied and read at a start."""
     documents = [document_dict(each) for each in said.ruled]
-    if said.building is not None:
-        documents.append(msgspec.to_builtins(said.building))
     return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
 
 

@@ -26,7 +26,7 @@ STAGES: Final[Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]] = (
 IT_ROLES: Final = ("node_power", "switch_power", "dpu_power")
 COOLING_ROLES: Final = ("cdu_power",)
 KWH_J: Final = 3.6e6
-PAIR_S: Final = 30.0
+PAIR_S: Final = 5.0
 """Two sides that were read further apart are of two times."""
 OLD_S: Final = 3_600.0
 

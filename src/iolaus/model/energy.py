@@ -57,7 +57,9 @@ class DomainWant(Wanted, frozen=True, kw_only=True):
     any cap, and `efficiency` how much of what it draws arrives below."""
 
     name: Ranged
-    kind: Literal["site", "feed", "transformer", "breaker", "busway", "shelf", "rack"]
+    kind: Literal[
+        "site", "feed", "transformer", "breaker", "busway", "hall", "row", "shelf", "rack"
+    ]
     parent: Ranged | None = None
     standby: list[Ranged] = []
     limit: Limit | None = None

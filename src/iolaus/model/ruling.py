@@ -1,8 +1,8 @@
 """What operators decided of power as it counts, and a change of it that waits for a second person.
 
-The plant and its two policies count together: a limit is worth nothing without the tree that it
-stands in. So a change is of all of them at once, names what it was made against, and holds the
-whole that would count after it.
+The plant, its two policies and the building that tells of them count together: a limit is worth
+nothing without the tree that it stands in. So a change is of all of them at once, names what it was
+made against, and holds the whole that would count after it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from typing import Final
 
 import msgspec
 
+from iolaus.model.building import BuildingDocument
 from iolaus.model.energy import LeakPolicyDocument, PlantDocument, PowerPolicyDocument
 
 ANYBODY: Final = ""
 """The group of an approval that anybody else than the maker may give."""
-PolicyDocument = PlantDocument | PowerPolicyDocument | LeakPolicyDocument
+PolicyDocument = PlantDocument | PowerPolicyDocument | LeakPolicyDocument | BuildingDocument
 
 
 class PowerDocuments(msgspec.Struct, frozen=True, kw_only=True):
-    """One policy of each kind at most; plants by name."""
+    """One policy of each kind and one building at most; plants by name."""
 
     plants: tuple[PlantDocument, ...] = ()
     power: PowerPolicyDocument | None = None
     leaks: LeakPolicyDocument | None = None
+    building: BuildingDocument | None = None
 
     def __iter__(self) -> Iterator[PolicyDocument]:
         yield from self.plants
-        yield from (each for each in (self.power, self.leaks) if each is not None)
+        yield from (each for each in (self.power, self.leaks, self.building) if each)
 
     @property
     def digest(self) -> str:
@@ -38,7 +40,7 @@ class PowerDocuments(msgspec.Struct, frozen=True, kw_only=True):
     def taking(self, documents: Iterable[PolicyDocument]) -> PowerDocuments:
         """With these in the place of those of the same kind (a plant: of the same name)."""
         plants = {each.metadata.name: each for each in self.plants}
-        power, leaks = self.power, self.leaks
+        power, leaks, building = self.power, self.leaks, self.building
         for each in documents:
             match each:
                 case PlantDocument():
@@ -47,7 +49,11 @@ class PowerDocuments(msgspec.Struct, frozen=True, kw_only=True):
                     power = each
                 case LeakPolicyDocument():
                     leaks = each
-        return PowerDocuments(plants=tuple(plants.values()), power=power, leaks=leaks)
+                case BuildingDocument():
+                    building = each
+        return PowerDocuments(
+            plants=tuple(plants.values()), power=power, leaks=leaks, building=building
+        )
 
     def needs(self) -> dict[str, int]:
         """How many of which group must approve a change of these: never nobody."""

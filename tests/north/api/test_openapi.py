@@ -120,7 +120,12 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
     context.secrets = Secrets(tmp_path / "logins")
     context.onboards = Reception()
     context.seen_site = house_of(context, tmp_path)
+
+    async def nobody(_: object) -> None:
+        return None
+
     context.rules = Ruling(
+        join=nobody,
         planted=Planted(Written(), context.facts, context.clock),
         facts=context.facts,
         directory=tmp_path,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TextIO, TypeVar
+from weakref import WeakKeyDictionary
 
 from iolaus.fleet.document import BadFile, Document, parse_documents
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.cells import text
 from iolaus.north.cli.render import err_console
 
+_TOLD: Final[MutableMapping[TextIO, str]] = WeakKeyDictionary()
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ class Reads(Protocol[T_co]):
 def text_of(path: Path) -> str:
     """UTF-8 text; - is standard input. Raises `OperatorMust`."""
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        return _standard_input() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise OperatorMust(
@@ -37,11 +39,15 @@ def text_of(path: Path) -> str:
         ) from None
 
 
+def _standard_input() -> str:
+    """Whoever asks again is told the same."""
+    if sys.stdin not in _TOLD:
+        _TOLD[sys.stdin] = sys.stdin.read()
+    return _TOLD[sys.stdin]
+
+
 def holds(path: Path, is_kind: Callable[[Document], bool]) -> bool:
-    """Whether its first document is one of that kind. Standard input is read once only, so it is
-    never looked at for that."""
-    if str(path) == "-":
-        return False
+    """Whether its first document is one of that kind."""
     try:
         return any(map(is_kind, parse_documents(text_of(path), source=str(path))[:1]))
     except OperatorMust:

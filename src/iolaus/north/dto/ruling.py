@@ -27,7 +27,7 @@ class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
 class PowerPolicyView(View, frozen=True, kw_only=True):
     """A document of power that counts now."""
 
-    type: Annotated[str, Meta(description="Plant, PowerPolicy or LeakPolicy.")]
+    type: Annotated[str, Meta(description="Plant, PowerPolicy, LeakPolicy or Building.")]
     title: Annotated[str, Meta(description="Its metadata.name.")]
     mode: Annotated[str, Meta(description="observe, advise or control; empty for a plant.")] = ""
     modes: Annotated[

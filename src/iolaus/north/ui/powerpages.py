@@ -114,17 +114,15 @@ class PowerPages:
 def _tree(
     plant: Plant, domains: Sequence[DomainState], past: Mapping[str, Past]
 ) -> list[DomainRow]:
+    """Each under what feeds it."""
     states = {each.name: each for each in domains}
-    found = [
-        DomainRow(
-            states[domain.name],
-            sum(1 for _ in plant.above(domain.name)),
-            past.get(domain.name),
-        )
+    ways = {
+        domain.name: (*(each.name for each in plant.above(domain.name)),)[::-1]
         for domain in plant.domains
         if domain.name in states
-    ]
-    return found[:LINES]
+    }
+    ordered = sorted(ways, key=lambda name: (*ways[name], name))
+    return [DomainRow(states[name], len(ways[name]), past.get(name)) for name in ordered[:LINES]]
 
 
 def _decided(context: Context, scope: Selector) -> list[tuple[Any, Any]]:
