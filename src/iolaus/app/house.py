@@ -190,15 +190,7 @@ class House:
             facts=state.facts, ledger=self.ledger, kept=state.advisories, mapped=self.mapped
         )
         self.attesting = self._attesting()
-        again_s = min(AGAIN_S, 2.0 * options.periods.hot_s)  # before an edge takes it for silent
-        self.joining = Joining(
-            state,
-            clock,
-            planted=lambda: self.power.planted,
-            again_s=again_s,
-            here=options.role is not Role.CORE,
-        )
-        self.joining.on_joined = lambda target: self.collector.begin(target.address)
+        self.joining = self._joining()
         self.loops = {job: self._loop(job) for job in Job}
         self.discoverer = self._discoverer()
         self.keyring = self._keyring()
@@ -219,6 +211,20 @@ class House:
         )
         self.judge_racks: JudgesRacks = lambda rang: self.edges.judged(each.key for each in rang)
         self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
+
+    def _joining(self) -> Joining:
+        again_s = min(
+            AGAIN_S, 2.0 * self.options.periods.hot_s
+        )  # before an edge takes it for silent
+        joining = Joining(
+            self.state,
+            self.clock,
+            planted=lambda: self.power.planted,
+            again_s=again_s,
+            here=self.options.role is not Role.CORE,
+        )
+        joining.on_joined = lambda target: self.collector.begin(target.address)
+        return joining
 
     def _alarming(self) -> Alarming:
         return Alarming(
