@@ -59,7 +59,7 @@ async def test_a_roll_out_goes_on_on_an_empty_machine(tmp_path: Path) -> None:
                 assert not paused_anew, found
                 return found.state is RolloutState.DONE
 
-            await on.until(done_with, "the roll-out is over")
+            await on.until(done_with, "the roll-out is over", patience_s=300.0)
 
             async def right() -> bool:
                 return set((await drift(on)).values()) == {"in-sync"}

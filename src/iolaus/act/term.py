@@ -30,6 +30,7 @@ from iolaus.act.unwind import unwind
 from iolaus.act.waiting import Bell, doze, within
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.model.plan import Plan
 from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress, RolloutState
 
@@ -102,7 +103,7 @@ class Term:
         except Interrupted as interrupted:
             raise interrupted.cause from interrupted
         finally:
-            await _end([*parts, *self._tasks()])
+            await end(*parts, *self._tasks())
             await self._close_books()
             self._broken.cancel()
 
@@ -116,7 +117,7 @@ class Term:
         closing = asyncio.create_task(every())
         timer = asyncio.create_task(self._clock.sleep(LAST_WORD_S))
         await asyncio.wait({closing, timer}, return_when=asyncio.FIRST_COMPLETED)
-        await _end([closing, timer])
+        await end(closing, timer)
 
     def _break(self, interrupted: Interrupted) -> None:
         """The first says why; the term ends with it."""
@@ -360,10 +361,3 @@ def _may_go_back(book: Book, uid: str) -> bool:
     if state is NodeState.RUNNING:
         return not is_open(book.nodes[uid], book)
     return state in (NodeState.DONE, NodeState.FAILED)
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    every = list(tasks)
-    for task in every:
-        task.cancel()
-    await asyncio.gather(*every, return_exceptions=True)

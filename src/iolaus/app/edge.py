@@ -157,7 +157,8 @@ async def edge(options: EdgeOptions) -> None:
                 say(f"{rack}: {len(view.nodes)} nodes with a cap, floor {floor_w:.0f} W")
                 shown.add(rack)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PAT_S)
+                async with asyncio.timeout(PAT_S):
+                    await ended.wait()
     if options.watchdog:
         watchdog.stop()
 

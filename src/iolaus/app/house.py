@@ -60,6 +60,7 @@ from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.tasks import end
 from iolaus.loop import Loop
 from iolaus.model.advisory import Kept as Advised
 from iolaus.model.alarm import Alarm
@@ -587,11 +588,5 @@ async def open_house(
         state.facts.on_change(house.note_target)
         tasks = [asyncio.create_task(duty) for duty in house.duties()]
         stack.push_async_callback(house.rolling.close)
-        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(end, *tasks)
         yield house
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -26,6 +26,7 @@ from iolaus.energy.run import Done
 from iolaus.energy.standing import EdgeStanding, judged, standing_of
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.model.alarming import Judged, Key
 from iolaus.model.audit import Record
 from iolaus.model.endpoint import Reach, Target
@@ -95,9 +96,8 @@ class HouseEdges:
                 await self._listen(frames)
         finally:
             undo()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, *self._writing, return_exceptions=True)
+            await end(*tasks)
+            await asyncio.gather(*self._writing, return_exceptions=True)
 
     # --- what people see and say -------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from iolaus.bus.local import Subscription
 from iolaus.bus.nats_streams import NatsLog, NatsQueue, NatsTable, Streams, quoted
 from iolaus.bus.port import Answers, BusAway, Unheard
 from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.tasks import end
 
 log = structlog.get_logger(__name__)
 SAY: Final = "iolaus.say"
@@ -191,9 +192,7 @@ async def connected(servers: Servers, *, wait_s: float | None = 10.0) -> AsyncIt
             raise BusAway("no server answers", operation="connect", subject=where)
         yield trunk
     finally:
-        for task in (connecting, sending):
-            task.cancel()
-        await asyncio.gather(connecting, sending, return_exceptions=True)
+        await end(connecting, sending)
         await trunk.close()
 
 

@@ -161,7 +161,8 @@ class Streams:
                     yield None
                 if not found:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(rung.wait(), POLL_S)
+                        async with asyncio.timeout(POLL_S):
+                            await rung.wait()
         finally:
             if knocks is not None:
                 with suppress(nats.errors.Error):

@@ -44,6 +44,7 @@ from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
 from iolaus.kernel.clock import AgreedClock, WallClock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
 from iolaus.store.database import Database
@@ -143,7 +144,8 @@ class Core:
             finally:
                 await self.leading.let_go()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self.ended.wait()
 
     async def _lead(self) -> None:
         log.info("core_leads", epoch=self.leading.term)
@@ -154,8 +156,7 @@ class Core:
                 await self._serve(house, keeping)
         finally:
             self._inside = self._house = None
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            await end(keeping)
 
     def _counts(self, name: str) -> bool:
         """A policy that somebody wrote into the file by hand counts from the next start on."""
@@ -289,9 +290,7 @@ async def doing(*duties: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def core(options: CoreOptions) -> None:

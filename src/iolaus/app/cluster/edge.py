@@ -305,6 +305,7 @@ async def edge(options: EdgeOptions) -> None:
         while not ended.is_set():
             watchdog.pat()
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PAT_S)
+                async with asyncio.timeout(PAT_S):
+                    await ended.wait()
         if options.watchdog:
             watchdog.stop()

@@ -186,7 +186,8 @@ async def _until_quiet(process: Any, most_s: float) -> bytes:
         async with asyncio.timeout(most_s):
             found = await process.stdout.read(MOST_BYTES)
             while len(found) < MOST_BYTES:
-                piece = await asyncio.wait_for(process.stdout.read(MOST_BYTES), QUIET_S)
+                async with asyncio.timeout(QUIET_S):
+                    piece = await process.stdout.read(MOST_BYTES)
                 if not piece:
                     break
                 found += piece

@@ -319,7 +319,8 @@ class SolLine:
             for _ in range(TRIES):
                 send()
                 with contextlib.suppress(TimeoutError):
-                    return await asyncio.wait_for(asyncio.shield(answer), AGAIN_S)
+                    async with asyncio.timeout(AGAIN_S):
+                        return await asyncio.shield(answer)
         finally:
             waiting.pop(key, None)
             answer.cancel()
