@@ -26,7 +26,6 @@ def rang(on: Stand) -> list[str]:
     return [f"{each.kind} {each.message}" for each in events if each.kind in NEWS]
 
 
-@pytest.mark.skip("waits for signals that registers no longer send: to be mended")
 async def test_a_healthy_hall_raises_no_alarm_and_says_all(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -38,7 +37,7 @@ async def test_a_healthy_hall_raises_no_alarm_and_says_all(
                 assert (on.held(), rang(on)) == ([], [])
                 edges = on.house.edges.edges.running.values()
                 signals = [len(each.run.edge.reflexes.signals) for each in edges]
-                if not known_s and len(signals) == 2 and min(signals) >= 25 and not on.unknown():
+                if not known_s and len(signals) >= 2 and min(signals) >= 25 and not on.unknown():
                     known_s = time.monotonic()
                 await asyncio.sleep(0.1)
     assert [line for line in said if line["log_level"] != "debug"] == []
