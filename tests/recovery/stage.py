@@ -34,9 +34,9 @@ spec:
     reset-manager: {timeout: 5s, perHour: 99, perRackHour: 20}
     nmi: {timeout: 1s, perHour: 99, perRackHour: 20}
     restart: {timeout: 1s, perHour: 99, perRackHour: 20}
-    force-restart: {timeout: 3s, perHour: 99, perRackHour: 20}
+    force-restart: {timeout: 60s, perHour: 99, perRackHour: 20}
     power-on: {timeout: 3s, perHour: 99, perRackHour: 20}
-    power-cycle: {timeout: 3s, perHour: 99, perRackHour: 20}
+    power-cycle: {timeout: 60s, perHour: 99, perRackHour: 20}
     switch-bank: {timeout: 5s, perHour: 99, perRackHour: 20}
     mains: {timeout: 5s, perHour: 99, perRackHour: 20}
     outlet: {timeout: 6s, perHour: 99, perRackHour: 20}

@@ -200,6 +200,22 @@ def test_budgets_hold_for_the_node_the_rack_and_the_fleet() -> None:
     assert why(fleet, now=4000.0 + HOUR_S) == ""
 
 
+def test_what_one_recovery_used_and_saved_is_not_the_next_ones() -> None:
+    one = patient(host=HUNG)
+    first, second = (
+        plan_recovery(ASKED, [one], {}, {}, Rules(), now=now).nodes[0].steps for now in (1.0, 9.5)
+    )
+    assert not {each.id for each in first} & {each.id for each in second}
+    used, again = (
+        next(each.id for each in steps if each.rung == RungName.NMI) for steps in (first, second)
+    )
+    spending = Spending()
+    spending.note("plan", Use(RungName.NMI, "n1", "r1", 1.0, used))
+    nmi = RUNGS[RungName.NMI]
+    assert spending.ask(nmi, node="n1", rack="r1", step=again, now=10.0)
+    assert not spending.ask(nmi, node="n1", rack="r1", step=used, now=10.0), "its own resumed step"
+
+
 def test_the_last_of_a_budget_is_given_once() -> None:
     rung = RUNGS[RungName.OUTLET]._replace(per_hour=1)
     spending = Spending()

@@ -98,6 +98,10 @@ async def test_a_task_that_runs_for_hours_and_a_broken_entry_are_found() -> None
     found = await seen(Device(pages))
     assert found.wedged == "Update at 99 % for 157 min"
     assert found.broken == ("BMC",)
+    spared = await probe(
+        Device(pages), ASSET, SIGHT, now=10_000.0, wedged_after_s=3600.0, spare={"/u/1"}
+    )
+    assert spared.broken == ()
 
 
 JSON = st.recursive(

@@ -18,6 +18,7 @@ from msgspec import UNSET
 
 from iolaus.act.ports import Hands
 from iolaus.drivers.lane import Lanes
+from iolaus.drivers.ports import Priority
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.hands import FleetHands
 from iolaus.fleet.judge import compile_selector
@@ -28,7 +29,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.model.asset import Asset
 from iolaus.model.desired import NodeSelector, Share
-from iolaus.model.endpoint import Condition, Event, Mode, Target
+from iolaus.model.endpoint import Condition, Event, Mode, Reach, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.plan import Action, Asked, Expect, Fate, NodePlan, Plan, Step, Verb
 from iolaus.model.reach import Judgement, NodeSight, Verdict
@@ -43,7 +44,9 @@ from iolaus.recovery.hands import Device, Means, Ours, RecoveryHands
 from iolaus.recovery.ladder import Patient, crowded, plan_recovery
 from iolaus.recovery.persons import Persons
 from iolaus.recovery.policy import Rules, rules_of
+from iolaus.recovery.probe import wedged
 from iolaus.recovery.reach import judge_all
+from iolaus.recovery.rounds import Rounds
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, outlets_of, sights
 from iolaus.recovery.signals import Signals
@@ -143,6 +146,10 @@ class Recovering:
         self.signals = Signals(now=clock.now, for_s=lambda: self.rules.signals_for_s)
         self.shelf = Shelf(state.directory / "evidence")
         self._spending, self._persons = Spending(), Persons()
+        self._open = open_device
+        self._rounds = Rounds(
+            self._wedged, every_s=lambda: self.rules.wedged_after_s / 2, turn_s=interval_s
+        )
         self._found: dict[str, Judgement] = {}
         self._since: dict[str, float] = {}
         self.hands = RecoveryHands(
@@ -229,15 +236,39 @@ class Recovering:
     async def run(self) -> None:
         """Does not return."""
         await self._remember()
+        await asyncio.gather(self._again(self._judge), self._again(self._ask_round))
+
+    async def _again(self, once: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                found = self.look()
-                await self._by_itself(found)
+                await once()
             except IolausError as error:
                 log.warning("reach_not_judged", error=str(error))
             except Exception:  # supervised: the next look begins afresh
                 log.exception("reach_erred")
             await self._clock.sleep(self._interval_s)
+
+    async def _judge(self) -> None:
+        await self._by_itself(self.look())
+
+    async def _ask_round(self) -> None:
+        known = {
+            each.target.address: each.status is not None and each.status.reach is Reach.REACHABLE
+            for each in self._facts.all_held()
+        }
+        await self._rounds.turn(known, self._clock.monotonic())
+
+    async def _wedged(self, address: str) -> str:
+        """The update that does not end at a controller, as it says now."""
+        held = self._facts.held(address)
+        if held is None:
+            return ""
+        skew_s = (held.report.clock_skew_s if held.report else None) or 0.0
+        return await wedged(
+            self._open(held.target).at(Priority.INVENTORY),
+            now=self._clock.now() + skew_s,
+            after_s=self.rules.wedged_after_s,
+        )
 
     def say(self, uid: str, *, alive: bool, source: str, detail: str) -> None:
         """Somebody in band says how a host is."""
@@ -425,6 +456,7 @@ class Recovering:
             host_of=self.signals.of,
             disproved=self._disproved,
             crowded=self._is_crowded,
+            wedged=self._rounds.of,
         )
 
     def _is_crowded(self, address: str) -> bool:

@@ -129,7 +129,8 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `kind` is what it is the firmware of, in one word where that is certain ("bmc", "bios", "erot",
     "cpld", "nic", "gpu", "psu" ...); `scheme` how its maker orders versions; `bank` is "" for what
     runs, "backup" for the other bank, "staged" for what a reset activates; `booted_by` is the URI
-    of the manager that lists it among its images and can be told to boot another ("": none)."""
+    of the manager that lists it among its images and can be told to boot another ("": none).
+    `health` is what the device says of it in one of Redfish's words."""
 
     component: str
     name: str
@@ -145,6 +146,7 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bank: str = ""
     booted_by: str = ""
     software_id: str = ""
+    health: str | None = None
 
 
 class PowerLimit(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ from iolaus.kernel.errors import (
     PolicyRefused,
     WeErred,
 )
-from iolaus.model.asset import Asset
+from iolaus.model.asset import Asset, Firmware
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
@@ -40,7 +40,7 @@ from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, saf
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.probe import OFF, probe
 from iolaus.recovery.reach import judge
-from iolaus.recovery.rungs import PERSON
+from iolaus.recovery.rungs import PERSON, RUNGS
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, Outlet, outlets_of, sight_of
 from iolaus.recovery.spent import Spending
@@ -165,11 +165,10 @@ class RecoveryHands:
 
     async def _seen_for(self, node: NodePlan, step: Step, held: Held, asset: Asset) -> NodeSight:
         """Afresh; but a node that was seen to be back a moment ago is not asked again by each rung
-        that is left alone for it: what proves it at the end asks."""
+        that is left alone for it: what proves it at the end asks, and so does what begins anew."""
         now = self._means.clock.monotonic()
         found = self._backs.get(node.uid)
-        proves = step.action.subject == ladder.PROVE
-        if found and found.step != step.id and now - found.at < BACK_S and not proves:
+        if found and found.step != step.id and now - found.at < BACK_S and step.rung in RUNGS:
             return found.sight
         self._backs.pop(node.uid, None)
         return await self.seen(held, asset)
@@ -182,6 +181,7 @@ class RecoveryHands:
         sight = sight_of(held, asset, every, lens)
         device = means.open_device(held.target)
         skew = held.report.clock_skew_s if held.report else None
+        firmware = held.report.firmware if held.report else ()
         before = sight
         sight = await probe(
             reading(device, patience_s(sight)),
@@ -190,6 +190,7 @@ class RecoveryHands:
             now=means.clock.now(),
             skew_s=skew or 0.0,
             wedged_after_s=rules.wedged_after_s,
+            spare=frozenset(f.uri for f in firmware if f.bank),
             crowded=device.crowded,
         )
         if sight.controller is Controller.UNKNOWN and before.controller is Controller.SILENT:
@@ -232,7 +233,8 @@ class RecoveryHands:
         """The value of one subject, and what to tell where it is not as expected."""
         if subject == ladder.BACK:
             back, told = self._back(seen, verdict)
-            if back and verdict is not Verdict.COMPROMISED and node.uid not in self._backs:
+            remembers = verdict is not Verdict.COMPROMISED and step.rung in RUNGS
+            if back and remembers and node.uid not in self._backs:
                 self._backs[node.uid] = WasBack(step.id, self._means.clock.monotonic(), seen)
             return back, told
         if subject.startswith(ladder.MAY):
@@ -420,9 +422,7 @@ class RecoveryHands:
         """To the version that the other bank holds; the controller boots it at once."""
         driver, writes = await self._hand(order)
         firmware = order.held.report.firmware if order.held.report else ()
-        other = next(
-            (f for f in firmware if f.bank == "backup" and f.booted_by and f.version), None
-        )
+        other = next((f for f in firmware if f.bank == "backup" and f.booted_by and boots(f)), None)
         if other is None:
             raise _cannot(order, "no other bank is known", "NoOtherBank")
         receipt = await driver.switch_bank(writes, other.booted_by, str(other.version))
@@ -518,6 +518,11 @@ def patience_s(sight: NodeSight) -> float | None:
     """How long an answer is waited for: of who is silent as everybody sees, not as long as a slow
     controller may take, for a ladder asks many times."""
     return SILENT_S if sight.controller is Controller.SILENT else None
+
+
+def boots(firmware: Firmware) -> bool:
+    """Whether a bank holds something that may start."""
+    return bool(firmware.version) and firmware.health != "Critical"
 
 
 def archive_of(step: Step) -> str:

@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -132,7 +133,7 @@ def plan_recovery(
     check(asked)
     together = crowded(hall, racks, rules)
     nodes = [
-        _node(patient, asked, together.get(patient.sight.rack, ""), rules)
+        _node(patient, asked, together.get(patient.sight.rack, ""), rules, now)
         for patient in sorted(patients, key=lambda each: (each.sight.name, each.sight.uid))
     ]
     going = tuple(node.uid for node in nodes if node.fate is Fate.UPDATE)
@@ -169,13 +170,13 @@ def crowded(
     }
 
 
-def _node(patient: Patient, asked: Asked, together: str, rules: Rules) -> NodePlan:
+def _node(patient: Patient, asked: Asked, together: str, rules: Rules, now: float) -> NodePlan:
     sight, said = patient.sight, asked.arguments.get("class")
     verdict = Verdict(said) if said else patient.judgement.verdict
     fate, reason = _fate(patient, verdict, together, said=bool(said))
     steps: tuple[Step, ...] = ()
     if fate is Fate.UPDATE:
-        steps = _numbered(sight.uid, _steps(patient, verdict, asked, rules))
+        steps = _numbered(sight.uid, _steps(patient, verdict, asked, rules), now)
     domains = (Domain(kind="rack", name=sight.rack),) if sight.rack else ()
     return NodePlan(
         uid=sight.uid,
@@ -214,9 +215,12 @@ def _digest(patient: Patient, verdict: Verdict) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _numbered(uid: str, steps: Iterable[Step]) -> tuple[Step, ...]:
+def _numbered(uid: str, steps: Iterable[Step], now: float) -> tuple[Step, ...]:
+    """Named by when they were planned, too: what was used and saved by the plan before is not
+    this one's."""
+    when = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
     return tuple(
-        msgspec.structs.replace(each, id=f"{uid}/{number:02}-{each.action.subject}")
+        msgspec.structs.replace(each, id=f"{uid}/{when}-{number:02}-{each.action.subject}")
         for number, each in enumerate(steps, start=1)
     )
 

@@ -8,7 +8,7 @@ as it was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -35,9 +35,11 @@ async def probe(
     now: float,
     skew_s: float = 0.0,
     wedged_after_s: float,
+    spare: Collection[str] = (),
     crowded: bool = False,
 ) -> NodeSight:
-    """The sight with what its controller says now. Never raises for what a device does."""
+    """The sight with what its controller says now. `spare` are firmware entries of other banks,
+    which may be broken and harm nobody. Never raises for what a device does."""
     try:
         system = (await device.get(asset.resources[0])).body
     except IolausError as error:
@@ -54,8 +56,8 @@ async def probe(
         said=half,
         at=now,
         on=state not in OFF if state else None,
-        wedged=await _wedged(device, now=now + skew_s, after_s=wedged_after_s),
-        broken=await _broken(device),
+        wedged=await wedged(device, now=now + skew_s, after_s=wedged_after_s),
+        broken=await _broken(device, spare),
     )
 
 
@@ -84,8 +86,9 @@ async def _half(device: Reads, system: Mapping[str, Any]) -> str:
     return ""
 
 
-async def _wedged(device: Reads, *, now: float, after_s: float) -> str:
-    """The task that runs for too long, in words; `now` is by the device's clock."""
+async def wedged(device: Reads, *, now: float, after_s: float) -> str:
+    """The task that runs for too long, in words; "" where none does, or none can be read. `now` is
+    by the device's clock."""
     async for uri, payload in _below(device, "Tasks", "Tasks"):
         task = read_task(uri, payload)
         began = moment_of(payload.get("StartTime"))
@@ -96,12 +99,12 @@ async def _wedged(device: Reads, *, now: float, after_s: float) -> str:
     return ""
 
 
-async def _broken(device: Reads) -> tuple[str, ...]:
+async def _broken(device: Reads, spare: Collection[str]) -> tuple[str, ...]:
     return tuple(
         [
             clean(payload.get("Id"), 64) or uri
             async for uri, payload in _below(device, "UpdateService", "FirmwareInventory")
-            if mapping(payload.get("Status")).get("Health") == _BROKEN
+            if mapping(payload.get("Status")).get("Health") == _BROKEN and uri not in spare
         ]
     )
 

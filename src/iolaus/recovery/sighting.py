@@ -39,6 +39,7 @@ class Lens:
     host_of: Callable[[str], HostSight]
     disproved: Callable[[str], bool] = lambda _: False
     crowded: Callable[[str], bool] = lambda _: False
+    wedged: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ def _node(
         host=lens.host_of(uid),
         beside={n: up for n, up in managers.get(rack, {}).items() if n != name} if rack else {},
         attested=False if lens.disproved(uid) else None,
+        wedged=lens.wedged(held.target.address),
+        broken=tuple(_broken(held, asset)),
         supplies=tuple(_failed(held, asset)),
     )
 
@@ -193,6 +196,13 @@ def _managers(every: Iterable[Held]) -> dict[str, dict[str, bool | None]]:
                 answers = known and held.status is not None and held.status.reach is Reach.REACHABLE
                 found.setdefault(rack, {})[endpoint_name(held.target)] = answers if known else None
     return found
+
+
+def _broken(held: Held, asset: Asset) -> Iterator[str]:
+    """Firmware that is to run and does not; the other bank is a stock, and harms nobody."""
+    for entry in held.report.firmware if held.report else ():
+        if entry.asset == asset.key and entry.health == "Critical" and not entry.bank:
+            yield entry.component
 
 
 def _failed(held: Held, asset: Asset) -> Iterator[str]:

@@ -13,11 +13,13 @@ from typing import Final
 
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Quiet, attentive, compose
+from iolaus.sim.manners.media import USUAL, starts_from
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.tree import Resource, canonical, links
 
-CURES: Final = ("nmi", "restart", "force-restart", "power-cycle", "mains", "never")
-"""Treatments of a host, from soft to hard; what helps once, everything harder helps, too."""
+CURES: Final = ("nmi", "restart", "force-restart", "power-cycle", "mains", "rescue", "never")
+"""Treatments of a host, from soft to hard; what helps once, everything harder helps, too. But what
+only a rescue image helps hangs again as soon as it starts from its own disk."""
 _KINDS: Final[Mapping[str, str]] = {
     "Nmi": "nmi",
     "GracefulRestart": "restart",
@@ -28,6 +30,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _ASKS: Final = frozenset({"Nmi", "GracefulRestart", "GracefulShutdown"})
 """What a host must answer for itself: one that hangs does not."""
+RESET: Final = "#ComputerSystem.Reset"
 Undo = Callable[[], None]
 
 
@@ -56,8 +59,9 @@ class Hung(Quiet):
             self._helps = CURES.index("mains") >= self.cure
 
     def booted(self, device: Device, path: str) -> None:
-        del device, path
-        if self._helps:
+        if CURES[self.cure] == "rescue":
+            self.hangs = starts_from(device, path) == USUAL
+        elif self._helps:
             self.recover()
 
     def truth(self, device: Device) -> Resource:
@@ -130,8 +134,10 @@ def beside(device: Device, part: Quiet, undo: Undo) -> Undo:
 
 
 def alive(device: Device) -> bool:
-    """Whether the host of a machine really runs."""
-    systems = links(device.kept("/redfish/v1/Systems") or {}, "Members")
-    powers = [(device.kept(canonical(path)) or {}).get("PowerState") for path in systems]
+    """Whether the hosts of a machine really run. What cannot be reset is a board of one, and no
+    host."""
+    paths = links(device.kept("/redfish/v1/Systems") or {}, "Members")
+    systems = [device.kept(canonical(path)) or {} for path in paths]
+    powers = [each.get("PowerState") for each in systems if RESET in (each.get("Actions") or {})]
     told = attentive(device.effects).truth(device)
     return bool(powers) and all(each == "On" for each in powers) and not told.get("host_hangs")

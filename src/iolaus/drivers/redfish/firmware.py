@@ -42,6 +42,7 @@ def _entry(uri: str, payload: Payload, owner: Callable[[tuple[str, ...]], str]) 
         uri=uri,
         updateable=updateable if isinstance(updateable, bool) else None,
         state=names.text(status.get("State")) if isinstance(status, dict) else None,
+        health=names.text(status.get("Health")) if isinstance(status, dict) else None,
         vendor=names.maker(payload.get("Manufacturer")),
         related=related,
         software_id=names.text(payload.get("SoftwareId")) or "",

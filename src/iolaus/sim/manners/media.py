@@ -19,7 +19,7 @@ import aiohttp
 
 from iolaus.sim.clock import holding
 from iolaus.sim.device import Device
-from iolaus.sim.effects import Ask, Quiet
+from iolaus.sim.effects import Ask, Composed, Quiet
 from iolaus.sim.firmware.fetch import Unfetchable, pour
 from iolaus.sim.outcome import Outcome
 from iolaus.sim.replies import message, refused
@@ -37,6 +37,9 @@ OVERRIDES: Final = {
     "BootSourceOverrideEnabled": ("Once", "Continuous", "Disabled"),
     "BootSourceOverrideMode": ("UEFI", "Legacy"),
 }
+
+
+USUAL: Final = "usual"
 
 
 class Media(Quiet):
@@ -79,7 +82,7 @@ class Media(Quiet):
             self.wanted[path] = _source(boot)
 
     def booted(self, device: Device, path: str) -> None:
-        self.started[path] = self.wanted.pop(path, "usual")
+        self.started[path] = self.wanted.pop(path, USUAL)
         if ((device.kept(path) or {}).get("Boot") or {}).get("BootSourceOverrideEnabled") == (
             "Disabled"
         ):
@@ -145,6 +148,15 @@ class Media(Quiet):
         if coming is not None:
             coming.cancel()
         device.put(path, {**(device.kept(path) or {}), **EMPTY, "WriteProtected": True})
+
+
+def starts_from(device: Device, path: str) -> str:
+    """What the host at `path` is starting from, or started from last."""
+    parts = device.effects.parts if isinstance(device.effects, Composed) else (device.effects,)
+    for part in parts:
+        if isinstance(part, Media):
+            return part.wanted.get(path) or part.started.get(path, USUAL)
+    return USUAL
 
 
 def _wrong(image: str, protocol: object) -> Outcome | None:
