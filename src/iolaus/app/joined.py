@@ -154,7 +154,7 @@ class Joined:
             self._swept = now
             for path in self.link.bms.metadata:
                 self._tell(self._events(path))
-            if len(self.link.bms.metadata) != self._described:
+            if self.link.bms.revision != self._described:
                 self._describe()
 
     def _turn(self) -> None:
@@ -170,7 +170,7 @@ class Joined:
 
     def _describe(self) -> None:
         points = self.link.bms.metadata
-        self._described = len(points)
+        self._described = self.link.bms.revision
         source = f"building/{self.document.metadata.name}"
         found = claims_of(points.values(), source=source, name=self.name, home=self._places.home)
         self._claims(tuple(found))

@@ -228,7 +228,8 @@ class Player:
 
 
 class Viewer:
-    """Listens to every value that the building publishes, each once and as it comes."""
+    """Listens to all that the building publishes, each once and as it comes; what the broker kept
+    of the time before is passed over."""
 
     def __init__(self, where: str, password: str) -> None:
         host, _, port = where.rpartition(":")
@@ -239,13 +240,15 @@ class Viewer:
         self._client.username_pw_set("viewer", password)
         self._client.on_message = self._note
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_connect = lambda client, *_: client.subscribe("BMS/v1/PUB/Value/#", qos=0)
+        self._client.on_connect = lambda client, *_: client.subscribe("BMS/v1/PUB/#", qos=0)
         self._client.connect(host, int(port))
         self._client.loop_start()
         assert self._ready.wait(PATIENCE_S)
 
     def _note(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         del client, data
+        if message.retain:
+            return
         with self._news:
             self._count += 1
             self._said.setdefault(message.topic, []).append(message.payload.decode())

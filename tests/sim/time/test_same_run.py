@@ -11,7 +11,7 @@ import pytest
 
 from tests.sim.time.player import Said, hall
 
-pytestmark = pytest.mark.skip("metadata that a building repeats stops virtual time: to be mended")
+pytestmark = pytest.mark.skip("messages of the building differ now and then: to be mended")
 RUNS = {"one": (7, 1), "two": (7, 2), "other": (8, 1)}
 """Seed of the hall, and the process's own luck."""
 

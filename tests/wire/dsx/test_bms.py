@@ -142,6 +142,25 @@ def test_metadata_that_are_taken_back(talk: Talk) -> None:
     assert talk.shown(FLOW)[0] is None
 
 
+def test_metadata_that_say_the_same_again_change_nothing(talk: Talk) -> None:
+    talk.describe(OURS, about="IOLAUS", integration="IOLAUS")
+    known, revision = dict(talk.bms.metadata), talk.bms.revision
+    talk.describe(OURS, about="IOLAUS", integration="IOLAUS")
+    talk.describe(BEAT, about="BMS")
+    assert (talk.bms.metadata, talk.bms.revision) == (known, revision)
+
+
+def test_a_point_is_found_by_what_its_last_metadata_say(talk: Talk) -> None:
+    talk.describe(FLOW, about="cdu1")
+    revision = talk.bms.revision
+    talk.describe(FLOW, about="cdu2")
+    assert list(talk.bms.find("LiquidFlow", "cdu1")) == []
+    assert [path for path, _ in talk.bms.find("LiquidFlow", "cdu2")] == [FLOW]
+    assert talk.bms.revision > revision
+    talk.bms.take(f"BMS/v1/PUB/Metadata/{FLOW}", b"", mono_s=0.0, at=0.0)
+    assert list(talk.bms.find("LiquidFlow", "cdu2")) == []
+
+
 def test_our_heartbeat_and_echo(talk: Talk) -> None:
     talk.describe(OURS, about="IOLAUS", integration="IOLAUS")
     talk.describe(ECHO, about="BMS", integration="IOLAUS")

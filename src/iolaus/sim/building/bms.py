@@ -1,11 +1,11 @@
 """The building management system: what it says, when, and what it does when asked.
 
 No sockets here. `metadata` is everything to be said first; `due` is what is to be said now: values
-that moved, all of them again every hundred seconds and when somebody new is heard, metadata again
-every hundred seconds (who subscribed meanwhile may have missed both what was said and what the
-broker keeps of it), the heartbeat every ten; `heard` takes a message of an integration and gives
-what is to be said at once. Requests are levels: one to isolate that had to wait is judged again at
-every turn until it is done or withdrawn; one to open again is judged once, when it comes.
+that moved, all of them again every hundred seconds and when somebody new is heard, the heartbeat
+every ten, and metadata again every hundred seconds, a part of them at each turn, for who subscribed
+meanwhile and missed what the broker keeps of it; `heard` takes a message of an integration and
+gives what is to be said at once. Requests are levels: one to isolate that had to wait is judged
+again at every turn until it is done or withdrawn; one to open again is judged once, when it comes.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Bms:
         self._own = [point for point in self.points if point.integration is None]
         self._theirs = {point.value_topic: point for point in self.points if point.integration}
         self._told: dict[str, _Told] = {}
-        self._described_s = clock.monotonic()
+        self._described_s, self._described = clock.monotonic(), 0
         self._responses: dict[tuple[str, str], Response] = {}
         self._beats: dict[str, tuple[float, float]] = {}
         self._asked: dict[tuple[str, Medium], _Asked] = {}
@@ -114,9 +114,7 @@ class Bms:
     # What it says
 
     def metadata(self) -> Iterator[Message]:
-        for point in self.points:
-            data = msgspec.json.encode(point.metadata)
-            yield Message(topic=point.metadata_topic, payload=data, qos=1, retain=True)
+        return map(_metadata, self.points)
 
     @property
     def filters(self) -> Sequence[str]:
@@ -125,19 +123,25 @@ class Bms:
     def first(self) -> Iterator[Message]:
         """After a new connection: metadata first; then everything is said again."""
         self._told.clear()
-        self._described_s = self._clock.monotonic()
+        self._described_s, self._described = self._clock.monotonic(), 0
         return self.metadata()
 
     def due(self) -> Iterator[Message]:
         """What is to be said now. Standing requests are judged first."""
         self._work()
-        if self._clock.monotonic() - self._described_s >= AGAIN_S:
-            self._described_s = self._clock.monotonic()
-            yield from self.metadata()
         for point in self._own:
             message = self._due(point)
             if message is not None:
                 yield message
+        yield from self._metadata_again()
+
+    def _metadata_again(self) -> Iterator[Message]:
+        """All of them once in a hundred seconds, evenly: a burst would hold up what is urgent."""
+        number, before = len(self.points), self._described
+        laps = (self._clock.monotonic() - self._described_s) / AGAIN_S
+        self._described = int(laps * number)
+        for n in range(max(before, self._described - number), self._described):
+            yield _metadata(self.points[n % number])
 
     def _due(self, point: Point) -> Message | None:
         if point.point in ("@echo", "@heartbeat"):
@@ -302,6 +306,11 @@ class Bms:
             )
             self.judged.append(entry)
         self._responses[key] = response
+
+
+def _metadata(point: Point) -> Message:
+    data = msgspec.json.encode(point.metadata)
+    return Message(topic=point.metadata_topic, payload=data, qos=1, retain=True)
 
 
 def _response_of(point: Point) -> str:

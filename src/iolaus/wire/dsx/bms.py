@@ -67,7 +67,7 @@ class Shown(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A point of which something new was heard."""
+    """A point of which something was heard; metadata that say the same again are no change."""
 
     path: str
     metadata: Metadata | None
@@ -75,16 +75,18 @@ class Change(NamedTuple):
 
 class Bms:
     """One building. `integration` is the name under which it lets us publish, `heartbeat_s` how
-    often both sides say that they are there; three that are missed are silence."""
+    often both sides say that they are there; three that are missed are silence. `revision` grows
+    with each change of the metadata."""
 
     def __init__(self, integration: str, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self.integration, self.heartbeat_s = integration, heartbeat_s
         self.metadata: dict[str, Metadata] = {}
         self.values: dict[str, Heard] = {}
         self.aside: dict[str, Heard] = {}
-        self.ignored = self.malformed = 0
+        self.ignored = self.malformed = self.revision = 0
         self.beat: Heard | None = None
         self.linked_at: float | None = None
+        self._paths: dict[tuple[str, str], dict[str, None]] = {}
         self._ours: dict[tuple[str, str], str] = {}
         self._wanted: dict[str, float | None] = {}
         self._said: dict[str, float] = {}
@@ -115,8 +117,11 @@ class Bms:
         if known is None or (len(self.metadata) >= MOST_POINTS and topic.path not in self.metadata):
             self.malformed += 1
             return None
+        if self.metadata.get(topic.path) == known:
+            return None
         self._forget(topic.path, values=False)
         self.metadata[topic.path] = known
+        self._paths.setdefault((known.point_type, known.about), {})[topic.path] = None
         if known.integration == self.integration:
             self._ours[known.point_type, known.about] = topic.path
         if (held := self.aside.pop(topic.path, None)) is not None:
@@ -153,9 +158,15 @@ class Bms:
             self._echo.append(Message(topic, payload, qos=1))
 
     def _forget(self, path: str, *, values: bool = True) -> None:
+        self.revision += 1
         known = self.metadata.pop(path, None)
         if known is not None:
-            self._ours = {key: each for key, each in self._ours.items() if each != path}
+            key = known.point_type, known.about
+            del self._paths[key][path]
+            if not self._paths[key]:
+                del self._paths[key]
+            if self._ours.get(key) == path:
+                del self._ours[key]
         if values:
             self.values.pop(path, None)
 
@@ -188,9 +199,8 @@ class Bms:
 
     def find(self, point_type: str, about: str) -> Iterator[tuple[str, Metadata]]:
         """Points of this type of a rack or an object."""
-        for path, known in self.metadata.items():
-            if known.point_type == point_type and known.about == about:
-                yield path, known
+        for path in self._paths.get((point_type, about), ()):
+            yield path, self.metadata[path]
 
     def isolated(self, rack: str, medium: Medium, now: float) -> bool | None:
         """Whether the building says that the rack is cut off; None where nobody knows."""

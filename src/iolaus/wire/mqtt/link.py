@@ -24,16 +24,17 @@ import structlog
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust
 from iolaus.wire.mqtt.address import BrokerAddress
+from iolaus.wire.mqtt.client import Connection
 
 log = structlog.get_logger(__name__)
 logging.getLogger(__name__).setLevel(logging.ERROR)
 FIRST_S, MOST_S = 1.0, 30.0
 TURN_S: Final = 1.0
 KEEPALIVE_S: Final = 10
-PUBLISH_S: Final = 5.0
+CONFIRM_S, PUBLISH_S = 20.0, 5.0
 MOST_BYTES: Final = 1 << 20
 MOST_PASSWORD: Final = 1024
-UNTRIED: Final = "not tried yet"
+UNTRIED, LOST = "not tried yet", "the connection was lost"
 
 
 class Message(NamedTuple):
@@ -81,7 +82,7 @@ class Link:
         self.address, self.connected, self.trouble = address, False, UNTRIED
         self.messages = self.connections = self.too_large = 0
         self._access, self._party, self._clock, self._name = access, party, clock, name
-        self._client: aiomqtt.Client | None = None
+        self._client: Connection | None = None
         self._closed = False
 
     async def run(self) -> None:
@@ -116,7 +117,7 @@ class Link:
         context = _tls(access) if self.address.tls else None
         if context is not None and access.fingerprint is not None:
             await trust_only(context, self.address, access.fingerprint)
-        async with aiomqtt.Client(
+        async with Connection(
             self.address.host,
             self.address.port,
             username=user,
@@ -124,6 +125,7 @@ class Link:
             identifier=self._name,
             tls_context=context,
             keepalive=KEEPALIVE_S,
+            timeout=CONFIRM_S,
             max_concurrent_outgoing_calls=100,
             logger=logging.getLogger(__name__),
         ) as client:
@@ -133,14 +135,13 @@ class Link:
                 "mqtt_connected", broker=str(self.address)
             )
             try:
-                for topics, qos in self._party.filters:
-                    await client.subscribe(topics, qos=qos)
+                await client.subscribe(list(self._party.filters))
                 await self._say(client, self._party.first())
                 await self._converse(client)
             finally:
-                self._client, self.connected = None, False
+                self._client, self.connected, self.trouble = None, False, LOST
 
-    async def _converse(self, client: aiomqtt.Client) -> None:
+    async def _converse(self, client: Connection) -> None:
         listening = asyncio.create_task(self._listen(client))
         try:
             while not listening.done() and not self._closed:
@@ -155,17 +156,20 @@ class Link:
             with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
                 listening.result()
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            payload = message.payload
-            self.messages += 1
-            if not isinstance(payload, bytes) or len(payload) > MOST_BYTES:
-                self.too_large += 1
-                continue
-            answers = self._party.heard(str(message.topic), payload, retained=bool(message.retain))
-            await self._say(client, answers)
+    async def _listen(self, client: Connection) -> None:
+        async for messages in client.batches():
+            for message in messages:
+                await self._say(client, self._heard(message))
 
-    async def _say(self, client: aiomqtt.Client, messages: Iterable[Message]) -> None:
+    def _heard(self, message: aiomqtt.Message) -> Iterable[Message]:
+        payload = message.payload
+        self.messages += 1
+        if not isinstance(payload, bytes) or len(payload) > MOST_BYTES:
+            self.too_large += 1
+            return ()
+        return self._party.heard(str(message.topic), payload, retained=bool(message.retain))
+
+    async def _say(self, client: Connection, messages: Iterable[Message]) -> None:
         for each in messages:
             await client.publish(each.topic, each.payload, qos=each.qos, retain=each.retain)
 
