@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from iolaus.store.database import PRAGMAS
 from tests.store.footings import Footing, footing_of
 from tests.store.postgres import Postgres, serving
+
+# It is never the machine that fails in these tests, only processes: nobody waits for a disk.
+PRAGMAS.append("synchronous=OFF")
+for name in ("fsync", "fdatasync"):
+    setattr(os, name, lambda fd: None)
+
+# To check IRIs, of which we have none, jsonschema compiles their grammar at import, for seconds.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 # A busy machine is no failure, and nor is luck: the same examples every time, unless they are asked
 # to explore (--hypothesis-profile=explore).
@@ -21,6 +31,12 @@ settings.register_profile("steady", settings.get_profile("explore"), derandomize
 settings.load_profile("steady")
 
 SHARED = Path(os.environ.get("IOLAUS_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What only soaks makes honest evidence of every kind as it is imported."""
+    soaks = collection_path.name.startswith("test_soak")
+    return True if soaks and config.option.markexpr == "not soak" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

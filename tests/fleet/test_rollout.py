@@ -389,6 +389,22 @@ def test_what_cannot_be_told_for_as_long_as_the_soak_is_a_matter_for_a_person() 
     assert decision.reason.startswith("alarms of wave canary could not be told for 62 min")
 
 
+@pytest.mark.parametrize("state", ["began", "soaking"])
+def test_a_soak_that_begins_again_and_again_is_a_matter_for_a_person(state: str) -> None:
+    plan = plan_of(waves=TWO, gates=GATES)
+
+    def after(hours: float) -> Decision:
+        done = {"r01-u01": (NodeState.DONE, 3600.0 * hours)}
+        return Run(plan, states=done, waves={"canary": (state, 60.0)}).decide()
+
+    assert after(4.9).state is None
+    decision = after(5.0)
+    assert decision.state is RolloutState.PAUSED
+    told = "alarms of wave canary could not be told again and again for 300 min"
+    assert decision.reason.startswith(told)
+    assert [w.state for w in decision.waves] == (["began"] if state == "soaking" else [])
+
+
 @pytest.mark.parametrize("verdict", [*Verdict, None])
 def test_a_command_is_a_gate_too(verdict: Verdict | None) -> None:
     said = {"jobs": Judgement(gate="jobs", verdict=verdict, sentence="9 of 9.")} if verdict else {}

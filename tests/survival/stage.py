@@ -201,9 +201,20 @@ class Stage:
         """What the check gives once that is true."""
         deadline = time.monotonic() + patience_s
         while not (found := await check()):
-            assert time.monotonic() < deadline, f"it never came to this: {what}"
+            if time.monotonic() >= deadline:
+                raise AssertionError(f"it never came to this: {what}{await self._held()}")
             await asyncio.sleep(0.05)
         return found
+
+    async def _held(self) -> str:
+        """What the roll-outs wait for."""
+        going = [each for each in await self.house.rolling.all() if each.progress]
+        return "".join(
+            f"; roll-out {each.plan.id} is {each.progress.state.value} "
+            f"({each.progress.reason}), waves {each.progress.waves}, holds {dict(each.holds)}"
+            for each in going
+            if each.progress
+        )
 
     async def green(self, kind: str = "nodes") -> Json:
         async def check() -> Json:

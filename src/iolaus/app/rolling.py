@@ -341,6 +341,7 @@ class Rolling:
         return self._baselines.get(asked.rules) if asked.rules else None, found
 
     async def _keep(self, plan: Plan) -> None:
+        await self._facts.keep()  # a plan must not outlive the identities that it names
         await self.journal.put_plan(plan)
         self._plans[plan.id] = plan
         self._bus.publish(TOPIC, plan.id)
@@ -453,8 +454,7 @@ class Rolling:
     # --- what stands --------------------------------------------------------------------------
 
     async def _standing(self, kept: KeptPlan, *, text: bool) -> Standing:
-        plan = self._plans.get(kept.id) or await self.journal.plan(kept.id)
-        self._plans[kept.id] = plan
+        plan = self._plans[kept.id] = self._plans.get(kept.id) or await self.journal.plan(kept.id)
         standing = await self._standing_of(plan, applied=bool(kept.state) or kept.asked, text=text)
         if kept.state or standing.progress is None:
             return standing

@@ -22,6 +22,8 @@ from iolaus.model.rollout import Decision, NodeState, RolloutState, WaveProgress
 PATIENCE_S: Final = 600.0
 """What cannot be told is waited for so long at least, however short the soak."""
 SETTLE_S: Final = 60.0
+TRIES: Final = 4
+"""A soak that has not come to its end after so many times as long is no longer begun again."""
 
 
 def all_turned_bad(view: View) -> dict[str, str]:
@@ -104,17 +106,27 @@ def _failed(view: View, number: int, found: Judgement) -> Decision:
 
 def _unclear(view: View, number: int, found: Judgement) -> Decision:
     wave, progress = view.plan.waves[number], view.wave(number)
+    ended = (view.node(uid).ended_at or 0.0 for uid in wave.nodes)
+    tried_s = view.now - max(view.progress.since, *ended)
+    patience_s = max(wave.soak_s, PATIENCE_S)
+    if tried_s >= wave.soak_s + TRIES * patience_s:
+        return _left(view, number, found, "could not be told again and again for", tried_s)
     if progress.state == "soaking":
         return Decision(waves=again(view, number), holds={"": found.sentence})
-    ended = (view.node(uid).ended_at or 0.0 for uid in wave.nodes)
-    since = max([progress.since or 0.0, view.progress.since, *ended])
-    left_s = max(wave.soak_s, PATIENCE_S) - (view.now - since)
-    if left_s > 0:
-        return Decision(holds={"": found.sentence}, wake_s=left_s)
+    untold_s = min(tried_s, view.now - (progress.since or 0.0))
+    if untold_s < patience_s:
+        return Decision(holds={"": found.sentence}, wake_s=patience_s - untold_s)
+    return _left(view, number, found, "could not be told for", untold_s)
+
+
+def _left(view: View, number: int, found: Judgement, how: str, for_s: float) -> Decision:
+    """To a person."""
+    name = view.plan.waves[number].name
     return Decision(
         state=RolloutState.PAUSED,
-        reason=f"{found.gate} of wave {wave.name} could not be told for "
-        f"{(view.now - since) / 60:.0f} min: {found.sentence} See why, then resume; or abort.",
+        reason=f"{found.gate} of wave {name} {how} {for_s / 60:.0f} min: {found.sentence} "
+        "See why, then resume; or abort.",
+        waves=again(view, number),
         holds={"": found.sentence},
     )
 

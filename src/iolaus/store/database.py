@@ -30,6 +30,7 @@ Connect = Callable[[], Any]
 Guard = Callable[[Connection], None]
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
+PRAGMAS = ["journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"]
 _BUSY_S = 5.0
 _MIGRATING = 0x10_1A05
 _PATIENCE: dict[str, Any] = {
@@ -233,7 +234,7 @@ _MEANINGS: dict[str, tuple[type[IolausError], str, str, str]] = {
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     with closing(connection.cursor()) as cursor:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}").fetchall()
 
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
+from hypothesis import strategies as st
 
 from iolaus.sim.roots import tpm
 from iolaus.wire.octets import EvidenceMalformed
@@ -44,13 +45,13 @@ def test_a_key_that_signs_anything_does_not_attest(lost: int) -> None:
     assert not parse_public(area("ecc", tpm.AK_ATTRIBUTES & ~lost)).attests
 
 
-@pytest.mark.parametrize("data", [b"", area("ecc")[:-1], area("rsa") + b"\0", bytes(40)])
-def test_no_key_is_refused(data: bytes) -> None:
-    with pytest.raises(EvidenceMalformed):
-        parse_public(data)
+def test_no_key_is_refused() -> None:
+    for data in (b"", area("ecc")[:-1], area("rsa") + b"\0", bytes(40)):
+        with pytest.raises(EvidenceMalformed):
+            parse_public(data)
 
 
-@given(hostile(area("ecc"), area("rsa")))
+@given(st.deferred(lambda: hostile(area("ecc"), area("rsa"))))
 def test_any_bytes_are_a_key_or_malformed(data: bytes) -> None:
     try:
         assert len(parse_public(data).name) > 2
