@@ -38,6 +38,7 @@ from iolaus.kernel.clock import WallClock
 from iolaus.kernel.ports import free_port
 from iolaus.model.authority import Words
 from iolaus.model.expected import KeptExpected
+from iolaus.sim.catalogue.truth import device_truth
 from iolaus.sim.device import Device
 from iolaus.store.secrets import Secrets
 from iolaus.store.state import open_state
@@ -75,7 +76,7 @@ async def serve(folder: Path, port: int) -> None:
     """A server on the folder's state, until it is killed."""
     options = HouseOptions(state_dir=folder / "state", demo=True, listen=f"127.0.0.1:{port}")
     async with open_house(options) as house:
-        house.begin_all(spread=False)
+        house.begin_all(spread=True)
         await make_server(house).serve()
 
 
@@ -250,6 +251,9 @@ def traces(secrets: Secrets, device: Device, *, factory: str, ours: str, before:
         wrong.append(f"its logs still tell of before: {old[:3]}")
     if secrets.fact_of(device.address) is not None:
         wrong.append("its login is still kept here")
+    offering = {p for p in device.paths() if "#Drive.SecureErase" in str(device.get(p))}
+    if unerased := offering - set(device_truth(device).get("erased", ())):
+        wrong.append(f"{len(unerased)} of its drives were never erased")
     return [f"{device.name} (retired): {each}" for each in wrong]
 
 
@@ -315,6 +319,7 @@ async def bench(count: int, wrong: int, *, kills: bool) -> int:
         "killed_at": play.killed_at,
         "seconds": round(took, 1),
         "and_retiring_s": round(time.monotonic() - began - took, 1),
+        "drives_erased": sum(device_truth(first).get("erased", {}).values()),
         "server_cpu_s": round(server.cpu_s, 1),
         "hall_cpu_s": round(hall_s, 1),
         "bad": len(bad),

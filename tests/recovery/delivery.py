@@ -137,7 +137,13 @@ def truck(count: int, wrong: Mapping[str, str] = {}) -> Truck:
 
 @asynccontextmanager
 async def receiving(
-    folder: Path, ground: Ground, lorry: Truck, *, periods: Periods = CALM, **spec: Any
+    folder: Path,
+    ground: Ground,
+    lorry: Truck,
+    *,
+    periods: Periods = CALM,
+    tempo: Tempo = TEMPO,
+    **spec: Any,
 ) -> AsyncIterator[Stage]:
     """A house that expects the delivery and knows nothing else of it: its factory logins are kept,
     an authority and a baseline are there, and the list is applied."""
@@ -153,7 +159,7 @@ async def receiving(
             streams=STREAMS,
             subscriptions=SUBSCRIPTIONS,
             rollouts=ROLLOUTS,
-            onboarding=TEMPO,
+            onboarding=tempo,
         )
         house = await stack.enter_async_context(open_house(options))
         state = house.state

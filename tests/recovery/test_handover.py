@@ -62,40 +62,84 @@ def test_plain_http_is_handed_to_nobody() -> None:
         check_address("http://10.0.0.5")
 
 
+LEFT = {"accounts": ["root"], "keys": 0, "subscriptions": [], "servers": []}
+
+
+def outcomes(
+    seen: dict[str, object], asked: dict[str, bool] = ALL, why: str = ""
+) -> dict[str, str]:
+    return {each.what: each.outcome for each in wiped_of(asked, seen, why=why)}
+
+
 def test_what_was_read_back_is_proved_and_what_was_only_said_is_not() -> None:
     seen = {
-        "wiped/said/bios": {"offered": ["/b"], "not_offered": []},
-        "wiped/said/drives": {"offered": [], "not_offered": ["/d"]},
+        "wiped/said/bios": {"wiped": ["/b", "/c", "/e"], "not_offered": []},
+        "wiped/bios": {"differs": {"/b": [], "/c": ["Numa"], "/e": None}},
+        "wiped/said/drives": {"wiped": {"/f": "/Tasks/1 is Completed"}, "not_offered": ["/d"]},
         "wiped/logs": {"offered": ["/l"], "not_offered": ["/k"], "left": 0},
         "wiped/logs-left": 0,
         "wiped/login": "its maker's",
         "wiped/certificate": "ab" * 32,
+        "wiped/remains": {"before": {**LEFT, "servers": ["10.0.0.1"]}, "now": LEFT},
     }
-    found = {each.what: each.outcome for each in wiped_of(ALL, seen, why="")}
-    assert found == {
+    assert outcomes(seen) == {
+        "drives /f": "said",
         "drives /d": "not-offered",
-        "bios /b": "said",
+        "bios /b": "proved",
+        "bios /c": "said",
+        "bios /e": "said",
         "logs /l": "proved",
         "logs /k": "not-offered",
         "login": "proved",
         "certificate": "proved",
+        "accounts": "proved",
+        "keys": "proved",
+        "subscriptions": "proved",
+        "servers": "proved",
     }
+
+
+@pytest.mark.parametrize(
+    ("what", "before", "now", "outcome"),
+    [
+        ("accounts", ["root", "us"], ["root"], "proved"),
+        ("accounts", ["root", "us"], ["admin", "root"], "said"),
+        ("keys", 1, 1, "failed"),
+        ("keys", None, None, "not-offered"),
+        ("subscriptions", ["https://us/events"], ["https://us/events"], "failed"),
+        ("servers", ["10.0.0.1"], ["pool.maker"], "proved"),
+        ("servers", ["10.0.0.1"], ["10.0.0.1"], "said"),
+        ("servers", None, ["pool.maker"], "said"),
+    ],
+)
+def test_what_is_left_at_a_controller_is_judged_by_what_was_there(
+    what: str, before: object, now: object, outcome: str
+) -> None:
+    told = {"before": {**LEFT, what: before}, "now": {**LEFT, what: now}}
+    assert outcomes({"wiped/remains": told})[what] == outcome
+
+
+def test_what_nobody_could_read_is_not_proved() -> None:
+    told = {"before": LEFT, "now": {"unread": "a password has to be set first"}}
+    found = outcomes({"wiped/remains": told})
+    assert {found[each] for each in LEFT} == {"said"}
 
 
 def test_what_no_step_came_to_is_failed_and_what_was_not_asked_is_that() -> None:
     asked = {"logs": True, "controller": True}
-    found = {each.what: each.outcome for each in wiped_of(asked, {}, why="it fell silent")}
-    assert found == {
+    assert outcomes({}, asked, "it fell silent") == {
         "drives": "not-asked",
         "bios": "not-asked",
         "logs": "failed",
         "login": "failed",
         "certificate": "failed",
+        **dict.fromkeys(LEFT, "failed"),
     }
 
 
 def test_a_record_is_whole_only_where_all_of_it_is_proved() -> None:
-    seen = {"wiped/login": "none of ours", "wiped/certificate": "x"}
+    remains = {"before": None, "now": LEFT}
+    seen = {"wiped/login": "none of ours", "wiped/certificate": "x", "wiped/remains": remains}
     items = tuple(wiped_of({"controller": True}, seen, why=""))
     record = Retirement(
         plan="p", node="n", uid="u", address="a", serial="s", make="m", model="m", at=1.0, by="b",

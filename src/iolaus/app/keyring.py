@@ -14,7 +14,7 @@ from iolaus.fleet.credential.finding import Finder
 from iolaus.fleet.credential.recovering import Recovery
 from iolaus.fleet.credential.rotating import Device, Rotation
 from iolaus.fleet.renewing import ShowsCertificates
-from iolaus.fleet.wiping import Wiping
+from iolaus.fleet.wiping import Receipts, Wiping
 from iolaus.kernel.clock import Clock
 from iolaus.loop import Loop
 from iolaus.model.endpoint import Reach, Target
@@ -39,6 +39,7 @@ class Keyring:
         let_in: Callable[[str], None],
     ) -> None:
         self._facts, self._lanes, self._credential_of = state.facts, lanes, credential_of
+        self._clock = clock
         self._secrets, self._open_device, self._let_in = state.secrets, open_device, let_in
         self._troubled: set[str] = set()
         self._finder = finder = Finder(
@@ -60,15 +61,17 @@ class Keyring:
         )
         state.facts.on_change(self._note)
 
-    def wiping(self, shows: ShowsCertificates) -> Wiping:
+    def wiping(self, shows: ShowsCertificates, receipts: Receipts) -> Wiping:
         """The hands of a retirement, on the same budget of failed logins."""
         return Wiping(
             facts=self._facts,
             vault=self._secrets,
             finder=self._finder,
+            clock=self._clock,
             shows=shows,
             open_device=self._open_device,
             let_in=self._let_in,
+            receipts=receipts,
         )
 
     def settles_first(self, address: str) -> bool:

@@ -15,7 +15,7 @@ from iolaus.fleet.judge_certificate import judge_certificate
 from iolaus.fleet.ledger import Ledger
 from iolaus.model.asset import Asset, AssetKind
 from iolaus.model.authority import Authority
-from iolaus.model.candidate import Candidate, Way
+from iolaus.model.candidate import Candidate, Move, Way
 from iolaus.model.credential import CredentialFact
 from iolaus.model.desired import CertificateWant
 from iolaus.model.drift import Outcome
@@ -108,7 +108,7 @@ class Seeing:
             rivals=rivals.get(candidate.address, ()),
             elsewhere=self._elsewhere(want, shown),
             managed=managed,
-            runs=_runs(candidate, held, standings),
+            runs=self._runs(candidate, held, asset, standings),
             **more,
         )
 
@@ -187,6 +187,27 @@ class Seeing:
             "attested": self._attested(uid) if uid else None,
         }
 
+    def _runs(
+        self,
+        candidate: Candidate,
+        held: Held | None,
+        asset: Asset | None,
+        standings: Mapping[str, Standing],
+    ) -> dict[str, Run]:
+        """By move. What a baseline's plan came to is seen when what was read since was judged."""
+        read_at = held.report.observed_at if held and held.report else 0.0
+        verdict = self._ledger.verdict_of(candidate.address, asset.key) if asset else None
+        judged_at = (verdict.drift.observed_at or 0.0) if verdict else 0.0
+        return {
+            move: run_of(
+                candidate.address,
+                standings[plan],
+                read_at=judged_at if move == Move.BASELINE else read_at,
+            )
+            for move, plan in candidate.plans.items()
+            if plan in standings
+        }
+
     def certified(self, facts: NodeFacts | None, want: Expected) -> bool | None:
         if not want.authority or facts is None or not facts.certificates:
             return None
@@ -230,18 +251,8 @@ def shown_of(asset: Asset | None) -> Shown | None:
     )
 
 
-def _runs(
-    candidate: Candidate, held: Held | None, standings: Mapping[str, Standing]
-) -> dict[str, Run]:
-    found = {}
-    for move, plan in candidate.plans.items():
-        if (standing := standings.get(plan)) is not None:
-            found[move] = run_of(candidate.address, standing, held)
-    return found
-
-
-def run_of(address: str, standing: Standing, held: Held | None) -> Run:
-    """How a plan fares for the nodes of an endpoint."""
+def run_of(address: str, standing: Standing, *, read_at: float) -> Run:
+    """How a plan fares for the nodes of an endpoint, which was read at `read_at`."""
     plan, progress = standing.plan, standing.progress
     mine = [n for n in plan.nodes if n.endpoint == address and n.fate is Fate.UPDATE]
     if progress is None:
@@ -251,8 +262,7 @@ def run_of(address: str, standing: Standing, held: Held | None) -> Run:
         return Run(state="failed", plan=plan.id, reason=bad.reason or bad.state.value)
     if nodes and all(n.state is NodeState.DONE for n in nodes):
         ended = max(n.ended_at or 0.0 for n in nodes)
-        read = held is not None and held.report is not None and held.report.observed_at > ended
-        return Run(state="done", plan=plan.id, read=read)
+        return Run(state="done", plan=plan.id, read=read_at > ended)
     if progress.state in (RolloutState.PAUSED, RolloutState.WAITING):
         told = standing.holds.get("") or progress.reason or progress.state.value
         return Run(state="waiting", plan=plan.id, reason=told)

@@ -47,7 +47,7 @@ from iolaus.fleet.signing import Signer
 from iolaus.fleet.step_quarantine import KEEP, OFF, check_quarantine
 from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.undoing import allowed, returned
-from iolaus.fleet.wiping import Wiping
+from iolaus.fleet.wiping import Receipts, Wiping
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust, PolicyRefused
@@ -96,7 +96,7 @@ class Rolling:
         rules: Rules | None = None,
         ca_file: str | None = None,
         attesting: Attesting | None = None,
-        wiping: Callable[[ShowsCertificates], Wiping] | None = None,
+        wiping: Callable[[ShowsCertificates, Receipts], Wiping] | None = None,
         recovering: Recovering | None = None,
     ) -> None:
         self._attesting, self._recovering = attesting, recovering
@@ -125,7 +125,7 @@ class Rolling:
             renewals=renewals,
             rotation=rotation,
             proving=Proving(lambda: attesting, clock=clock) if attesting else None,
-            wiping=wiping(Handshakes(ca_file)) if wiping else None,
+            wiping=wiping(Handshakes(ca_file), self._receipt) if wiping else None,
         )
         if recovering:
             recovering.rolls = (self._every, self._keep, self.ask)

@@ -123,7 +123,7 @@ class FleetHands:
         told = self._look_at_proofs(node, step, proofs, values, reasons) if proofs else ""
         wiped = [each for each in subjects if each.startswith(WIPED)]
         if wiped and self._wiping is not None:
-            await self._wiping.look(self._known(node)[0].target, wiped, values)
+            await self._wiping.look(node.uid, self._known(node)[0].target, wiped, values)
         asked = {DRAINED, *mine, *logins, *banks, *proofs, *wiped}
         if rest := [each for each in subjects if each not in asked]:
             spots = await self._spots(node, rest, manager=_restarts_manager(step, expects))
@@ -267,7 +267,8 @@ class FleetHands:
     async def _wipe(self, order: Order) -> dict[str, Any]:
         assert self._wiping is not None, "nobody wipes here"
         target, most_s = order.held.target, order.step.timeout_s
-        return await self._wiping.do(target, order.action.subject, deadline_s=most_s)
+        what, uid = order.action.subject, order.node.uid
+        return await self._wiping.do(uid, target, what, deadline_s=most_s)
 
     async def _drain(self, order: Order) -> dict[str, Any]:
         drains = self._drains(_adapter(order.action))

@@ -24,7 +24,12 @@ LOGIN, SERVED = "wiped/login", "wiped/certificate"
 """Whether a login of ours still opens it, and a certificate of ours is still served."""
 OURS: Final = "ours"
 SAID: Final = "wiped/said/"
-"""Before "drives" or "bios": what the device said; nothing can be read back of them."""
+"""Before "drives" or "bios": what the device said when it was told to."""
+BIOS_NOW: Final = "wiped/bios"
+"""Which settings are not at their defaults, after the start that applies them."""
+REMAINS: Final = "wiped/remains"
+"""What is left of us at the controller, before it was set back and now."""
+ERASING_S: Final = 14_400.0
 _KEEP: Final = ("erase",)
 
 
@@ -66,8 +71,8 @@ def _said(what: str, text: str) -> Draft:
             text,
             before=REACHABLE,
             after=(Expect(subject=f"{SAID}{what}", op=Op.IS_NOT, value=None), *REACHABLE),
-            timeout_s=600.0,
-            attempts=2,
+            timeout_s=ERASING_S if what == "drives" else 600.0,
+            attempts=3,
         ),
     )
 
@@ -93,7 +98,11 @@ def _logs() -> Draft:
             Action(verb=Verb.WIPE, subject="logs"),
             "Clear its logs",
             before=REACHABLE,
-            after=(Expect(subject=LEFT, op=Op.IS, value=0), *REACHABLE),
+            after=(
+                Expect(subject=LEFT, op=Op.IS, value=0),
+                Expect(subject=BIOS_NOW, op=Op.IS_NOT, value=None),
+                *REACHABLE,
+            ),
             timeout_s=300.0,
             attempts=3,
         ),
@@ -110,6 +119,7 @@ def _controller() -> Draft:
             after=(
                 Expect(subject=LOGIN, op=Op.IS_NOT, value=OURS),
                 Expect(subject=SERVED, op=Op.IS_NOT, value=OURS),
+                Expect(subject=REMAINS, op=Op.IS_NOT, value=None),
             ),
             timeout_s=900.0,
             reads=1,

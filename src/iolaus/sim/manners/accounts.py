@@ -86,13 +86,14 @@ class Accounts(Quiet):
 
 
 def factory(device: Device) -> None:
-    """Accounts, policy and services of the controller are as the maker left them."""
+    """Accounts, policy and services of the controller are as the maker left them. Its logs stay:
+    what was written is not unwritten by that, nor what was cleared written again."""
     service = account_service(device)
     keep = (f"{ROOT}/Systems", f"{ROOT}/Chassis", f"{ROOT}/UpdateService", device.tasks.collection)
     device.gate.drop_all()
     device.gate.restore()
     for path in list(device.changed()):
-        if path.startswith(service) or not path.startswith(keep):
+        if path.startswith(service) or not (path.startswith(keep) or "/LogServices/" in path):
             device.forget(path)
 
 

@@ -160,8 +160,9 @@ def _parts(s: Sketch) -> None:
             else:
                 compute.empty_slot(s, path, label=label)
     base = f"{SYSTEM}/Storage/DA000000"
-    drives = [compute.drive(s, f"{base}/Drives/DA00000{n}", DISK, bay=f"Port=1A:Box=1:Bay={n + 1}")
-              for n in range(4)]  # fmt: skip
+    ways = ("Overwrite", "CryptographicErase")
+    drives = [compute.drive(s, f"{base}/Drives/DA00000{n}", DISK, bay=f"Port=1A:Box=1:Bay={n + 1}",
+                            erases=ways) for n in range(4)]  # fmt: skip
     compute.storage(s, base, name="NVMe Storage System", drives=drives, controller="NVMe")
     for n in range(2):
         compute.ethernet(s, SYSTEM, str(n + 1), oui=OCP.oui)

@@ -245,7 +245,8 @@ def _storage(s: Sketch) -> None:
     base = f"{SYSTEM}/Storage/CPU.1"
     bays = [f"Disk.Bay.{n}:Enclosure.Internal.0-1" for n in DISKS]
     drives = [compute.drive(s, f"{base}/Drives/{bay}", DISK, bay=bay.split(":")[0],
-                            Links={"Chassis": at(CHASSIS)}) for bay in bays]  # fmt: skip
+                            erases=("CryptographicErase",), Links={"Chassis": at(CHASSIS)})
+              for bay in bays]  # fmt: skip
     compute.storage(s, base, name="PCIe SSD Subsystem", drives=drives, inline=True,
                     controller="PCIe Extender")  # fmt: skip
     base = f"{SYSTEM}/Storage/BOSS.SL.16-1"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from iolaus.drivers.ports import Reads, Writes
-from iolaus.drivers.redfish._text import mapping
+from iolaus.drivers.redfish._text import clean, items, mapping
 from iolaus.drivers.redfish.harvest import links_in
 from iolaus.drivers.redfish.write.actions import Offer, act, offered
 from iolaus.kernel.errors import DeviceRefused
@@ -24,6 +24,8 @@ CONTROLLER: Final = "Manager.ResetToDefaults"
 ALL: Final = "ResetAll"
 MOST: Final = 512
 _GONE: Final = frozenset({404, 405, 410, 501})
+_REGISTRIES: Final = "/redfish/v1/Registries"
+_LONG_S: Final = 300.0
 _ROOMS: Final = ("/redfish/v1/Systems", "/redfish/v1/Managers", "/redfish/v1/Chassis")
 
 
@@ -36,10 +38,11 @@ class Found(NamedTuple):
 
 
 async def wipe(device: Writes, what: str, *, most: int = MOST) -> dict[str, list[str]]:
-    """Do it everywhere where it is offered: "logs", "bios", "drives", "controller". URIs, by
-    "wiped" and "not_offered". Raises what the first refusal or silence raises."""
+    """Do it everywhere where it is offered: "logs", "bios", "controller" (drives take longer:
+    `erase.erase_drives`). URIs, by "wiped" and "not_offered". Raises what the first refusal or
+    silence raises."""
     said: dict[str, list[str]] = {"wiped": [], "not_offered": []}
-    async for found in _each(device, what):
+    async for found in each_place(device, what):
         if found.offer is None:
             said["not_offered"].append(found.uri)
             continue
@@ -52,14 +55,19 @@ async def wipe(device: Writes, what: str, *, most: int = MOST) -> dict[str, list
 
 
 async def read_wiped(device: Reads, what: str) -> dict[str, Any]:
-    """What stands there now: URIs by "offered" and "not_offered"; of logs also "left": how many
-    entries there are that no clearing explains."""
+    """What stands there now: URIs by "offered" and "not_offered"; of logs also "left" (how many
+    entries there are that no clearing explains), of a BIOS "differs" (by URI, see `_differs`)."""
     told: dict[str, Any] = {"offered": [], "not_offered": []}
     counts: list[int] = []
-    async for found in _each(device, what):
+    differs: dict[str, Any] = {}
+    async for found in each_place(device, what):
         told["offered" if found.offer else "not_offered"].append(found.uri)
         if what == "logs" and found.offer:
             counts.append(await _entries(device, found.seen))
+        if what == "bios" and found.offer:
+            differs[found.uri] = await _differs(device, found.seen)
+    if what == "bios":
+        return {**told, "differs": differs}
     if what != "logs":
         return told
     return {**told, "left": sum(max(0, count - len(counts)) for count in counts)}
@@ -73,7 +81,35 @@ async def _entries(device: Reads, service: Answer) -> int:
     return 0
 
 
-async def _each(device: Reads, what: str) -> AsyncIterator[Found]:
+async def _differs(device: Reads, bios: Answer) -> list[str] | None:
+    """Attributes that are not at their defaults; None where the device tells none."""
+    default = await _defaults(device, clean(bios.body.get("AttributeRegistry")))
+    now = mapping(bios.body.get("Attributes"))
+    told = {name: value for name, value in default.items() if name in now}
+    return sorted(n for n, value in told.items() if now[n] != value) if told else None
+
+
+async def _defaults(device: Reads, registry: str) -> Mapping[str, Any]:
+    """By attribute that may be set, from its registry (DSP8011)."""
+    if not registry:
+        return {}
+    try:
+        file = (await device.get(f"{_REGISTRIES}/{registry}", fresh_s=_LONG_S)).body
+        places = [uri for each in items(file.get("Location")) for uri in links_in(each.get("Uri"))]
+        said = (await device.get(places[0], fresh_s=_LONG_S)).body if places else {}
+    except DeviceRefused as refused:
+        if refused.status not in _GONE:
+            raise
+        return {}
+    return {
+        clean(each.get("AttributeName")): each.get("DefaultValue")
+        for each in items(mapping(said.get("RegistryEntries")).get("Attributes"))
+        if each.get("DefaultValue") is not None and each.get("ReadOnly") is not True
+    }
+
+
+async def each_place(device: Reads, what: str) -> AsyncIterator[Found]:
+    """Of "logs", "bios", "drives" or "controller", all that the device shows."""
     action = {"logs": LOGS, "bios": BIOS, "drives": DRIVES, "controller": CONTROLLER}[what]
     async for uri in _places(device, what):
         try:

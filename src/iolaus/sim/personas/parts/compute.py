@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from iolaus.sim.personas.sketch import (
     Json,
@@ -24,6 +24,9 @@ from iolaus.sim.personas.sketch import (
     own_uuid,
     uri,
 )
+
+ERASE: Final = "Drive.SecureErase"
+WAY: Final = "SanitizationType"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,11 @@ def empty_slot(s: Sketch, path: str, *, label: str) -> str:
     )
 
 
-def drive(s: Sketch, path: str, disk: Disk, *, bay: str, **fields: Any) -> str:
+def drive(
+    s: Sketch, path: str, disk: Disk, *, bay: str, erases: Sequence[str] = (), **fields: Any
+) -> str:
+    """`erases` are the ways in which it can be told to erase itself; none: it cannot."""
+    action = {"target": uri(f"{path}/Actions/{ERASE}"), f"{WAY}@Redfish.AllowableValues": [*erases]}
     return s.put(
         path,
         "Drive",
@@ -215,6 +222,7 @@ def drive(s: Sketch, path: str, disk: Disk, *, bay: str, **fields: Any) -> str:
         EncryptionAbility="SelfEncryptingDrive",
         PhysicalLocation={"PartLocation": {"ServiceLabel": bay, "LocationType": "Bay"}},
         Status=ok(),
+        Actions={f"#{ERASE}": action} if erases else None,
         **fields,
     )
 
