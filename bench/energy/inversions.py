@@ -6,8 +6,8 @@ and no limit stands between the two: watts of the one could be the other's. Chan
 `LASTS_S` counts, once per node and spell. One that was held a moment ago and idles now still waits,
 unless its cap was raised meanwhile to what it wanted. Nodes that nobody can reach, or whose edge
 has no valid budget, are left out on both sides; the watts that they may have taken count as taken,
-which is the highest cap that they had since they were last read: what they gave away since then
-nobody can know of.
+which is the highest cap that they had, or were sent without an answer, since they were last read:
+what they gave away or did not take since then nobody can know of.
 
 A job that steps together goes at the pace of its slowest node, so what its other nodes could have
 beyond that one is nothing that they wait for. None of them waits where the job has what its
@@ -65,7 +65,9 @@ class Inversions:
         self._used_at = np.where(draw > loads.floor_w + small, t, self._used_at)
         waits = (t - self._held_at <= HOLD_S) & (caps < self._wanted_w - small) & reached
         gives = (t - self._used_at <= HOLD_S) & (caps > loads.floor_w + small) & reached
-        self._may_w = np.where(self._known(t), caps, np.maximum(caps, self._may_w))
+        known, unanswered = self._known(t), world.unanswered_w
+        unanswered[known] = 0.0
+        self._may_w = np.where(known, caps, np.maximum(np.maximum(caps, unanswered), self._may_w))
         could = self._could(limits, self._may_w, gives)
         blocked = np.bincount(self._unit, weights=waits & ~could) > 0.0
         self._lasting(waits & could & ~blocked[self._unit], t)

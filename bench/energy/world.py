@@ -56,6 +56,9 @@ class World:
         self._back: list[tuple[float, int, Answers]] = []
         self._signals: list[tuple[float, int, Signal, bool]] = []
         self._last_landing: dict[int, float] = {}
+        self.unanswered_w: F64 = np.zeros(nodes)
+        """The highest that was written to each of those who did not answer; whoever reads it takes
+        back what was answered meanwhile."""
         self._number = count()
         self._announce()
         do.limit_each(self.plant, hall.loads.floor_w, nodes=np.arange(nodes))
@@ -247,6 +250,8 @@ class World:
             lost = self.marked("unreachable", self.hall.loads.count)[write.nodes]
             cut = np.zeros_like(lost) if write.near else self._cut()[write.nodes]
             counts = ~cut & (~lost | (self.rng.random(lost.size) < 0.3)) & np.isfinite(write.watts)
+            unsure = lost & np.isfinite(write.watts)
+            np.maximum.at(self.unanswered_w, write.nodes[unsure], write.watts[unsure])
             self._apply(write.nodes[counts], write.watts[counts])
             self._answer(write, lost | cut)
 
