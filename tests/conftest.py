@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from iolaus.store.database import PRAGMAS
 from tests.store.footings import Footing, footing_of
@@ -29,6 +30,11 @@ settings.register_profile(
 )
 settings.register_profile("steady", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("steady")
+
+# Nor what happens to be imported: otherwise the constants of all loaded modules are among the
+# examples, so that another order of tests, or a number changed anywhere, gave other ones.
+NOTHING = providers._local_constants
+providers._get_local_constants = lambda: NOTHING
 
 SHARED = Path(os.environ.get("IOLAUS_SHARED", Path(__file__).parents[2] / "shared"))
 
