@@ -56,6 +56,7 @@ def planned(
     return node
 
 
+MAY_RESCUE = "recovery/may/rescue"
 HUNG = HostSight(alive=False, source="agent", at=1.0)
 
 
@@ -146,7 +147,10 @@ def test_outlets_that_were_taken_are_given_back_whatever_came_of_it() -> None:
 def test_a_rescue_is_asked_for_and_its_override_is_taken_back() -> None:
     rules = Rules(rescue=RescueWant(image="https://images/rescue.iso"))
     asked = Asked(kind="recover", arguments={"rescue": True})
-    words = [each.action.subject for each in planned(patient(host=HUNG), asked, rules).steps]
+    steps = planned(patient(host=HUNG), asked, rules).steps
+    words = [each.action.subject for each in steps]
+    counted = [s.action.subject for s in steps if any(e.subject == MAY_RESCUE for e in s.before)]
+    assert counted == ["insert-media"], "its other steps would be refused for what it used itself"
     tail = ["insert-media", "boot-once", "rescue-start", "boot-clear", "eject-media", "prove"]
     assert words[-6:] == tail
     assert "boot-once" not in [s.action.subject for s in planned(patient(host=HUNG)).steps]

@@ -356,21 +356,25 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
 def _rescue(
     rung: Rung, before: tuple[Expect, ...], verdict: Verdict, rules: Rules
 ) -> Iterator[Step]:
-    """One start from the image; drive and override are taken back whatever comes of it."""
+    """One start from the image; drive and override are taken back whatever comes of it. Its first
+    step alone asks whether it may be: it is what the budget counts, and the others rest on it."""
     want = rules.rescue
     if want is None:
         return
     again: dict[str, Any] = {"boot": want.boot}
+    begun = tuple(each for each in before if not each.subject.startswith(MAY))
+    first = before
     once = Expect(subject=OVERRIDE, op=Op.IS, value=f"{want.boot}/Once")
     let = f"Let it start from {want.boot}, once"
     if want.image:
         given = Expect(subject=MEDIA, op=Op.IS, value=want.image)
+        first = (*begun, given)
         yield _try(rung, before=before, after=(given,), verdict=verdict, timeout_s=SHORT_S * 2,
                    subject="insert-media", text="Put the rescue image into its drive",
                    image=want.image)  # fmt: skip
-    yield _try(rung, before=before, after=(once,), verdict=verdict, timeout_s=SHORT_S,
+    yield _try(rung, before=first, after=(once,), verdict=verdict, timeout_s=SHORT_S,
                subject="boot-once", text=let, **again)  # fmt: skip
-    yield _try(rung, before=(*before, once), after=_back(), verdict=verdict, subject="rescue-start",
+    yield _try(rung, before=(*begun, once), after=_back(), verdict=verdict, subject="rescue-start",
                text="Restart it, so that it starts from there")  # fmt: skip
     clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
     yield _try(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,

@@ -18,6 +18,7 @@ from iolaus.sim.tree import ROOT, Resource, canonical, links
 
 Undo = Callable[[], None]
 Change = Callable[[Device, Given], Undo]
+DEAD: Final[Resource] = {"Health": "Critical", "State": "UnavailableOffline"}
 DRIP_LPM: Final = 0.1
 GPUS: Final = frozenset({"GPU", "Accelerator"})
 
@@ -52,6 +53,8 @@ def psu_loss(device: Device, given: Given) -> Undo:
     supplies = [path for path in device.paths() if "/PowerSupplies/" in path]
     supplies = [p for p in supplies if p.rpartition("/PowerSupplies/")[2].count("/") == 0]
     undo = [_dead(device, path) for path in supplies[:lost]]
+    if not supplies:
+        undo = [_dead_in(device, p, lost) for p in device.paths() if p.endswith("/Power")]
     if life is not None:
         before = life.wear
         life.wear = replace(before, dead_psus=before.dead_psus | frozenset(range(lost)))
@@ -108,8 +111,14 @@ def ill(device: Device, path: str, level: str) -> Undo:
 
 
 def _dead(device: Device, path: str) -> Undo:
-    status = {"Health": "Critical", "State": "UnavailableOffline"}
-    return changed(device, path, {"LineInputStatus": "LossOfInput", "Status": status})
+    return changed(device, path, {"LineInputStatus": "LossOfInput", "Status": DEAD})
+
+
+def _dead_in(device: Device, path: str, lost: int) -> Undo:
+    """Where supplies stand in a list of the chassis' Power."""
+    supplies = list((device.kept(path) or {}).get("PowerSupplies") or [])
+    supplies[:lost] = [{**each, "Status": DEAD} for each in supplies[:lost]]
+    return changed(device, path, {"PowerSupplies": supplies})
 
 
 def changed(device: Device, path: str, changes: Resource) -> Undo:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from iolaus.sim.ailments import CURES, Restarts, beside, hang_controller, hang_host
 from iolaus.sim.catalogue.entry import Argument, Entry, Given, Mend, Scene
+from iolaus.sim.catalogue.lives import psu_loss
 from iolaus.sim.catalogue.rooms.standing import host_dead
 from iolaus.sim.catalogue.rules import changing, disarming
 from iolaus.sim.cords import kill_outlets
@@ -95,6 +96,14 @@ FAULTS: Final = (
         ),
         seen="Reading is null; POST ComputerSystem.Reset answers 500.",
         oracle="faults of GET /devices/NAME has it until then.",
+    ),
+    entry(
+        "supply-dead", "a supply of the machine is dead",
+        "So many of its own power supplies give up; the others carry it.",
+        strike=changing(psu_loss), kinds=frozenset({"node"}),
+        arguments=(Argument(name="amount", what="how many", usual=1.0),),
+        seen="A PowerSupply is Critical and UnavailableOffline; the machine runs on.",
+        oracle="The PowerSupply's Status is the truth.",
     ),
     entry(
         "outlet-dead", "its outlets give nothing",
