@@ -1,0 +1,28 @@
+"""The bench of recoveries holds: a few of its scripts, and all of them."""
+
+from __future__ import annotations
+
+import pytest
+from bench.recover.__main__ import bench, play
+from bench.recover.scripts import CLASSES, FEW, HALLS, SCRIPTS
+
+LEAST_S = 120
+
+
+@pytest.mark.soak
+async def test_a_few_of_each_kind_end_as_they_must() -> None:
+    chosen = [script for script in SCRIPTS if script.name in FEW]
+    assert len(chosen) == len(FEW)
+    outcomes = await play(chosen, least_s=LEAST_S)
+    assert [(each.script.name, each.end, each.wrong) for each in outcomes if each.wrong] == []
+
+
+def test_every_class_has_its_hall_and_every_script_a_name_of_its_own() -> None:
+    assert len({script.name for script in SCRIPTS}) == len(SCRIPTS) >= 40
+    assert sorted(each for hall in HALLS for each in hall) == sorted(CLASSES)
+    assert len(CLASSES) == 10
+
+
+@pytest.mark.soak
+async def test_all_of_them_end_as_they_must() -> None:
+    assert await bench((), None) == 0
