@@ -16,8 +16,8 @@ from typing import Any
 
 import aiomqtt
 
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.broker import HOST, Account, Broker
-from iolaus.sim.building.mqtt_link import end
 
 OURS = "IOLAUS"
 BEAT = "System/HeartbeatTimestampBms/site/bms"

@@ -15,18 +15,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests.app.watched import Watched, is_falling
 from tests.survival.stage import Ground, grounded, housed, machine
 
 pytestmark = pytest.mark.slow
 
-CAP = "/redfish/v1/Chassis/Chassis_0/EnvironmentMetrics"
 SERVED, EDGED = ("one", "two"), ("three",)
 LIMIT_W, FLOOR_W = 8_000.0, 2_600.0
 POWER = """\
@@ -44,39 +43,17 @@ metadata: {name: hall}
 spec: {mode: control}
 """
 HOSTS = "hosts:\n  - {{address: '{address}', name: three, labels: {{rack: r2}}}}\n"
-ROW_S = 0.02
 
 
-class Watched:
-    """`rows` are (seconds, caps by machine)."""
+class Processes(Watched):
+    """The machines, and who holds them."""
 
     def __init__(self, ground: Ground, folder: Path) -> None:
-        self.ground, self.folder = ground, folder
-        self.rows: list[tuple[float, Mapping[str, float]]] = []
-
-    def cap_w(self, name: str) -> float:
-        kept = self.ground.hall[name].kept(CAP) or {}
-        return float(kept["PowerLimitWatts"]["SetPoint"])
+        super().__init__(ground, (*SERVED, *EDGED))
+        self.folder = folder
 
     def sum_w(self) -> float:
         return sum(self.cap_w(name) for name in SERVED)
-
-    async def watch(self) -> None:
-        while True:
-            self.rows.append((time.monotonic(), {n: self.cap_w(n) for n in (*SERVED, *EDGED)}))
-            await asyncio.sleep(ROW_S)
-
-    def since(self, at_s: float) -> list[Mapping[str, float]]:
-        return [caps for when, caps in self.rows if when >= at_s]
-
-    async def until(
-        self, is_so: Callable[[], bool], what: str, *, within_s: float = 180.0
-    ) -> float:
-        began = time.monotonic()
-        while not is_so():
-            assert time.monotonic() - began < within_s, f"it did not come: {what}"
-            await asyncio.sleep(ROW_S)
-        return time.monotonic() - began
 
     def server(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.app.powered", str(self.folder / "state")]
@@ -96,7 +73,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(folder: Path) -> AsyncIterator[Watched]:
+async def watched(folder: Path) -> AsyncIterator[Processes]:
     """Two machines in a rack that cannot carry both at full, one in another; targets are known."""
     (folder / "state").mkdir(mode=0o700)
     (folder / "state" / "power.yaml").write_text(POWER)
@@ -113,12 +90,9 @@ async def watched(folder: Path) -> AsyncIterator[Watched]:
                     facts.put_target(msgspec.structs.replace(target, labels=labels))
                 else:
                     facts.remove_target(device.address)
-        seen = Watched(ground, folder)
-        task = asyncio.create_task(seen.watch())
-        try:
+        seen = Processes(ground, folder)
+        async with seen.watching():
             yield seen
-        finally:
-            task.cancel()
 
 
 @contextmanager
@@ -139,17 +113,12 @@ def killed(*processes: subprocess.Popen[bytes]) -> float:
     return time.monotonic()
 
 
-def leased(on: Watched) -> bool:
+def leased(on: Processes) -> bool:
     return 2 * FLOOR_W + 500.0 < on.sum_w() <= LIMIT_W
 
 
-def at_floor(on: Watched) -> bool:
+def at_floor(on: Processes) -> bool:
     return all(on.cap_w(name) == FLOOR_W for name in SERVED)
-
-
-def is_falling(rows: Sequence[Mapping[str, float]]) -> bool:
-    """Nothing rises while nobody lives."""
-    return all(after[name] <= before[name] for before, after in pairwise(rows) for name in before)
 
 
 @pytest.mark.soak
@@ -167,7 +136,7 @@ async def test_a_server_that_is_killed_leaves_no_overrun_and_comes_back_without_
         second = on.server()
         with alive(second):
             await on.until(lambda: len(on.since(dead)) > 1200 and leased(on), "it is leased again")
-        assert max(sum(caps[n] for n in SERVED) for caps in on.since(began)) <= LIMIT_W
+        assert max(sum(row.caps[n] for n in SERVED) for row in on.since(began)) <= LIMIT_W
 
 
 @pytest.mark.soak
@@ -191,5 +160,5 @@ async def test_an_edge_and_a_server_that_are_killed_together_leave_floors_and_no
         with alive(server, edge):
             await on.until(lambda: len(on.since(dead)) > 1200 and leased(on), "it is leased again")
         rows = on.since(began)
-        assert max(sum(caps[n] for n in SERVED) for caps in rows) <= LIMIT_W
-        assert {caps["three"] for caps in rows} == {FLOOR_W}
+        assert max(sum(row.caps[n] for n in SERVED) for row in rows) <= LIMIT_W
+        assert {row.caps["three"] for row in rows} == {FLOOR_W}

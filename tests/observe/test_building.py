@@ -18,6 +18,7 @@ from tests.sim.building.contract import Contract
 
 from iolaus.kernel.clock import WallClock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent
+from iolaus.kernel.tasks import end
 from iolaus.observe.building import Building
 from iolaus.sim.building.bms import Bms as SimBms
 from iolaus.sim.building.bms_points import Integration
@@ -25,7 +26,7 @@ from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.grid import Grid, Target
 from iolaus.sim.building.lives import LivePlant
-from iolaus.sim.building.mqtt_link import MqttLink, end
+from iolaus.sim.building.mqtt_link import MqttLink
 from iolaus.sim.device import Device
 from iolaus.wire.dsx.flex import LoadTarget, load_keys
 from iolaus.wire.mqtt.address import BrokerAddress

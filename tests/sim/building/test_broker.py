@@ -13,11 +13,12 @@ import aiomqtt
 import psutil
 import pytest
 
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.bms import Bms
 from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.lives import LivePlant
-from iolaus.sim.building.mqtt_link import MqttLink, end
+from iolaus.sim.building.mqtt_link import MqttLink
 from tests.sim.building.contract import Contract
 from tests.sim.building.hand_clock import HandClock
 from tests.sim.building.test_bms import OTHER, OURS, payload, point

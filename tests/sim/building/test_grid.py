@@ -17,10 +17,11 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.broker import HOST, Account, Broker
 from iolaus.sim.building.faults import Faults
 from iolaus.sim.building.grid import Grid, Target, stamp
-from iolaus.sim.building.mqtt_link import MqttLink, end
+from iolaus.sim.building.mqtt_link import MqttLink
 from tests.sim.building.contract import Contract
 from tests.sim.building.hand_clock import HandClock
 

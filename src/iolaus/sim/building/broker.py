@@ -83,6 +83,12 @@ class Broker:
         await self._end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    async def kill(self) -> None:
+        """Gone without a word, as in a crash; `restart` brings it back."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        await self._end()
+
     async def restart(self) -> None:
         """Gone, and back at the same port with what was retained."""
         await self._end()

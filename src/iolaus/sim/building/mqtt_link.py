@@ -3,6 +3,9 @@
 After every connection goes out what is to be said first (metadata), then the party is listened
 to, then it says what is due, turn by turn. A link that is lost, by the broker's end or by a fault,
 is tried again after a while; nothing is queued meanwhile, as a value that is late is wrong.
+
+Where time stands, a turn is over when the broker has taken all of it, values that it confirms to
+nobody as well: who subscribes afterwards hears nothing of before.
 """
 
 from __future__ import annotations
@@ -16,14 +19,19 @@ from typing import Final, Protocol
 import aiomqtt
 
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.bms import Message
 from iolaus.sim.building.broker import HOST, Broker
 from iolaus.sim.building.faults import Faults
-from iolaus.sim.clock import holding
+from iolaus.sim.clock import holding, stands
 
 logging.getLogger(__name__).setLevel(logging.ERROR)
 TURN_S, RETRY_S = 1.0, 1.0
+KEEPALIVE_S: Final = 120
+CONFIRM_S: Final = 60.0
+"""As long as a very busy machine needs: a broker that is gone closes the connection."""
 TOGETHER: Final = 10
+NOTHING: Final = "nothing"
 
 
 class Party(Protocol):
@@ -77,50 +85,49 @@ class MqttLink:
             held.enter_context(holding(self._clock))
             async with aiomqtt.Client(
                 HOST, self._broker.port, username=account.user, password=account.password,
-                identifier=account.user, keepalive=30, max_concurrent_outgoing_calls=1000,
-                logger=logging.getLogger(__name__),
+                identifier=account.user, keepalive=KEEPALIVE_S, timeout=CONFIRM_S,
+                max_concurrent_outgoing_calls=1000, logger=logging.getLogger(__name__),
             ) as client:  # fmt: skip
                 self.connections += 1
-                self.messages += await _publish(client, self._party.first())
+                await self._say(client, self._party.first())
                 for topics in self._party.filters:
                     await client.subscribe(topics, qos=2)
                 held.close()
-                await self._converse(client)
+                await self._converse(client, held)
 
-    async def _converse(self, client: aiomqtt.Client) -> None:
-        listening = asyncio.create_task(self._listen(client))
+    async def _converse(self, client: aiomqtt.Client, held: contextlib.ExitStack) -> None:
+        """Until either ends: a broker that dies is not waited for to confirm what was said. Then
+        time is held in `held`."""
+        both = [asyncio.create_task(each) for each in (self._talk(client), self._listen(client))]
         try:
-            await self._talk(client, listening)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for each in both:
+                if each.done():
+                    each.result()
         finally:
-            await end(listening)
+            held.enter_context(holding(self._clock))
+            await end(*both)
 
-    async def _talk(self, client: aiomqtt.Client, listening: asyncio.Task[None]) -> None:
-        while not self.lost() and not listening.done():
+    async def _talk(self, client: aiomqtt.Client) -> None:
+        while not self.lost():
             with holding(self._clock):
-                self.messages += await _publish(client, self._party.due())
+                await self._say(client, self._party.due())
             self.turns += 1
             self.published.set()
             await self._clock.sleep(TURN_S)
-        if listening.done():
-            listening.result()
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             payload = message.payload
             if isinstance(payload, bytes) and not self.lost():
                 with holding(self._clock):
-                    answers = self._party.heard(str(message.topic), payload)
-                    self.messages += await _publish(client, answers)
+                    await self._say(client, self._party.heard(str(message.topic), payload))
 
-
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel until it is over, however it ends: waiting with a time limit may swallow a
-    cancellation that comes together with the result (Python before 3.12)."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.05)
-    if not task.cancelled():
-        task.exception()
+    async def _say(self, client: aiomqtt.Client, messages: Iterable[Message]) -> None:
+        count = await _publish(client, messages)
+        if count and stands(self._clock):
+            await client.unsubscribe(NOTHING)  # answered when all before it was taken
+        self.messages += count
 
 
 async def _publish(client: aiomqtt.Client, messages: Iterable[Message]) -> int:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.bms import Bms
 from iolaus.sim.building.bms_points import Integration
 from iolaus.sim.building.broker import HOST, Account, Broker, private
@@ -32,7 +33,7 @@ from iolaus.sim.building.grid import Grid, Target
 from iolaus.sim.building.guard import Limits
 from iolaus.sim.building.lives import LivePlant
 from iolaus.sim.building.modbus_serve import SerialLine, TcpDoor
-from iolaus.sim.building.mqtt_link import MqttLink, end
+from iolaus.sim.building.mqtt_link import MqttLink
 from iolaus.sim.building.plant import Floor, Plant
 from iolaus.sim.building.snmp_serve import SnmpDoors
 from iolaus.sim.device import Device

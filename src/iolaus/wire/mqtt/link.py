@@ -10,7 +10,6 @@ whenever a connection is made, so that it can be changed without a restart, and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import ssl
@@ -23,6 +22,7 @@ import structlog
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.wire.mqtt.address import BrokerAddress
 from iolaus.wire.mqtt.client import Connection
 
@@ -142,19 +142,20 @@ class Link:
                 self._client, self.connected, self.trouble = None, False, LOST
 
     async def _converse(self, client: Connection) -> None:
-        listening = asyncio.create_task(self._listen(client))
+        """Until either ends: a broker that dies is not waited for to confirm what was said."""
+        both = [asyncio.create_task(each) for each in (self._talk(client), self._listen(client))]
         try:
-            while not listening.done() and not self._closed:
-                await self._say(client, self._party.due())
-                await self._clock.sleep(TURN_S)
-            if listening.done():
-                listening.result()
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for each in both:
+                if each.done():
+                    each.result()
         finally:
-            while not listening.done():
-                listening.cancel()
-                await asyncio.wait({listening}, timeout=0.05)
-            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                listening.result()
+            await end(*both)
+
+    async def _talk(self, client: Connection) -> None:
+        while not self._closed:
+            await self._say(client, self._party.due())
+            await self._clock.sleep(TURN_S)
 
     async def _listen(self, client: Connection) -> None:
         async for messages in client.batches():
