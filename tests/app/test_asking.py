@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.app.test_rolling import known, over
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.kernel.errors import PolicyRefused
 from iolaus.model.plan import Asked, Fate, Plan
@@ -50,7 +50,7 @@ async def read_again(on: Stage, name: str, value: str) -> None:
 
 
 async def test_power_of_several_makes_goes_off_on_and_round_again(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines(*MAKES), managed=True) as on:
+    async with staged(tmp_path, *machines(*MAKES), managed=True, periods=CALM) as on:
         await known(on)
         for arguments in (
             {"action": "off"},
@@ -66,7 +66,7 @@ async def test_power_of_several_makes_goes_off_on_and_round_again(tmp_path: Path
 
 
 async def test_a_boot_override_is_read_back_and_undone(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines(*MAKES), managed=True) as on:
+    async with staged(tmp_path, *machines(*MAKES), managed=True, periods=CALM) as on:
         await known(on)
         plan, progress = await ask(on, "boot", target="Pxe", enabled="Once")
         assert progress.state is RolloutState.DONE, progress

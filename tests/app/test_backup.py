@@ -20,14 +20,14 @@ from iolaus.store.state import open_state
 
 WORD = "restore: pause"
 WAVES = {"waves": [{"name": "canary", "max": 1, "soak": "4s"}, {"name": "all"}]}
-CALM = msgspec.structs.replace(PERIODS, hot_s=20.0)
+SLOW = msgspec.structs.replace(PERIODS, hot_s=20.0)
 """Nothing is stale, and so no soak begins again, because the machine that tests is busy."""
 
 
 async def test_a_roll_out_goes_on_on_an_empty_machine(tmp_path: Path) -> None:
     file, key = tmp_path / "hall.iolaus", tmp_path / "hall.key"
     async with grounded(tmp_path, *machines("dl365-cpu", "xe9680-h200")) as ground:
-        async with housed(tmp_path, ground, managed=True, periods=CALM) as on:
+        async with housed(tmp_path, ground, managed=True, periods=SLOW) as on:
             writer = on.house.state.facts._behind._task
             assert writer
             writer.cancel()  # what a plan needs is not left to whoever writes behind
@@ -49,7 +49,7 @@ async def test_a_roll_out_goes_on_on_an_empty_machine(tmp_path: Path) -> None:
         done = await asyncio.to_thread(restore, file, tmp_path / "state", key=key)
         assert done.paused == (plan.id,)
 
-        async with housed(tmp_path, ground, managed=True, periods=CALM) as on:
+        async with housed(tmp_path, ground, managed=True, periods=SLOW) as on:
 
             async def paused() -> bool:
                 found = (await on.house.rolling.standing(plan.id)).progress

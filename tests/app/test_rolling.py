@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.fleet.build import baseline
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.act.entries import Began, Ended, PlanSaid, entry
 from iolaus.fleet.durations import LEAST
@@ -75,7 +75,9 @@ async def drift(on: Stage) -> dict[str, str]:
 async def test_settings_of_two_makes_come_true_and_the_second_look_finds_nothing(
     tmp_path: Path,
 ) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu", "xe9680-h200"), managed=True) as on:
+    async with staged(
+        tmp_path, *machines("dl365-cpu", "xe9680-h200"), managed=True, periods=CALM
+    ) as on:
         await known(on)
         await want(on, bios={"normalized": {"sriov": False}}, bmc={"ntp": ["10.9.9.9"]})
         plan, progress = await applied(on)
@@ -101,7 +103,7 @@ async def test_a_package_reaches_its_version_and_what_was_right_is_not_touched(
     (images / "bmc.fwpkg").write_bytes(data)
     image = {"file": "bmc.fwpkg", "sha256": hashlib.sha256(data).hexdigest()}
     component = {"match": {"component": "bmc"}, "version": "25.10-1", "image": image}
-    async with staged(tmp_path, *machines(TRAY, "dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines(TRAY, "dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await want(on, firmware={"components": [component]})
         plan, progress = await applied(on)
@@ -126,7 +128,7 @@ async def test_an_endpoint_that_nobody_said_managed_is_blocked(tmp_path: Path) -
 
 
 async def test_another_world_is_refused_and_says_what_changed(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await want(on, bmc={"ntp": ["10.9.9.9"]})
         plan = await planned(on)
@@ -142,7 +144,7 @@ async def test_another_world_is_refused_and_says_what_changed(tmp_path: Path) ->
 
 
 async def test_approvals_are_of_others_and_come_first(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         rollout = {**AT_ONCE, "approvals": [{"group": "oncall", "count": 1}]}
         await want(on, bmc={"ntp": ["10.9.9.9"]}, rollout=rollout)
@@ -165,7 +167,7 @@ async def test_approvals_are_of_others_and_come_first(tmp_path: Path) -> None:
 
 
 async def test_a_setting_that_is_refused_goes_back_and_the_roll_out_pauses(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await want(on, bios={"raw": {"BootDelaySeconds": 999}})
         _, progress = await applied(on)
@@ -178,7 +180,7 @@ async def test_a_setting_that_is_refused_goes_back_and_the_roll_out_pauses(tmp_p
 async def test_the_same_world_gives_the_same_plan_and_another_one_names_its_parent(
     tmp_path: Path,
 ) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await want(on, bmc={"ntp": ["10.9.9.9"]})
         first = await planned(on)
@@ -192,7 +194,7 @@ async def test_the_same_world_gives_the_same_plan_and_another_one_names_its_pare
 
 
 async def test_a_plan_expects_what_the_last_roll_outs_journalled(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await want(on, bmc={"ntp": ["10.9.9.9"]})
         before = await planned(on)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.sim.firmware.stage import machines
 from tests.survival.rolling import applied, in_sync, planned
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.model.plan import Fate
 from iolaus.model.rollout import NodeState, RolloutState
@@ -62,7 +62,7 @@ def truth(on: Stage, name: str) -> dict[str, Any]:
 async def test_every_setting_of_a_baseline_is_applied_and_undone(
     tmp_path: Path, persona: str, system: str
 ) -> None:
-    async with staged(tmp_path, *machines(persona), managed=True) as on:
+    async with staged(tmp_path, *machines(persona), managed=True, periods=CALM) as on:
         on.device = on.hall.devices[0]
         await on.green()
         sends_syslog(on)

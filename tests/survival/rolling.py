@@ -17,7 +17,7 @@ from iolaus.sim.firmware.examples import example
 from tests.fleet.build import baseline
 from tests.sim.firmware.stage import machines
 from tests.survival.scenario import scenario
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 HOST, TRAY, BMC = "dl365-cpu", "gb300-tray", "FW_BMC_0"
 NEW = "GB200Nvl-25.10-1"
@@ -133,7 +133,7 @@ async def in_sync(on: Stage) -> None:
 
 @scenario(1, "in a roll-out: a reset is taken, and nothing happens", played="every reset: 204")
 async def ignored(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=3.0, **SETTINGS)
         await on.strike("accepts-and-ignores")
         progress, node = await applied(on, plan)
@@ -147,7 +147,7 @@ async def ignored(folder: Path) -> str:
 
 @scenario(2, "in a roll-out: the controller reboots and loses its tasks", played="amid the flash")
 async def tasks_lost(folder: Path) -> str:
-    async with staged(folder, *machines(TRAY, task_s=2.0), managed=True) as on:
+    async with staged(folder, *machines(TRAY, task_s=2.0), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=30.0, **images(folder))
         await written(on, plan, 6, "the image was taken")
         await on.strike("controller-reboots")
@@ -161,7 +161,7 @@ async def tasks_lost(folder: Path) -> str:
 
 @scenario(3, "in a roll-out: tasks lie", played="Completed and Critical, while the update is done")
 async def tasks_lie(folder: Path) -> str:
-    async with staged(folder, *machines(TRAY), managed=True) as on:
+    async with staged(folder, *machines(TRAY), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=30.0, **images(folder))
         await on.fault("tasks-lie")
         progress, node = await applied(on, plan)
@@ -172,7 +172,7 @@ async def tasks_lie(folder: Path) -> str:
 
 @scenario(7, "in a roll-out: writes are refused at first", played="409 and 503, then taken")
 async def refused_at_first(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=20.0, **SETTINGS)
         await on.strike("passing-refusals")
         progress, node = await applied(on, plan)
@@ -183,7 +183,7 @@ async def refused_at_first(folder: Path) -> str:
 
 @scenario(8, "in a roll-out: stale reads and dropped writes", played="all of behaviour 8 at once")
 async def stale(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=20.0, **SETTINGS)
         await on.strike("stale-and-dropped-writes")
         progress, node = await applied(on, plan)
@@ -198,7 +198,7 @@ async def stale(folder: Path) -> str:
 
 @scenario(9, "in a roll-out: something else is staged", played="another value waits for the reset")
 async def staged_before(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         on.device = on.hall.devices[0]
         await on.green()
         await on.change(
@@ -213,7 +213,7 @@ async def staged_before(folder: Path) -> str:
 
 @scenario(6, "in a roll-out: the API is gone for a while", played="refused for some seconds")
 async def gone(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=30.0, **SETTINGS)
         await written(on, plan, 8, "it was begun")
         await on.down("refuse")
@@ -228,7 +228,7 @@ async def gone(folder: Path) -> str:
 @scenario(15, "in a roll-out: it never comes back", played="no answer after the flash")
 async def bricked(folder: Path) -> str:
     names = (TRAY, HOST)
-    async with staged(folder, *machines(*names, task_s=1.0), managed=True) as on:
+    async with staged(folder, *machines(*names, task_s=1.0), managed=True, periods=CALM) as on:
         rollout = {
             "waves": [{"name": "canary", "max": 1}, {"name": "rest"}],
             "limits": {"bricks": 0},
@@ -251,7 +251,7 @@ async def bricked(folder: Path) -> str:
 
 @scenario(11, "in a roll-out: our password is gone", played="amid the steps")
 async def locked_out(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
         await begun(on, plan)
         account = on.device.gate.accounts["root"]
@@ -273,7 +273,7 @@ async def locked_out(folder: Path) -> str:
     played="as the new password is sent; five wrong ones lock it",
 )
 async def changed_under_us(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         secrets = on.house.state.secrets
         secrets.put("maker", user="root", password="factory")
         secrets.recover_with("default", "maker")
@@ -312,7 +312,7 @@ async def changed_under_us(folder: Path) -> str:
     4, "in a roll-out: the inventory's ids are others afterwards", played="renamed by the flash"
 )
 async def renamed(folder: Path) -> str:
-    async with staged(folder, *machines(TRAY, task_s=1.0), managed=True) as on:
+    async with staged(folder, *machines(TRAY, task_s=1.0), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=30.0, **images(folder))
         await written(on, plan, 6, "the image was taken")
         place = "/redfish/v1/UpdateService/FirmwareInventory"
@@ -335,7 +335,7 @@ async def renamed(folder: Path) -> str:
 
 @scenario(5, "in a roll-out: sessions run out", played="two sessions, and none is given back")
 async def no_sessions(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=20.0, **SETTINGS)
         await on.house.rolling.apply(plan.id, by="ana")
         await on.strike("sessions-run-out")
@@ -348,7 +348,7 @@ async def no_sessions(folder: Path) -> str:
 
 @scenario(10, "in a roll-out: events get lost", played="all of behaviour 10 at once")
 async def no_events(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=20.0, **SETTINGS)
         await on.strike("events-get-lost")
         progress, node = await applied(on, plan)
@@ -358,7 +358,7 @@ async def no_events(folder: Path) -> str:
 
 @scenario(12, "in a roll-out: another board stands there", played="between plan and apply")
 async def swapped(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, **SETTINGS)
         await on.strike("board-swapped")
         await on.inventoried()
@@ -375,7 +375,7 @@ async def swapped(folder: Path) -> str:
 
 @scenario(13, "in a roll-out: the schema is broken", played="the preset, from before the plan on")
 async def broken_schema(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         on.device = on.hall.devices[0]
         await on.green()
         await on.strike("names-missing")
@@ -390,7 +390,7 @@ async def broken_schema(folder: Path) -> str:
 
 @scenario(14, "in a roll-out: the clock jumps", played="another certificate, not valid yet")
 async def clock_jumps(folder: Path) -> str:
-    async with staged(folder, *machines(HOST), managed=True) as on:
+    async with staged(folder, *machines(HOST), managed=True, periods=CALM) as on:
         plan = await planned(on, step_s=4.0, **SETTINGS)
         await written(on, plan, 7, "it was begun")
         await on.strike("clock-off")

@@ -48,6 +48,9 @@ PATIENCE_S = 120.0
 PERIODS = Periods(
     hot_s=0.4, inventory_s=60.0, logs_s=1.0, retry_s=0.2, retry_max_s=0.6, patience_s=0.6
 )
+CALM = msgspec.structs.replace(PERIODS, hot_s=3.0)
+"""For roll-outs: who was not heard for half a second on a busy machine that tests is not away, and
+what was seen a second ago is not stale."""
 LANES = LaneRules(
     breaker=BreakerRules(pause_s=0.1, pause_max_s=0.3), cache=CacheRules(hold_off_s=1.0)
 )
