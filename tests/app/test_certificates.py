@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.app.test_rolling import applied, known, over, planned, want
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Ground, Stage, grounded, housed, staged
+from tests.survival.stage import CALM, Ground, Stage, grounded, housed, staged
 
 from iolaus.fleet.certify import make_authority
 from iolaus.model.authority import Words
@@ -32,7 +32,9 @@ async def shown(on: Stage) -> dict[str, str]:
 
 
 async def test_they_are_signed_by_ours_and_the_pins_move(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu", "gb300-tray"), managed=True) as on:
+    async with staged(
+        tmp_path, *machines("dl365-cpu", "gb300-tray"), managed=True, periods=CALM
+    ) as on:
         await known(on)
         our_authority(on)
         await want(on, bmc={"certificate": WANTED})
@@ -55,7 +57,9 @@ async def test_they_are_signed_by_ours_and_the_pins_move(tmp_path: Path) -> None
 async def test_who_was_trusted_by_authority_is_pinned_when_ours_is_not_among_them(
     tmp_path: Path,
 ) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, pinned=False) as on:
+    async with staged(
+        tmp_path, *machines("dl365-cpu"), managed=True, pinned=False, periods=CALM
+    ) as on:
         await known(on)
         our_authority(on)
         await want(on, bmc={"certificate": WANTED})
@@ -67,7 +71,7 @@ async def test_who_was_trusted_by_authority_is_pinned_when_ours_is_not_among_the
 
 async def begun(folder: Path, ground: Ground, kind: str, step: str) -> tuple[str, dict[str, str]]:
     """A life that ends when the journal says this of a step; the plan, and what was served."""
-    async with housed(folder, ground, managed=True) as on:
+    async with housed(folder, ground, managed=True, periods=CALM) as on:
         await known(on)
         our_authority(on)
         await want(on, bmc={"certificate": WANTED})
@@ -97,7 +101,7 @@ async def test_a_life_that_ends_anywhere_leaves_an_endpoint_that_the_next_one_re
 ) -> None:
     async with grounded(tmp_path, *machines("dl365-cpu")) as ground:
         plan_id, before = await begun(tmp_path, ground, kind, step)
-        async with housed(tmp_path, ground, managed=True) as on:
+        async with housed(tmp_path, ground, managed=True, periods=CALM) as on:
             plan = await on.house.rolling.journal.plan(plan_id)
             progress = await over(on, plan)
             assert progress.state is RolloutState.DONE, progress

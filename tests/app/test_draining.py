@@ -12,7 +12,7 @@ from tests.fleet.drain.serve import served
 from tests.sim.firmware.stage import machines
 from tests.store.made import ask_for, asset, report
 from tests.survival.rolling import SETTINGS, ended, planned
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.app.draining import Adapters, Draining
 from iolaus.bus.local import LocalBus
@@ -174,7 +174,7 @@ async def test_people_say_that_it_is_done_and_their_name_is_kept(office: Office)
 
 
 async def test_a_roll_out_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         (tmp_path / "state" / "drains.yaml").write_text("people: {adapter: manual}\n")
         rollout = {"waves": [{"name": "all"}], "drain": {"adapter": "people"}}
         plan = await planned(on, step_s=60.0, **SETTINGS, rollout=rollout)
@@ -204,7 +204,7 @@ async def test_a_roll_out_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_roll_out_leaves_a_node_alone_that_a_person_had_drained(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         (tmp_path / "state" / "drains.yaml").write_text("people: {adapter: manual}\n")
         rollout = {"waves": [{"name": "all"}], "drain": {"adapter": "people"}}
         plan = await planned(on, step_s=60.0, **SETTINGS, rollout=rollout)
@@ -239,7 +239,7 @@ async def test_what_takes_work_again_after_a_roll_out_is_given_back(tmp_path: Pa
     (tmp_path / "key").write_text("k3y\n")
     async with (
         served(program.app()) as url,
-        staged(tmp_path, *machines("dl365-cpu"), managed=True) as on,
+        staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on,
     ):
         (tmp_path / "state" / "drains.yaml").write_text(
             f'ours: {{adapter: webhook, url: "{url}/drain", secretFile: {tmp_path}/key, '

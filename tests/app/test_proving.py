@@ -17,7 +17,7 @@ from tests.fleet.advisories import csaf
 from tests.fleet.drain.fake_webhook import FakeWebhook
 from tests.fleet.drain.serve import served
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.app.references import References
 from iolaus.fleet.advisories import read_advisories
@@ -54,7 +54,7 @@ async def proving(
     digest = hashlib.sha256((place / "new.fwpkg").read_bytes()).hexdigest()
     image = {"file": "new.fwpkg", "sha256": digest}
     component = {"match": {"component": "bmc"}, "version": "25.08-10", "image": image}
-    async with staged(folder, *machines(TRAY), managed=True) as on:
+    async with staged(folder, *machines(TRAY), managed=True, periods=CALM) as on:
         on.house.attesting.attestor.rules = AttestRules(look_s=0.05, settle_s=0.1)
         await _trusting(on, versions={"NVIDIA:FW_BMC": [NEW]} if known else {})
         await on.green()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.app.test_rolling import known, over
 from tests.sim.firmware.stage import machines
-from tests.survival.stage import Stage, staged
+from tests.survival.stage import CALM, Stage, staged
 
 from iolaus.model.plan import Asked, Fate, Plan
 from iolaus.model.rollout import Progress, RolloutState
@@ -50,7 +50,7 @@ def locked(devices: Sequence[Device]) -> list[str]:
 
 
 async def test_machines_of_several_makes_get_passwords_of_their_own(tmp_path: Path) -> None:
-    async with staged(tmp_path, *machines(*MIXED[:5]), managed=True) as on:
+    async with staged(tmp_path, *machines(*MIXED[:5]), managed=True, periods=CALM) as on:
         await known(on)
         await on.strike("account-locks", "all", tries=3)
         plan, progress = await rotated(on)
@@ -75,7 +75,7 @@ async def test_machines_of_several_makes_get_passwords_of_their_own(tmp_path: Pa
 async def test_a_flash_resets_the_account_and_it_is_found_and_given_a_new_one(
     tmp_path: Path,
 ) -> None:
-    async with staged(tmp_path, *machines("dl365-cpu"), managed=True) as on:
+    async with staged(tmp_path, *machines("dl365-cpu"), managed=True, periods=CALM) as on:
         await known(on)
         await on.change("/redfish/v1/AccountService", {"AccountLockoutThreshold": 4})
         await rotated(on)
