@@ -97,8 +97,8 @@ def _controllers() -> tuple[Script, ...]:
                says="its lamps, its cable, its power"),
         Script(name="bmc-comes-back", cls=cls, faults=(("silent", {}),),
                prepare="returns", verdict=verdict, ends=BACK),
-        Script(name="bmc-for-ever", cls=cls, faults=(("silent", {}),), verdict=verdict, ask=MAY,
-               ends=PERSON, rungs=("wait", "outlet"), says="replace the controller"),
+        Script(name="bmc-silent", cls=cls, faults=(("silent", {}),), verdict=verdict, ask=MAY,
+               ends=BACK, rungs=("wait", "outlet")),
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _access() -> tuple[Script, ...]:
                faults=(("fill", {}),), verdict="SessionsFull", ends=BACK,
                rungs=("close-sessions", "reset-manager")),
         Script(name="sessions-for-ever", cls=full, cords=False,
-               faults=(("logins-503", {}), ("forget", {})), verdict="SessionsFull", ends=PERSON,
+               faults=(("refuse", {}),), verdict="SessionsFull", ends=PERSON,
                says="who holds its sessions"),
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ class Striker:
             "flash": self._flash,
             "attest": self._attest,
             "fill": self._fill,
-            "forget": self._forget,
+            "refuse": self._refuse,
         }
         self._struck: list[str] = []
 
@@ -111,9 +111,10 @@ class Striker:
         for _ in range(SESSIONS):
             gate.login({"UserName": user, "Password": gate.accounts[user].password})
 
-    async def _forget(self, device: Device) -> None:
-        """The controller forgets who is logged in."""
+    async def _refuse(self, device: Device) -> None:
+        """It says that its sessions are all taken, whatever is closed or restarted."""
         device.gate.drop_all()
+        device.gate.limit = -1
 
     async def _push(self, device: Device) -> None:
         """A maker's tool pushes an image for the controller."""

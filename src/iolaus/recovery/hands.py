@@ -62,6 +62,8 @@ _GRACEFUL: Final = {
     RungName.MAINS: "FullPowerCycle",
 }
 _IS_BACK: Final = frozenset({Verdict.WELL, Verdict.SUPPLY_FAILED})
+_TELLS_NO_MORE: Final = _IS_BACK | {Verdict.UNKNOWN}
+"""What says less than what the plan was made for."""
 
 
 class Device(Protocol):
@@ -264,7 +266,7 @@ class RecoveryHands:
             back = back and seen.host.alive is True
         if back:
             return True, ""
-        need = PERSON[verdict if found.verdict in _IS_BACK else found.verdict]
+        need = PERSON[verdict if found.verdict in _TELLS_NO_MORE else found.verdict]
         return False, f"{found.why}. A person is needed: {need}"
 
     def _may(self, word: str, node: NodePlan, step: Step, seen: NodeSight) -> tuple[bool, str]:
