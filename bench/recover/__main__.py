@@ -96,6 +96,7 @@ class Play:
 
     async def _to_its_end(self, ill: Sequence[Device]) -> None:
         script, outcome = self.script, self.outcome
+        await self._striker.before()
         if script.ends != LEFT:
             await until(lambda: self._is_ill(ill), "the plan sees what is the matter")
         began = time.monotonic()

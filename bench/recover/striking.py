@@ -76,11 +76,13 @@ class Striker:
             key = self._struck.pop()
             await self._ground.oracle.striking.mend(key)
 
-    async def meanwhile(self) -> None:
-        """What a person does while it is under way."""
+    async def before(self) -> None:
+        """What a person does before asking for the way back."""
         if self._script.prepare == "later":
-            await asyncio.sleep(LATER_S)
             await self._give_factory()
+
+    async def meanwhile(self) -> None:
+        """What happens while it is under way."""
         if self._script.prepare == "returns":
             await asyncio.sleep(LATER_S)
             await self.mend()
