@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """What only soaks makes honest evidence of every kind as it is imported."""
     soaks = collection_path.name.startswith("test_soak")
     return True if soaks and config.option.markexpr == "not soak" else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What thousands of tests are made of is no rubbish, and to look for some in it takes a second
+    each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
