@@ -28,7 +28,7 @@ from iolaus.sim.building.registers import load_map
 from iolaus.sim.firmware.examples import example
 
 V1 = "/redfish/v1"
-PATIENCE_S = 120.0
+PATIENCE_S = 360.0
 USER, PASSWORD = "root", "iolaus-sim"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SITE = """
