@@ -53,6 +53,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test first: one that began last would leave the other workers idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
