@@ -86,7 +86,11 @@ spec:
   domains:
     - {name: site, kind: site, limit: 400 kW}
     - {name: main-a, kind: feed, parent: site, limit: 300 kW}
-    - {name: "h1-r[01-06]", kind: rack, parent: main-a, limit: 60 kW}
+    - {name: h1, kind: hall, parent: main-a, limit: none}
+    - {name: "h1-[a,b,c]", kind: row, parent: h1, limit: none}
+    - {name: "h1-r[01-03]", kind: rack, parent: h1-a, limit: 60 kW}
+    - {name: "h1-r[04-05]", kind: rack, parent: h1-b, limit: 60 kW}
+    - {name: h1-r06, kind: rack, parent: h1-c, limit: 60 kW}
 ---
 apiVersion: iolaus.dev/v1
 kind: PowerPolicy
