@@ -84,8 +84,11 @@ class Play:
         began = time.monotonic()
         await self._striker.strike(ill)
         if script.ends == SELF:
+            if script.verdict != "Well":
+                await self._are(ill, script.verdict)
+            await self._striker.before()
             await until(lambda: taken_up(ill), f"{script.name}: its other login is taken up")
-            await self._are(ill, script.verdict)
+            await self._are(ill, "Well")
             self.outcome.end, self.outcome.took_s = "by itself", time.monotonic() - began
             return
         await self._are(ill, script.verdict)
@@ -96,7 +99,6 @@ class Play:
 
     async def _to_its_end(self, ill: Sequence[Device]) -> None:
         script, outcome = self.script, self.outcome
-        await self._striker.before()
         if script.ends != LEFT:
             await until(lambda: self._is_ill(ill), "the plan sees what is the matter")
         began = time.monotonic()

@@ -111,7 +111,7 @@ def _access() -> tuple[Script, ...]:
         Script(name="accounts-unknown", cls=lost, cords=False, faults=reset,
                verdict="LoginLost", ends=PERSON, says="give its login"),
         Script(name="accounts-given-later", cls=lost, cords=False, faults=reset, prepare="later",
-               verdict="LoginLost", ends=BACK, rungs=("settle-login",)),
+               verdict="LoginLost", ends=SELF),
         Script(name="sessions-ours", cls=full, faults=(("fill", {}),),
                verdict="SessionsFull", ends=BACK, rungs=("close-sessions",)),
         Script(name="sessions-of-others", cls=full, prepare="others",
@@ -145,8 +145,6 @@ def _firmware() -> tuple[Script, ...]:
                ends=PERSON, says="recover the firmware"),
         Script(name="does-not-boot", cls=bad, faults=(("image-does-not-boot", {}), ("flash", {})),
                verdict="ControllerDead", ask=MAY, ends=BACK, rungs=("wait", "outlet")),
-        Script(name="does-not-boot-two-banks", cls=bad, persona=GIGA, cords=False,
-               faults=(("image-does-not-boot", {}), ("flash", {})), verdict="Well", ends=LEFT),
     )  # fmt: skip
 
 
@@ -209,7 +207,7 @@ def _lies() -> tuple[Script, ...]:
                ends=BACK),
         Script(name="compromised-no-outlet", cls=cls, persona=TRAY, cords=False,
                faults=(*lie, ("someone-powers-on", {"after_s": 0.5})), verdict="Compromised",
-               ends=PERSON, says="nothing here starts it again"),
+               ends=PERSON, says="its host may run"),
     )  # fmt: skip
 
 
