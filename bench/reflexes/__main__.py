@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.reflexes.grid import GRID
 from bench.reflexes.scripts import EVENTS, POLLED, Script
 from bench.reflexes.stand import FEW, POWER, SITE, stand
 
@@ -45,7 +46,7 @@ def main() -> int:
     parser.add_argument("--only", default="")
     word = parser.parse_args().only
     lines: list[str] = []
-    for scripts, site, streams in ((EVENTS, SITE, True), (POLLED, FEW, False)):
+    for scripts, site, streams in (((*GRID, *EVENTS), SITE, True), (POLLED, FEW, False)):
         chosen = [each for each in scripts if word in each.name]
         if chosen:
             lines += asyncio.run(hall(chosen, site=site, streams=streams))

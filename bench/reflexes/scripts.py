@@ -23,6 +23,9 @@ WITHIN_S: Final = 45.0
 GROWN_S: Final = 180.0
 QUIET_S: Final = 6.0
 NEAR_W: Final = 5.0
+RECTIFIERS: Final = 6
+WARM_S: Final = 180.0
+"""A loop holds so much water that it warms by a degree in a quarter of a minute."""
 
 
 class Script(NamedTuple):
@@ -180,6 +183,7 @@ async def tray_critical(
         )
         await asyncio.sleep(1.0)
         yield await none_but(on, [name], began, "tray leak")
+    on.struck.add(rack)  # its water comes to the rack's pan in the end
 
 
 async def tray_warning(on: Stand) -> AsyncIterator[str]:
@@ -276,6 +280,7 @@ async def pump_loss(on: Stand) -> AsyncIterator[str]:
     so_s = await since(on, lambda: capped(on, names, of_plate(on, 0.3)))
     yield goal("6", "pumps lost to cap in every node of the row", took(so_s, at_s), 2.0, "s")
     yield await none_but(on, [], began, "pumps lost")
+    on.struck.update(names)
 
 
 async def flow_loss(on: Stand) -> AsyncIterator[str]:
@@ -292,40 +297,45 @@ async def flow_loss(on: Stand) -> AsyncIterator[str]:
     so_s = await since(on, lambda: capped(on, names, of_plate(on, 0.3)))
     yield goal("6", "flow lost to cap in every node of the row", took(so_s, at_s), 2.0, "s")
     yield await none_but(on, [], began, "flow lost")
+    on.struck.update(names)  # who stays without flow gets too hot in the end
 
 
 async def too_hot(on: Stand) -> AsyncIterator[str]:
     unit, names = gear(on, "cdu", row="a")[0], nodes(on, "h1-r02")
     began = time.monotonic()
     await grown(on, names, of_plate(on, 0.3))
-    await on.strike("facility-warm", unit, amount=12)
+    await on.strike("facility-warm", unit, amount=18)
 
     async def is_hot() -> bool:
         return (await on.read(unit, "supply_c") or 0.0) >= COOLANT_MAX_C
 
-    at_s = await since(on, is_hot)
+    at_s = await since(on, is_hot, within_s=WARM_S)
     so_s = await since(on, lambda: capped(on, names, of_plate(on, 0.3)))
     yield goal("6", "coolant too hot to cap", took(so_s, at_s), 3.0, "s")
     yield await none_but(on, [], began, "coolant too hot")
     await on.mend()
 
 
-COOLANT_MAX_C: Final = 45.0
+COOLANT_MAX_C: Final = 39.0
 
 
 # --- supply ---------------------------------------------------------------------------------------
 
 
 async def feed_loss(on: Stand) -> AsyncIterator[str]:
+    """Of one of the rack's two shelves; the other one carries what is left."""
     rack = "h1-r03"
     shelf, names = gear(on, "ps", rack=rack)[0], nodes(on, rack)
     await grown(on, names, floor(on))
     began = time.monotonic()
-    await on.strike("breaker-open", shelf)
+    await on.play("set", thing=shelf, point="ac_loss_forced.0", value=1.0)
+    for n in range(1, RECTIFIERS):
+        await on.ask("set", thing=shelf, point=f"ac_loss_forced.{n}", value=1.0)
     so_s = await since(on, lambda: capped(on, names, floor(on)))
     yield goal("3", "feed of a shelf lost to the floors", took(so_s, began), 2.0, "s")
     yield await none_but(on, [], began, "feed of a shelf lost")
-    await on.mend()
+    for n in range(RECTIFIERS):
+        await on.ask("set", thing=shelf, point=f"ac_loss_forced.{n}", value=0.0)
 
 
 async def redundancy_loss(on: Stand) -> AsyncIterator[str]:

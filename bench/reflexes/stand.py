@@ -100,7 +100,7 @@ spec: {mode: control}
 apiVersion: iolaus.dev/v1
 kind: LeakPolicy
 metadata: {name: hall}
-spec: {mode: control, warningDwell: 2s, coolantMaxC: 45}
+spec: {mode: control, warningDwell: 2s, coolantMaxC: 39}
 """
 
 

@@ -32,6 +32,8 @@ class Rack:
         self.noted: list[Done] = []
         self.isolations: list[IsolationRequest] = []
         self.full = False
+        self.dark: frozenset[str] = frozenset()
+        self.tries: dict[str, int] = {}
 
     async def read_cap(self, node: str) -> float | None:
         await self.clock.sleep(3600 if node in self.hung else 0.02)
@@ -45,6 +47,9 @@ class Rack:
 
     async def power_off(self, node: str) -> bool | None:
         await self.clock.sleep(0.05)
+        self.tries[node] = self.tries.get(node, 0) + 1
+        if node in self.dark:
+            return None
         self.off.setdefault(node, self.clock.monotonic())
         return True
 
@@ -113,6 +118,22 @@ async def test_a_full_disk_does_not_stop_a_reflex() -> None:
     on.full = False
     await play(on, run, 9)
     assert [latch.name for latch in on.kept] == ["leak/tray-n1"]
+
+
+async def test_what_is_tried_again_and_again_is_recorded_when_its_end_changes() -> None:
+    clock = JumpClock()
+    on = Rack(clock)
+    on.dark = frozenset({"n1"})
+    run = EdgeRun(Edge(rack()), on.doors(), clock)
+    run.heard(event(Sense.LEAK, "n1-wet", Grade.CRITICAL))
+    await play(on, run, 60)
+    assert on.tries["n1"] > 10
+    offs = [each.fate for each in on.noted if each.what == "power off"]
+    assert offs == ["unknown"]
+    on.dark = frozenset()
+    await play(on, run, 10)
+    offs = [each.fate for each in on.noted if each.what == "power off"]
+    assert offs == ["unknown", "off"]
 
 
 async def test_a_release_is_recorded_with_who_and_why() -> None:

@@ -45,6 +45,8 @@ PERIOD_S: Final = 0.05
 REPORT_S: Final = 1.0
 SAVE_AGAIN_S: Final = 5.0
 KEPT: Final = 256
+TOLD_AGAIN_S: Final = 600.0
+"""What is tried again and again, and ends in the same way, is recorded again so often."""
 DRAWN: Final = 180
 """So many reports: what a rack drew in the last three minutes."""
 
@@ -86,6 +88,7 @@ class EdgeRun:
         self._due_s = math.inf
         self._saved = 0
         self._saved_s = self._reported_s = float("-inf")
+        self._tried: dict[tuple[str, str], tuple[tuple[str, str], float]] = {}
 
     def heard(self, event: Event) -> None:
         """A sensor said something: it is acted upon in this turn of the loop."""
@@ -109,6 +112,7 @@ class EdgeRun:
     def release(self, name: str, *, who: str, reason: str) -> Latch:
         """A person ends a latch, and it is recorded who and why. Raises as `Edge.release` does."""
         latch = self.edge.release(name, self._clock.monotonic())
+        self._tried.clear()
         self._note("release", latch.name, reason, fate=f"by {who}")
         self._save()
         self._woken.set()
@@ -194,14 +198,14 @@ class EdgeRun:
         off = await self.doors.power.power_off(command.node)
         self.powered(command.node, None if off is None else not off)
         fate = "unknown" if off is None else ("off" if off else "still on")
-        self._note("power off", command.node, command.because, fate=fate)
+        self._note_try("power off", command.node, command.because, fate=fate)
         self._woken.set()
 
     async def _isolate(self, command: IsolationRequest) -> None:
         done = await self.doors.building.isolate(command)
         self.edge.isolated(command.medium, done, self._clock.monotonic())
-        what = f"isolate {command.medium}"
-        self._note(what, command.rack, command.because, fate="confirmed" if done else "requested")
+        what, fate = f"isolate {command.medium}", "confirmed" if done else "requested"
+        self._note_try(what, command.rack, command.because, fate=fate)
         self._woken.set()
 
     # --- keeping -----------------------------------------------------------------------------
@@ -219,6 +223,15 @@ class EdgeRun:
     def note(self, what: str, subject: str, because: str, *, fate: str) -> None:
         """For the record: what a person asked of this rack."""
         self._note(what, subject, because, fate=fate)
+
+    def _note_try(self, what: str, subject: str, because: str, *, fate: str) -> None:
+        """A try that ended as the one before it did is no news: a rack without power is told to be
+        off every other second until a person comes."""
+        now_s, said = self._clock.monotonic(), (because, fate)
+        before = self._tried.get((what, subject))
+        if before is None or before[0] != said or now_s - before[1] >= TOLD_AGAIN_S:
+            self._tried[what, subject] = said, now_s
+            self._note(what, subject, because, fate=fate)
 
     def _note(self, what: str, subject: str, because: str, *, fate: str) -> None:
         done = Done(
