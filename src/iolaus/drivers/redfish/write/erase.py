@@ -18,7 +18,7 @@ from iolaus.drivers.redfish.harvest import links_in
 from iolaus.drivers.redfish.write.actions import act, allowed
 from iolaus.drivers.redfish.write.wipe import Found, each_place
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceRefused
+from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.wire.redfish.errors import is_transient
 from iolaus.wire.redfish.task import State, follow
 
@@ -89,7 +89,15 @@ def _operations(drive: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 async def _ended(device: Writes, clock: Clock, begun: Begun, poll_s: float) -> tuple[bool, str]:
-    """Whether it was erased, and the device's words for it."""
+    """Whether it was erased, and the device's words for it. The others go on where one cannot be
+    followed."""
+    try:
+        return await _followed(device, clock, begun, poll_s)
+    except DeviceRefused as refused:
+        return False, f"it cannot be followed: {refused.message}"
+
+
+async def _followed(device: Writes, clock: Clock, begun: Begun, poll_s: float) -> tuple[bool, str]:
     if begun.task:
         progress = await follow(device.get, begun.task, clock, deadline_s=_LONG_S, poll_s=poll_s)
         told = "; ".join(progress.messages) or progress.raw_state or ""
@@ -98,9 +106,21 @@ async def _ended(device: Writes, clock: Clock, begun: Begun, poll_s: float) -> t
         if progress.state is State.GONE:
             return False, f"{begun.task} is gone, and nothing tells whether it was erased"
         return False, f"{begun.task} is {progress.state.value}: {told}"
-    while _operations((await device.get(begun.uri)).body):
+    while await _works(device, begun.uri):
         await clock.sleep(poll_s)
     return True, f"it took the order and names no task{_by(begun.way)}"
+
+
+async def _works(device: Writes, uri: str) -> bool:
+    """One that cannot be read now is not through."""
+    try:
+        return bool(_operations((await device.get(uri)).body))
+    except (DeviceSilent, DeviceLied):
+        return True
+    except DeviceRefused as refused:
+        if is_transient(refused):
+            return True
+        raise
 
 
 def _by(way: str) -> str:
