@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.plan import Asked, Fate, NodePlan, Verb
+from iolaus.model.plan import Asked, Fate, NodePlan, Plan, Verb, Wave
 from iolaus.model.reach import Around, Controller, HostSight, NodeSight, OutletSight, Share, Verdict
 from iolaus.model.recovery import (
     RecoverySpec,
@@ -16,6 +17,8 @@ from iolaus.model.recovery import (
     RungName,
     RungWant,
 )
+from iolaus.model.rollout import NodeProgress, NodeState, Progress, RolloutState
+from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.ladder import Patient, plan_recovery, rungs_named
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.reach import judge, judge_all
@@ -162,6 +165,19 @@ def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:
     assert words == ["evidence", "never-by-itself", "cut-off", "watch", "outlet-off", "prove"]
     assert not {"power-on", "restart", "outlet-on"} & set(words)
     assert "recovery/held-off" in [e.subject for e in node.steps[-1].after]
+    progress = Progress(
+        plan="p",
+        state=RolloutState.RUNNING,
+        nodes={node.uid: NodeProgress(uid=node.uid, state=NodeState.DONE)},
+    )
+    plan = Plan(baseline="", generation=0, nodes=(node,), waves=(Wave(name="all", nodes=("n1",)),))
+    assert decide(plan, progress, Scene(), 2.0).reason == "1 held off", "nobody is back"
+
+
+def test_outlets_that_nobody_knows_are_not_taken() -> None:
+    one = replace(patient(attested=False), offers=EVERY - {RungName.OUTLET})
+    words = [each.action.subject for each in planned(one).steps]
+    assert words == ["evidence", "never-by-itself", "cut-off", "watch", "prove"]
 
 
 def test_a_person_may_say_what_it_is_and_which_rung() -> None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from iolaus.model.plan import Plan
+from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
 
 WAKE_S: Final = 5.0
 IDLE_S: Final = 3600.0
+_HOLD: Final = RungName.HOLD_OFF.value
 _BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
 
 
@@ -53,9 +55,12 @@ def _is(progress: Progress, uid: str) -> bool:
 
 def _told(plan: Plan, progress: Progress) -> str:
     going = {uid for wave in plan.waves for uid in wave.nodes}
+    held = {node.uid for node in plan.nodes if any(s.rung == _HOLD for s in node.steps)}
     words = {NodeState.DONE: "back", NodeState.SKIPPED: "left alone"}
     states = Counter(
-        words.get(node.state, "for a person")
+        "held off"
+        if uid in held and node.state is NodeState.DONE
+        else words.get(node.state, "for a person")
         for uid, node in progress.nodes.items()
         if uid in going
     )

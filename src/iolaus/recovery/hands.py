@@ -9,7 +9,7 @@ drivers and lanes as everything else, so that a device is never asked for more t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -37,6 +37,7 @@ from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
 from iolaus.recovery import ladder, media
 from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
+from iolaus.recovery.holding import dark, held_off, not_held, outlets_said, state_of
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.probe import OFF, probe
 from iolaus.recovery.reach import judge
@@ -184,21 +185,21 @@ class RecoveryHands:
         device = means.open_device(held.target)
         skew = held.report.clock_skew_s if held.report else None
         firmware = held.report.firmware if held.report else ()
-        before = sight
-        sight = await probe(
-            reading(device, patience_s(sight)),
+        outlets = tuple([each for _, each in await self.outlets(held)])
+        before = msgspec.structs.replace(sight, outlets=outlets)
+        seen = await probe(
+            reading(device, patience_s(before)),
             asset,
-            sight,
+            before,
             now=means.clock.now(),
             skew_s=skew or 0.0,
             wedged_after_s=rules.wedged_after_s,
             spare=frozenset(f.uri for f in firmware if f.bank),
             crowded=device.crowded,
         )
-        if sight.controller is Controller.UNKNOWN and before.controller is Controller.SILENT:
-            sight = before  # an answer that did not come in time overrules nothing
-        outlets = await self.outlets(held)
-        return msgspec.structs.replace(sight, outlets=tuple(each for _, each in outlets))
+        if seen.controller is Controller.UNKNOWN and before.controller is Controller.SILENT:
+            return before  # an answer that did not come in time overrules nothing
+        return seen
 
     async def outlets(self, held: Held) -> list[tuple[Outlet, OutletSight]]:
         """Its outlets, each asked at its strip."""
@@ -249,11 +250,11 @@ class RecoveryHands:
         if subject == ladder.ANSWERS:
             return ladder.answers(seen), f"its controller: {seen.said or seen.controller.value}"
         if subject == ladder.HELD:
-            return held_off(seen), "its host may run"
+            return held_off(seen), not_held(seen)
         if subject == ladder.POWER:
             return {True: "On", False: "Off", None: None}[seen.on], f"its host: {seen.said or 'on'}"
         if subject == ladder.OUTLETS:
-            return state_of(seen.outlets), "its outlets differ, or cannot be read"
+            return state_of(seen.outlets), outlets_said(seen.outlets)
         if subject == ladder.SAVED:
             return self._means.shelf.has(node.uid, archive_of(step)), "nothing is saved yet"
         return await self._of_host(subject, node)
@@ -517,9 +518,9 @@ class RecoveryHands:
 
 
 def patience_s(sight: NodeSight) -> float | None:
-    """How long an answer is waited for: of who is silent as everybody sees, not as long as a slow
-    controller may take, for a ladder asks many times."""
-    return SILENT_S if sight.controller is Controller.SILENT else None
+    """How long an answer is waited for: of who is silent as everybody sees, or has no power, not as
+    long as a slow controller may take, for a ladder asks many times."""
+    return SILENT_S if sight.controller is Controller.SILENT or dark(sight.outlets) else None
 
 
 def boots(firmware: Firmware) -> bool:
@@ -536,21 +537,6 @@ def holds(expect: Expect, value: Any) -> bool:
     if value is None:
         return False
     return (value == expect.value) is (expect.op is Op.IS)
-
-
-def state_of(outlets: Sequence[OutletSight]) -> str | None:
-    """On or Off where all are, Mixed where they differ; None where any cannot be read."""
-    found = {each.on for each in outlets}
-    if not found or None in found:
-        return None
-    return "Mixed" if len(found) > 1 else "On" if True in found else "Off"
-
-
-def held_off(seen: NodeSight) -> bool:
-    """Its host is off, or all its outlets are."""
-    if seen.outlets and all(each.on is False for each in seen.outlets):
-        return True
-    return seen.controller is Controller.ANSWERS and seen.on is False
 
 
 def _manager_of(order: Order) -> str:

@@ -260,7 +260,7 @@ def _rung_steps(
         case RungName.RESCUE:
             yield from _rescue(rung, before, verdict, rules)
         case RungName.HOLD_OFF:
-            yield from _hold_off(rung)
+            yield from _hold_off(rung, outlets=RungName.OUTLET in patient.offers)
         case RungName.NMI:
             yield _try(rung, before=before, after=_back(), verdict=verdict)
             yield _gather(verdict)
@@ -390,8 +390,9 @@ def _not(expect: Expect) -> Expect:
     return msgspec.structs.replace(expect, op=Op.IS_NOT)
 
 
-def _hold_off(rung: Rung) -> Iterator[Step]:
-    """First that it does not start by itself, then that it does not run."""
+def _hold_off(rung: Rung, *, outlets: bool) -> Iterator[Step]:
+    """First that it does not start by itself, then that it does not run; at last its mains, where
+    all its `outlets` are known."""
     verdict = Verdict.COMPROMISED
     yield _try(rung, after=(), verdict=verdict, timeout_s=SHORT_S, subject="never-by-itself",
                text="Let it stay off when power comes back")  # fmt: skip
@@ -402,6 +403,8 @@ def _hold_off(rung: Rung) -> Iterator[Step]:
     yield _try(rung, after=(), verdict=verdict, subject=WATCH, timeout_s=2 * WATCH_S,
                text="Watch whether somebody starts it again",
                for_s=min(WATCH_S, rung.timeout_s / 2))  # fmt: skip
+    if not outlets:
+        return
     held = Expect(subject=HELD, op=Op.IS, value=True)
     yield _try(rung, before=(_not(held),), after=(held,), verdict=verdict, timeout_s=SHORT_S,
                subject="outlet-off", text="Take its mains away, too")  # fmt: skip

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.clock import Clock, JumpClock
 from iolaus.sim.actions import set_power
+from iolaus.sim.catalogue.rooms.standing import somebody
+from iolaus.sim.clock import VirtualClock
 from iolaus.sim.cords import kill_outlets, plug
 from iolaus.sim.device import Device
 from iolaus.sim.hall import build_hall
@@ -44,7 +46,10 @@ class Socket:
 
 @pytest.fixture
 def devices() -> list[Device]:
-    clock = JumpClock()
+    return plugged(JumpClock())
+
+
+def plugged(clock: Clock) -> list[Device]:
     seats = build_hall(parse_site(SITE % ROWS, source="-"))
     found = [seat.device(clock=clock) for seat in seats]
     plug(found)
@@ -89,6 +94,25 @@ async def test_a_host_that_is_to_stay_off_stays_off(devices: Sequence[Device]) -
     assert not box.dark
     set_power(box, SYSTEM, "On")
     assert power(box) == "On"
+
+
+async def test_nobody_powers_on_what_has_no_mains() -> None:
+    clock = VirtualClock()
+    box, a, b = plugged(clock)
+    box.patch(SYSTEM, {"PowerRestorePolicy": "AlwaysOff"})
+    leave = somebody(box, {"after_s": 1.0})
+    set_power(box, SYSTEM, "Off")
+    await clock.advance(5.0)
+    assert power(box) == "On", "somebody did"
+    outlet(a, 3, "Off")
+    outlet(b, 7, "Off")
+    await clock.advance(5.0)
+    assert power(box) == "Off"
+    outlet(a, 3, "On")
+    assert power(box) == "Off", "as long off as before somebody comes by"
+    await clock.advance(5.0)
+    assert power(box) == "On"
+    leave()
 
 
 async def test_a_dead_outlet_says_on_and_gives_nothing_until_it_is_cured(

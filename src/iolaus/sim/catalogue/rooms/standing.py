@@ -133,8 +133,9 @@ def host_dead(given: Given) -> list[dict[str, Any]]:
     ]
 
 
-def _somebody(device: Device, given: Given) -> Undo:
-    """Somebody else switches a host on again, some time after it was switched off."""
+def somebody(device: Device, given: Given) -> Undo:
+    """Somebody else switches a host on again, some time after it was switched off; one without
+    mains nobody can."""
     ended, off_since = list[bool](), dict[str, float]()
 
     def look() -> None:
@@ -143,7 +144,7 @@ def _somebody(device: Device, given: Given) -> Undo:
         now = device.clock.monotonic()
         for path in links(device.kept(SYSTEMS) or {}, "Members"):
             system = canonical(path)
-            if (device.kept(system) or {}).get("PowerState") != "Off":
+            if device.dark or (device.kept(system) or {}).get("PowerState") != "Off":
                 off_since.pop(system, None)
             elif now - off_since.setdefault(system, now) >= given["after_s"]:
                 set_power(device, system, "On")
@@ -258,7 +259,7 @@ FAULTS: Final = (
         "15: other actors; 15: someone powers it on between our two steps", "someone-powers-on",
         "somebody else powers it on",
         "Whenever a host has been off for a moment, somebody else switches it on again.",
-        strike=changing(_somebody), kinds=frozenset({"node", "dpu"}),
+        strike=changing(somebody), kinds=frozenset({"node", "dpu"}),
         arguments=(Argument(name="after_s", what="after so long off", unit="s", usual=1.0),),
         seen="PowerState is On again, and nobody asked us.", oracle="Power in GET /truth is On.",
     ),
