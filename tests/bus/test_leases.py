@@ -93,6 +93,20 @@ async def test_a_lease_that_is_renewed_is_nobody_elses(keeping: Keeping) -> None
     assert lease
 
 
+async def test_a_renewal_of_which_nothing_was_heard_is_followed_by_the_next() -> None:
+    """It came true: its row has another revision than its holder knows."""
+    ground = InMemory()
+    table = (await ground.trunk()).table("leases")
+    holder = TableLeases(table, ground.clock)
+    lease = await holder.acquire("r", "a", TTL_S, 0.0)
+    assert lease
+    row = msgspec.json.encode(Row(holder="a", ttl_s=TTL_S, epoch=lease.epoch))
+    assert await table.put("r", row)
+    assert await holder.renew(lease, TTL_S, 0.0)
+    assert await table.put("r", msgspec.json.encode(Row(holder="b", ttl_s=TTL_S)))
+    assert await holder.renew(lease, TTL_S, 0.0) is None
+
+
 async def test_a_lease_that_ran_out_is_taken_and_its_holder_is_told(keeping: Keeping) -> None:
     k = keeping
     lease = await k.acquire(k.one, "a")

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from tests.observe.fakes import FakeDevice, FakePicture
 
+from iolaus.drivers.ports import CLOSED
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import (
     DeviceLied,
@@ -18,6 +19,7 @@ from iolaus.kernel.errors import (
     DeviceSilent,
     IolausError,
     Unverified,
+    WeErred,
 )
 from iolaus.loop import Loop
 from iolaus.model.asset import LogEntry
@@ -79,6 +81,25 @@ async def test_a_device_is_read_whole_once_and_its_hot_set_every_period() -> Non
     assert 7 <= kinds.count("hot") <= 9
     assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
     assert house.picture.events == []
+
+
+@pytest.mark.parametrize("is_target", [False, True])
+async def test_what_fails_because_we_gave_the_device_up_says_nothing_of_it(is_target: bool) -> None:
+    house = House()
+    async with collecting(house) as collector:
+        await house.clock.sleep(30)
+        before = house.picture.statuses[ADDRESS]
+        error: IolausError = silent()
+        if is_target:
+            error = WeErred("the lane is closed", operation="ask", subject=ADDRESS, code=CLOSED)
+        house.device.error = error
+        reading = asyncio.create_task(collector.reconcile(Key(ADDRESS, Job.INVENTORY)))
+        await asyncio.sleep(0)
+        if not is_target:
+            del house.picture.targets[ADDRESS]
+        await reading
+        assert house.picture.statuses[ADDRESS] == before
+        assert house.picture.events == []
 
 
 async def test_a_dead_device_is_lost_within_two_periods_and_comes_back_by_itself() -> None:

@@ -28,13 +28,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
 
 
+class _Ours(msgspec.Struct, frozen=True):
+    """Until when we may think that we hold it, and the revision that its row had from us."""
+
+    ends_s: float
+    number: int
+
+
 class TableLeases:
     """`bus.port.Leases` over a table that nobody else writes."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table, self._clock = table, clock
         self._seen: dict[str, tuple[int, float]] = {}
-        self._ends: dict[tuple[str, int], float] = {}
+        self._ours: dict[tuple[str, int], _Ours] = {}
         self.rows: dict[str, tuple[Row, int]] = {}
         self.followed = False
 
@@ -80,28 +87,27 @@ class TableLeases:
         number = await self._table.put(name, fresh, revision=entry.number if entry else 0)
         if number is None:
             return None
-        return self._taken(
-            Lease(name=name, holder=holder, epoch=number, expires_at=now + ttl_s), asked_at, ttl_s
-        )
+        lease = Lease(name=name, holder=holder, epoch=number, expires_at=now + ttl_s)
+        return self._taken(lease, asked_at + ttl_s, number)
 
     async def renew(self, lease: Lease, ttl_s: float, now: float) -> Lease | None:
-        asked_at = self._clock.monotonic()
-        if asked_at >= self._ends.get((lease.name, lease.epoch), float("-inf")):
+        asked_at, ours = self._clock.monotonic(), self._ours.get((lease.name, lease.epoch))
+        if ours is None or asked_at >= ours.ends_s:
             return None
-        entry = await self._mine(lease)
-        if entry is None:
-            return None
-        longer = Row(holder=lease.holder, ttl_s=ttl_s, epoch=lease.epoch)
-        number = await self._table.put(
-            lease.name, msgspec.json.encode(longer), revision=entry.number
-        )
+        row = msgspec.json.encode(Row(holder=lease.holder, ttl_s=ttl_s, epoch=lease.epoch))
+        number = await self._table.put(lease.name, row, revision=ours.number)
+        if number is None:
+            entry = await self._mine(lease)
+            if entry is None:
+                return None
+            number = await self._table.put(lease.name, row, revision=entry.number)
         if number is None:
             return None
-        longer_lease = msgspec.structs.replace(lease, expires_at=now + ttl_s)
-        return self._taken(longer_lease, asked_at, ttl_s)
+        longer = msgspec.structs.replace(lease, expires_at=now + ttl_s)
+        return self._taken(longer, asked_at + ttl_s, number)
 
     async def release(self, lease: Lease) -> None:
-        self._ends.pop((lease.name, lease.epoch), None)
+        self._ours.pop((lease.name, lease.epoch), None)
         entry = await self._mine(lease)
         if entry is not None:
             gone = msgspec.json.encode(Row(holder="", ttl_s=0.0, epoch=lease.epoch))
@@ -125,8 +131,8 @@ class TableLeases:
             return False
         return now_s - since_s >= row.ttl_s * (1 + MARGIN)
 
-    def _taken(self, lease: Lease, asked_at: float, ttl_s: float) -> Lease:
-        self._ends[lease.name, lease.epoch] = asked_at + ttl_s
+    def _taken(self, lease: Lease, ends_s: float, number: int) -> Lease:
+        self._ours[lease.name, lease.epoch] = _Ours(ends_s, number)
         return lease
 
 

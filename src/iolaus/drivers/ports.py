@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -26,6 +26,9 @@ from iolaus.model.evidence import Attester, Question, Shown
 from iolaus.wire.redfish.port import Answer, Credential, Trust
 from iolaus.wire.redfish.task import Progress
 from iolaus.wire.redfish.upload import Upload
+
+CLOSED: Final = "Closed"
+"""The code of what fails because we closed the way to a device: it says nothing of the device."""
 
 
 class Priority(IntEnum):

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from iolaus.drivers.ports import Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
+from iolaus.drivers.ports import CLOSED, Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import HotUpdate, LogEntry, Report
@@ -257,6 +257,8 @@ class Collector:
         self, address: str, device: Device, error: IolausError | None, driver: str | None = None
     ) -> None:
         self._unread.discard(address)
+        if self._picture.target_of(address) is None or (error and error.code == CLOSED):
+            return  # it was given up meanwhile, which says nothing of it
         before, vitals = self._picture.status_of(address), device.vitals()
         after = status_after(
             address=address,

@@ -12,11 +12,12 @@ a reading may come back after its target was removed.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -45,6 +46,7 @@ from iolaus.store.saving import (
     load_logs,
 )
 
+AT_ONCE: Final = 32
 Listener = Callable[[str, Any], None]
 Recorder = Callable[[Recorded], None]
 
@@ -334,7 +336,7 @@ class Facts:
         most = self._limits.events
         loaded = await self._behind.read(lambda connection: load(connection, most_events=most))
         if loaded is not None:
-            self._take_loaded(loaded)
+            await self._take_loaded(loaded)
         self._behind.begin()
 
     async def flush(self) -> None:
@@ -403,11 +405,14 @@ class Facts:
             if (asset := self._registry.get(uid)) is not None:
                 self._behind.put(("assets", uid), (asset, self._intake.packed_carry(uid)))
 
-    def _take_loaded(self, loaded: Loaded) -> None:
+    async def _take_loaded(self, loaded: Loaded) -> None:
+        """In pieces: whoever shares the loop goes on."""
         for asset, carry in loaded.assets:
             self._registry.load(asset)
             self._intake.carries[asset.uid] = carry
-        for address, target in loaded.targets.items():
+        for number, (address, target) in enumerate(loaded.targets.items()):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
             held = self._held.setdefault(address, Held(target))
             held.status = loaded.statuses.get(address)
             if (report := loaded.reports.get(address)) is not None:

@@ -20,7 +20,18 @@ from iolaus.model.lease import Fenced, Lease
 from iolaus.store import schema
 from iolaus.store.database import Database
 
-__all__ = ["Elsewhere", "Fenced", "Lease", "StoredLeases", "holds", "insert_new", "must_hold"]
+__all__ = [
+    "Elsewhere",
+    "Fenced",
+    "Lease",
+    "StoredLeases",
+    "acquire",
+    "holds",
+    "insert_new",
+    "must_hold",
+    "release",
+    "renew",
+]
 T = TypeVar("T")
 _LOCK: Final = (
     select(schema.leases).where(schema.leases.c.name == bindparam("lease")).with_for_update()
@@ -59,15 +70,15 @@ class StoredLeases:
 
     async def acquire(self, name: str, holder: str, ttl_s: float, now: float) -> Lease | None:
         """The lease, or None while another holds it."""
-        return await self._write(lambda c: _acquire(c, name, holder, ttl_s, now))
+        return await self._write(lambda c: acquire(c, name, holder, ttl_s, now))
 
     async def renew(self, lease: Lease, ttl_s: float, now: float) -> Lease | None:
         """The same lease for longer, or None where it was lost or ran out."""
-        return await self._write(lambda c: _renew(c, lease, ttl_s, now))
+        return await self._write(lambda c: renew(c, lease, ttl_s, now))
 
     async def release(self, lease: Lease) -> None:
         """Let it go at once. What is not ours stays as it is."""
-        await self._write(lambda c: _release(c, lease))
+        await self._write(lambda c: release(c, lease))
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         return await self._elsewhere.do(lambda: self._database.write(work, exclusive=True))
@@ -100,9 +111,10 @@ def _is(row: Any, lease: Lease) -> bool:
     return row is not None and (row.holder, row.epoch) == (lease.holder, lease.epoch)
 
 
-def _acquire(
+def acquire(
     connection: Connection, name: str, holder: str, ttl_s: float, now: float
 ) -> Lease | None:
+    """As `StoredLeases.acquire`, in a transaction; likewise the next two."""
     nobodys = Lease(name=name, holder="", epoch=0, expires_at=0.0)
     insert_new(connection, schema.leases, [msgspec.structs.asdict(nobodys)])
     row = _locked(connection, name)
@@ -114,7 +126,7 @@ def _acquire(
     return lease
 
 
-def _renew(connection: Connection, lease: Lease, ttl_s: float, now: float) -> Lease | None:
+def renew(connection: Connection, lease: Lease, ttl_s: float, now: float) -> Lease | None:
     if not holds(connection, lease, now=now):
         return None
     longer = msgspec.structs.replace(lease, expires_at=now + ttl_s)
@@ -122,7 +134,7 @@ def _renew(connection: Connection, lease: Lease, ttl_s: float, now: float) -> Le
     return longer
 
 
-def _release(connection: Connection, lease: Lease) -> None:
+def release(connection: Connection, lease: Lease) -> None:
     if _is(_locked(connection, lease.name), lease):
         _save(connection, msgspec.structs.replace(lease, expires_at=0.0))
 

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.store.postgres import Postgres
 
-from iolaus.app.cluster.leading import Leading
+from iolaus.app.cluster.leading import GRACE_S, Leading
 from iolaus.kernel.clock import AgreedClock, WallClock
+from iolaus.kernel.errors import WeErred
+from iolaus.kernel.tasks import end
 from iolaus.model.lease import Fenced
+from iolaus.store import schema
 from iolaus.store.database import Database
 
 HOUR_S = 3600.0
+PATIENCE_S = 60.0
 
 
 class Jumping(WallClock):
-    ahead_s = 0.0
+    ahead_s = waited_s = 0.0
 
     def now(self) -> float:
         return super().now() + self.ahead_s
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.waited_s
+
+
+class Leaving(Database):
+    """One that can be away."""
+
+    is_away = False
+
+    def read(self, work: Any) -> Any:
+        if self.is_away:
+            raise WeErred("it is away", operation="read state", subject="postgres")
+        return super().read(work)
 
 
 @pytest.fixture
@@ -44,7 +66,7 @@ async def test_a_clock_that_is_set_moves_no_lease(database: Database, jump_s: fl
     assert not await other.take()
     clock.ahead_s, others_clock.ahead_s = jump_s, jump_s
     assert one.lease is not None
-    assert await one._kept(one.lease)
+    assert one._kept(one.lease)
     assert not await other.take()
     assert one.term == term
     database.write(one.guard)
@@ -54,3 +76,40 @@ async def test_a_clock_that_is_set_moves_no_lease(database: Database, jump_s: fl
     assert await other.take()
     assert other.term > term
     await other.let_go()
+
+
+async def test_a_core_whose_loop_is_busy_goes_on_leading(database: Database) -> None:
+    one, _ = core(database, "one")
+    assert await one.take()
+    keeping = asyncio.create_task(one.keep())
+    await asyncio.sleep(0)
+    first_s, until_s = ends_s(database), time.monotonic() + PATIENCE_S
+    while ends_s(database) == first_s:  # nothing else comes round meanwhile
+        assert time.monotonic() < until_s, "the lease is renewed"
+        time.sleep(0.05)
+    assert one.term
+    await end(keeping)
+    await one.let_go()
+    other, _ = core(database, "other")
+    assert await other.take(), "nothing renews what was let go"
+    await other.let_go()
+
+
+def ends_s(database: Database) -> float:
+    query = select(schema.leases.c.expires_at)
+    return float(database.read(lambda c: c.execute(query).scalar_one()))
+
+
+async def test_whoever_led_is_first_when_the_database_is_back(postgres: Postgres) -> None:
+    database = Leaving(postgres.database())
+    one, clock = core(database, "one")
+    database.is_away = True
+    database.open()
+    with pytest.raises(WeErred):
+        await one.take()
+    database.is_away = False
+    assert not await one.take()
+    clock.waited_s = GRACE_S
+    assert await one.take()
+    await one.let_go()
+    database.close()

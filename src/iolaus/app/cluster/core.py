@@ -255,6 +255,8 @@ class Core:
 
     async def _serve(self, house: House, keeping: asyncio.Task[None]) -> None:
         """Until we end, or another leads."""
+        if keeping.done():
+            return
         server = make_server(house, takes_signals=False)
         serving = asyncio.create_task(server.serve())
         ending = asyncio.create_task(self.ended.wait())

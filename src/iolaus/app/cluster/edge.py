@@ -177,10 +177,12 @@ class Edge:
         epoch = self.owning.last_epoch(shard)
         self.owned.gained(shard, epoch)
         self.owned.in_background(self.door.open(shard, epoch))
+        self.members.changed()
 
     def _lost(self, shard: str) -> None:
         self.owned.in_background(self.door.close(shard))
         self.owned.give_up(shard)
+        self.members.changed()
 
     def _file_changed(self, name: str) -> None:
         """Logins that changed are used from now on."""

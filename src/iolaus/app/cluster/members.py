@@ -18,9 +18,10 @@ import msgspec
 
 from iolaus.bus.port import BusAway, Table
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.tasks import end
 
 TELL_S: Final = 1.5
-SILENT_S: Final = 6.0
+SILENT_S: Final = 5.0
 FORGOTTEN_S: Final = 86400.0
 MEMBERS: Final = "members"
 
@@ -75,6 +76,7 @@ class Members:
         self._table, self._clock, self._mine = table, clock, mine
         self._seen: dict[str, tuple[Member, float]] = {}
         self._skews: dict[str, float] = {}
+        self._changed = asyncio.Event()
 
     def all(self) -> list[tuple[Member, float]]:
         """By name, with the seconds since it was heard."""
@@ -105,13 +107,26 @@ class Members:
         watching = asyncio.create_task(self._watch())
         try:
             while True:
+                self._changed.clear()
                 await self.tell()
-                await self._clock.sleep(TELL_S)
+                await self._rest()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             with suppress(BusAway):
                 await self._table.put(self._mine().name, b"")
+
+    def changed(self) -> None:
+        """What is told of us is no longer so: tell it soon."""
+        self._changed.set()
+
+    async def _rest(self) -> None:
+        resting = asyncio.create_task(self._clock.sleep(TELL_S))
+        changing = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait((resting, changing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end(resting, changing)
 
     async def tell(self) -> None:
         """Say now how we are; while the bus is away nobody hears it."""

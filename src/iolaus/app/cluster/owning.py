@@ -9,11 +9,12 @@ nothing out for others, and gives a shard up when it hears that it is another's.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -24,13 +25,17 @@ from iolaus.kernel.clock import Clock
 from iolaus.model.lease import Lease
 
 log = structlog.get_logger(__name__)
-TTL_S: Final = 6.0
-ROUND_S: Final = 0.5
-RENEW_S: Final = 1.5
-ORPHAN_S: Final = 2.0
+TTL_S: Final = 5.0
+"""With what follows in the worst case (half a second until the last renewal is seen, a tenth for
+clocks, a round, an orphan's time, the taking) another owns within eight seconds."""
+ROUND_S: Final = 0.25
+RENEW_S: Final = 1.25
+ORPHAN_S: Final = 1.0
 """What nobody with room took for so long, anybody takes."""
 MARGIN_S: Final = 0.5
 """The last part of a lease, in which nothing is begun."""
+LATE_S: Final = 1.5
+"""A lease that is renewed with less left than this was nearly lost: that is worth a line."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +117,7 @@ class Owning:
 
     async def round(self) -> None:
         """Raises `BusAway`; what is ours stays so."""
-        for shard in list(self.held):
-            await self._keep(shard)
+        await _all(self._keep(shard) for shard in list(self.held))
         if not self._leases.followed:
             return
         now_s, wanted = self._clock.monotonic(), set(self._wanted())
@@ -128,8 +132,7 @@ class Owning:
         )
         for shard in (*choice.leave, *(self.held.keys() - wanted)):
             await self._leave(shard)
-        for shard in choice.take:
-            await self._take(shard)
+        await _all(self._take(shard) for shard in choice.take)
 
     async def _take(self, shard: str) -> None:
         asked_s = self._clock.monotonic()
@@ -149,6 +152,8 @@ class Owning:
             return
         lease = await self._leases.renew(held.lease, self._ttl_s, self._clock.now())
         if lease is not None:
+            if (left_s := held.until_s - asked_s) < LATE_S:
+                log.warning("shard_renewed_late", shard=shard, left_s=round(left_s, 2))
             held.lease, held.until_s, held.renewed_s = lease, asked_s + self._ttl_s, asked_s
         elif self._is_anothers(shard):
             self._gone(shard)
@@ -170,8 +175,13 @@ class Owning:
 
     async def _let_go(self) -> None:
         """What cannot be let go runs out by itself."""
-        for held in list(self.held.values()):
-            try:
-                await self._leases.release(held.lease)
-            except BusAway:
-                return
+        with suppress(BusAway):
+            await _all(self._leases.release(held.lease) for held in list(self.held.values()))
+
+
+async def _all(doing: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Side by side, because a bus that is slow would make one after the other late. Raises what
+    the first of them raised, when all have ended."""
+    for ended in await asyncio.gather(*doing, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended

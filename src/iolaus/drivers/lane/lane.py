@@ -22,7 +22,7 @@ from iolaus.drivers.lane.gate import Gate
 from iolaus.drivers.lane.queue import Ticket
 from iolaus.drivers.lane.rules import Heard, LaneRules, LaneStats, upload_s
 from iolaus.drivers.lane.session import AfterClose, Conversation, SharedSession, wait_at_most
-from iolaus.drivers.ports import Payload, Priority
+from iolaus.drivers.ports import CLOSED, Payload, Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, WeErred
 from iolaus.wire.redfish.expand import Expander, Verdicts
@@ -429,7 +429,7 @@ class Lane:
             raise self._closed()
 
     def _closed(self) -> WeErred:
-        return WeErred("the lane is closed", operation="ask", subject=self.address, code="Closed")
+        return WeErred("the lane is closed", operation="ask", subject=self.address, code=CLOSED)
 
 
 class LaneReads:
