@@ -24,7 +24,7 @@ from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Event
 from iolaus.store.changes import Change
 from iolaus.store.database import Database
-from iolaus.store.saving import Batch, RowKey, prune, save
+from iolaus.store.saving import Batch, RowKey, laid_out, prune, save
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -168,9 +168,7 @@ class Behind:
         assert self._database is not None
         loop, self._inflight = asyncio.get_running_loop(), batch
         try:
-            await loop.run_in_executor(
-                self._writer, self._database.write, lambda connection: save(connection, batch)
-            )
+            await loop.run_in_executor(self._writer, _save, self._database, batch)
         except BaseException as error:
             self._give_back(batch)
             if isinstance(error, IolausError):
@@ -231,6 +229,11 @@ class Behind:
         elif error is None and self.trouble is not None:
             log.info("state_written_again")
         self.trouble = error
+
+
+def _save(database: Database, batch: Batch) -> None:
+    rows = laid_out(batch)
+    database.write(lambda connection: save(connection, batch, rows))
 
 
 def _joined(older: list[T], newer: deque[T]) -> deque[T]:

@@ -39,7 +39,7 @@ _PATIENCE: dict[str, Any] = {
     "keepalives_idle": 4,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=6s"
     " -c synchronous_commit=on",
 }
 """A process that was frozen with a row locked must not freeze the others, and a server that is cut
@@ -69,6 +69,11 @@ class Database:
                 "pip install 'iolaus[postgres]'), or leave it out.",
             ) from error
         self._exclusive = self.engine.execution_options(exclusive=True)
+        self._reading = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self.name = self.url.database or self.url.render_as_string()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
@@ -103,8 +108,9 @@ class Database:
             raise self.explain(error, "write state") from error
 
     def read(self, work: Callable[[Connection], T]) -> T:
+        """`work` may take its time with what it read: PostgreSQL holds no transaction for it."""
         try:
-            with self.engine.connect() as connection:
+            with self._reading.connect() as connection:
                 return work(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explain(error, "read state") from error

@@ -37,11 +37,10 @@ _LOCK: Final = (
     select(schema.leases).where(schema.leases.c.name == bindparam("lease")).with_for_update()
 )
 """Built once: every entry of every journal is written behind it."""
-_SHARE: Final = (
-    select(schema.leases)
-    .where(schema.leases.c.name == bindparam("lease"))
-    .with_for_update(read=True)
-)
+_SHARE: Final = _LOCK.with_for_update(read=True, key_share=True)
+_LONGER: Final = _LOCK.with_for_update(key_share=True)
+"""Who renews does not wait for those who write under the lease: a server that is busy writing would
+lose it over that. Who takes it waits for them."""
 
 
 class Elsewhere:
@@ -127,7 +126,8 @@ def acquire(
 
 
 def renew(connection: Connection, lease: Lease, ttl_s: float, now: float) -> Lease | None:
-    if not holds(connection, lease, now=now):
+    row: Any = connection.execute(_LONGER, {"lease": lease.name}).one_or_none()
+    if not (_is(row, lease) and row.expires_at > now):
         return None
     longer = msgspec.structs.replace(lease, expires_at=now + ttl_s)
     _save(connection, longer)

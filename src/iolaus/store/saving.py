@@ -104,20 +104,30 @@ def head_of(report: Report) -> Report:
     return msgspec.structs.replace(report, **dict.fromkeys(PART_TYPES, ()))
 
 
-def save(connection: Connection, batch: Batch) -> None:
+def laid_out(batch: Batch) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each table: before the transaction, because packing those of a large hall takes
+    seconds for which nothing need be locked."""
+    by_table: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for key, document in batch.rows.items():
+        if document is not None and (row := _row(key, document)) is not None:
+            by_table[key[0]].append(row)
+    by_table[schema.history.name] += [_history_row(n, c) for n, c in batch.changes]
+    by_table[schema.events.name] += _packed(_event_row, batch.events)
+    by_table[schema.logs.name] += _packed(_log_row, batch.logs)
+    return by_table
+
+
+def save(
+    connection: Connection, batch: Batch, by_table: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """`by_table` is the batch, laid out."""
     for address in batch.forgotten:
         _forget(connection, address)
-    by_table: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for key, document in batch.rows.items():
         if document is None:
             _delete(connection, key)
-        elif (row := _row(key, document)) is not None:
-            by_table[key[0]].append(row)
     for name, rows in by_table.items():
         _upsert(connection, schema.metadata.tables[name], rows)
-    _upsert(connection, schema.history, [_history_row(n, c) for n, c in batch.changes])
-    _upsert(connection, schema.events, list(_packed(_event_row, batch.events)))
-    _upsert(connection, schema.logs, list(_packed(_log_row, batch.logs)))
     for old, new in batch.merged.items():
         for table in (schema.history, schema.events):
             connection.execute(update(table).where(table.c.asset == old).values(asset=new))
