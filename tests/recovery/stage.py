@@ -38,6 +38,7 @@ spec:
     power-on: {timeout: 3s, perHour: 99, perRackHour: 20}
     power-cycle: {timeout: 60s, perHour: 99, perRackHour: 20}
     switch-bank: {timeout: 5s, perHour: 99, perRackHour: 20}
+    reflash: {timeout: 30s, coolDown: 0s, perHour: 99, perRackHour: 20}
     mains: {timeout: 5s, perHour: 99, perRackHour: 20}
     outlet: {timeout: 6s, perHour: 99, perRackHour: 20}
     rescue: {timeout: 4s, perHour: 99, perRackHour: 20}

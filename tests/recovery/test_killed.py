@@ -22,6 +22,7 @@ from iolaus.recovery.hands import archive_of, holds
 from iolaus.recovery.ladder import Patient, plan_recovery
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.reach import judge
+from iolaus.recovery.reflash import PUSHED, RUNS, Push
 from iolaus.recovery.rungs import RUNGS
 from tests.act.house import Cut, Process
 
@@ -48,6 +49,8 @@ class Ward:
             ladder.POWER: "On",
             ladder.OVERRIDE: "Disabled",
             ladder.MEDIA: "",
+            PUSHED: False,
+            RUNS: False,
         }
 
     def hands(self, point: Point) -> Hands:
@@ -58,14 +61,17 @@ class Ward:
         self.order.append(action.subject)
         if action.verb is Verb.GATHER:
             self.saved.add(archive_of(step))
-        self.is_ |= {
+        effects: dict[str, dict[str, Any]] = {
             "outlet-off": {ladder.OUTLETS: "Off"},
             "outlet-on": {ladder.OUTLETS: "On"},
             "insert-media": {ladder.MEDIA: IMAGE},
             "eject-media": {ladder.MEDIA: ""},
             "boot-once": {ladder.OVERRIDE: "Cd/Once"},
             "boot-clear": {ladder.OVERRIDE: "Disabled"},
-        }.get(action.subject, {})
+            "reflash": {PUSHED: True},
+            "reflash-activate": {RUNS: self.is_[PUSHED]},
+        }
+        self.is_ |= effects.get(action.subject, {})
         if action.subject == self.cure:
             self.is_[ladder.BACK] = True
 
@@ -123,10 +129,22 @@ def the_plan(at: float) -> Plan:
     return plan_recovery(asked, [one], {}, {}, RULES, now=at)
 
 
-async def lived(where: Path | str, cure: str, at: int) -> tuple[Ward, Progress, str]:
+def the_push(at: float) -> Plan:
+    """Firmware that is broken, and its image."""
+    seen = NodeSight(uid="n1", name="n1", controller=Controller.ANSWERS, on=True, broken=("BMC",))
+    push = Push(component="BMC", uri="/fw/BMC", kind="bmc", file="a", sha256="b", version="1")
+    one = Patient(sight=seen, judgement=judge(seen, Around()), endpoint="https://n1", managed=True,
+                  offers=frozenset(RungName), pushes=(push,))  # fmt: skip
+    asked = Asked(kind="recover", arguments={"only": "reflash"})
+    return plan_recovery(asked, [one], {}, {}, RULES, now=at)
+
+
+async def lived(
+    where: Path | str, cure: str, at: int, planned: Callable[[float], Plan] = the_plan
+) -> tuple[Ward, Progress, str]:
     """Cut at its `at`-th place, and gone on with; where that was ("": it ended before)."""
     clock = JumpClock(start=1_700_000_000.0 + at * 1e6)
-    ward, plan, cut = Ward(clock, cure), the_plan(clock.now()), Cut(at)
+    ward, plan, cut = Ward(clock, cure), planned(clock.now()), Cut(at)
     go: Any = lambda plan, progress, _, now: decide(plan, progress, Scene(), now)  # noqa: E731
     hall: Any = ward
     progress = await Process(where, hall, cut=cut, decide=go).run(plan)
@@ -155,6 +173,16 @@ async def test_killed_at_every_write_and_every_effect(tmp_path: Path, apart: int
         seen |= {each.strip() for each in where.split(",")}
         at, turn = at + apart, turn + 1
     assert len(seen) > 3
+
+
+async def test_an_image_is_not_pushed_twice_wherever_it_is_killed(tmp_path: Path) -> None:
+    at, where, helped = 1, "begin", 0
+    while where:
+        ward, progress, where = await lived(tmp_path / "state.db", "reflash-activate", at, the_push)
+        assert_right(ward, progress, (at, where, progress))
+        assert not ward.is_[RUNS] or ward.is_[PUSHED], "nothing is restarted for no image"
+        helped, at = helped + ward.is_[ladder.BACK], at + 2
+    assert helped > at / 4, "but where it is not known whether it was sent, it goes on"
 
 
 def assert_right(ward: Ward, progress: Progress, told: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.plan import Asked, Fate, NodePlan, Plan, Verb, Wave
+from iolaus.model.plan import Asked, Fate, NodePlan, Plan, Step, Verb, Wave
 from iolaus.model.reach import Around, Controller, HostSight, NodeSight, OutletSight, Share, Verdict
 from iolaus.model.recovery import (
     RecoverySpec,
@@ -22,6 +22,7 @@ from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.ladder import Patient, plan_recovery, rungs_named
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.reach import judge, judge_all
+from iolaus.recovery.reflash import Push
 from iolaus.recovery.rungs import LADDERS, PERSON, RUNGS
 from iolaus.recovery.spent import HOUR_S, Spending, Use, refuses
 
@@ -157,6 +158,24 @@ def test_a_rescue_is_asked_for_and_its_override_is_taken_back() -> None:
     tail = ["insert-media", "boot-once", "rescue-start", "boot-clear", "eject-media", "prove"]
     assert words[-6:] == tail
     assert "boot-once" not in [s.action.subject for s in planned(patient(host=HUNG)).steps]
+
+
+def test_firmware_is_pushed_again_before_anything_restarts_and_asks_for_the_host_it_stops() -> None:
+    def steps(kind: str, **asked: Any) -> tuple[Step, ...]:
+        push = Push(component="X", uri="/fw/X", kind=kind, file="x", sha256="0", version="1")
+        one = replace(patient(broken=("X",)), pushes=(push,))
+        return planned(one, Asked(kind="recover", arguments=asked)).steps
+
+    def stops(kind: str, **asked: Any) -> bool:
+        first = next(each for each in steps(kind, **asked) if each.action.subject == "reflash")
+        return any(each.subject == "recovery/host-may-stop" for each in first.before)
+
+    words = [each.action.subject for each in steps("bmc")]
+    assert words[:5] == ["evidence", "switch-bank", "reflash", "reflash-activate", "reset-manager"]
+    assert (stops("bmc"), stops("bios"), stops("psu")) == (False, True, False)
+    assert not stops("bios", host_may_stop=True)
+    assert "reflash-activate" not in [each.action.subject for each in steps("psu")]
+    assert all(each.attempts == 1 for each in steps("bmc") if each.rung == "reflash")
 
 
 def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:

@@ -17,6 +17,7 @@ import structlog
 from msgspec import UNSET
 
 from iolaus.act.ports import Hands
+from iolaus.app.last_images import Found, LastImages
 from iolaus.drivers.lane import Lanes
 from iolaus.drivers.ports import Priority
 from iolaus.fleet.facts import NodeFacts
@@ -46,6 +47,7 @@ from iolaus.recovery.persons import Persons
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.probe import wedged
 from iolaus.recovery.reach import judge_all
+from iolaus.recovery.reflashing import Images
 from iolaus.recovery.rounds import Rounds
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, outlets_of, sights
@@ -136,11 +138,12 @@ class Recovering:
         slow_interval_s: float,
         settle: Callable[[str], None],
         disproved: Callable[[str], bool],
+        images: LastImages,
         tail: Tail | None = None,
     ) -> None:
         self._state, self._facts, self._clock, self._lanes = state, state.facts, clock, lanes
         self._interval_s, self._slow_s = interval_s, slow_interval_s
-        self._disproved = disproved
+        self._disproved, self._images = disproved, images
         spec = load_policy(state.directory / POLICY_FILE)
         self.rules: Rules = rules_of(spec, seconds=parse_duration) if spec else Rules()
         self.signals = Signals(now=clock.now, for_s=lambda: self.rules.signals_for_s)
@@ -162,6 +165,7 @@ class Recovering:
                 spending=self._spending,
                 shelf=self.shelf,
                 ours=self._ours,
+                images=Images(checked=images.folder.checked, sent=images.sent),
                 settle=settle,
                 secrets=lambda: known_secrets(state.secrets, self._addresses()),
                 tail=tail,
@@ -361,7 +365,7 @@ class Recovering:
 
         async def one(facts: NodeFacts) -> Patient | None:
             async with slots:
-                return await self._patient(facts)
+                return await self._patient(facts, asked)
 
         patients = [p for p in await asyncio.gather(*map(one, every)) if p is not None]
         hall |= {p.sight.uid: p.judgement for p in patients if not p.judgement.verdict.of_many}
@@ -373,7 +377,7 @@ class Recovering:
             asked, patients, hall, racks, self.rules, now=now, made_by=by, batch=most
         )
 
-    async def _patient(self, facts: NodeFacts) -> Patient | None:
+    async def _patient(self, facts: NodeFacts, asked: Asked) -> Patient | None:
         found = self._facts.find_asset(facts.uid)
         if found is None:
             return None
@@ -381,12 +385,19 @@ class Recovering:
         seen = await self.hands.seen(held, asset)
         every = self._seen() | {facts.uid: seen}
         judgement = judge_all(every.values())[facts.uid]
+        last = Found()
+        if seen.broken:
+            want = self.rules.reflash
+            last = await self._images.of(facts, found, seen.broken, asked=asked, want=want)
+        flashing = {RungName.REFLASH} if last.pushes else set()
         return Patient(
             sight=seen,
             judgement=judgement,
             endpoint=held.target.address,
             managed=held.target.mode is Mode.MANAGED,
-            offers=frozenset(self._offers(held, asset)),
+            offers=frozenset(self._offers(held, asset)) | flashing,
+            pushes=last.pushes,
+            lacks=last.lacks,
         )
 
     def _narrowed(self, patient: Patient) -> Patient:
@@ -496,6 +507,13 @@ def recovering_of(house: House) -> Recovering:
         slow_interval_s=periods.inventory_s,
         settle=lambda address: house.keyring.loop.wake(address),
         disproved=disproved,
+        images=LastImages(
+            facts=house.state.facts,
+            journal=StoredJournal(house.state.database, clock=house.clock),
+            state=house.state.directory,
+            anchors=house.attesting.anchors,
+            provers=lambda facts: house.attesting.provers([(facts, None)]),
+        ),
         tail=last_words,
     )
 

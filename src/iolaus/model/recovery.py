@@ -31,6 +31,7 @@ class RungName(StrEnum):
     POWER_ON = "power-on"
     POWER_CYCLE = "power-cycle"
     SWITCH_BANK = "switch-bank"
+    REFLASH = "reflash"
     MAINS = "mains"
     OUTLET = "outlet"
     RESCUE = "rescue"
@@ -81,6 +82,15 @@ class RescueWant(Wanted, frozen=True, kw_only=True):
     image: Annotated[str, msgspec.Meta(max_length=2048)] = ""
 
 
+class ReflashWant(Wanted, frozen=True, kw_only=True):
+    """Pushing the last good image again. `signed`: only packages with a signature of a key among
+    the hall's anchors. `source` is where controllers find the files of the image folder by their
+    names, for those that fetch an image and take none."""
+
+    signed: bool = False
+    source: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+
+
 class RecoverySpec(Wanted, frozen=True, kw_only=True):
     """`host_may_stop`: a host that is known to be alive may be stopped to bring its controller
     back. `silent_for` is how long a controller must be silent before that means anything,
@@ -90,6 +100,7 @@ class RecoverySpec(Wanted, frozen=True, kw_only=True):
     rungs: dict[RungName, RungWant] = {}
     together: TogetherWant = msgspec.field(default_factory=TogetherWant)
     rescue: RescueWant | None = None
+    reflash: ReflashWant = msgspec.field(default_factory=ReflashWant)
     host_may_stop: bool = False
     silent_for: Duration = "60s"
     wedged_after: Duration = "1h"

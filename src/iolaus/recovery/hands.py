@@ -17,7 +17,6 @@ import msgspec
 
 from iolaus.drivers.ports import Priority, Reads, Receipt, Writes
 from iolaus.drivers.redfish import RedfishDriver
-from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import (
@@ -30,21 +29,22 @@ from iolaus.kernel.errors import (
 )
 from iolaus.model.asset import Asset, Firmware
 from iolaus.model.endpoint import Mode, Target
-from iolaus.model.naming import endpoint_name
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
-from iolaus.model.reach import Around, Controller, NodeSight, OutletSight, Verdict
+from iolaus.model.reach import Around, Controller, NodeSight, Verdict
 from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
-from iolaus.recovery import ladder, media
+from iolaus.recovery import ladder, media, reflash
 from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
 from iolaus.recovery.holding import dark, held_off, not_held, outlets_said, state_of
 from iolaus.recovery.policy import Rules
-from iolaus.recovery.probe import OFF, probe
+from iolaus.recovery.probe import probe
 from iolaus.recovery.reach import judge
+from iolaus.recovery.reflashing import Images, Reflashing
 from iolaus.recovery.rungs import PERSON, RUNGS
 from iolaus.recovery.scrub import Scrub
-from iolaus.recovery.sighting import Lens, Outlet, outlets_of, sight_of
+from iolaus.recovery.sighting import Lens, sight_of
 from iolaus.recovery.spent import Spending
+from iolaus.recovery.strips import Strips
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 from iolaus.wire.redfish.errors import Code
@@ -106,6 +106,7 @@ class Means:
     spending: Spending
     shelf: Shelf
     ours: Callable[[Target], Ours]
+    images: Images
     settle: Callable[[str], None] = lambda _: None
     secrets: Callable[[], Iterable[str]] = tuple
     tail: Tail | None = None
@@ -136,6 +137,8 @@ class RecoveryHands:
     def __init__(self, means: Means) -> None:
         self._means, self._facts = means, means.facts
         self._backs: dict[str, WasBack] = {}
+        self._strips = Strips(means.facts, means.open_device)
+        self._reflashing = Reflashing(means.images)
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -185,7 +188,7 @@ class RecoveryHands:
         device = means.open_device(held.target)
         skew = held.report.clock_skew_s if held.report else None
         firmware = held.report.firmware if held.report else ()
-        outlets = tuple([each for _, each in await self.outlets(held)])
+        outlets = tuple(await self._strips.read(held))
         before = msgspec.structs.replace(sight, outlets=outlets)
         seen = await probe(
             reading(device, patience_s(before)),
@@ -200,29 +203,6 @@ class RecoveryHands:
         if seen.controller is Controller.UNKNOWN and before.controller is Controller.SILENT:
             return before  # an answer that did not come in time overrules nothing
         return seen
-
-    async def outlets(self, held: Held) -> list[tuple[Outlet, OutletSight]]:
-        """Its outlets, each asked at its strip."""
-        strips = {endpoint_name(each.target): each for each in self._facts.all_held()}
-        found = list(outlets_of(held, strips))
-        return list(await asyncio.gather(*(self._outlet(outlet, strip) for outlet, strip in found)))
-
-    async def _outlet(self, outlet: Outlet, strip: Held | None) -> tuple[Outlet, OutletSight]:
-        if strip is None or not outlet.uri:
-            return outlet, OutletSight(name=outlet.name)
-        reads = self._means.open_device(strip.target).at(Priority.LIFECYCLE)
-        try:
-            answer = await reads.get(outlet.uri)
-        except _FAILURES:
-            return outlet, OutletSight(name=outlet.name)
-        state = answer.body.get("PowerState")
-        watts = mapping(answer.body.get("PowerWatts")).get("Reading")
-        return outlet, OutletSight(
-            name=outlet.name,
-            on=None if not isinstance(state, str) else state not in OFF,
-            watts=float(watts) if isinstance(watts, int | float) else None,
-            at=answer.at,
-        )
 
     async def _value(
         self,
@@ -257,6 +237,12 @@ class RecoveryHands:
             return state_of(seen.outlets), outlets_said(seen.outlets)
         if subject == ladder.SAVED:
             return self._means.shelf.has(node.uid, archive_of(step)), "nothing is saved yet"
+        if subject in (reflash.RUNS, reflash.PUSHED):
+            held, asset = self._known(node)
+            if not ladder.answers(seen) or held.report is None:
+                return None, f"its controller: {seen.said or seen.controller.value}"
+            device, known = self._means.open_device(held.target), (held.report, asset)
+            return await self._reflashing.look(subject, device, known, (node, step, seen))
         return await self._of_host(subject, node)
 
     def _back(self, seen: NodeSight, verdict: Verdict) -> tuple[bool, str]:
@@ -326,6 +312,8 @@ class RecoveryHands:
             RungName.CLOSE_SESSIONS.value: self._close_sessions,
             RungName.RESET_MANAGER.value: self._reset_manager,
             RungName.SWITCH_BANK.value: self._switch_bank,
+            reflash.REFLASH: self._reflash,
+            reflash.ACTIVATE: self._activate,
             "outlet-off": self._outlets_off,
             "outlet-on": self._outlets_on,
             "never-by-itself": self._never_by_itself,
@@ -432,6 +420,19 @@ class RecoveryHands:
         await driver.reset_manager(writes, other.booted_by)
         return _told(receipt)
 
+    async def _reflash(self, order: Order) -> dict[str, Any]:
+        device = self._means.open_device(order.held.target)
+        return await self._reflashing.push(device, order.step)
+
+    async def _activate(self, order: Order) -> dict[str, Any]:
+        """By a restart of what runs it: of the controller, or of the host (on, if it is off)."""
+        if order.action.arguments["kind"] == reflash.MANAGER:
+            return await self._reset_manager(order)
+        driver, writes = await self._hand(order)
+        uri = order.asset.resources[0]
+        off = (await writes.get(uri)).body.get("PowerState") == "Off"
+        return _told(await driver.set_power(writes, uri, "On" if off else "ForceRestart"))
+
     async def _close_sessions(self, order: Order) -> dict[str, Any]:
         """Those of our own account that are not this life's; nobody else's."""
         target, gone = order.held.target, 0
@@ -455,26 +456,8 @@ class RecoveryHands:
         return await self._switch_outlets(order, "On")
 
     async def _switch_outlets(self, order: Order, how: str) -> dict[str, Any]:
-        """All of them: a node with two cords is dark when both are."""
-        told: dict[str, Any] = {}
-        for outlet, strip in outlets_of(order.held, self._strips()):
-            if strip is None or not outlet.uri:
-                raise _cannot(order, f"outlet {outlet.name} is not known here", "NoOutlet")
-            if strip.target.mode is not Mode.MANAGED:
-                raise PolicyRefused(
-                    f"{outlet.name}: its endpoint is read-only",
-                    operation=order.action.subject,
-                    subject=order.node.name,
-                    code="ReadOnly",
-                    next_step=f"iolaus manage {strip.target.name or strip.target.address}",
-                )
-            device = self._means.open_device(strip.target)
-            writes = device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
-            receipt = await (await device.driver()).set_power(writes, outlet.uri, how)
-            told[outlet.name] = receipt.status
-        if not told:
-            raise _cannot(order, "no outlet of it is known", "NoOutlet")
-        return {"outlets": told}
+        word, name = order.action.subject, order.node.name
+        return await self._strips.switch(order.held, how, operation=word, node=name)
 
     async def _insert(self, order: Order) -> dict[str, Any]:
         _, writes = await self._hand(order)
@@ -496,9 +479,6 @@ class RecoveryHands:
         return _told(await driver.set_boot(writes, uri, enabled="Disabled"))
 
     # --- what is known ------------------------------------------------------------------------
-
-    def _strips(self) -> dict[str, Held]:
-        return {endpoint_name(each.target): each for each in self._facts.all_held()}
 
     async def _hand(self, order: Order) -> tuple[RedfishDriver, Writes]:
         device = self._means.open_device(order.held.target)

@@ -38,7 +38,9 @@ from iolaus.model.plan import (
 from iolaus.model.reach import Controller, Judgement, NodeSight, Verdict
 from iolaus.model.recovery import ASKED, RungName
 from iolaus.recovery.policy import Rules
+from iolaus.recovery.reflash import Push, reflash_steps
 from iolaus.recovery.rungs import LADDERS, PERSON, Rung
+from iolaus.recovery.trying import trying
 
 ALL: Final = "all"
 BACK: Final = "recovery/back"
@@ -61,18 +63,20 @@ GATHER, PROVE, WATCH = "evidence", "prove", "watch"
 HOST_RUNGS: Final = frozenset(
     {RungName.NMI, RungName.RESTART, RungName.FORCE_RESTART, RungName.POWER_CYCLE,
      RungName.POWER_ON, RungName.MAINS, RungName.SWITCH_BANK, RungName.RESET_MANAGER,
-     RungName.RESCUE}
+     RungName.RESCUE, RungName.REFLASH}
 )  # fmt: skip
 """Rungs that go through the controller, which must answer for them."""
 CLASSES: Final = tuple(verdict.value for verdict in LADDERS)
 """What a person may say is the matter."""
 NOTHING: Final = (Verdict.WELL,)
+WORDS: Final = frozenset({"class", "only", "host_may_stop", "rescue", "image"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """A node to be brought back. `managed`: its endpoint may be written to; `offers` are rungs
-    that something of it offers; `facts` is the digest of what was compared."""
+    that something of it offers, `pushes` images for what is broken of it, and `lacks` says why
+    there is none."""
 
     sight: NodeSight
     judgement: Judgement
@@ -80,6 +84,8 @@ class Patient:
     managed: bool
     offers: frozenset[RungName] = frozenset()
     estimate_s: float | None = None
+    pushes: tuple[Push, ...] = ()
+    lacks: str = ""
 
 
 # --- what is asked ----------------------------------------------------------------------------
@@ -87,12 +93,11 @@ class Patient:
 
 def check(asked: Asked) -> None:
     """`class` is a word of `CLASSES` that overrules the judgement; `only` a rung that alone is
-    used; `host_may_stop` True where the person takes that on. Raises `OperatorMust`."""
+    used; `image` the file that is pushed to what is broken; `host_may_stop` True where the person
+    takes that on. Raises `OperatorMust`."""
     words = asked.arguments
-    if strange := sorted(words.keys() - {"class", "only", "host_may_stop", "rescue"}):
-        raise _wrong(
-            f"recover takes no {strange[0]!r}", "it takes class, only, rescue, host_may_stop."
-        )
+    if strange := sorted(words.keys() - WORDS):
+        raise _wrong(f"recover takes no {strange[0]!r}", f"it takes {', '.join(sorted(WORDS))}.")
     given = words.get("class")
     if given and given not in CLASSES:
         raise _wrong(f"{given!r} is no class", f"give one of: {', '.join(CLASSES)}.")
@@ -202,7 +207,8 @@ def _fate(patient: Patient, verdict: Verdict, together: str, *, said: bool) -> t
         return Fate.BLOCKED, f"{judgement.why}; a person is needed: {PERSON[verdict]}"
     if not patient.managed:
         return Fate.BLOCKED, "its endpoint is read-only: nobody has said managed"
-    return Fate.UPDATE, "as somebody said" if said else judgement.why
+    lacks = f"; {patient.lacks}" if patient.lacks else ""
+    return Fate.UPDATE, "as somebody said" if said else f"{judgement.why}{lacks}"
 
 
 def _rack_step(judgement: Judgement) -> str:
@@ -257,18 +263,20 @@ def _rung_steps(
     match rung.name:
         case RungName.OUTLET:
             yield from _outlet(rung, before, verdict)
+        case RungName.REFLASH:
+            yield from _reflash(rung, patient, verdict, asked, rules)
         case RungName.RESCUE:
             yield from _rescue(rung, before, verdict, rules)
         case RungName.HOLD_OFF:
             yield from _hold_off(rung, outlets=RungName.OUTLET in patient.offers)
         case RungName.NMI:
-            yield _try(rung, before=before, after=_back(), verdict=verdict)
+            yield trying(rung, before=before, after=back(), verdict=verdict)
             yield _gather(verdict)
         case RungName.POWER_ON:
             off = Expect(subject=POWER, op=Op.IS, value="Off")
-            yield _try(rung, before=(*before, off), after=_back(), verdict=verdict)
+            yield trying(rung, before=(*before, off), after=back(), verdict=verdict)
         case _:
-            yield _try(rung, before=before, after=_back(), verdict=verdict)
+            yield trying(rung, before=before, after=back(), verdict=verdict)
 
 
 def _before(
@@ -287,43 +295,14 @@ def _before(
     return tuple(found)
 
 
-def _back() -> tuple[Expect, ...]:
+def back() -> tuple[Expect, ...]:
     return (Expect(subject=BACK, op=Op.IS, value=True),)
-
-
-def _try(
-    rung: Rung,
-    *,
-    after: tuple[Expect, ...],
-    verdict: Verdict,
-    before: tuple[Expect, ...] = (),
-    timeout_s: float | None = None,
-    subject: str = "",
-    text: str = "",
-    attempts: int = 1,
-    **arguments: Any,
-) -> Step:
-    """Sent at most once: a second reset, because the first was slow to show, does harm."""
-    return Step(
-        id="",
-        action=Action(
-            verb=Verb.RECOVER,
-            subject=subject or rung.name.value,
-            arguments={"class": verdict.value, "rung": rung.name.value, **arguments},
-        ),
-        text=text or rung.text,
-        before=before,
-        after=after,
-        timeout_s=rung.timeout_s if timeout_s is None else timeout_s,
-        attempts=attempts,
-        rung=rung.name.value,
-    )
 
 
 def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterator[Step]:
     off = Expect(subject=OUTLETS, op=Op.IS, value="Off")
     on = Expect(subject=OUTLETS, op=Op.IS, value="On")
-    yield _try(
+    yield trying(
         rung,
         before=before,
         after=(off,),
@@ -333,7 +312,7 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
         text="Take the mains away at its outlets",
     )
     not_on = Expect(subject=OUTLETS, op=Op.IS_NOT, value="On")
-    yield _try(
+    yield trying(
         rung,
         before=(not_on,),
         after=(on,),
@@ -343,7 +322,7 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
         text="Give the mains back at its outlets",
         attempts=GIVE_BACK,
     )
-    yield _try(
+    yield trying(
         rung,
         before=(Expect(subject=BACK, op=Op.IS, value=False),),
         after=(Expect(subject=ANSWERS, op=Op.IS, value=True),),
@@ -351,6 +330,19 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
         subject="look",
         text="Wait until its controller answers",
     )
+
+
+def _reflash(
+    rung: Rung, patient: Patient, verdict: Verdict, asked: Asked, rules: Rules
+) -> Iterator[Step]:
+    """Each broken component once; its first push alone asks whether it may be, and is counted."""
+    answering = (Expect(subject=ANSWERS, op=Op.IS, value=True),)
+    for number, push in enumerate(patient.pushes):
+        stops = rung._replace(stops_host=push.stops_host)
+        before = _before(stops, patient, verdict, asked, rules)
+        if number:
+            before = tuple(each for each in before if not each.subject.startswith(MAY))
+        yield from reflash_steps(rung, push, verdict=verdict, before=before, answers=answering)
 
 
 def _rescue(
@@ -369,19 +361,19 @@ def _rescue(
     if want.image:
         given = Expect(subject=MEDIA, op=Op.IS, value=want.image)
         first = (*begun, given)
-        yield _try(rung, before=before, after=(given,), verdict=verdict, timeout_s=SHORT_S * 2,
+        yield trying(rung, before=before, after=(given,), verdict=verdict, timeout_s=SHORT_S * 2,
                    subject="insert-media", text="Put the rescue image into its drive",
                    image=want.image)  # fmt: skip
-    yield _try(rung, before=first, after=(once,), verdict=verdict, timeout_s=SHORT_S,
+    yield trying(rung, before=first, after=(once,), verdict=verdict, timeout_s=SHORT_S,
                subject="boot-once", text=let, **again)  # fmt: skip
-    yield _try(rung, before=(*begun, once), after=_back(), verdict=verdict, subject="rescue-start",
+    yield trying(rung, before=(*begun, once), after=back(), verdict=verdict, subject="rescue-start",
                text="Restart it, so that it starts from there")  # fmt: skip
     clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
-    yield _try(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
+    yield trying(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
                subject="boot-clear", text="Take the override back", attempts=GIVE_BACK)  # fmt: skip
     if want.image:
         empty = Expect(subject=MEDIA, op=Op.IS, value="")
-        yield _try(rung, before=(_not(empty),), after=(empty,), verdict=verdict,
+        yield trying(rung, before=(_not(empty),), after=(empty,), verdict=verdict,
                    timeout_s=SHORT_S, subject="eject-media", text="Take the image out",
                    attempts=GIVE_BACK)  # fmt: skip
 
@@ -394,19 +386,19 @@ def _hold_off(rung: Rung, *, outlets: bool) -> Iterator[Step]:
     """First that it does not start by itself, then that it does not run; at last its mains, where
     all its `outlets` are known."""
     verdict = Verdict.COMPROMISED
-    yield _try(rung, after=(), verdict=verdict, timeout_s=SHORT_S, subject="never-by-itself",
+    yield trying(rung, after=(), verdict=verdict, timeout_s=SHORT_S, subject="never-by-itself",
                text="Let it stay off when power comes back")  # fmt: skip
     running = Expect(subject=POWER, op=Op.IS_NOT, value="Off")
     off = Expect(subject=POWER, op=Op.IS, value="Off")
-    yield _try(rung, before=(running,), after=(off,), verdict=verdict, timeout_s=SHORT_S,
+    yield trying(rung, before=(running,), after=(off,), verdict=verdict, timeout_s=SHORT_S,
                subject="cut-off", text="Cut its host off")  # fmt: skip
-    yield _try(rung, after=(), verdict=verdict, subject=WATCH, timeout_s=2 * WATCH_S,
+    yield trying(rung, after=(), verdict=verdict, subject=WATCH, timeout_s=2 * WATCH_S,
                text="Watch whether somebody starts it again",
                for_s=min(WATCH_S, rung.timeout_s / 2))  # fmt: skip
     if not outlets:
         return
     held = Expect(subject=HELD, op=Op.IS, value=True)
-    yield _try(rung, before=(_not(held),), after=(held,), verdict=verdict, timeout_s=SHORT_S,
+    yield trying(rung, before=(_not(held),), after=(held,), verdict=verdict, timeout_s=SHORT_S,
                subject="outlet-off", text="Take its mains away, too")  # fmt: skip
 
 
@@ -431,7 +423,7 @@ def _prove(verdict: Verdict) -> Step:
         id="",
         action=Action(verb=Verb.RECOVER, subject=PROVE, arguments={"class": verdict.value}),
         text="See that it is held off" if compromised else "See that it is back",
-        after=(Expect(subject=HELD, op=Op.IS, value=True),) if compromised else _back(),
+        after=(Expect(subject=HELD, op=Op.IS, value=True),) if compromised else back(),
         timeout_s=PROVE_S,
         attempts=1,
     )

@@ -126,6 +126,15 @@ RUNGS: Final[Mapping[RungName, Rung]] = MappingProxyType(
                 rack=2,
             ),
             _rung(
+                N.REFLASH,
+                "Push the last good image again",
+                stops=False,
+                minutes=40,
+                cool=60,
+                hour=6,
+                rack=2,
+            ),
+            _rung(
                 N.MAINS,
                 "Take the mains away and give it back, by the controller",
                 stops=True,
@@ -178,7 +187,9 @@ LADDERS: Final[Mapping[Verdict, tuple[RungName, ...]]] = MappingProxyType(
         V.LOGIN_LOST: (N.SETTLE_LOGIN,),
         V.SESSIONS_FULL: (N.CLOSE_SESSIONS, N.RESET_MANAGER),
         V.UPDATE_WEDGED: (N.RESET_MANAGER, N.MAINS, N.OUTLET, N.POWER_ON),
-        V.FIRMWARE_BROKEN: (N.SWITCH_BANK, N.RESET_MANAGER, N.MAINS, N.OUTLET, N.POWER_ON),
+        V.FIRMWARE_BROKEN: (
+            *(N.SWITCH_BANK, N.REFLASH, N.RESET_MANAGER, N.MAINS, N.OUTLET, N.POWER_ON),
+        ),
         V.HOST_OFF: (N.POWER_ON,),
         V.COMPROMISED: (N.HOLD_OFF,),
     }

@@ -37,6 +37,15 @@ def recover(
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start it from the policy's image if nothing helps.")
     ] = False,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image",
+            metavar="FILE",
+            help="Of images/; pushed to what is broken [default: "
+            "the one that brings back what ran before].",
+        ),
+    ] = None,
     host_may_stop: Annotated[
         bool, typer.Option("--host-may-stop", help="Its host may go down, though it is alive.")
     ] = False,
@@ -56,6 +65,7 @@ def recover(
         "class": class_,
         "only": only,
         "rescue": rescue or None,
+        "image": image,
         "host_may_stop": host_may_stop or None,
     }
     ask_nodes(

@@ -50,11 +50,35 @@ def _broken(device: Device, given: Given) -> Undo:
         return lambda: None
     broken = {"State": "UnavailableOffline", "Health": "Critical"}
     text = f"The update of {path.rpartition('/')[2]} failed: the image was written in part."
-    undo = [changed(device, path, {"Version": "0.0.0-partial", "Status": broken})]
-    undo += [ill(device, place, "Critical") for place in owners(device)]
+    entry_back = changed(device, path, {"Version": "0.0.0-partial", "Status": broken})
+    hurt = [ill(device, place, "Critical") for place in owners(device)]
     device.emit({"EventType": "Alert", "Severity": "Critical", "Message": text,
                  "OriginOfCondition": {"@odata.id": path}})  # fmt: skip
-    return lambda: undo_all(undo)
+    mended = _Mended(path, hurt)
+    device.effects = compose(mended, device.effects)
+
+    def undo() -> None:
+        if mended.hurt:
+            entry_back()
+        mended.heal()
+
+    return undo
+
+
+class _Mended(Quiet):
+    """What was broken is sound again once it runs a whole image."""
+
+    def __init__(self, path: str, hurt: list[Undo]) -> None:
+        self.path, self.hurt = path, hurt
+
+    def flashed(self, device: Device, path: str, *, resets: bool) -> None:
+        del device, resets
+        if path == self.path:
+            self.heal()
+
+    def heal(self) -> None:
+        undo_all(self.hurt)
+        self.hurt = []
 
 
 # inventories
@@ -234,7 +258,8 @@ FAULTS: Final = (
           oracle=RUNS),
     entry("", "broken-update", "an update stopped half-way",
           "An update of one component has stopped in the middle: the entry says so, with a version "
-          "that is none, and the machine is Critical. Mending puts the old firmware back.",
+          "that is none, and the machine is Critical, until a whole image of it runs. Mending puts "
+          "the old firmware back.",
           strike=changing(_broken),
           arguments=(Argument(name="component", what="part of an inventory Id", usual="bmc"),),
           seen="The SoftwareInventory is Critical with Version 0.0.0-partial; so is Health.",
