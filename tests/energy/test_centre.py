@@ -285,6 +285,23 @@ def test_a_lost_feed_is_planned_anew_at_the_next_tick() -> None:
     assert sum(run.budgets().values()) == pytest.approx(6_000, abs=1)
 
 
+def test_a_limit_that_nobody_knows_keeps_racks_at_their_floors_and_is_named() -> None:
+    plant = hall()
+    domains = tuple(
+        dataclasses.replace(each, limit_w=None) if each.name == "a" else each
+        for each in plant.domains
+    )
+    run = Hall(dataclasses.replace(plant, domains=domains), random.Random(1), bad=0.0)
+    run.run(10)
+    seen = {each.rack: each for each in run.centre.racks(run.now_s)}
+    assert seen["a1"].budget_w == pytest.approx(2 * FLOOR)
+    assert (seen["a1"].state, seen["a1"].because) == (
+        "limited",
+        "nobody says how much a can carry",
+    )
+    assert (seen["b1"].state, seen["b1"].because) == ("limited", "b is full")
+
+
 def test_a_target_limits_the_site_and_its_end_is_climbed_by_the_ramp() -> None:
     run = quiet(feed=1e9)
     run.centre = Centre(run.plant, dataclasses.replace(POLICY, ramp_up_w_s=100.0), 1)

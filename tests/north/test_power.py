@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,6 +14,7 @@ from iolaus.model.point import Point
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli.power import parse_watts
 from iolaus.north.context import Context
+from iolaus.north.dto.edges import edge_view
 from iolaus.north.ui.oneline import one_line, wave
 from tests.north.cli.test_golden import run
 from tests.north.conftest import client_of, make_context, serving
@@ -190,3 +192,15 @@ async def test_a_buildings_points_are_objects_with_quality_and_age(clock: JumpCl
     assert (found[0]["serves"], found[0]["reason"]) == (["r1"], "bad")
     assert one.json()["status"]["state"] == "NoLeak"
     assert len(mine.json()["items"]) == 1
+
+
+def test_an_edge_says_why_it_is_leased_less_than_it_wants(room: Room) -> None:
+    (standing,) = room.edges()
+    (seen,) = room.racks()
+    because = "nobody says how much feed-b can carry"
+    limited = msgspec.structs.replace(seen, state="limited", because=because)
+    view = edge_view(standing, limited)
+    assert (view.demand_met, view.because) == (False, because)
+    assert edge_view(standing, msgspec.structs.replace(seen, state="met")).demand_met is True
+    assert edge_view(standing, msgspec.structs.replace(seen, state="silent")).demand_met is None
+    assert edge_view(standing).demand_met is None

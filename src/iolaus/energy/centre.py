@@ -377,6 +377,7 @@ class Centre:
         book, aim = self._books[rack], self._aims.get(self.policy.mode_of(rack))
         report = book.report
         state = self._state(rack, now_s)
+        wants = aim if state in ("limited", "waiting") else None
         return RackState(
             rack=rack,
             state=state,
@@ -389,7 +390,7 @@ class Centre:
             age_s=None if book.heard_s is None else max(0.0, now_s - book.heard_s),
             unreachable=report.unreachable if report else (),
             latched=report.latched if report else (),
-            because=self._because(rack, "", aim, now_s) if aim and state == "limited" else "",
+            because=self._because(rack, "", wants, now_s) if wants else "",
         )
 
     def _state(self, rack: str, now_s: float) -> str:

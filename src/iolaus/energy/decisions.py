@@ -39,7 +39,7 @@ class DomainState(msgspec.Struct, frozen=True, kw_only=True):
 
 class RackState(msgspec.Struct, frozen=True, kw_only=True):
     """`state`: unheard, fencing, silent, held (by a reflex), waiting (for others to shrink),
-    limited (by `because`), or met."""
+    limited, or met. `because` says what a waiting or a limited one gets no more for."""
 
     rack: str
     state: str

@@ -78,7 +78,9 @@ class PowerShelf:
     async def edges(self, scope: Selector) -> AsyncIterator[Item]:
         """By rack."""
         room = self._room()
-        for item in _items("edge", map(edge_view, room.edges() if room else ()), scope):
+        shared = {each.rack: each for each in room.racks()} if room else {}
+        views = [edge_view(each, shared.get(each.rack)) for each in room.edges()] if room else []
+        for item in _items("edge", views, scope):
             yield item
 
     async def caps(self, scope: Selector) -> AsyncIterator[Item]:

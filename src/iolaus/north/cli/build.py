@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import structlog
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
@@ -46,6 +45,7 @@ from iolaus.north.cli import discover as finding
 from iolaus.north.cli.cells import text
 from iolaus.north.cli.consoles import ConsoleByName
 from iolaus.north.cli.render import print_error, say
+from iolaus.north.cli.sections import Sectioned, Told
 from iolaus.north.cli.several import PacksByName, SeveralValues
 
 EPILOG = (
@@ -103,7 +103,7 @@ GROUPS: Final[Mapping[str, str]] = {
 }
 
 
-BY_FIRST_WORD: Final[Mapping[str, type[TyperGroup]]] = {
+BY_FIRST_WORD: Final[Mapping[str, type[Told]]] = {
     "verify": PacksByName,
     "console": ConsoleByName,
 }
@@ -118,6 +118,7 @@ def build_cli(commands: Commands) -> typer.Typer:
         name="iolaus",
         help="The open, out-of-band control plane for AI data halls.",
         epilog=EPILOG,
+        cls=Sectioned,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
@@ -197,7 +198,7 @@ def _add_groups(app: typer.Typer, commands: Commands) -> None:
             help=GROUPS[word],
             no_args_is_help=True,
             rich_markup_mode=None,
-            cls=BY_FIRST_WORD.get(word),
+            cls=BY_FIRST_WORD.get(word, Told),
         )
         group.callback()(_grouped)
         for name, each in found.items():
@@ -215,7 +216,7 @@ def _add_caps(power_group: typer.Typer) -> None:
         ("cap", power.CAP_COMMANDS, CAPS_HELP),
         ("target", targets.TARGET_COMMANDS, TARGETS_HELP),
     ):
-        group = typer.Typer(help=told, no_args_is_help=True, rich_markup_mode=None)
+        group = typer.Typer(help=told, cls=Told, no_args_is_help=True, rich_markup_mode=None)
         group.callback()(_grouped)
         for name, each in commands.items():
             group.command(name)(each)
@@ -223,7 +224,7 @@ def _add_caps(power_group: typer.Typer) -> None:
 
 
 def _add_routes(alarm_group: typer.Typer) -> None:
-    routes = typer.Typer(help=ROUTES_HELP, no_args_is_help=True, rich_markup_mode=None)
+    routes = typer.Typer(help=ROUTES_HELP, cls=Told, no_args_is_help=True, rich_markup_mode=None)
     routes.callback()(_grouped)
     for name, each in alarms.ROUTE_COMMANDS.items():
         routes.command(name)(each)

@@ -377,6 +377,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("LAPSES", "lapses", right=True, wide=True),
         column("FALLBACK_S", "fallback_s", right=True, wide=True),
         Column(title="NODES", cell=lambda row: _few(row.get("nodes")), wide=True),
+        column("BECAUSE", "because", wide=True),
     ),
     "candidate": (
         NAME,

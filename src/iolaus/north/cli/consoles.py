@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import typer
-from typer.core import TyperGroup
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import UrlOption, YesOption, confirm
@@ -19,6 +18,7 @@ from iolaus.north.cli.cells import Column, column
 from iolaus.north.cli.client import Client, read_url
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import print_json, print_table, say, write
+from iolaus.north.cli.sections import Told
 
 CONSOLES: Final = "/api/v1/consoles"
 NodeWord = Annotated[
@@ -46,7 +46,7 @@ SHARES: Final = (
 )
 
 
-class ConsoleByName(TyperGroup):
+class ConsoleByName(Told):
     """A group in which a word that is no command is the console to open."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]

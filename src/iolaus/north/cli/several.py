@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
+
+from iolaus.north.cli.sections import Told
 
 
 class SeveralValues(TyperCommand):
@@ -21,7 +23,7 @@ class SeveralValues(TyperCommand):
         return super().parse_args(ctx, list(_repeated(args, several, waiting=waiting)))
 
 
-class PacksByName(TyperGroup):
+class PacksByName(Told):
     """A group in which a file's name that ends as a pack's stands for the command `pack`."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +13,7 @@ from iolaus.north.dto.make import when
 from iolaus.north.dto.views import Age, View
 
 if TYPE_CHECKING:
+    from iolaus.energy.decisions import RackState
     from iolaus.energy.holding import HeldCap
     from iolaus.energy.ports import Latch
     from iolaus.energy.run import Done
@@ -67,6 +69,10 @@ class EdgeView(View, frozen=True, kw_only=True):
     nameplate_w: float
     limit_w: Annotated[Watts, Meta(description="The rack's own limit; null: not known.")]
     budget_w: Annotated[Watts, Meta(description="What it is leased; null: nothing.")]
+    demand_met: Annotated[
+        bool | None, Meta(description="Whether that is all it wants; null: nobody shares out.")
+    ] = None
+    because: Annotated[str, Meta(description="Why it is leased less than it wants.")] = ""
     applied_w: Annotated[float, Meta(description="The sum of the caps as read back.")]
     granted_w: Annotated[float, Meta(description="The highest that may be in force.")]
     demand_w: Annotated[float, Meta(description="What it may want: peaks, or the most there is.")]
@@ -109,7 +115,11 @@ class PowerCapView(View, frozen=True, kw_only=True):
     age_s: Age = None
 
 
-def edge_view(edge: EdgeStanding) -> EdgeView:
+_MET: Final[Mapping[str, bool]] = {"met": True, "limited": False, "waiting": False}
+
+
+def edge_view(edge: EdgeStanding, shared: RackState | None = None) -> EdgeView:
+    """`shared` is how the centre sees its rack; None: nobody knows."""
     p50, p99 = edge.latency_ms
     return EdgeView(
         name=edge.rack,
@@ -125,6 +135,8 @@ def edge_view(edge: EdgeStanding) -> EdgeView:
         nameplate_w=edge.nameplate_w,
         limit_w=edge.limit_w,
         budget_w=edge.budget_w,
+        demand_met=_MET.get(shared.state) if shared else None,
+        because=shared.because if shared else "",
         applied_w=edge.applied_w,
         granted_w=edge.granted_w,
         demand_w=round(edge.demand_w, 1),
