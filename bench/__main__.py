@@ -22,6 +22,7 @@ SHORT = {
     "rotate": ["10", "--kills", "1"],
     "engine": ["200"],
     "trust": ["50"],
+    "console": ["--sessions", "12", "--seconds", "2", "--watched", "12"],
     "scale": [],
     "energy": ["run", "--seeds", "0", "--controllers", "iolaus static"],
 }

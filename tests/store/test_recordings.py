@@ -42,6 +42,23 @@ def test_what_went_in_comes_out_also_after_a_restart(chunks: list[bytes], size: 
         assert (again.start, again.end) == (0, len(b"".join(chunks)))
 
 
+@given(CHUNKS, st.sampled_from([8, 200, 1 << 20]))
+def test_whoever_follows_reads_what_is_on_disk(chunks: list[bytes], size: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        rotation = Rotation(piece_bytes=size, pieces=10_000)
+        recording, followed = Recording(Path(folder) / "one", rotation), b""
+        for chunk in [*chunks, b"x" * 5000, b"y", b"z" * 5000]:
+            recording.append(chunk, 1.0)
+            while len(followed) < recording.end:
+                began, data = recording.read(len(followed), 3000)
+                assert began == len(followed)
+                followed += data
+        assert whole(recording) == whole(Recording(Path(folder) / "one", rotation)) == followed
+        recording.close()
+
+
 def test_the_oldest_pieces_go_and_offsets_stay(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "one", SMALL)
     for number in range(10):

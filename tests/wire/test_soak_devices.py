@@ -125,7 +125,7 @@ def _datagram(data: bytes) -> object:
 
 
 IPMI_KEYS = keys_of(SUITES[0], bytes(32))
-IPMI = sealed(SOL, b"\1\0\0\0text", session=1, sequence=1, keys=IPMI_KEYS, iv=bytes(16))
+IPMI = sealed(SOL, b"\1\0\0\0text", session=1, sequence=1, keys=IPMI_KEYS)
 
 PARSERS: dict[str, Parser] = {
     "ipmi": (_datagram, (IPMI, plain(0x11, bytes(36)), plain(0x13, bytes(60)))),

@@ -27,6 +27,7 @@ from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
 
 PIECE_BYTES: Final = 8 << 20
 PIECES: Final = 32
+NEWEST_BYTES: Final = 4096
 EVERY_S: Final = 1.0
 MOST_LINE: Final = 4096
 BYTES, INDEX = ".bytes", ".index"
@@ -62,6 +63,7 @@ class Recording:
         self._file: int | None = None
         self._index: int | None = None
         self._indexed_at = 0.0
+        self._newest: tuple[int, bytes] = 0, b""
         self.marks = 0
         """How many marks were made by this one; whoever shows them looks again when it moves."""
 
@@ -84,8 +86,15 @@ class Recording:
         view = memoryview(data)
         while view:
             taken = self._written(view)
+            self._remember(bytes(view[:taken]))
             self._end += taken
             view = view[taken:]
+
+    def _remember(self, data: bytes) -> None:
+        """Whoever follows reads from memory. Replaced as a whole, as threads read it."""
+        at, held = self._newest
+        follows = at + len(held) == self._end and len(held) < NEWEST_BYTES
+        self._newest = (at, held + data) if follows else (self._end, data)
 
     def mark(self, mark: str, at: float, text: str = "") -> None:
         """Raises `WeErred`."""
@@ -113,7 +122,9 @@ class Recording:
         place = bisect_right(self._bases, offset) - 1
         if place < 0 or offset >= self._end:
             return offset, b""
-        base = self._bases[place]
+        base, (newest, data) = self._bases[place], self._newest
+        if offset >= newest and data:
+            return offset, data[offset - newest :][:most]
         try:
             with self._piece(base).open("rb") as file:
                 file.seek(offset - base)
@@ -165,7 +176,7 @@ class Recording:
             raise explain(error, operation="record", subject=str(self.folder)) from error
         if base not in self._bases:
             self._bases.append(base)
-            self._indexed_at = 0.0
+            self._indexed_at, self._newest = 0.0, (base, b"")
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

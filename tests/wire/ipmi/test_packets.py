@@ -5,6 +5,9 @@ from __future__ import annotations
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,19 +31,36 @@ KEY = bytes(range(32))
 SUITE = st.sampled_from(SUITES)
 
 
-@given(SUITE, st.binary(max_size=300), st.binary(min_size=16, max_size=16))
-def test_what_is_sealed_opens_with_its_keys_only(suite: object, text: bytes, iv: bytes) -> None:
-    keys = keys_of(suite, KEY)  # type: ignore[arg-type]
-    packet = sealed(SOL, text, session=7, sequence=3, keys=keys, iv=iv)
-    assert parse(packet, keys) == Packet(kind=SOL, payload=text, session=7, sequence=3, sealed=True)
-    assert parse(packet, keys_of(keys.suite, KEY[::-1])) is None
-    assert parse(packet) is None
+@given(SUITE, st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+def test_what_is_sealed_opens_with_its_keys_only(suite: object, texts: list[bytes]) -> None:
+    ours, theirs = keys_of(suite, KEY), keys_of(suite, KEY)  # type: ignore[arg-type]
+    others = keys_of(ours.suite, KEY[::-1])
+    packets = [sealed(SOL, text, session=7, sequence=3, keys=ours) for text in texts]
+    for packet, text in zip(packets, texts, strict=True):
+        whole = Packet(kind=SOL, payload=text, session=7, sequence=3, sealed=True)
+        assert parse(packet, others) is None
+        assert parse(packet) is None
+        assert parse(packet, theirs) == parse(packet, theirs) == whole
+    assert parse(packets[0], theirs) is not None, "in any order"
+
+
+def test_a_packet_is_encrypted_and_proved_as_the_standard_says() -> None:
+    """Read with the plain algorithms (13.28, 13.29), each packet by itself."""
+    key = keys_of(SUITES[0], KEY)
+    mac, cipher = (hmac.digest(KEY, bytes([n]) * 20, "sha256") for n in (1, 2))
+    packets = [sealed(SOL, b"the same", session=1, sequence=n, keys=key) for n in (1, 2)]
+    for packet in packets:
+        covered, iv, body = packet[4:-16], packet[16:32], packet[32:48]
+        assert packet[-16:] == hmac.digest(mac, covered, "sha256")[:16]
+        reading = Cipher(AES(cipher[:16]), CBC(iv)).decryptor()
+        assert reading.update(body) == b"the same" + bytes([1, 2, 3, 4, 5, 6, 7, 7])
+    assert packets[0][16:48] != packets[1][16:48]
 
 
 @given(SUITE, st.integers(4, 60), st.integers(1, 255))
 def test_one_bit_elsewhere_and_nothing_opens(suite: object, at: int, flip: int) -> None:
     keys = keys_of(suite, KEY)  # type: ignore[arg-type]
-    packet = bytearray(sealed(MESSAGE, b"a word", session=1, sequence=1, keys=keys, iv=bytes(16)))
+    packet = bytearray(sealed(MESSAGE, b"a word", session=1, sequence=1, keys=keys))
     packet[at % len(packet)] ^= flip
     found = parse(bytes(packet), keys)
     assert found is None or not found.sealed

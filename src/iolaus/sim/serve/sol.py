@@ -18,9 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from iolaus.sim.device import Device
 from iolaus.sim.manners.console import Line, Reader
@@ -28,6 +30,7 @@ from iolaus.sim.manners.console import Line, Reader
 MAGIC: Final = b"\x06\x00\xff\x07"
 SUITES: Final = {(1, 1): ("sha1", 12), (3, 4): ("sha256", 16)}
 """(authentication, integrity) -> hash, and how much of it a packet carries."""
+HASHES: Final = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}
 TAKEN, OFF, DENIED, NO_COMMAND = 0x80, 0x81, 0xD4, 0xC1
 MOST_SESSIONS: Final = 8
 MOST_PIECE: Final = 240
@@ -52,8 +55,9 @@ class Guest:
     random: bytes = b""
     role: bytes = b""
     key: bytes = b""
-    mac: bytes = b""
-    cipher: bytes = b""
+    mac: HMAC | None = None
+    writing: CipherContext | None = None
+    reading: CipherContext | None = None
     sequence: int = 0
     heard: int = 0
     heard_at: float = 0.0
@@ -182,8 +186,10 @@ class Porch(asyncio.DatagramProtocol):
             return
         both = guest.their_random + guest.random + guest.role
         guest.key = hmac.digest(guest.secret, both, guest.digest)
-        guest.mac = hmac.digest(guest.key, b"\x01" * 20, guest.digest)
-        guest.cipher = hmac.digest(guest.key, b"\x02" * 20, guest.digest)[:16]
+        mac, key = (hmac.digest(guest.key, bytes([n]) * 20, guest.digest) for n in (1, 2))
+        guest.mac = HMAC(mac, HASHES[guest.digest]())
+        cipher = Cipher(AES(key[:16]), CBC(bytes(16)))
+        guest.writing, guest.reading = cipher.encryptor(), cipher.decryptor()
         guest.open = True
         check = guest.their_random + struct.pack("<I", guest.ours) + self._guid
         head = struct.pack("<BBHI", body[0], 0, 0, guest.theirs)
@@ -296,17 +302,16 @@ class Porch(asyncio.DatagramProtocol):
         self._send(MAGIC + struct.pack("<BBIIH", 6, kind, 0, 0, len(body)) + body, addr)
 
     def _sealed(self, guest: Guest, kind: int, payload: bytes) -> None:
+        assert guest.writing is not None
         guest.sequence += 1
         pad = -(len(payload) + 1) % 16
-        iv = os.urandom(16)
-        writing = Cipher(AES(guest.cipher), CBC(iv)).encryptor()
-        body = iv + writing.update(payload + bytes(range(1, pad + 1)) + bytes([pad]))
+        padded = payload + bytes(range(1, pad + 1)) + bytes([pad])
+        body = guest.writing.update(os.urandom(16) + padded)  # the first block is the vector
         head = struct.pack("<BBIIH", 6, kind | 0xC0, guest.theirs, guest.sequence, len(body))
         covered = head + body
         fill = -(len(covered) + 2) % 4
         covered += b"\xff" * fill + bytes([fill, 7])
-        mac = hmac.digest(guest.mac, covered, guest.digest)[: guest.size]
-        self._send(MAGIC + covered + mac, guest.address)
+        self._send(MAGIC + covered + _proof(guest, covered), guest.address)
 
     def _send(self, data: bytes, addr: Address) -> None:
         if not self._transport.is_closing() and not self.lossy():
@@ -315,12 +320,18 @@ class Porch(asyncio.DatagramProtocol):
 
 def _unsealed(data: bytes, body: bytes, guest: Guest) -> bytes | None:
     covered, mac = data[4 : -guest.size], data[-guest.size :]
-    good = hmac.digest(guest.mac, covered, guest.digest)[: guest.size]
-    if not hmac.compare_digest(mac, good) or len(body) < 32 or len(body) % 16:
+    if not hmac.compare_digest(mac, _proof(guest, covered)) or len(body) < 32 or len(body) % 16:
         return None
-    reading = Cipher(AES(guest.cipher), CBC(body[:16])).decryptor()
-    padded = reading.update(body[16:])
+    assert guest.reading is not None
+    padded = guest.reading.update(body)[16:]
     return padded[: -padded[-1] - 1]
+
+
+def _proof(guest: Guest, covered: bytes) -> bytes:
+    assert guest.mac is not None
+    counting = guest.mac.copy()
+    counting.update(covered)
+    return counting.finalize()[: guest.size]
 
 
 def _answer(asked: bytes, said: bytes) -> bytes:

@@ -28,6 +28,8 @@ VERDICT_S: Final = 2.0
 MOST_BYTES: Final = 64 * 1024
 WINDOW: Final = 128 * 1024
 ALIVE_S: Final = 20.0
+CIPHERS: Final = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
+"""Before the others: a piece costs a quarter of what it does with the one that is usually first."""
 
 
 class SshPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,7 @@ async def open_ssh(place: SshPlace) -> SshLine:
                 client_keys=None,
                 agent_path=None,
                 config=None,
+                encryption_algs=CIPHERS,
                 preferred_auth="password,keyboard-interactive",
                 keepalive_interval=ALIVE_S,
                 keepalive_count_max=3,

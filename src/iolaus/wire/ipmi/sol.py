@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -277,16 +276,8 @@ class SolLine:
 
     def _seal(self, kind: int, payload: bytes) -> None:
         self._sequence += 1
-        iv = secrets.token_bytes(16)
         self._wire.send(
-            sealed(
-                kind,
-                payload,
-                session=self._session,
-                sequence=self._sequence,
-                keys=self._keys,
-                iv=iv,
-            )
+            sealed(kind, payload, session=self._session, sequence=self._sequence, keys=self._keys)
         )
 
     # --- asking ---------------------------------------------------------------------------------
