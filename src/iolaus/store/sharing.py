@@ -10,6 +10,7 @@ stays shared, only new sharing starts afresh.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,6 +33,7 @@ _STATIC = (
 )
 _VALUES = (Firmware, Capability, Deviation, Setting, ManagerSetting)
 """Types that recur whole from node to node."""
+_NUMBERS = (float, int, bool, float | None, int | None, bool | None)
 
 
 class Sharing:
@@ -58,7 +60,7 @@ class Sharing:
     def slim(self, part: S) -> S:
         """The same struct with its texts and small mappings shared. Values do not change, so a
         frozen struct is rewritten in place."""
-        for field in part.__struct_fields__:
+        for field in _fields_of(type(part)):
             value = getattr(part, field)
             if type(value) is str:
                 shared: Any = self._pool.setdefault(value, value)
@@ -89,10 +91,12 @@ class Sharing:
         old = olds.get(part.uri) if olds else None
         if old is not None and _alike(old, part):
             return old
-        part = self.slim(part)
         if not isinstance(part, _VALUES):
-            return part
-        return self._pool.setdefault((_types(part), part), part)
+            return self.slim(part)
+        key = (_types(part), part)
+        if (known := self._pool.get(key)) is None:
+            known = self._pool[key] = self.slim(part)
+        return known
 
     def _mapping(self, value: dict[str, Any]) -> Mapping[str, Any]:
         if not value:
@@ -101,6 +105,13 @@ class Sharing:
             return self._pool.setdefault(frozenset(value.items()), value)  # type: ignore[no-any-return]
         except TypeError:
             return value
+
+
+@cache
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Those that may have something to share in them."""
+    fields = msgspec.structs.fields(kind)
+    return tuple(field.name for field in fields if field.type not in _NUMBERS)
 
 
 def _alike(before: Any, after: Any) -> bool:
