@@ -41,6 +41,7 @@ spec:
     reflash: {timeout: 30s, coolDown: 0s, perHour: 99, perRackHour: 20}
     mains: {timeout: 5s, perHour: 99, perRackHour: 20}
     outlet: {timeout: 6s, perHour: 99, perRackHour: 20}
+    slot: {timeout: 60s, perHour: 99, perRackHour: 20}
     rescue: {timeout: 4s, perHour: 99, perRackHour: 20}
     hold-off: {timeout: 4s, perHour: 99, perRackHour: 20}
 """

@@ -148,6 +148,19 @@ def test_outlets_that_were_taken_are_given_back_whatever_came_of_it() -> None:
     assert [each.subject for each in on.before] == ["recovery/outlets"], "nothing else holds it up"
 
 
+def test_a_slot_is_read_before_it_is_reset_and_a_silent_controller_is_to_answer_after() -> None:
+    def slot(one: Patient) -> Step:
+        return next(each for each in planned(one).steps if each.rung == "slot")
+
+    silent = slot(patient(controller=Controller.SILENT, on=None))
+    hung = slot(patient(host=HUNG))
+    for step in (silent, hung):
+        assert step.attempts == 1
+        assert {"recovery/slot", "recovery/may/slot"} <= {each.subject for each in step.before}
+    ends = [[each.subject for each in step.after] for step in (silent, hung)]
+    assert ends == [["recovery/answers"], ["recovery/back"]]
+
+
 def test_a_rescue_is_asked_for_and_its_override_is_taken_back() -> None:
     rules = Rules(rescue=RescueWant(image="https://images/rescue.iso"))
     asked = Asked(kind="recover", arguments={"rescue": True})

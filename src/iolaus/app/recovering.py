@@ -390,14 +390,19 @@ class Recovering:
             want = self.rules.reflash
             last = await self._images.of(facts, found, seen.broken, asked=asked, want=want)
         flashing = {RungName.REFLASH} if last.pushes else set()
+        offers = frozenset(self._offers(held, asset)) | flashing
+        slot = None if RungName.OUTLET in offers else await self.hands.slot(held)
+        if slot is not None and not slot.why:
+            offers |= {RungName.SLOT}
+        lacks = [last.lacks, f"slot {slot.name}: {slot.why}" if slot and slot.why else ""]
         return Patient(
             sight=seen,
             judgement=judgement,
             endpoint=held.target.address,
             managed=held.target.mode is Mode.MANAGED,
-            offers=frozenset(self._offers(held, asset)) | flashing,
+            offers=offers,
             pushes=last.pushes,
-            lacks=last.lacks,
+            lacks="; ".join(filter(None, lacks)),
         )
 
     def _narrowed(self, patient: Patient) -> Patient:

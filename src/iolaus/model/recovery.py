@@ -34,6 +34,7 @@ class RungName(StrEnum):
     REFLASH = "reflash"
     MAINS = "mains"
     OUTLET = "outlet"
+    SLOT = "slot"
     RESCUE = "rescue"
     HOLD_OFF = "hold-off"
 
@@ -76,9 +77,10 @@ class TogetherWant(Wanted, frozen=True, kw_only=True):
 
 class RescueWant(Wanted, frozen=True, kw_only=True):
     """What a host starts from when nothing else helped: an image that the controller fetches
-    (`boot` Cd or Usb), or a boot server (`boot` UefiHttp or Pxe; no image)."""
+    (`boot` Cd or Usb), a boot server (`boot` UefiHttp or Pxe; no image), or the recovery image that
+    the machine has itself (`boot` Recovery)."""
 
-    boot: Literal["Cd", "Usb", "UefiHttp", "Pxe"] = "Cd"
+    boot: Literal["Cd", "Usb", "UefiHttp", "Pxe", "Recovery"] = "Cd"
     image: Annotated[str, msgspec.Meta(max_length=2048)] = ""
 
 

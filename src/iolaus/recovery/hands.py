@@ -43,6 +43,7 @@ from iolaus.recovery.reflashing import Images, Reflashing
 from iolaus.recovery.rungs import PERSON, RUNGS
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, sight_of
+from iolaus.recovery.slots import Slot, Slots
 from iolaus.recovery.spent import Spending
 from iolaus.recovery.strips import Strips
 from iolaus.store.facts import Facts
@@ -139,6 +140,7 @@ class RecoveryHands:
         self._backs: dict[str, WasBack] = {}
         self._strips = Strips(means.facts, means.open_device)
         self._reflashing = Reflashing(means.images)
+        self._slots = Slots(means.facts, means.open_device)
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -204,6 +206,10 @@ class RecoveryHands:
             return before  # an answer that did not come in time overrules nothing
         return seen
 
+    async def slot(self, held: Held) -> Slot | None:
+        """Which it sits in, and why it may not be reset."""
+        return await self._slots.of(held)
+
     async def _value(
         self,
         subject: str,
@@ -235,6 +241,10 @@ class RecoveryHands:
             return {True: "On", False: "Off", None: None}[seen.on], f"its host: {seen.said or 'on'}"
         if subject == ladder.OUTLETS:
             return state_of(seen.outlets), outlets_said(seen.outlets)
+        if subject == ladder.ALONE:
+            slot = await self._slots.of(self._known(node)[0])
+            why = slot.why if slot else "no label says in which slot it sits"
+            return not why, f"its slot: {why}"
         if subject == ladder.SAVED:
             return self._means.shelf.has(node.uid, archive_of(step)), "nothing is saved yet"
         if subject in (reflash.RUNS, reflash.PUSHED):
@@ -314,6 +324,7 @@ class RecoveryHands:
             RungName.SWITCH_BANK.value: self._switch_bank,
             reflash.REFLASH: self._reflash,
             reflash.ACTIVATE: self._activate,
+            RungName.SLOT.value: self._slot,
             "outlet-off": self._outlets_off,
             "outlet-on": self._outlets_on,
             "never-by-itself": self._never_by_itself,
@@ -448,6 +459,9 @@ class RecoveryHands:
                         gone += 1
         device.log_in_anew()
         return {"closed": gone}
+
+    async def _slot(self, order: Order) -> dict[str, Any]:
+        return await self._slots.cycle(order.held, node=order.node.name)
 
     async def _outlets_off(self, order: Order) -> dict[str, Any]:
         return await self._switch_outlets(order, "ForceOff")

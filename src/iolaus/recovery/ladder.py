@@ -49,6 +49,8 @@ MAY: Final = "recovery/may/"
 HOST_STOPS: Final = "recovery/host-may-stop"
 SAVED: Final = "recovery/evidence"
 OUTLETS: Final = "recovery/outlets"
+ALONE: Final = "recovery/slot"
+"""Whether its slot feeds it alone."""
 OVERRIDE: Final = "recovery/boot-override"
 MEDIA: Final = "recovery/media"
 POWER: Final = "recovery/power"
@@ -208,7 +210,7 @@ def _fate(patient: Patient, verdict: Verdict, together: str, *, said: bool) -> t
     if not patient.managed:
         return Fate.BLOCKED, "its endpoint is read-only: nobody has said managed"
     lacks = f"; {patient.lacks}" if patient.lacks else ""
-    return Fate.UPDATE, "as somebody said" if said else f"{judgement.why}{lacks}"
+    return Fate.UPDATE, f"{'as somebody said' if said else judgement.why}{lacks}"
 
 
 def _rack_step(judgement: Judgement) -> str:
@@ -263,6 +265,8 @@ def _rung_steps(
     match rung.name:
         case RungName.OUTLET:
             yield from _outlet(rung, before, verdict)
+        case RungName.SLOT:
+            yield _slot(rung, before, verdict)
         case RungName.REFLASH:
             yield from _reflash(rung, patient, verdict, asked, rules)
         case RungName.RESCUE:
@@ -330,6 +334,17 @@ def _outlet(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Iterato
         subject="look",
         text="Wait until its controller answers",
     )
+
+
+_SILENT: Final = frozenset({Verdict.CONTROLLER_DEAD, Verdict.NODE_SILENT})
+
+
+def _slot(rung: Rung, before: tuple[Expect, ...], verdict: Verdict) -> Step:
+    """A silent controller is to answer again; whether its host starts by itself is another rung."""
+    alone = Expect(subject=ALONE, op=Op.IS, value=True)
+    answers = Expect(subject=ANSWERS, op=Op.IS, value=True)
+    after = (answers,) if verdict in _SILENT else back()
+    return trying(rung, before=(*before, alone), after=after, verdict=verdict)
 
 
 def _reflash(

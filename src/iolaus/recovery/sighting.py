@@ -22,6 +22,7 @@ from iolaus.store.held import Held
 
 OUTLETS: Final = "outlets"
 SWITCH: Final = "switch"
+SLOT: Final = "slot"
 OUTLET_W: Final = "outlet_power"
 _OFF: Final = frozenset({PowerState.OFF, PowerState.POWERING_OFF})
 NODES: Final = frozenset({AssetKind.NODE})

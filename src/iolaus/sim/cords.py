@@ -3,22 +3,26 @@
 A machine says by its label `outlets` where it is plugged in ("h1-r07-pdu1/12,h1-r07-pdu2/12").
 While one of its cords carries power it lives; when the last one goes, its controller and its hosts
 go, and they come back with the first. An outlet may be dead: it says that it is on, and gives
-nothing.
+nothing. A machine in a bay of a rack manager says so as well (`slot`: "h1-r07-rmc/Bay3"): who
+resets the bay cuts everything in it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from iolaus.sim.device import Device
 from iolaus.sim.effects import Quiet, compose
 from iolaus.sim.hall_life import Life
 from iolaus.sim.hall_lumped import Lumped
+from iolaus.sim.outcome import Outcome
 from iolaus.sim.tree import Resource
 
 LABEL: Final = "outlets"
+SLOT: Final = "slot"
+RESET: Final = "Chassis.Reset"
 OFF: Final = frozenset({"Off", "PoweringOff"})
 Undo = Callable[[], None]
 
@@ -85,6 +89,50 @@ class Strip(Quiet):
             machine.told(f"{self.device.name}/{number}", on=on)
 
 
+class Bays(Quiet):
+    """The bays of one rack manager, by their chassis' ids, with the machines in them."""
+
+    def __init__(self, machines: Mapping[str, Sequence[Machine]]) -> None:
+        self.machines = machines
+
+    def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None:
+        bay, kind = path.rpartition("/")[2], str(body.get("ResetType", "PowerCycle"))
+        if action != RESET or bay not in self.machines:
+            return None
+        if kind != "On":
+            self._carries(device, path, bay, on=False)
+        if kind == "PowerCycle":
+            wait = device.options.power_off_s
+            device.later(wait, lambda: self._carries(device, path, bay, on=True))
+        elif kind == "On":
+            self._carries(device, path, bay, on=True)
+        return Outcome()
+
+    def _carries(self, device: Device, path: str, bay: str, *, on: bool) -> None:
+        device.patch(path, {"PowerState": "On" if on else "Off"})
+        for machine in self.machines[bay]:
+            machine.told(f"{device.name}/{bay}", on=on)
+
+
+def settle(devices: Iterable[Device]) -> None:
+    """Every machine that says in which bay it is sits there from now on."""
+    every = {device.name: device for device in devices}
+    seated: dict[str, dict[str, list[Machine]]] = defaultdict(lambda: defaultdict(list))
+    for device in every.values():
+        name, slash, bay = device.labels.get(SLOT, "").partition("/")
+        if slash:
+            seated[name][bay].append(Machine(device, [f"{name}/{bay}"]))
+    for name, machines in seated.items():
+        found = every.get(name)
+        if found is not None and not any(isinstance(e, Bays) for e in parts_of(found)):
+            found.effects = compose(Bays(machines), found.effects)
+
+
+def parts_of(device: Device) -> Iterable[object]:
+    parts: Iterable[object] = getattr(device.effects, "parts", ())
+    return parts
+
+
 def plug(devices: Iterable[Device]) -> None:
     """Every machine that says where it is plugged in hangs there from now on."""
     every = {device.name: device for device in devices}
@@ -116,8 +164,7 @@ def _meter(strip_: Device, machines: Mapping[str, Machine]) -> None:
 
 def strip(device: Device) -> Strip | None:
     """The cords of a strip; None where nobody is plugged in."""
-    parts = getattr(device.effects, "parts", ())
-    return next((each for each in parts if isinstance(each, Strip)), None)
+    return next((each for each in parts_of(device) if isinstance(each, Strip)), None)
 
 
 def kill_outlets(device: Device, strips: Iterable[Device], *, cure: str, most: int = 0) -> Undo:

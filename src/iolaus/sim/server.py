@@ -19,7 +19,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from iolaus.kernel.errors import OperatorMust, WeErred
-from iolaus.sim.cords import plug
+from iolaus.sim.cords import plug, settle
 from iolaus.sim.device import Device
 from iolaus.sim.faults import concerns
 from iolaus.sim.front import Front
@@ -187,6 +187,7 @@ class Hall:
         if len({device.name for device in devices}) != len(self.devices):
             raise _refused("two devices have the same name", "give each its own name.")
         plug(self.devices)
+        settle(self.devices)
 
     def __getitem__(self, name: str) -> Device:
         return self.places[name].device

@@ -7,7 +7,7 @@ from iolaus.sim.personas.parts import flash, power, service
 from iolaus.sim.personas.parts.power import Probe
 from iolaus.sim.personas.parts.service import Firmware
 from iolaus.sim.personas.persona import Body, Persona
-from iolaus.sim.personas.sketch import Json, Sketch, all_at, own_label, own_serial
+from iolaus.sim.personas.sketch import Json, Sketch, all_at, own_label, own_serial, uri
 
 RACK, MANAGER, OUI = "Chassis/Enclosure", "Managers/RMC", "F8:8E:85"
 BAYS = range(8)
@@ -28,7 +28,12 @@ def draw() -> dict[str, Json]:
             Location={"Placement": {"Rack": own_label("rack"), "Row": own_label("row")}},
             Links={"Contains": all_at(bays), "ManagedBy": all_at([MANAGER])})  # fmt: skip
     for bay in bays:
+        reset = {
+            "target": uri(f"{bay}/Actions/Chassis.Reset"),
+            "ResetType@Redfish.AllowableValues": ["On", "ForceOff", "PowerCycle"],
+        }
         s.piece(bay, "Wiwynn", "Sled bay", kind="Sled", PartNumber="WBAY-01",
+                Actions={"#Chassis.Reset": reset},
                 Links={"ContainedBy": {"@odata.id": f"/redfish/v1/{RACK}"},
                        "ManagedBy": all_at([MANAGER])})  # fmt: skip
     warmth = [Probe(name="Rack Inlet", value="inlet_c", context="Intake", warn=40, stop=45),
