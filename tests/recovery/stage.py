@@ -43,6 +43,8 @@ spec:
     outlet: {timeout: 6s, perHour: 99, perRackHour: 20}
     slot: {timeout: 60s, perHour: 99, perRackHour: 20}
     rescue: {timeout: 4s, perHour: 99, perRackHour: 20}
+    isolate: {timeout: 60s, perHour: 99, perRackHour: 20}
+    rejoin: {timeout: 60s, perHour: 99, perRackHour: 20}
     hold-off: {timeout: 4s, perHour: 99, perRackHour: 20}
 """
 

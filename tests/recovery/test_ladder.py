@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from iolaus.fleet.proving import wanted_of
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.plan import Asked, Fate, NodePlan, Plan, Step, Verb, Wave
 from iolaus.model.reach import Around, Controller, HostSight, NodeSight, OutletSight, Share, Verdict
 from iolaus.model.recovery import (
+    IsolateWant,
     RecoverySpec,
     RescueWant,
     RungName,
@@ -22,7 +24,7 @@ from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.ladder import Patient, plan_recovery, rungs_named
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.reach import judge, judge_all
-from iolaus.recovery.reflash import Push
+from iolaus.recovery.reflash import Proof, Push
 from iolaus.recovery.rungs import LADDERS, PERSON, RUNGS
 from iolaus.recovery.spent import HOUR_S, Spending, Use, refuses
 
@@ -191,6 +193,18 @@ def test_firmware_is_pushed_again_before_anything_restarts_and_asks_for_the_host
     assert all(each.attempts == 1 for each in steps("bmc") if each.rung == "reflash")
 
 
+def test_who_can_sign_what_it_runs_is_asked_to_once_the_version_is_there() -> None:
+    proof = Proof(attester="erot", part="X", references=("X 1",))
+    push = Push(component="X", uri="/fw/X", kind="bmc", file="x", sha256="0", version="1",
+                proof=proof)  # fmt: skip
+    steps = planned(replace(patient(broken=("X",)), pushes=(push,))).steps
+    (step,) = [each for each in steps if each.action.verb is Verb.ATTEST]
+    assert wanted_of(step.action, "erot") == [frozenset({"X 1"})]
+    assert [(each.subject, each.value) for each in step.before] == [("firmware/X", "1")]
+    assert [(each.subject, each.value) for each in step.after] == [("attestation/erot", "proved")]
+    assert steps[steps.index(step) - 1].action.subject == "reflash-activate"
+
+
 def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:
     node = planned(patient(attested=False, host=HostSight(alive=True, source="agent", at=1.0)))
     words = [each.action.subject for each in node.steps]
@@ -210,6 +224,26 @@ def test_outlets_that_nobody_knows_are_not_taken() -> None:
     one = replace(patient(attested=False), offers=EVERY - {RungName.OUTLET})
     words = [each.action.subject for each in planned(one).steps]
     assert words == ["evidence", "never-by-itself", "cut-off", "watch", "prove"]
+
+
+def test_a_compromised_host_is_cut_off_from_its_networks_first_where_policy_says_so() -> None:
+    def words(**want: bool) -> list[str]:
+        rules = Rules(isolate=IsolateWant(**want))
+        return [
+            each.action.subject for each in planned(patient(attested=False), ASKED, rules).steps
+        ]
+
+    assert "isolate" not in words()
+    assert words(use=True)[:3] == ["evidence", "isolate", "never-by-itself"]
+    assert words(use=True, power=False) == ["evidence", "isolate", "prove"]
+
+
+def test_only_what_a_recovery_closed_is_opened_again() -> None:
+    asked = Asked(kind="recover", arguments={"only": "rejoin"})
+    assert planned(patient(), asked).fate is Fate.NO_OP
+    (step,) = planned(replace(patient(), closed=("/p#LinkState",)), asked).steps
+    assert step.action.arguments["links"] == ["/p#LinkState"]
+    assert not step.rung, "it fails where it is not fulfilled"
 
 
 def test_a_person_may_say_what_it_is_and_which_rung() -> None:

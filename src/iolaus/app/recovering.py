@@ -42,7 +42,7 @@ from iolaus.recovery.bundle import bundle
 from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.evidence import Shelf, Tail
 from iolaus.recovery.hands import Device, Means, Ours, RecoveryHands
-from iolaus.recovery.ladder import Patient, crowded, plan_recovery
+from iolaus.recovery.ladder import OPEN, Patient, crowded, plan_recovery
 from iolaus.recovery.persons import Persons
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.probe import wedged
@@ -395,6 +395,7 @@ class Recovering:
         if slot is not None and not slot.why:
             offers |= {RungName.SLOT}
         lacks = [last.lacks, f"slot {slot.name}: {slot.why}" if slot and slot.why else ""]
+        rejoins = asked.arguments.get("only") == RungName.REJOIN
         return Patient(
             sight=seen,
             judgement=judgement,
@@ -402,6 +403,7 @@ class Recovering:
             managed=held.target.mode is Mode.MANAGED,
             offers=offers,
             pushes=last.pushes,
+            closed=closed_of(await self._entries(facts.uid)) if rejoins else (),
             lacks="; ".join(filter(None, lacks)),
         )
 
@@ -521,6 +523,18 @@ def recovering_of(house: House) -> Recovering:
         ),
         tail=last_words,
     )
+
+
+def closed_of(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What recoveries closed of a node and did not open again, by its journal in any order."""
+    closed: dict[str, None] = {}
+    for entry in sorted(entries, key=lambda each: each.at):
+        word = str(entry.step or "").rpartition("-")[2]
+        if entry.kind is EntryKind.STARTED and word == RungName.ISOLATE:
+            closed |= dict.fromkeys(entry.doc.get("seen", {}).get(OPEN, ()))
+        if entry.kind is EntryKind.DONE and word == RungName.REJOIN:
+            closed.clear()
+    return tuple(closed)
 
 
 def known_secrets(secrets: Secrets, addresses: Sequence[str]) -> list[str]:

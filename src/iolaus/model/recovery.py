@@ -36,6 +36,8 @@ class RungName(StrEnum):
     OUTLET = "outlet"
     SLOT = "slot"
     RESCUE = "rescue"
+    ISOLATE = "isolate"
+    REJOIN = "rejoin"
     HOLD_OFF = "hold-off"
 
 
@@ -93,6 +95,14 @@ class ReflashWant(Wanted, frozen=True, kw_only=True):
     source: Annotated[str, msgspec.Meta(max_length=2048)] = ""
 
 
+class IsolateWant(Wanted, frozen=True, kw_only=True):
+    """`use`: a compromised host is cut off from its networks before anything else is done to it;
+    `power`: its power is taken afterwards (its memory goes with that)."""
+
+    use: bool = False
+    power: bool = True
+
+
 class RecoverySpec(Wanted, frozen=True, kw_only=True):
     """`host_may_stop`: a host that is known to be alive may be stopped to bring its controller
     back. `silent_for` is how long a controller must be silent before that means anything,
@@ -103,6 +113,7 @@ class RecoverySpec(Wanted, frozen=True, kw_only=True):
     together: TogetherWant = msgspec.field(default_factory=TogetherWant)
     rescue: RescueWant | None = None
     reflash: ReflashWant = msgspec.field(default_factory=ReflashWant)
+    isolate: IsolateWant = msgspec.field(default_factory=IsolateWant)
     host_may_stop: bool = False
     silent_for: Duration = "60s"
     wedged_after: Duration = "1h"

@@ -33,7 +33,7 @@ from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
 from iolaus.model.reach import Around, Controller, NodeSight, Verdict
 from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
-from iolaus.recovery import ladder, media, reflash
+from iolaus.recovery import isolating, ladder, media, reflash
 from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
 from iolaus.recovery.holding import dark, held_off, not_held, outlets_said, state_of
 from iolaus.recovery.policy import Rules
@@ -241,6 +241,8 @@ class RecoveryHands:
             return {True: "On", False: "Off", None: None}[seen.on], f"its host: {seen.said or 'on'}"
         if subject == ladder.OUTLETS:
             return state_of(seen.outlets), outlets_said(seen.outlets)
+        if subject in (ladder.OPEN, ladder.ISOLATED, ladder.REJOINED):
+            return await self._of_links(subject, node, step)
         if subject == ladder.ALONE:
             slot = await self._slots.of(self._known(node)[0])
             why = slot.why if slot else "no label says in which slot it sits"
@@ -274,6 +276,22 @@ class RecoveryHands:
             rung, node=node.uid, rack=seen.rack, step=step.id, now=self._means.clock.now()
         )
         return not why, why
+
+    async def _of_links(self, subject: str, node: NodePlan, step: Step) -> tuple[Any, str]:
+        """What of it is open, or whether all is closed (or open again) that is to be."""
+        held, asset = self._known(node)
+        reads = self._means.open_device(held.target).at(Priority.LIFECYCLE)
+        try:
+            there = await isolating.links(reads, asset)
+        except _FAILURES as error:
+            return None, error.message
+        if subject == ladder.OPEN:
+            return sorted(each.name for each in there if each.open), "none of its ports is open"
+        if subject == ladder.ISOLATED:
+            told = isolating.still(there, to_open=False) if there else "it shows no port to close"
+            return not told, f"{told}. A person is needed: cut it at its switches by hand"
+        mine = [each for each in there if each.name in step.action.arguments["links"]]
+        return not (told := isolating.still(mine, to_open=True)), told
 
     async def _of_host(self, subject: str, node: NodePlan) -> tuple[Any, str]:
         """Its boot override and its drive."""
@@ -324,6 +342,8 @@ class RecoveryHands:
             RungName.SWITCH_BANK.value: self._switch_bank,
             reflash.REFLASH: self._reflash,
             reflash.ACTIVATE: self._activate,
+            RungName.ISOLATE.value: self._isolate,
+            RungName.REJOIN.value: self._rejoin,
             RungName.SLOT.value: self._slot,
             "outlet-off": self._outlets_off,
             "outlet-on": self._outlets_on,
@@ -459,6 +479,14 @@ class RecoveryHands:
                         gone += 1
         device.log_in_anew()
         return {"closed": gone}
+
+    async def _isolate(self, order: Order) -> dict[str, Any]:
+        _, writes = await self._hand(order)
+        return await isolating.close(writes, order.asset)
+
+    async def _rejoin(self, order: Order) -> dict[str, Any]:
+        _, writes = await self._hand(order)
+        return await isolating.reopen(writes, order.asset, order.action.arguments["links"])
 
     async def _slot(self, order: Order) -> dict[str, Any]:
         return await self._slots.cycle(order.held, node=order.node.name)

@@ -49,6 +49,10 @@ MAY: Final = "recovery/may/"
 HOST_STOPS: Final = "recovery/host-may-stop"
 SAVED: Final = "recovery/evidence"
 OUTLETS: Final = "recovery/outlets"
+ISOLATED: Final = "recovery/isolated"
+OPEN: Final = "recovery/open"
+"""What of it is open, by name: in the journal before any of it is closed."""
+REJOINED: Final = "recovery/rejoined"
 ALONE: Final = "recovery/slot"
 """Whether its slot feeds it alone."""
 OVERRIDE: Final = "recovery/boot-override"
@@ -77,8 +81,8 @@ WORDS: Final = frozenset({"class", "only", "host_may_stop", "rescue", "image"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """A node to be brought back. `managed`: its endpoint may be written to; `offers` are rungs
-    that something of it offers, `pushes` images for what is broken of it, and `lacks` says why
-    there is none."""
+    that something of it offers, `pushes` images for what is broken of it, `closed` what was closed
+    of it and not opened again, and `lacks` says what there is none of, and why."""
 
     sight: NodeSight
     judgement: Judgement
@@ -87,6 +91,7 @@ class Patient:
     offers: frozenset[RungName] = frozenset()
     estimate_s: float | None = None
     pushes: tuple[Push, ...] = ()
+    closed: tuple[str, ...] = ()
     lacks: str = ""
 
 
@@ -181,6 +186,8 @@ def _node(patient: Patient, asked: Asked, together: str, rules: Rules, now: floa
     sight, said = patient.sight, asked.arguments.get("class")
     verdict = Verdict(said) if said else patient.judgement.verdict
     fate, reason = _fate(patient, verdict, together, said=bool(said))
+    if asked.arguments.get("only") == RungName.REJOIN:
+        fate, reason = _rejoins(patient)
     steps: tuple[Step, ...] = ()
     if fate is Fate.UPDATE:
         steps = _numbered(sight.uid, _steps(patient, verdict, asked, rules), now)
@@ -213,6 +220,14 @@ def _fate(patient: Patient, verdict: Verdict, together: str, *, said: bool) -> t
     return Fate.UPDATE, f"{'as somebody said' if said else judgement.why}{lacks}"
 
 
+def _rejoins(patient: Patient) -> tuple[Fate, str]:
+    if not patient.closed:
+        return Fate.NO_OP, "nothing of it is closed, as far as the journal says"
+    if not patient.managed:
+        return Fate.BLOCKED, "its endpoint is read-only: nobody has said managed"
+    return Fate.UPDATE, f"{len(patient.closed)} ports and interfaces were closed by a recovery"
+
+
 def _rack_step(judgement: Judgement) -> str:
     of_many = judgement.verdict if judgement.verdict.of_many else Verdict.RACK_SILENT
     return PERSON[of_many]
@@ -237,10 +252,19 @@ def _numbered(uid: str, steps: Iterable[Step], now: float) -> tuple[Step, ...]:
 
 
 def _steps(patient: Patient, verdict: Verdict, asked: Asked, rules: Rules) -> Iterator[Step]:
-    yield _gather(verdict)
+    rejoins = asked.arguments.get("only") == RungName.REJOIN
+    if not rejoins:
+        yield _gather(verdict)
     for rung in _rungs(patient, verdict, asked, rules):
         yield from _rung_steps(rung, patient, verdict, asked, rules)
-    yield _prove(verdict)
+    if not rejoins:
+        yield _prove(verdict, held=ISOLATED if _keeps_power(asked, rules) else HELD)
+
+
+def _keeps_power(asked: Asked, rules: Rules) -> bool:
+    """Of a compromised host: it is cut off from its networks, and that is all."""
+    only = asked.arguments.get("only")
+    return only == RungName.ISOLATE or (not only and rules.isolate.use and not rules.isolate.power)
 
 
 def _rungs(patient: Patient, verdict: Verdict, asked: Asked, rules: Rules) -> Iterator[Rung]:
@@ -250,12 +274,23 @@ def _rungs(patient: Patient, verdict: Verdict, asked: Asked, rules: Rules) -> It
         rung = rules.rungs.get(name)
         offered = name in patient.offers or not _needs_offer(name)
         asked_for = name is not RungName.RESCUE or only or asked.arguments.get("rescue")
+        if not only and name is RungName.ISOLATE:
+            asked_for = rules.isolate.use
+        if not only and name is RungName.HOLD_OFF:
+            asked_for = not _keeps_power(asked, rules)
         if rung is not None and offered and asked_for:
             yield rung
 
 
+_ALWAYS: Final = frozenset(
+    {RungName.WAIT, RungName.SETTLE_LOGIN, RungName.CLOSE_SESSIONS, RungName.ISOLATE,
+     RungName.REJOIN}
+)  # fmt: skip
+"""What every controller is asked for, whatever it shows."""
+
+
 def _needs_offer(name: RungName) -> bool:
-    return name not in (RungName.WAIT, RungName.SETTLE_LOGIN, RungName.CLOSE_SESSIONS)
+    return name not in _ALWAYS
 
 
 def _rung_steps(
@@ -265,6 +300,10 @@ def _rung_steps(
     match rung.name:
         case RungName.OUTLET:
             yield from _outlet(rung, before, verdict)
+        case RungName.ISOLATE:
+            yield _isolate(rung, verdict)
+        case RungName.REJOIN:
+            yield _rejoin(rung, patient, verdict)
         case RungName.SLOT:
             yield _slot(rung, before, verdict)
         case RungName.REFLASH:
@@ -397,6 +436,22 @@ def _not(expect: Expect) -> Expect:
     return msgspec.structs.replace(expect, op=Op.IS_NOT)
 
 
+def _isolate(rung: Rung, verdict: Verdict) -> Step:
+    before = (Expect(subject=f"{MAY}{rung.name.value}", op=Op.IS, value=True),
+              Expect(subject=OPEN, op=Op.IS_NOT, value=[]))  # fmt: skip
+    isolated = Expect(subject=ISOLATED, op=Op.IS, value=True)
+    return trying(rung, before=before, after=(isolated,), verdict=verdict)
+
+
+def _rejoin(rung: Rung, patient: Patient, verdict: Verdict) -> Step:
+    """No rung of a ladder: a person's own wish, and it fails where it is not fulfilled."""
+    before = (Expect(subject=f"{MAY}{rung.name.value}", op=Op.IS, value=True),)
+    again = Expect(subject=REJOINED, op=Op.IS, value=True)
+    step = trying(rung, before=before, after=(again,), verdict=verdict, attempts=GIVE_BACK,
+                  links=list(patient.closed))  # fmt: skip
+    return msgspec.structs.replace(step, rung=msgspec.UNSET)
+
+
 def _hold_off(rung: Rung, *, outlets: bool) -> Iterator[Step]:
     """First that it does not start by itself, then that it does not run; at last its mains, where
     all its `outlets` are known."""
@@ -431,14 +486,17 @@ def _gather(verdict: Verdict) -> Step:
     )
 
 
-def _prove(verdict: Verdict) -> Step:
+WORDS_OF: Final = {HELD: "See that it is held off", ISOLATED: "See that it is cut off"}
+
+
+def _prove(verdict: Verdict, *, held: str) -> Step:
     """Only looked at: what is not back now is a person's."""
     compromised = verdict is Verdict.COMPROMISED
     return Step(
         id="",
         action=Action(verb=Verb.RECOVER, subject=PROVE, arguments={"class": verdict.value}),
-        text="See that it is held off" if compromised else "See that it is back",
-        after=(Expect(subject=HELD, op=Op.IS, value=True),) if compromised else back(),
+        text=WORDS_OF[held] if compromised else "See that it is back",
+        after=(Expect(subject=held, op=Op.IS, value=True),) if compromised else back(),
         timeout_s=PROVE_S,
         attempts=1,
     )

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from iolaus.model.desired import NodeSelector
 from iolaus.model.reach import Verdict
-from iolaus.model.recovery import RecoverySpec, ReflashWant, RescueWant, RungName, RungWant
+from iolaus.model.recovery import (
+    IsolateWant,
+    RecoverySpec,
+    ReflashWant,
+    RescueWant,
+    RungName,
+    RungWant,
+)
 from iolaus.recovery.rungs import RUNGS, Rung
 
 Seconds = Callable[[str], float]
@@ -34,6 +41,7 @@ class Rules:
     together_share: float = 0.5
     rescue: RescueWant | None = None
     reflash: ReflashWant = field(default_factory=ReflashWant)
+    isolate: IsolateWant = field(default_factory=IsolateWant)
     host_may_stop: bool = False
     silent_for_s: float = 60.0
     wedged_after_s: float = 3600.0
@@ -60,6 +68,7 @@ def rules_of(spec: RecoverySpec, *, seconds: Seconds) -> Rules:
         together_share=spec.together.share,
         rescue=spec.rescue,
         reflash=spec.reflash,
+        isolate=spec.isolate,
         host_may_stop=spec.host_may_stop,
         silent_for_s=seconds(spec.silent_for),
         wedged_after_s=seconds(spec.wedged_after),

@@ -171,6 +171,24 @@ RUNGS: Final[Mapping[RungName, Rung]] = MappingProxyType(
                 rack=2,
             ),
             _rung(
+                N.ISOLATE,
+                "Close the ports of the host, and its way to the controller",
+                stops=False,
+                minutes=5,
+                cool=0,
+                hour=1000,
+                rack=100,
+            ),
+            _rung(
+                N.REJOIN,
+                "Open again what was closed of the host",
+                stops=False,
+                minutes=5,
+                cool=0,
+                hour=100,
+                rack=36,
+            ),
+            _rung(
                 N.HOLD_OFF,
                 "Cut the host off, and let it not start by itself",
                 stops=True,
@@ -200,7 +218,7 @@ LADDERS: Final[Mapping[Verdict, tuple[RungName, ...]]] = MappingProxyType(
             *(N.SWITCH_BANK, N.REFLASH, N.RESET_MANAGER, N.MAINS, N.OUTLET, N.SLOT, N.POWER_ON),
         ),
         V.HOST_OFF: (N.POWER_ON,),
-        V.COMPROMISED: (N.HOLD_OFF,),
+        V.COMPROMISED: (N.ISOLATE, N.HOLD_OFF),
     }
 )
 """What is not here is a person's."""

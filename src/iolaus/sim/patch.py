@@ -27,9 +27,9 @@ WRITABLE = frozenset(
         "DeadBand", "DeliveryRetryPolicy", "DHCPv4", "DHCPv6", "Enabled", "EthernetInterfaces",
         "FQDN", "HTTP", "HTTPS", "HostName", "HostingRoles", "HttpPushUriOptions",
         "HttpPushUriTargets", "HttpPushUriTargetsBusy", "IPMI", "IPv4StaticAddresses",
-        "IPv6StaticAddresses", "IndicatorLED", "KVMIP", "Location", "LocationIndicatorActive",
-        "Locked", "MACAddress", "Mode", "NTP", "OutletPowerPolicy", "Password",
-        "PercentageUsed", "PowerControl", "PowerLimitMode", "PowerLimitWatts",
+        "IPv6StaticAddresses", "IndicatorLED", "InterfaceEnabled", "KVMIP", "LinkState", "Location",
+        "LocationIndicatorActive", "Locked", "MACAddress", "Mode", "NTP", "OutletPowerPolicy",
+        "Password", "PercentageUsed", "PowerControl", "PowerLimitMode", "PowerLimitWatts",
         "PowerLoadPercentSetPoint", "PowerMode", "PowerOnDelaySeconds", "PowerOffDelaySeconds",
         "PowerCycleDelaySeconds", "PowerRestorePolicy", "PowerSetPoint", "PowerSupplyEnabled",
         "ProtocolType", "PumpSpeedPercent", "RoleId", "SNMP", "SSDP", "SSH", "SecureBootEnable",
@@ -87,7 +87,10 @@ def apply_staged(device: Device) -> None:
 
 
 def couple(device: Device, path: str, changes: Resource) -> None:
-    """Keep a chassis' Control and its EnvironmentMetrics saying the same power limit."""
+    """Keep a chassis' Control and its EnvironmentMetrics saying the same power limit, and the link
+    of a port as it is wanted."""
+    if (wanted := changes.get("LinkState")) and "LinkStatus" in (device.kept(path) or {}):
+        device.patch(path, {"LinkStatus": "LinkUp" if wanted == "Enabled" else "LinkDown"})
     limit = changes.get("PowerLimitWatts")
     if isinstance(limit, dict):
         source = ((device.kept(path) or {}).get("PowerLimitWatts") or {}).get("DataSourceUri")
