@@ -107,6 +107,36 @@ def test_a_silent_switch_is_found_across_racks() -> None:
     assert {found[each.uid].verdict for each in nodes} == {Verdict.RACK_NETWORK}
 
 
+def test_a_switchs_own_path_tells_it_from_what_is_behind_it() -> None:
+    def behind(gate: bool | None, count: int = 4, **more: Any) -> tuple[Verdict, str, str]:
+        nodes = [
+            node(f"n{n}", Controller.SILENT, rack="r1", switch="sw", gate=gate, **more)
+            for n in range(count)
+        ]
+        others = [node(f"m{n}", rack=f"r{n}") for n in range(2, 20)]
+        found = judge_all([*nodes, *others])
+        (one,) = {(found[n.uid].verdict, found[n.uid].finding, found[n.uid].why) for n in nodes}
+        return one
+
+    assert behind(False, host=ALIVE)[:2] == (Verdict.SWITCH_SILENT, "switch/sw")
+    assert behind(False, count=2)[:2] == (Verdict.SWITCH_SILENT, "switch/sw")
+    verdict, finding, why = behind(True, host=ALIVE)
+    assert (verdict, finding) == (Verdict.RACK_NETWORK, "rack/r1")
+    assert "its switch sw answers" in why
+    assert behind(None, host=ALIVE)[0] is Verdict.RACK_NETWORK
+    assert behind(False, outlets=DEAD)[0] is Verdict.RACK_POWER, "the switch is dark as they are"
+
+
+def test_a_switch_that_is_silent_itself_takes_nobody_with_it_who_answers() -> None:
+    nodes = [node(f"n{n}", rack="r1", switch="sw", gate=False) for n in range(3)]
+    dead = node("n9", Controller.SILENT, rack="r1", switch="sw", gate=False, outlets=FED)
+    found = judge_all([*nodes, dead])
+    assert {found[each.uid].verdict for each in nodes} == {Verdict.WELL}
+    assert found["n9"].verdict is Verdict.CONTROLLER_DEAD
+    path = next(each for each in found["n9"].evidence if each.way is Way.SWITCH)
+    assert path.detail == "3 of 4 controllers answer; itself it is silent"
+
+
 def test_every_path_stands_in_the_evidence() -> None:
     seen = silent(outlets=FED, host=ALIVE, beside={"rack-manager": True}, switch="leaf-1")
     around = Around(rack=Share(silent=1, answering=9), ourselves=True)

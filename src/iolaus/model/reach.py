@@ -61,6 +61,8 @@ class Verdict(StrEnum):
     RACK_NETWORK = "rack-network"
     RACK_POWER = "rack-power"
     RACK_SILENT = "rack-silent"
+    SWITCH_SILENT = "switch-silent"
+    """So are those behind it; it is the switch, and not they."""
     CUT_OFF = "cut-off"
     """We are."""
     COMPROMISED = "compromised"
@@ -73,7 +75,13 @@ class Verdict(StrEnum):
 
 
 OF_MANY: Final = frozenset(
-    {Verdict.RACK_NETWORK, Verdict.RACK_POWER, Verdict.RACK_SILENT, Verdict.CUT_OFF}
+    {
+        Verdict.RACK_NETWORK,
+        Verdict.RACK_POWER,
+        Verdict.RACK_SILENT,
+        Verdict.SWITCH_SILENT,
+        Verdict.CUT_OFF,
+    }
 )
 
 
@@ -119,8 +127,9 @@ class HostSight(msgspec.Struct, frozen=True, kw_only=True):
 
 class NodeSight(msgspec.Struct, frozen=True, kw_only=True):
     """All that is seen of a node. `on` is its host's power by the controller; `beside` are other
-    controllers by name (True: it answers); `attested` False: what runs was disproved; `wedged` is
-    the update that never ends, `broken` the firmware that is, `supplies` those that failed."""
+    controllers by name (True: it answers), `gate` is whether the switch that it hangs on answers
+    itself; `attested` False: what runs was disproved; `wedged` is the update that never ends,
+    `broken` the firmware that is, `supplies` those that failed."""
 
     uid: str
     name: str
@@ -130,6 +139,7 @@ class NodeSight(msgspec.Struct, frozen=True, kw_only=True):
     at: float | None = None
     rack: str = ""
     switch: str = ""
+    gate: bool | None = None
     on: bool | None = None
     outlets: tuple[OutletSight, ...] = ()
     host: HostSight = HostSight()

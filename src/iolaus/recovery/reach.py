@@ -33,6 +33,8 @@ from iolaus.model.reach import (
 RACK_LEAST: Final = 3
 RACK_SHARE: Final = 0.5
 """So many, and this share of those of which something is known: then it is the rack."""
+SWITCH_LEAST: Final = 2
+"""So many, and all of them, where the switch is silent as well: that is a witness more."""
 HALL_LEAST: Final = 8
 HALL_SHARE: Final = 0.6
 DRAWS_W: Final = 5.0
@@ -57,6 +59,7 @@ NEXT: Final[Mapping[Verdict, str]] = {
     Verdict.NODE_SILENT: "look whether its outlet carries power, then: iolaus recover {name}",
     Verdict.SUPPLY_FAILED: "replace the supply; the node runs on the others meanwhile.",
     Verdict.RACK_NETWORK: "see to the rack's management switch and its uplink; leave its nodes.",
+    Verdict.SWITCH_SILENT: "see to switch {switch}: its power and its uplink; leave its nodes.",
     Verdict.RACK_POWER: "see to the rack's feed, breaker and shelves; leave its nodes.",
     Verdict.RACK_SILENT: "look at the rack: its switch, then its power; leave its nodes.",
     Verdict.CUT_OFF: "check this server's network and its route to the management network.",
@@ -73,7 +76,7 @@ def judge(seen: NodeSight, around: Around) -> Judgement:
         verdict=verdict,
         finding=_finding(verdict, seen),
         why=why,
-        next_step=NEXT[verdict].format(name=seen.name),
+        next_step=NEXT[verdict].format(name=seen.name, switch=seen.switch),
         evidence=tuple(_paths(seen, around)),
     )
 
@@ -114,15 +117,30 @@ def _silent(seen: NodeSight, around: Around) -> tuple[Verdict, str]:
     if around.ourselves is False or _most(around.hall, HALL_LEAST, HALL_SHARE):
         told = f"{around.hall.silent} of {around.hall.known} controllers are silent"
         return Verdict.CUT_OFF, "our own way out is gone" if around.ourselves is False else told
+    behind = around.switch
+    if seen.gate is False and behind.silent >= SWITCH_LEAST and not behind.answering:
+        return _behind(seen, around)
     if _most(around.rack, RACK_LEAST, RACK_SHARE):
-        return _rack(around.rack, "rack", seen.rack)
-    if _most(around.switch, RACK_LEAST, RACK_SHARE):
-        return _rack(msgspec.structs.replace(around.switch, power=True), "switch", seen.switch)
+        return _rack(around.rack, "rack", seen.rack, seen)
+    if _most(behind, RACK_LEAST, RACK_SHARE):
+        return _rack(msgspec.structs.replace(behind, power=True), "switch", seen.switch, seen)
     return _alone(seen, around)
 
 
-def _rack(share: Share, word: str, name: str) -> tuple[Verdict, str]:
+def _behind(seen: NodeSight, around: Around) -> tuple[Verdict, str]:
+    """All behind a switch are silent, and so is the switch: unless the rack has no power, it is
+    the switch."""
+    dark = around.rack if around.rack.power is False else around.switch
+    if dark.power is False and not dark.alive:
+        return _rack(dark, "rack", seen.rack, seen)
+    told = f"all {around.switch.silent} controllers behind switch {seen.switch} are silent"
+    return Verdict.SWITCH_SILENT, f"{told}, and so is the switch itself"
+
+
+def _rack(share: Share, word: str, name: str, seen: NodeSight) -> tuple[Verdict, str]:
     told = f"{share.silent} of {share.known} controllers at {word} {name} are silent"
+    if seen.gate is True:
+        told = f"{told}; its switch {seen.switch} answers"
     if share.alive or share.power is True:
         return Verdict.RACK_NETWORK, f"{told}, and there is power"
     if share.power is False:
@@ -189,6 +207,8 @@ def _flows(outlet: OutletSight) -> bool | None:
 def _finding(verdict: Verdict, seen: NodeSight) -> str:
     if verdict is Verdict.CUT_OFF:
         return HALL
+    if verdict is Verdict.SWITCH_SILENT:
+        return f"switch/{seen.switch}"
     if verdict.of_many:
         return f"rack/{seen.rack}" if seen.rack else f"switch/{seen.switch}"
     return f"node/{seen.uid}"
@@ -253,6 +273,8 @@ def _paths(seen: NodeSight, around: Around) -> Iterator[Path]:
         if name:
             detail = f"{share.answering} of {share.known} controllers answer"
             good = share.answering > 0 if share.known else None
+            if way is Way.SWITCH and seen.gate is not None:
+                detail = f"{detail}; itself it {'answers' if seen.gate else 'is silent'}"
             yield Path(way=way, subject=name, good=good, detail=detail)
     if around.ourselves is not None:
         told = "our way out works" if around.ourselves else "our way out is gone"

@@ -237,6 +237,7 @@ PERSON: Final[Mapping[Verdict, str]] = MappingProxyType(
         V.SUPPLY_FAILED: "replace the supply",
         V.HOST_OFF: "look why it does not start: its supplies, its log",
         V.RACK_NETWORK: "see to the rack's management switch and its uplink",
+        V.SWITCH_SILENT: "see to the switch itself: its power, its uplink; then to those behind it",
         V.RACK_POWER: "see to the rack's feed, breaker and shelves",
         V.RACK_SILENT: "look at the rack: its switch, then its power",
         V.CUT_OFF: "check this server's network first",

@@ -2,8 +2,8 @@
 
 Which outlets feed a node, and which switch its controller hangs on, nobody can tell from outside:
 the operator writes it as labels of the target (`outlets`: "h1-r07-pdu1/12,h1-r07-pdu2/12", a strip
-and the outlet's id there; `switch`: its name). What was not written is not known, and the judge
-says so.
+and the outlet's id there; `switch`: its name, by which it is asked itself where it is known). What
+was not written is not known, and the judge says so.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ def _node(
         at=status.at if status else None,
         rack=rack,
         switch=held.target.labels.get(SWITCH, ""),
+        gate=_gate(strips.get(held.target.labels.get(SWITCH, "")), lens),
         on=None if state is None else state not in _OFF,
         outlets=tuple(_outlet(each, there, lens) for each, there in outlets_of(held, strips)),
         host=lens.host_of(uid),
@@ -158,6 +159,14 @@ def _controller(held: Held, lens: Lens) -> tuple[Controller, str]:
     if lens.now - status.since < lens.silent_for_s:
         return Controller.UNKNOWN, "silent for a moment: too short to mean anything"
     return Controller.SILENT, status.last_error or "no answer"
+
+
+def _gate(switch: Held | None, lens: Lens) -> bool | None:
+    """Whether a switch answers itself; None where it is not known here, or not long enough."""
+    if switch is None:
+        return None
+    controller, _ = _controller(switch, lens)
+    return None if controller is Controller.UNKNOWN else controller is not Controller.SILENT
 
 
 def _outlet(outlet: Outlet, strip: Held | None, lens: Lens) -> OutletSight:

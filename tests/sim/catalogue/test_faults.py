@@ -547,6 +547,7 @@ ROWS: Mapping[str, Row] = {
     "silent": Row(Stage.quiet),
     "controller-dies": Row(Stage.quiet),
     "edge-dies": Row(Stage.quiet, select="rack=h1-r02"),
+    "switch-dead": Row(Stage.quiet, select="rack=h1-r02"),
     "tasks-vanish": Row(task_says(PercentComplete=None)),
     "tasks-lie": Row(task_says(TaskStatus="Critical")),
     "task-gone-when-done": Row(task_gone),

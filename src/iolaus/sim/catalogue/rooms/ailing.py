@@ -54,6 +54,20 @@ async def _outlets(scene: Scene) -> Mend:
     return mend
 
 
+async def _switch(scene: Scene) -> Mend:
+    """Nothing comes through any more; what stands behind it goes on."""
+    own = scene.given["own"] == "silent"
+    gone = [p.device for p in scene.places if own or p.device.labels.get("role") != "switch"]
+    for device in gone:
+        device.down("silence")
+
+    async def mend() -> None:
+        for device in gone:
+            device.up()
+
+    return mend
+
+
 def _lose(place: Place, key: str, cure: str) -> Any:
     items = [{**rule, "id": key} for rule in host_dead({})]
     for rule in parse_rules(items, source="catalogue"):
@@ -96,6 +110,19 @@ FAULTS: Final = (
         ),
         seen="Reading is null; POST ComputerSystem.Reset answers 500.",
         oracle="faults of GET /devices/NAME has it until then.",
+    ),
+    entry(
+        "switch-dead", "a rack's management switch passes nothing on",
+        "The machines selected are silent, and go on: their switch is dead, or its uplink. "
+        "A switch among them answers still, if it has a way of its own. Select a rack: "
+        "-l rack=h1-r07.",
+        strike=_switch,
+        arguments=(
+            Argument(name="own", what="what the switch does itself", usual="silent",
+                     choices=("silent", "answers")),
+        ),
+        seen="Connections are accepted and never answered, those of the switch as well.",
+        oracle="power of GET /truth/NAME is On.",
     ),
     entry(
         "supply-dead", "a supply of the machine is dead",
