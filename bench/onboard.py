@@ -1,4 +1,4 @@
-"""A delivery taken on unattended: `python -m bench.onboard [N] [--wrong W] [--no-kills]`.
+"""A delivery taken on unattended: `python -m bench.onboard [N] [OPTION...]`.
 
 N factory-fresh machines of three makes over the wire, each with a factory password of its own, and
 W of them wrong: another serial, another model, the identity of another machine, silence half-way.
@@ -17,10 +17,12 @@ import asyncio
 import json
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +33,7 @@ from tests.fleet.build import baseline
 from tests.recovery.delivery import CA, Truck, truck
 from tests.survival.stage import grounded
 
+from bench.ending import run_to_the_end
 from iolaus.app.house import HouseOptions, open_house
 from iolaus.app.listening import make_server
 from iolaus.fleet.certify import make_authority
@@ -46,6 +49,9 @@ from iolaus.store.state import open_state
 HOWS = ("serial", "model", "clone", "silent")
 DONE = "HandedOver"
 PATIENCE_S = 3000.0
+LOOK_S = 0.25
+ASK_S = 2.0
+"""The hall is next door and may be looked at often; the server has work to do."""
 Rows = dict[str, dict[str, Any]]
 
 
@@ -104,9 +110,14 @@ class Server:
         self.kills += 1
 
     async def stop(self) -> None:
-        if self._child is not None and self._child.returncode is None:
-            self._child.terminate()
-            await self._gone()
+        if self._child is None or self._child.returncode is not None:
+            return
+        self._child.terminate()
+        try:
+            async with asyncio.timeout(20.0):
+                await self._gone()
+        except TimeoutError:
+            await self.kill()
 
     async def keep_up(self) -> None:
         """Start it again where it ended by itself, as whoever supervises it would."""
@@ -148,20 +159,25 @@ class Play:
         self._began = time.monotonic()
         self._due = _marks(len(lorry.right)) if kills else {}
         self._silent = {n for n, how in lorry.wrong.items() if how == "silent"}
+        self._asked_at = -ASK_S
         self.killed_at: list[str] = []
+        self.reached: dict[str, dict[str, float]] = defaultdict(dict)
 
     async def run(self) -> Rows:
         """Until all are settled."""
         rows: Rows = {}
         await self._server.start()
         while self._left_s() > 0 and not (self._settled(rows) and not self._due):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_S)
             await self._server.keep_up()
+            self._fall_silent()
+            if time.monotonic() - self._asked_at < ASK_S:
+                continue
             rows = await self._server.rows() or rows
+            self._asked_at = time.monotonic()
             self._tell(rows)
             if any(row["reason"] == "AwaitingApproval" for row in rows.values()):
                 await self._server.ask("POST", "expected/delivery/approve", {})
-            self._fall_silent(rows)
             await self._kill_where_due(rows)
         return rows
 
@@ -169,15 +185,20 @@ class Play:
         return self._began + PATIENCE_S - time.monotonic()
 
     def _tell(self, rows: Rows) -> None:
+        now = time.monotonic() - self._began
+        for address, row in rows.items():
+            for stage in STAGES[: _stage(row["state"]) + 1]:
+                self.reached[stage].setdefault(address, now)
         told = dict(Counter(f"{r['state']}/{r['reason']}" for r in rows.values()))
         if told and str(told) != self._last:
             self._last = str(told)
-            print(f"{time.monotonic() - self._began:6.1f} s  {told}", flush=True)
+            print(f"{now:6.1f} s  {told}", flush=True)
 
-    def _fall_silent(self, rows: Rows) -> None:
+    def _fall_silent(self) -> None:
+        """Half-way: as soon as its first password is another."""
         for name in sorted(self._silent):
             device = self._lorry.named(name)
-            if rows.get(device.address, {}).get("state") in ("Claimed", "Credentialed"):
+            if device.gate.accounts["root"].password != self._lorry.factory[name]:
                 device.down("silence")
                 self._silent.discard(name)
 
@@ -237,6 +258,16 @@ def _marks(count: int) -> dict[str, int]:
     return {stage: chance.randrange(1, max(2, count * 3 // 4)) for stage in STAGES}
 
 
+def pace(reached: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """When the first, the middle one and the last came to each stage."""
+    found = {}
+    for stage in STAGES:
+        if times := sorted(reached.get(stage, {}).values()):
+            middle = times[len(times) // 2]
+            found[stage] = f"{times[0]:.0f} / {middle:.0f} / {times[-1]:.0f} s"
+    return found
+
+
 def traces(secrets: Secrets, device: Device, *, factory: str, ours: str, before: str) -> list[str]:
     """What is left of us at a machine that was retired, and here of it."""
     wrong = []
@@ -281,7 +312,7 @@ def judge(secrets: Secrets, lorry: Truck, rows: Rows, *, retired: Device) -> lis
     return wrong
 
 
-async def bench(count: int, wrong: int, *, kills: bool) -> int:
+async def bench(count: int, wrong: int, *, kills: bool, log: Path | None) -> int:
     step = max(1, count // max(1, wrong))
     spoilt = {f"n{n * step + n % 3:03}": HOWS[n % len(HOWS)] for n in range(wrong)}
     lorry = truck(count, spoilt)
@@ -294,12 +325,15 @@ async def bench(count: int, wrong: int, *, kills: bool) -> int:
             try:
                 rows = await play.run()
                 took = time.monotonic() - began
+                asked = sum(d.counters.requests for d in lorry.devices)
                 first = lorry.right[0]
                 ours = first.gate.accounts["root"].password
                 retired_at = datetime.now(UTC).isoformat(timespec="seconds")
                 record = await play.retire(first)
             finally:
                 await server.stop()
+                if log is not None:
+                    shutil.copy(folder / "server.log", log)
             hall_s = time.process_time() - cpu
         state = open_state(folder / "state")
         bad = judge(state.secrets, lorry, rows, retired=first)
@@ -318,6 +352,8 @@ async def bench(count: int, wrong: int, *, kills: bool) -> int:
         "handed_over": sum(row["state"] == DONE for row in rows.values()),
         "killed_at": play.killed_at,
         "seconds": round(took, 1),
+        "first_middle_last": pace(play.reached),
+        "requests_a_machine": round(asked / count),
         "and_retiring_s": round(time.monotonic() - began - took, 1),
         "drives_erased": sum(device_truth(first).get("erased", {}).values()),
         "server_cpu_s": round(server.cpu_s, 1),
@@ -332,14 +368,17 @@ async def bench(count: int, wrong: int, *, kills: bool) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=300)
-    parser.add_argument("--wrong", type=int, default=10)
+    parser.add_argument("--wrong", type=int, help="10 of them, or a third of a few")
     parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument("--log", type=Path, help="where what the servers said is copied to")
     parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"))
     given = parser.parse_args()
     if given.serve:
-        asyncio.run(serve(Path(given.serve[0]), int(given.serve[1])))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve(Path(given.serve[0]), int(given.serve[1])))
         return 0
-    return asyncio.run(bench(given.count, given.wrong, kills=not given.no_kills))
+    wrong = min(10, given.count // 3) if given.wrong is None else given.wrong
+    return run_to_the_end(bench(given.count, wrong, kills=not given.no_kills, log=given.log))
 
 
 if __name__ == "__main__":

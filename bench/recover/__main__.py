@@ -28,6 +28,7 @@ from pathlib import Path
 import aiohttp
 from tests.survival.stage import Ground
 
+from bench.ending import run_to_the_end
 from bench.recover.ground import RUNGS_S, Json, Rack, Server, hall, serve, until
 from bench.recover.judging import Kept, begun, late, left_behind, once, rungs, untouched
 from bench.recover.scripts import BACK, HALLS, LEFT, PERSON, SCRIPTS, SELF, Script
@@ -289,7 +290,7 @@ def main() -> int:
     if given.list:
         print("\n".join(f"{each.name:26} {each.cls}" for each in SCRIPTS))
         return 0
-    return asyncio.run(bench(given.only, given.logs))
+    return run_to_the_end(bench(given.only, given.logs))
 
 
 if __name__ == "__main__":

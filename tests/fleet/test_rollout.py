@@ -103,7 +103,7 @@ def test_nothing_before_enough_others_approved() -> None:
     both = {"dan": ("ops",), "eve": ("ops", "net")}
     run.progress = msgspec.structs.replace(run.progress, approved=both)
     assert run.decide().state is RolloutState.RUNNING
-    assert missing_approvals(plan, run.progress) == ()
+    assert missing_approvals(plan, run.progress.approved) == ()
 
 
 # --- what may begin ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from iolaus.fleet.seen import Observer
+from iolaus.fleet.seen import Observer, changed_unread
 from iolaus.fleet.topology import Topology
 from iolaus.fleet.world import Standing
 from iolaus.kernel.clock import JumpClock
@@ -114,3 +114,22 @@ def test_who_was_not_heard_of_for_over_a_poll_is_looked_at_before_the_others(
     clock.advance(age_s)
     observer.world(plan_of("u1", drains=False), topology=Topology())
     assert found == asked
+
+
+@pytest.mark.parametrize(
+    ("moved", "found"),
+    [
+        ({"u1": T0 - 31.0}, set()),
+        ({"u1": T0 - 29.0}, {A}),
+        ({"u1": T0 + 1.0, "gone": T0 + 1.0}, {A}),
+        ({}, set()),
+    ],
+)
+def test_who_moved_while_it_was_read_or_after_is_to_be_read_again(
+    moved: dict[str, float], found: set[str]
+) -> None:
+    facts = Facts(clock=JumpClock(T0), new_uid=lambda: "u1")
+    ask_for(facts, A)
+    read = report(A, [asset(serial="S1")])
+    facts.record_report(msgspec.structs.replace(read, observed_at=T0, duration_s=30.0))
+    assert changed_unread(facts, moved) == found

@@ -43,7 +43,7 @@ class House:
 
 
 @asynccontextmanager
-async def collecting(house: House) -> AsyncIterator[Collector]:
+async def collecting(house: House, *, spread: bool = False) -> AsyncIterator[Collector]:
     def wake(key: Key, after_s: float) -> None:
         loop.wake(key, after_s=after_s)
 
@@ -60,7 +60,7 @@ async def collecting(house: House) -> AsyncIterator[Collector]:
     loop = Loop(clock=house.clock, reconcile=reconcile, workers=8, name="collect")
     task = asyncio.create_task(loop.run())
     for address in house.devices:
-        collector.begin(address)
+        collector.begin(address, spread=spread)
     try:
         yield collector
     finally:
@@ -100,6 +100,26 @@ async def test_what_fails_because_we_gave_the_device_up_says_nothing_of_it(is_ta
         await reading
         assert house.picture.statuses[ADDRESS] == before
         assert house.picture.events == []
+
+
+async def test_a_new_life_reads_what_was_read_lately_when_that_is_due_again() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(40)
+    asked, kinds = house.device.asked, [what for what, _ in house.device.asked]
+    assert kinds.count("inventory") == 1
+    asked.clear()
+    async with collecting(house, spread=True):
+        await house.clock.sleep(40)
+        kinds = [what for what, _ in asked]
+        assert (kinds.count("inventory"), kinds.count("hot")) == (0, 4)
+        await house.clock.sleep(40)
+        assert [what for what, _ in asked].count("inventory") == 1
+    await house.clock.sleep(3 * PERIODS.inventory_s)
+    asked.clear()
+    async with collecting(house, spread=True):
+        await house.clock.sleep(PERIODS.hot_s + 1)
+        assert [what for what, _ in asked].count("inventory") == 1
 
 
 async def test_a_dead_device_is_lost_within_two_periods_and_comes_back_by_itself() -> None:

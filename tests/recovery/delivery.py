@@ -7,6 +7,7 @@ its first password was sent.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -48,17 +49,21 @@ TEMPO: Final = Tempo(every_s=0.3, gather_s=0.6)
 SITE: Final = """
 apiVersion: iolaus.dev/v1
 kind: Site
-metadata: {name: delivery}
+metadata: {{name: delivery}}
 spec:
-  seed: 5
-  network: {cidr: 127.86.0.0/16}
-  demo: {imperfections: false}
+  seed: {seed}
+  network: {{cidr: 127.86.0.0/16}}
+  demo: {{imperfections: false}}
   devices:
-%s
+{rows}
 """
 CALM: Final = Periods(
     hot_s=5.0, inventory_s=120.0, logs_s=60.0, retry_s=0.3, retry_max_s=1.0, patience_s=3.0
 )
+PATIENT: Final = msgspec.structs.replace(
+    ROLLOUTS, pace=msgspec.structs.replace(ROLLOUTS.pace, longest_look_s=30.0)
+)
+"""A look on a busy machine takes more than a few seconds, and is begun anew when it is cut off."""
 QUICK: Final = {"task_s": 0.2, "power_on_s": 0.05, "power_off_s": 0.05, "bmc_reset_s": 0.2}
 
 
@@ -123,12 +128,23 @@ class Truck:
             assert how == "silent", how
 
 
+def delivered(rows: str, seed: int) -> list[Device]:
+    site = parse_site(SITE.format(rows=rows, seed=seed), source="-")
+    return [seat.device() for seat in build_hall(site)]
+
+
+def distinct(devices: Sequence[Device]) -> bool:
+    """Serials are drawn by chance, and of hundreds two may be one."""
+    shown = [d.get(SYSTEMS[MAKES[n % len(MAKES)]]) or {} for n, d in enumerate(devices)]
+    return len({str(each["SerialNumber"]) for each in shown}) == len(devices)
+
+
 def truck(count: int, wrong: Mapping[str, str] = {}) -> Truck:
     """So many machines, named n000 and on."""
     rows = "\n".join(
         f"    - {{name: n{n:03}, persona: {MAKES[n % len(MAKES)]}}}" for n in range(count)
     )
-    devices = [seat.device() for seat in build_hall(parse_site(SITE % rows, source="-"))]
+    devices = next(filter(distinct, (delivered(rows, seed) for seed in itertools.count(5))))
     for device in devices:
         for name, value in QUICK.items():
             object.__setattr__(device.options, name, value)
@@ -158,7 +174,7 @@ async def receiving(
             lanes=LANES,
             streams=STREAMS,
             subscriptions=SUBSCRIPTIONS,
-            rollouts=ROLLOUTS,
+            rollouts=PATIENT,
             onboarding=tempo,
         )
         house = await stack.enter_async_context(open_house(options))

@@ -101,6 +101,34 @@ async def test_many_at_once_share_a_transaction_and_none_is_lost(anywhere: Path 
     database.close()
 
 
+async def test_what_was_sent_to_a_node_is_found_until_its_roll_outs_are_over(
+    opened: Opened,
+) -> None:
+    journal, lease, mine, other = opened.journal, await opened.lease(), plan(1), plan(2)
+
+    def sent(text: str, *, plan: str = mine.id, node: str = "n") -> Entry:
+        found = entry(text, plan=plan, kind=EntryKind.SENT)
+        return msgspec.structs.replace(found, node=node)
+
+    for each in (mine, other):
+        await journal.put_plan(each)
+        await journal.append([state(each.id, "running")], lease=lease)
+    said = [sent("a"), sent("b", plan=other.id), sent("c", node="m"), entry("d", plan=mine.id)]
+    await journal.append(said, lease=lease)
+    assert {e.doc["text"] for e in await journal.sent_to("n")} == {"a", "b"}
+    await journal.append([state(mine.id, "done")], lease=lease)
+    assert {e.doc["text"] for e in await journal.sent_to("n")} == {"b"}
+
+
+async def test_when_nodes_moved_last_is_told_of_those_that_moved_since(opened: Opened) -> None:
+    journal, lease = opened.journal, await opened.lease()
+    for node, at in (("n", 1.0), ("m", 5.0), ("n", 7.0), ("o", 2.0)):
+        said = entry(kind=EntryKind.NODE_STATE)
+        await journal.append([msgspec.structs.replace(said, node=node, at=at)], lease=lease)
+    await journal.append([msgspec.structs.replace(entry("x"), node="p", at=9.0)], lease=lease)
+    assert await journal.moved(2.0) == {"n": 7.0, "m": 5.0}
+
+
 async def test_a_lease_has_one_holder_and_an_epoch_for_each_taking(opened: Opened) -> None:
     clock, leases = opened.clock, opened.leases
     mine = await opened.lease("me")

@@ -364,7 +364,7 @@ class House:
         if self.options.heir and role is not Role.CORE:
             yield self.bequest.run()
         if role is not Role.EDGE:
-            yield from (self.rolling.conductor.run(), self.attesting.run())
+            yield from (self.rolling.run(), self.attesting.run())
             yield from (self.keyring.loop.run(), self.draining.run(), self.checkpoints.run())
             yield from (self.handmade.run(), self.alarming.run(), self.onboarding.run())
             yield from (self.consoles.run(), self.notifier.run(), self.recovering.run())

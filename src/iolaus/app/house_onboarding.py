@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,6 +49,7 @@ def house_onboarding(house: House) -> Onboarding:
         clock=house.clock,
         probe=probe,
         begin=house.collector.begin,
+        keep=partial(house.collector.begin, spread=True),
         enrol=ironic,
     )
     retiring = Retiring(

@@ -44,7 +44,8 @@ class Enrols(Protocol):
 
 
 class Moves:
-    """`probe` looks at an address without a login, `begin` starts reading it."""
+    """`probe` looks at an address without a login, `begin` starts reading it now, and `keep` sees
+    to it that it is read, as soon as that is due."""
 
     def __init__(
         self,
@@ -55,10 +56,11 @@ class Moves:
         clock: Clock,
         probe: Callable[[Target], Awaitable[ProbeResult]],
         begin: Callable[[str], None],
+        keep: Callable[[str], None],
         enrol: Enrols,
     ) -> None:
         self._state, self._seeing, self._rolling, self._clock = state, seeing, rolling, clock
-        self._probe, self._begin, self._enrol = probe, begin, enrol
+        self._probe, self._begin, self._read_on, self._enrol = probe, begin, keep, enrol
         self._facts: Facts = state.facts
 
     # --- before it is ours ----------------------------------------------------------------------
@@ -131,7 +133,7 @@ class Moves:
             self._tell(candidate, "CandidateClaimed", f"{want.name} of list {want.list} is ours")
         await self._facts.flush()
         for candidate, _ in taken:
-            self._begin(candidate.address)
+            self._read_on(candidate.address)
 
     # --- by plans -------------------------------------------------------------------------------
 

@@ -10,10 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.judge_certificate import judge_certificate
 from iolaus.fleet.ledger import Ledger
-from iolaus.model.asset import Asset, AssetKind
+from iolaus.model.asset import Asset, AssetKind, Report
 from iolaus.model.authority import Authority
 from iolaus.model.candidate import Candidate, Move, Way
 from iolaus.model.credential import CredentialFact
@@ -21,7 +20,7 @@ from iolaus.model.desired import CertificateWant
 from iolaus.model.drift import Outcome
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.expected import Expected
-from iolaus.model.plan import Fate
+from iolaus.model.plan import Fate, Plan
 from iolaus.model.rollout import NodeState, RolloutState
 from iolaus.north.context import Standing
 from iolaus.recovery.expected import Roll, Shown, laid_out
@@ -61,6 +60,8 @@ class Seeing:
         self._ledger, self._credential_of = ledger, credential_of
         self._authorities, self._attested = authorities, attested
         self._roll, self._roll_at = Roll(), -1
+        self._signed: dict[str, tuple[Report, Authority | None, bool | None]] = {}
+        self._uids: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self.looks: dict[str, Look] = {}
 
     @property
@@ -75,6 +76,7 @@ class Seeing:
     def forget(self, address: str) -> None:
         """What a first look said."""
         self.looks.pop(address, None)
+        self._signed.pop(address, None)
 
     def hinted(self, candidate: Candidate) -> Expected | None:
         """Whom a list says by address, MAC or UUID that it is."""
@@ -94,8 +96,10 @@ class Seeing:
         told = self.hinted(candidate)
         want = self._wanted(candidate, told, shown)
         managed = held is not None and held.target.mode is Mode.MANAGED
-        claimed = candidate.claimed_at is not None and held is not None and want is not None
-        more = self._of_ours(held, asset, want) if claimed and held and asset and want else {}
+        going = candidate.claimed_at is not None and candidate.handed_at is None
+        if not going:
+            self._signed.pop(candidate.address, None)
+        more = self._of_ours(held, asset, want) if going and held and asset and want else {}
         reach, error = self._reach(candidate, held, want, now)
         return Seen(
             candidate=candidate,
@@ -108,7 +112,7 @@ class Seeing:
             rivals=rivals.get(candidate.address, ()),
             elsewhere=self._elsewhere(want, shown),
             managed=managed,
-            runs=self._runs(candidate, held, asset, standings),
+            runs=self._runs(candidate, held, asset, standings) if going else {},
             **more,
         )
 
@@ -174,14 +178,13 @@ class Seeing:
     def _of_ours(self, held: Held, asset: Asset, want: Expected) -> dict[str, Any]:
         address = held.target.address
         login = self._credential_of(held.target)
-        facts = next((f for f in self._ledger.node_facts(address) if f.key == asset.key), None)
         departures, missing = self._departures(address, asset, want)
         uid = held.uids.get(asset.key)
         return {
             "credentialed": login is not None
             and login.number > 0
             and not (login.fallen or login.pending),
-            "certified": self.certified(facts, want),
+            "certified": self._certified(held, asset, want),
             "departures": departures,
             "missing": missing,
             "attested": self._attested(uid) if uid else None,
@@ -195,12 +198,14 @@ class Seeing:
         standings: Mapping[str, Standing],
     ) -> dict[str, Run]:
         """By move. What a baseline's plan came to is seen when what was read since was judged."""
-        read_at = held.report.observed_at if held and held.report else 0.0
+        report = held.report if held else None
         verdict = self._ledger.verdict_of(candidate.address, asset.key) if asset else None
-        judged_at = (verdict.drift.observed_at or 0.0) if verdict else 0.0
+        read_at = report.began_at if report else 0.0
+        judged = verdict and report and verdict.drift.observed_at == report.observed_at
+        judged_at = read_at if judged else 0.0
         return {
             move: run_of(
-                candidate.address,
+                self._worked_on(standings[plan].plan, candidate.address),
                 standings[plan],
                 read_at=judged_at if move == Move.BASELINE else read_at,
             )
@@ -208,8 +213,26 @@ class Seeing:
             if plan in standings
         }
 
-    def certified(self, facts: NodeFacts | None, want: Expected) -> bool | None:
-        if not want.authority or facts is None or not facts.certificates:
+    def _worked_on(self, plan: Plan, address: str) -> tuple[str, ...]:
+        if plan.id not in self._uids:
+            self._uids[plan.id] = worked_on(plan)
+        return self._uids[plan.id].get(address, ())
+
+    def _certified(self, held: Held, asset: Asset, want: Expected) -> bool | None:
+        """Judged once for each inventory: it is all that tells."""
+        address, report = held.target.address, held.report
+        authority = self._authorities().get(want.authority)
+        if not want.authority or report is None or not report.certificates:
+            return None
+        known = self._signed.get(address)
+        if known is None or known[0] is not report or known[1] != authority:
+            found = self._judged(address, asset, want)
+            known = self._signed[address] = (report, authority, found)
+        return known[2]
+
+    def _judged(self, address: str, asset: Asset, want: Expected) -> bool | None:
+        facts = next((f for f in self._ledger.node_facts(address) if f.key == asset.key), None)
+        if facts is None or not facts.certificates:
             return None
         certificate = CertificateWant(authority=want.authority)
         wrong = judge_certificate(
@@ -251,13 +274,21 @@ def shown_of(asset: Asset | None) -> Shown | None:
     )
 
 
-def run_of(address: str, standing: Standing, *, read_at: float) -> Run:
-    """How a plan fares for the nodes of an endpoint, which was read at `read_at`."""
+def worked_on(plan: Plan) -> Mapping[str, tuple[str, ...]]:
+    """By endpoint, the uids of those that a plan does something to."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in plan.nodes:
+        if node.fate is Fate.UPDATE:
+            found[node.endpoint] = (*found.get(node.endpoint, ()), node.uid)
+    return found
+
+
+def run_of(uids: Iterable[str], standing: Standing, *, read_at: float) -> Run:
+    """How a plan fares for these nodes; `read_at` is when the last reading of them began."""
     plan, progress = standing.plan, standing.progress
-    mine = [n for n in plan.nodes if n.endpoint == address and n.fate is Fate.UPDATE]
     if progress is None:
         return Run(state="planned", plan=plan.id)
-    nodes = [progress.nodes[n.uid] for n in mine if n.uid in progress.nodes]
+    nodes = [progress.nodes[uid] for uid in uids if uid in progress.nodes]
     if bad := next((n for n in nodes if n.state.bad or n.state is NodeState.SKIPPED), None):
         return Run(state="failed", plan=plan.id, reason=bad.reason or bad.state.value)
     if nodes and all(n.state is NodeState.DONE for n in nodes):

@@ -18,7 +18,7 @@ from iolaus.app.rolling import Rolling
 from iolaus.kernel.clock import Clock
 from iolaus.model.candidate import Candidate
 from iolaus.model.endpoint import Event
-from iolaus.model.plan import NodePlan, Plan, Verb
+from iolaus.model.plan import Asked, NodePlan, Plan, Verb
 from iolaus.model.retirement import Retirement
 from iolaus.model.rollout import EntryKind, NodeState, Progress, RolloutState
 from iolaus.north.context import Standing
@@ -52,10 +52,11 @@ class Retiring:
         for kept in await self._rolling.journal.plans():
             if not kept.state or kept.id in self._settled or kept.baseline:
                 continue
-            standing = (await self._rolling.fares((kept.id,)))[kept.id]
-            if standing.plan.asked and standing.plan.asked.kind == KIND:
-                await self._write(standing)
-            if RolloutState(kept.state).over:
+            asked = (await self._rolling.plan(kept.id)).asked
+            retires = isinstance(asked, Asked) and asked.kind == KIND
+            if retires:
+                await self._write((await self._rolling.fares((kept.id,)))[kept.id])
+            if not retires or RolloutState(kept.state).over:
                 self._settled.add(kept.id)
 
     async def _write(self, standing: Standing) -> None:

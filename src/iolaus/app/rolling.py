@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -42,8 +43,9 @@ from iolaus.fleet.plan_text import plan_text
 from iolaus.fleet.proving import Proving
 from iolaus.fleet.renewing import RECEIPT, Renewals, ShowsCertificates
 from iolaus.fleet.rollout import missing_approvals
-from iolaus.fleet.seen import Observer
+from iolaus.fleet.seen import Observer, changed_unread
 from iolaus.fleet.signing import Signer
+from iolaus.fleet.step_onboard import without_work
 from iolaus.fleet.step_quarantine import KEEP, OFF, check_quarantine
 from iolaus.fleet.topology import Topology, topology_of
 from iolaus.fleet.undoing import allowed, returned
@@ -51,7 +53,8 @@ from iolaus.fleet.wiping import Receipts, Wiping
 from iolaus.fleet.world import World
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust, PolicyRefused
-from iolaus.model.desired import Kept, LimitsWant, OnFailureWant, RolloutWant, Share, WaveWant
+from iolaus.kernel.tasks import end
+from iolaus.model.desired import Kept, LimitsWant, RolloutWant, Share
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Asked, Fate, GateRule, Plan
 from iolaus.model.recovery import ASKED as RECOVER
@@ -121,7 +124,7 @@ class Rolling:
             open_device=open_device,
             drains=self.adapters.called,
             images=self.images,
-            begun=self._begun,
+            begun=partial(self._receipt, key="drained"),
             renewals=renewals,
             rotation=rotation,
             proving=Proving(lambda: attesting, clock=clock) if attesting else None,
@@ -173,13 +176,19 @@ class Rolling:
             facts=state.facts,
             signer=Signer(state.authorities, clock=self._clock),
             shows=Handshakes(ca_file),
-            begun=self._signed,
+            begun=partial(self._receipt, key=RECEIPT),
         )
 
+    async def run(self) -> None:
+        """Until cancelled."""
+        since = self._clock.now() - 2 * self._ledger.slow_interval_s
+        with contextlib.suppress(IolausError):  # the database, which says so elsewhere
+            for address in changed_unread(self._facts, await self.journal.moved(since)):
+                self._read_again(address)
+        await self.conductor.run()
+
     async def close(self) -> None:
-        for task in self._asking:
-            task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await end(*self._asking)
         await self._late.close()
         await self.adapters.close()
 
@@ -289,12 +298,6 @@ class Rolling:
                 code="NotFound",
                 next_step="see what it selects with: iolaus describe baseline/" + baseline,
             )
-        rollout = msgspec.structs.replace(
-            kept.baseline.spec.rollout, drain=None, window=None, approvals=[],
-            waves=[WaveWant(name="new")], on_failure=OnFailureWant(node="leave", wave="continue"),
-        )  # fmt: skip
-        spec = msgspec.structs.replace(kept.baseline.spec, rollout=rollout)
-        there = msgspec.structs.replace(kept.baseline, spec=spec)
         around = Surroundings(
             topology=self._seen_topology(),
             images=await self.images.images(),
@@ -303,7 +306,7 @@ class Rolling:
         )
         plan = await asyncio.to_thread(
             make_plan,
-            msgspec.structs.replace(kept, baseline=there),
+            without_work(kept),
             judged,
             around,
             now=self._clock.now(),
@@ -353,7 +356,7 @@ class Rolling:
             if kept.id not in self._spans:
                 found = await self.journal.spans(kept.id)
                 self._spans[kept.id] = tuple(Span(*each) for each in found)
-                self._plans.setdefault(kept.id, await self.journal.plan(kept.id))
+                await self.plan(kept.id)
         return durations_of((self._plans[k.id], self._spans[k.id]) for k in over[:HISTORY])
 
     async def all(self) -> Sequence[Standing]:
@@ -361,9 +364,22 @@ class Rolling:
         return [await self._standing(kept, text=False) for kept in await self.journal.plans()]
 
     async def fares(self, plans: Collection[str]) -> Mapping[str, Standing]:
-        """Those of these plans that are kept, without their texts."""
+        """Those of these plans that are kept, without their texts and approvals."""
         known = [kept for kept in await self.journal.plans() if kept.id in plans] if plans else []
-        return {kept.id: await self._standing(kept, text=False) for kept in known}
+        return {kept.id: await self._fares(kept) for kept in known}
+
+    async def _fares(self, kept: KeptPlan) -> Standing:
+        """What is over says nothing new."""
+        done = self._folds.get(kept.id)
+        if done is None or not done.state.over or done.state.value != kept.state:
+            return await self._standing(kept, text=False)
+        return Standing(plan=await self.plan(kept.id), progress=done)
+
+    async def plan(self, id_: str) -> Plan:
+        """Raises `OperatorMust` for one that is not kept."""
+        if id_ not in self._plans:
+            self._plans[id_] = await self.journal.plan(id_)
+        return self._plans[id_]
 
     async def standing(self, plan: str) -> Standing:
         for kept in await self.journal.plans():
@@ -407,7 +423,7 @@ class Rolling:
                 code="AlreadyApplied",
                 next_step=f"look at it with: iolaus describe rollout/{plan}",
             )
-        if missing := missing_approvals(found, _approved(standing)):
+        if missing := missing_approvals(found, standing.approved):
             raise PolicyRefused(
                 f"it still needs {', '.join(missing)}",
                 operation="apply",
@@ -454,7 +470,7 @@ class Rolling:
     # --- what stands --------------------------------------------------------------------------
 
     async def _standing(self, kept: KeptPlan, *, text: bool) -> Standing:
-        plan = self._plans[kept.id] = self._plans.get(kept.id) or await self.journal.plan(kept.id)
+        plan = await self.plan(kept.id)
         standing = await self._standing_of(plan, applied=bool(kept.state) or kept.asked, text=text)
         if kept.state or standing.progress is None:
             return standing
@@ -563,23 +579,11 @@ class Rolling:
         self._hooks[key] = (self._clock.monotonic(), said)
         self.conductor.wake()
 
-    async def _begun(self, uid: str) -> Mapping[str, Any] | None:
-        """The last receipt of a drain of this node."""
-        return await self._receipt(uid, "drained")
-
-    async def _signed(self, uid: str) -> Mapping[str, Any] | None:
-        """The last certificate that was signed for this node."""
-        return await self._receipt(uid, RECEIPT)
-
     async def _receipt(self, uid: str, key: str) -> Mapping[str, Any] | None:
         """What was noted last of a node under a key, by the journals of what is not over."""
-        found: list[tuple[float, Mapping[str, Any]]] = []
-        for due in await self.journal.agenda():
-            for entry in await self.journal.entries(due.plan):
-                receipt = entry.doc.get("receipt", {})
-                if entry.kind is EntryKind.SENT and entry.node == uid and key in receipt:
-                    found.append((entry.at, receipt[key]))
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+        sent = [e for e in await self.journal.sent_to(uid) if key in e.doc.get("receipt", {})]
+        last = max(sent, key=lambda each: each.at, default=None)
+        return last.doc["receipt"][key] if last else None
 
     def _heard(self, plan: str, entries: tuple[Entry, ...]) -> None:
         """What was done to a node is read by the next inventory, and that is due now."""
@@ -592,9 +596,3 @@ class Rolling:
             if (found := self._facts.find_asset(entry.node or "")) is not None:
                 self._read_again(found[0].target.address)
         self._bus.publish(TOPIC, plan)
-
-
-def _approved(standing: Standing) -> Progress:
-    """Approvals as a progress has them, before there is one."""
-    approved = {by: groups for by, groups, _ in standing.approvals}
-    return Progress(plan=standing.plan.id, state=RolloutState.WAITING, approved=approved)

@@ -15,7 +15,7 @@ An atomic domain of which one node goes back goes back whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -25,7 +25,7 @@ from iolaus.fleet.soak import again, all_turned_bad, soak, turned_at
 from iolaus.fleet.starting import WAKE_S, begin, shut
 from iolaus.fleet.view import View
 from iolaus.fleet.world import World
-from iolaus.model.plan import Approval, Plan, Verb
+from iolaus.model.plan import Plan, Verb
 from iolaus.model.rollout import (
     Decision,
     NodeProgress,
@@ -64,22 +64,16 @@ def decide_on(view: View) -> Decision:
     return _with(decision, back)
 
 
-def missing_approvals(plan: Plan, progress: Progress) -> tuple[str, ...]:
-    """What is still needed, as "1 more of hw-oncall". Nobody counts who made the plan."""
-    found = ((a, a.count - _given(plan, progress, a)) for a in plan.approvals)
+def missing_approvals(plan: Plan, approved: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """What is still needed, as "1 more of hw-oncall". `approved` says who did, and in the name of
+    which groups; nobody counts who made the plan."""
+    others = [groups for by, groups in approved.items() if by != plan.made_by]
+    found = ((a, a.count - sum(a.group in groups for groups in others)) for a in plan.approvals)
     return tuple(f"{left} more of {a.group}" for a, left in found if left > 0)
 
 
-def _given(plan: Plan, progress: Progress, approval: Approval) -> int:
-    return sum(
-        1
-        for by, groups in progress.approved.items()
-        if by != plan.made_by and approval.group in groups
-    )
-
-
 def _approval(view: View) -> Decision:
-    missing = missing_approvals(view.plan, view.progress)
+    missing = missing_approvals(view.plan, view.progress.approved)
     if missing:
         return Decision(holds={"": f"approvals: {', '.join(missing)}"}, wake_s=IDLE_S)
     return Decision(state=RolloutState.RUNNING, wake_s=0.0)

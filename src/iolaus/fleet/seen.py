@@ -251,3 +251,15 @@ def _plus(sum_: float | None, value: float | None) -> float | None:
 
 def _known(value: float | None) -> list[float]:
     return [] if value is None else [value]
+
+
+def changed_unread(facts: Facts, moved: Mapping[str, float]) -> set[str]:
+    """Endpoints of those that were begun or ended (by uid, seconds since 1970) and not read since:
+    who was to read them again may have died before."""
+    found = set()
+    for uid, at in moved.items():
+        known = facts.find_asset(uid)
+        report = known[0].report if known else None
+        if report is not None and report.began_at < at:
+            found.add(report.endpoint)
+    return found

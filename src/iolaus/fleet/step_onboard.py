@@ -18,6 +18,7 @@ from iolaus.fleet.step_node import boot_course, check_boot, power_course
 from iolaus.fleet.step_password import rotate_course
 from iolaus.fleet.work import Halt
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.desired import Kept, OnFailureWant, WaveWant
 from iolaus.model.plan import Asked, Fate
 
 _OFF: Final = "Off"
@@ -48,6 +49,24 @@ def secure_course(facts: NodeFacts, asked: Asked) -> tuple[Draft, ...] | Halt:
             return signed
         drafts += signed
     return tuple(drafts) or Halt(Fate.NO_OP, "its login is its own already")
+
+
+def without_work(kept: Kept) -> Kept:
+    """A baseline as it holds for nodes that nobody runs work on: in one wave, without its drain,
+    window and approvals. Pure."""
+    spec = kept.baseline.spec
+    rollout = msgspec.structs.replace(
+        spec.rollout,
+        drain=None,
+        window=None,
+        approvals=[],
+        waves=[WaveWant(name="new")],
+        on_failure=OnFailureWant(node="leave", wave="continue"),
+    )
+    there = msgspec.structs.replace(
+        kept.baseline, spec=msgspec.structs.replace(spec, rollout=rollout)
+    )
+    return msgspec.structs.replace(kept, baseline=there)
 
 
 def check_hand_over(asked: Asked) -> None:

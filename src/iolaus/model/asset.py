@@ -288,6 +288,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     partial: Mapping[str, str] = {}
     """URI -> why it could not be read, for every part of the tree that is missing here."""
 
+    @property
+    def began_at(self) -> float:
+        """What happened after this may not be in it, whenever it was read to its end."""
+        return self.observed_at - self.duration_s
+
 
 class HotUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """What one pass over the hot set says: per asset key, and the readings it covered."""

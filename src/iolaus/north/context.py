@@ -139,6 +139,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     holds: Mapping[str, str] = {}
     approvals: tuple[tuple[str, tuple[str, ...], float], ...] = ()
 
+    @property
+    def approved(self) -> Mapping[str, tuple[str, ...]]:
+        """In the name of which groups, by who did."""
+        return {by: groups for by, groups, _ in self.approvals}
+
 
 class StandingDrain(msgspec.Struct, frozen=True, kw_only=True):
     """A node that is drained or on its way there. `by` is a person or "rollout/<plan>"; `mark` is

@@ -144,15 +144,36 @@ class Collector:
         return address in self._begun
 
     def begin(self, address: str, *, spread: bool = False) -> None:
-        """Start collecting an endpoint; with `spread`, somewhere within the first hot period."""
+        """Start collecting an endpoint; with `spread`, somewhere within the first hot period, and
+        what was read of it less than a period ago is read whole when that is due: a start would
+        else ask the whole hall for everything at once."""
         self._begun.add(address)
         if self._picture.status_of(address) is None:
             self._unread.add(address)
         offset = _phase(address) * self.periods.hot_s if spread else 0.0
-        self._wake(Key(address, Job.INVENTORY), offset)
+        report = self._picture.report_of(address)
+        left_s = self._left_s(report) if spread and report else 0.0
+        self._wake(Key(address, Job.INVENTORY), max(offset, left_s))
         self._wake(Key(address, Job.BESIDE), offset)
-        if self._picture.report_of(address) is not None:
+        if report is not None:
             self._wake(Key(address, Job.HOT), offset)
+        if left_s > 0:
+            self._wake(Key(address, Job.LOGS), self.periods.hot_s)
+            self._attend(address)
+
+    def _left_s(self, report: Report) -> float:
+        """Until its next inventory is due."""
+        age_s = self._clock.now() - report.observed_at
+        return self._rests_s(report.endpoint) - age_s if age_s >= 0 else 0.0
+
+    def _rests_s(self, address: str) -> float:
+        return self.periods.inventory_s * (0.9 + 0.2 * _phase(address))
+
+    def _attend(self, address: str) -> None:
+        """What goes on beside the polls."""
+        if protocol_of(address) == "redfish":
+            for job in (Job.EVENTS, Job.SUBSCRIPTION, Job.SENTRY):
+                self._wake(Key(address, job), 0.0)
 
     async def reconcile(self, key: Hashable) -> float | None:
         """One run of one key; seconds to the next, None when the endpoint is gone."""
@@ -184,12 +205,10 @@ class Collector:
         if last is None:
             self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
             self._wake(Key(address, Job.LOGS), self.periods.hot_s)
-        if protocol_of(address) == "redfish":
-            for job in (Job.EVENTS, Job.SUBSCRIPTION, Job.SENTRY):
-                self._wake(Key(address, job), 0.0)
+        self._attend(address)
         if last is not None and len(report.partial) > len(last.partial):
             return min(RECHECK_S, self.periods.inventory_s)
-        return self.periods.inventory_s * (0.9 + 0.2 * _phase(address))
+        return self._rests_s(address)
 
     async def _hot(self, address: str, device: Device) -> float | None:
         last = self._picture.report_of(address)

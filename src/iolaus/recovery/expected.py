@@ -80,6 +80,8 @@ class Roll:
 
     def __init__(self, every: Iterable[Expected] = ()) -> None:
         self.every = tuple(every)
+        logins = {(each.credential, each.pins) for each in self.every}
+        self._shares_login = len(logins) == 1 and bool(self.every[0].credential)
         self._by: dict[tuple[str, str], list[Expected]] = defaultdict(list)
         for each in self.every:
             told = {"mac": each.mac, "address": each.address, "name": each.name}
@@ -106,8 +108,7 @@ class Roll:
     def shared_login(self) -> Expected | None:
         """Somebody whose login all of them share; None where they have several, or one has none.
         With it an appearance can be looked at of which nothing else is known."""
-        logins = {(each.credential, each.pins) for each in self.every}
-        return self.every[0] if len(logins) == 1 and self.every[0].credential else None
+        return self.every[0] if self._shares_login else None
 
     def _one(self, sort: str, value: str) -> Expected | None:
         found = self._by.get((sort, value), []) if value else []

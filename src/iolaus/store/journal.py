@@ -117,6 +117,14 @@ class StoredJournal:
         done on its way forth, in seconds since 1970."""
         return await self._read(lambda c: _spans(c, plan))
 
+    async def sent_to(self, node: str) -> tuple[Entry, ...]:
+        """What was sent to a node (its uid) by roll-outs that are not over, in no order."""
+        return await self._read(lambda c: _sent_to(c, node))
+
+    async def moved(self, since: float) -> Mapping[str, float]:
+        """By node (its uid) when it last began or ended, of those that did after `since`."""
+        return await self._read(lambda c: _moved(c, since))
+
     # Plans
 
     async def put_plan(self, plan: Plan) -> None:
@@ -406,6 +414,23 @@ def _what_is_due() -> Select[tuple[str, int]]:
 
 
 _AGENDA: Final = _what_is_due()
+_SENT: Final = select(schema.journal).where(
+    schema.journal.c.node == bindparam("node"),
+    schema.journal.c.kind == EntryKind.SENT.value,
+    schema.journal.c.plan.in_(select(_what_is_due().subquery().c.id)),
+)
+"""A roll-out of hundreds has tens of thousands of entries: only those asked for are decoded."""
+
+
+def _moved(connection: Connection, since: float) -> dict[str, float]:
+    table = schema.journal
+    here = (table.c.kind == EntryKind.NODE_STATE.value) & (table.c.at > since)
+    query = select(table.c.node, func.max(table.c.at)).where(here).group_by(table.c.node)
+    return {row[0]: row[1] for row in connection.execute(query) if row[0]}
+
+
+def _sent_to(connection: Connection, node: str) -> tuple[Entry, ...]:
+    return tuple(map(_entry, connection.execute(_SENT, {"node": node}).mappings()))
 
 
 def _agenda(connection: Connection) -> tuple[Due, ...]:
