@@ -35,13 +35,14 @@ class Labours:
         self.asked, self.done = Counter[str](), Counter[str]()
         self.rounds, self.stopped, self.reasons = 0, 0, Counter[str]()
         self.where = dict[str, str]()
-        self._devices = dict[str, str]()
+        self.devices = dict[str, str]()
+        self._pause_s = max(0.5, cluster.nodes / 1000)
         self._threads = [threading.Thread(target=work) for work in (self._roll, self._write)]
 
     def look(self) -> None:
         """Which nodes there are, each a system of one device."""
-        devices = self._oracle("/devices")["devices"]
-        self._devices = {each["address"]: each["name"] for each in devices}
+        devices = self.oracle("/devices")["devices"]
+        self.devices = {each["address"]: each["name"] for each in devices}
         self._find_nodes()
 
     def _find_nodes(self) -> None:
@@ -57,7 +58,7 @@ class Labours:
         """To the end of what is under way; raises what a test raises."""
         self._ended.set()
         for thread in self._threads:
-            thread.join(900.0)
+            thread.join(900.0 + self._cluster.nodes)
             assert not thread.is_alive(), "the roll-out does not come to an end"
 
     def close(self) -> None:
@@ -88,8 +89,8 @@ class Labours:
     def effects(self) -> dict[str, int]:
         """Restarts that the devices counted, by endpoint."""
         counted = dict[str, int]()
-        for address, name in self._devices.items():
-            paths = self._oracle(f"/devices/{name}")["by_path"]
+        for address, name in self.devices.items():
+            paths = self.oracle(f"/devices/{name}")["by_path"]
             counted[address] = sum(n for path, n in paths.items() if path.endswith(RESET))
         return counted
 
@@ -106,11 +107,11 @@ class Labours:
                 "metadata": {"name": name, "labels": {"value": value}},
                 "spec": {"selector": {"matchLabels": {"model": "none"}}},
             }
-            status, _ = self._ask("PUT", f"/api/v1/baselines/{name}", document)
+            status, _ = self.ask("PUT", f"/api/v1/baselines/{name}", document)
             self.writes.append(Write(f"baseline/{name}", value, 200 <= status < 300))
             if number % 10 == 0:
                 order = {"spec": {"name": f"chaos-{number}", "role": "viewer"}}
-                status, _ = self._ask("POST", "/api/v1/tokens", order)
+                status, _ = self.ask("POST", "/api/v1/tokens", order)
                 self.writes.append(Write(f"token/chaos-{number}", "made", 200 <= status < 300))
 
     def _roll(self) -> None:
@@ -130,20 +131,17 @@ class Labours:
         return plan
 
     def _follow(self, plan: str) -> None:
-        """Until it is over, or stops for a person."""
+        """Until it is over, or stops for a person: who then gives it up, whatever is half done."""
         while True:
-            status, found = self._ask("GET", f"/api/v1/rollouts/{plan}")
-            if status == 200:
-                state, counts = found["status"]["state"], found["status"]["counts"]
-                still = state == "paused" and not counts.get("running")
-                if state in OVER or still:
-                    break
-            time.sleep(0.5)
-        if still:
+            status, found = self.ask("GET", f"/api/v1/rollouts/{plan}")
+            if status == 200 and (state := found["status"]["state"]) in (*OVER, "paused"):
+                break
+            time.sleep(self._pause_s)
+        if state == "paused":
             self.stopped += 1
             self.must("POST", f"/api/v1/rollouts/{plan}/abort", {}, good=(202, 409))
             while self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["state"] not in OVER:
-                time.sleep(0.5)
+                time.sleep(self._pause_s)
         for node in self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["nodes"]:
             if node["state"] == "done":
                 self.done[self.where[node["name"]]] += 1
@@ -158,7 +156,7 @@ class Labours:
         """Until it is answered so."""
         until_s = time.monotonic() + 600.0
         while True:
-            status, found = self._ask(method, path, body)
+            status, found = self.ask(method, path, body)
             if status in good:
                 return found
             told = f"{method} {path}: {status} {found}"
@@ -166,7 +164,7 @@ class Labours:
             assert time.monotonic() < until_s, told
             time.sleep(0.5)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Answer:
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
         """Of whichever core answers; (0, ...) where none did."""
         last: Answer = 0, None
         for core in range(2):
@@ -192,7 +190,7 @@ class Labours:
                     return last
         return last
 
-    def _oracle(self, path: str) -> Any:
+    def oracle(self, path: str) -> Any:
         where = self._cluster.oracle
         request = urllib.request.Request(
             where["url"] + path, headers={"Authorization": f"Bearer {where['token']}"}

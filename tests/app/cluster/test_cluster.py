@@ -74,7 +74,8 @@ def leader(cluster: Cluster, core: int = 0) -> str:
 
 def read_since(cluster: Cluster, moment: float, core: int = 0) -> bool:
     """Every node was read after that moment (seconds since 1970); trays have one or two."""
-    found = cluster.ask("/api/v1/nodes?limit=500", core=core) or {"items": []}
+    asked = f"/api/v1/nodes?limit={max(500, 2 * cluster.nodes)}"
+    found = cluster.ask(asked, core=core, within_s=60.0) or {"items": []}
     ages = [status_of(each).get("age_s") for each in found["items"]]
     young_s = time.time() - moment
     return len(ages) >= cluster.nodes and all(a is not None and a < young_s for a in ages)

@@ -201,7 +201,7 @@ class Cluster:
         """Everything, until a core leads."""
         self.start_bus()
         self.start_database()
-        self._hall()
+        self.start_hall()
         self.start_work()
 
     def start_work(self) -> None:
@@ -218,7 +218,11 @@ class Cluster:
         env["IOLAUS_BMC_PASSWORD"] = HALL_PASSWORD
         command = [str(BIN / "iolaus"), "discover", "-f", str(self.hosts), "--user", "root"]
         subprocess.run(  # noqa: S603
-            command, env={**os.environ, **env}, check=True, stdout=subprocess.DEVNULL, timeout=600
+            command,
+            env={**os.environ, **env},
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=600 + self.nodes,
         )
 
     def stop(self) -> dict[str, int | None]:
@@ -286,7 +290,7 @@ class Cluster:
         self._part("postgres", [str(programs / "postgres"), "-D", str(data)], as_=user or "")
         self.until(lambda: _listens(self.postgres_port), "PostgreSQL listens")
 
-    def _hall(self) -> None:
+    def start_hall(self) -> None:
         command = [
             str(BIN / "iolaus"), "sim", "hall", "--nodes", str(self.nodes), "--port", "0",
             *self._hall_options, "--hosts-out", str(self.hosts),
@@ -334,7 +338,9 @@ class Cluster:
         except ValueError:
             return True
 
-    def until(self, holds: Any, what: str, within_s: float = READY_S) -> None:
+    def until(
+        self, holds: Any, what: str, within_s: float = READY_S, *, every_s: float = 0.1
+    ) -> None:
         """Raises `WeErred` with the ends of the logs."""
         until_s = time.monotonic() + within_s
         while not holds():
@@ -342,7 +348,7 @@ class Cluster:
                 logs = "\n".join(f"--- {n}\n{p.tail()}" for n, p in self.parts.items())
                 said = f"{logs}\nnot in time: {what}"
                 raise WeErred(said, operation="wait for", subject="cluster")
-            time.sleep(0.1)
+            time.sleep(every_s)
 
 
 def postgres_programs() -> Path:
