@@ -10,33 +10,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
-from iolaus.drivers.ports import Image, Priority, Reads, Writes
+from iolaus.drivers.ports import Image, Priority, Reads
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.asset import Asset, Report
 from iolaus.model.plan import NodePlan, Step
 from iolaus.model.reach import NodeSight
 from iolaus.model.version import same
+from iolaus.recovery.device import Device
 from iolaus.recovery.reflash import BY_ITSELF, RUNS
 from iolaus.wire.redfish.task import State, read_task
 
 _FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Receipt = Mapping[str, Any]
 Value = tuple[bool | None, str]
-
-
-class Device(Protocol):
-    """One device through its lane."""
-
-    async def driver(self) -> RedfishDriver: ...
-
-    def at(self, priority: Priority) -> Reads: ...
-
-    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

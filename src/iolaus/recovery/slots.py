@@ -10,12 +10,11 @@ chassis' id there).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from iolaus.drivers.ports import Priority, Reads, Writes
-from iolaus.drivers.redfish import RedfishDriver
+from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.kernel.errors import (
@@ -27,6 +26,7 @@ from iolaus.kernel.errors import (
 )
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.naming import endpoint_name
+from iolaus.recovery.device import Device
 from iolaus.recovery.sighting import NODES, SLOT
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
@@ -36,16 +36,6 @@ FEEDS_ONE: Final = frozenset({"Sled", "Blade", "Card", "Cartridge", "Module", "C
 """ChassisType of what holds one machine; drawers, shelves, enclosures and racks hold several."""
 RESET: Final = "#Chassis.Reset"
 _FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
-
-
-class Device(Protocol):
-    """One device through its lane."""
-
-    async def driver(self) -> RedfishDriver: ...
-
-    def at(self, priority: Priority) -> Reads: ...
-
-    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
 
 
 class Slot(NamedTuple):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from iolaus.drivers.ports import Priority, Reads, Writes
-from iolaus.drivers.redfish import RedfishDriver
+from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
 from iolaus.kernel.errors import (
     DeviceLied,
@@ -19,6 +18,7 @@ from iolaus.kernel.errors import (
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.reach import OutletSight
+from iolaus.recovery.device import Device
 from iolaus.recovery.probe import OFF
 from iolaus.recovery.sighting import Outlet, outlets_of
 from iolaus.store.facts import Facts
@@ -26,16 +26,6 @@ from iolaus.store.held import Held
 
 DEADLINE_S: Final = 60.0
 _FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
-
-
-class Device(Protocol):
-    """One device through its lane."""
-
-    async def driver(self) -> RedfishDriver: ...
-
-    def at(self, priority: Priority) -> Reads: ...
-
-    def writer(self, priority: Priority, *, deadline_s: float | None = None) -> Writes: ...
 
 
 class Strips:
