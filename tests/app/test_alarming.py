@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,11 +20,15 @@ from iolaus.app.alarming import AGAIN_S, EVERY_S, Alarming
 from iolaus.bus.local import LocalBus
 from iolaus.fleet.notices import Turn
 from iolaus.kernel.clock import JumpClock
-from iolaus.model.alarm import Alarm, AlarmState, Occurrence, Priority
+from iolaus.model.alarm import Alarm, AlarmState, AlarmStep, Occurrence, Priority, Said
+from iolaus.model.alarm_design import SuppressWant
+from iolaus.model.desired import NodeSelector
 from iolaus.model.endpoint import Reach
 from iolaus.model.fact import Health
+from iolaus.model.select import parse_selector
 from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.context import Context
+from iolaus.north.kinds import Source
 from iolaus.store.database import Database
 from iolaus.store.shelf import Shelf, alarm_shelf
 
@@ -155,6 +162,8 @@ async def test_a_racks_switch_dies_and_that_is_one_alarm_with_its_consequences(
         assert f"13 more below {rack}" in table
         names = run(f"get alarms -l cause={rack} -o name")
         assert names.count(":DeviceSilent") == 18
+        (why,) = [line for line in run("get suppressions").splitlines() if rack in line]
+        assert why.split()[:3] == ["cause", rack, "18"]
     async with browser_of(watch.context) as web:
         (row,) = Document((await web.get("/ui/alarms")).text).table()
         assert "explains 18 more" in row["What"]
@@ -179,6 +188,52 @@ async def test_what_a_change_of_ours_restarts_does_not_ring(clock: JumpClock) ->
     changing.clear()
     await watch.over(4.0)
     assert watch.states()[f"{FIRST}:DeviceSilent"] == "unacknowledged"
+
+
+async def test_what_hides_alarms_is_listed_with_who_and_until_when(
+    clock: JumpClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(clock)
+    (uid,) = watch.context.facts.held(hall.address(0)).uids.values()  # type: ignore[union-attr]
+    watch.alarming._changing = {uid}.__contains__
+    over = SuppressWant(
+        name="psu-work",
+        why="one supply is out",
+        codes=["HealthWarning"],
+        selector=NodeSelector(match_labels={"rack": "h1-r01"}),
+        until=datetime.fromtimestamp(clock.now() + 10, UTC),
+    )
+    watch.alarming._rules = lambda: (over,)
+    for number in (0, 1, 2):
+        watch.status(number, Reach.UNREACHABLE)
+    await watch.over(40.0)
+    second, third = (f"{hall.place(n)[2]}:DeviceSilent" for n in (1, 2))
+    shelve = Said(by="ann", step=AlarmStep.SHELVE, note="new board", until=clock.now() + 60)
+    await watch.alarming.say(second, shelve)
+    await watch.alarming.say(third, Said(by="ben", step=AlarmStep.REMOVE))
+    found = [item.view async for item in listed(watch.context)]
+    assert [(v.name, v.by, v.hides, v.in_force) for v in found] == [
+        ("design:own-changes", "", 1, True),
+        ("design:psu-work", "", 0, False),
+        (f"shelved:{second}", "ann", 1, True),
+        (f"out-of-service:{third}", "ben", 1, True),
+    ]
+    assert (found[1].where, found[2].why) == ("rack=h1-r01", "new board")
+    elsewhere = [item async for item in listed(watch.context, "rack=z")]
+    assert elsewhere == [], "rules that hide nothing there are nobody's affair there"
+    with serving(watch.context) as url:
+        monkeypatch.setenv("IOLAUS_URL", url)
+        table = run("get suppressions")
+        assert second in table
+        assert "over" in table
+        assert "rack=h1-r01" in run("describe suppression design:psu-work")
+    watch.context.alarms = None
+    assert [item async for item in listed(watch.context)] == []
+
+
+def listed(context: Context, scope: str = "") -> AsyncIterator[Any]:
+    selector = parse_selector(scope)
+    return context.fleet.shelves[Source.SUPPRESSION](selector)
 
 
 async def test_answers_over_the_api(clock: JumpClock) -> None:

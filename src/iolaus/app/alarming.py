@@ -96,6 +96,9 @@ class Alarming:
     def all(self) -> Sequence[Alarm]:
         return tuple(self._kept.all().values())
 
+    def rules(self) -> Sequence[SuppressWant]:
+        return OWN_CHANGES, *self._rules()
+
     async def say(self, name: str, said: Said) -> Alarm:
         """What a person does to an alarm. Raises `OperatorMust`: there is none of that name, or
         its state does not know this step."""
@@ -153,7 +156,7 @@ class Alarming:
         return [*due, *(each for each in chosen if each not in due)]
 
     def _design(self) -> Design:
-        rules, now = (OWN_CHANGES, *self._rules()), self._clock.now()
+        rules, now = self.rules(), self._clock.now()
 
         def hidden_by(alarm: Alarm, stands: Stands) -> str:
             held = self._facts.held(alarm.endpoint) if alarm.endpoint else None

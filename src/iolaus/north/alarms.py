@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.alarm import HIDDEN, PRIORITIES, UNANSWERED, Alarm, AlarmState, Said
+from iolaus.model.alarm_design import SuppressWant
 from iolaus.model.select import Selector
 from iolaus.north.dto.alarms import AlarmView, alarm_view
 from iolaus.north.dto.views import View
@@ -30,6 +31,10 @@ class Alarms(Protocol):
 
     def all(self) -> Sequence[Alarm]:
         """Those that are not normal."""
+        ...
+
+    def rules(self) -> Sequence[SuppressWant]:
+        """What hides alarms by design."""
         ...
 
     async def say(self, name: str, said: Said) -> Alarm:

@@ -49,6 +49,7 @@ from iolaus.north.routes import SendsAlarms
 from iolaus.north.ruling import RulesPower, RulingShelf
 from iolaus.north.shelves import Desired
 from iolaus.north.site import SeesSite, SiteShelf
+from iolaus.north.suppressions import SuppressionShelf
 from iolaus.north.tasks import TaskBook
 from iolaus.store.audit import AuditLog
 from iolaus.store.baselines import Baselines
@@ -430,6 +431,8 @@ class Context:
         )
         self.alarm_shelf = AlarmShelf(lambda: self.alarms, clock=self.clock)
         self.fleet.shelves[Source.ALARM] = self.alarm_shelf.items
+        hidden = SuppressionShelf(lambda: self.alarms, clock=self.clock)
+        self.fleet.shelves[Source.SUPPRESSION] = hidden.items
         onboarding = OnboardingShelf(lambda: self.onboards, clock=self.clock)
         self.fleet.shelves[Source.CANDIDATE] = onboarding.candidates
         self.fleet.shelves[Source.EXPECTED] = onboarding.lists

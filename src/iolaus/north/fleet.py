@@ -48,7 +48,7 @@ KEEP_S: Final = 1.0
 ROOMS: Final = frozenset(
     {Source.BASELINE, Source.DRIFT, Source.PLAN, Source.ROLLOUT, Source.ADVISORY, Source.DRAIN}
     | {Source.RECOVERY}
-    | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM}
+    | {Source.HARDENING, Source.REFERENCE, Source.ATTESTATION, Source.ALARM, Source.SUPPRESSION}
     | {Source.PLANT, Source.EDGE, Source.POWER_CAP, Source.POWER_POLICY, Source.POWER_CHANGE}
     | {Source.CANDIDATE, Source.EXPECTED, Source.RETIREMENT, Source.POINT}
     | {Source.MEMBER, Source.SITE_POWER}

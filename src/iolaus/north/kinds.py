@@ -13,7 +13,7 @@ import msgspec
 
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.dto.advisories import AdvisoryView
-from iolaus.north.dto.alarms import AlarmView
+from iolaus.north.dto.alarms import AlarmView, SuppressionView
 from iolaus.north.dto.attestation import AttestationView
 from iolaus.north.dto.desired import BaselineView, DriftView
 from iolaus.north.dto.drains import DrainView
@@ -64,6 +64,7 @@ class Source(StrEnum):
     REFERENCE = "reference"
     ATTESTATION = "attestation"
     ALARM = "alarm"
+    SUPPRESSION = "suppression"
     PLANT = "plant"
     POINT = "point"
     EDGE = "edge"
@@ -216,6 +217,13 @@ KINDS: Final = (
         source=Source.ALARM,
         view=AlarmView,
         short="al",
+    ),
+    Kind(
+        name="suppression",
+        plural="suppressions",
+        object="Suppression",
+        source=Source.SUPPRESSION,
+        view=SuppressionView,
     ),
     Kind(
         name="plant",

@@ -491,6 +491,17 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         column("NEXT STEP", "next_step", wide=True),
         AGE,
     ),
+    "suppression": (
+        column("HOW", "how"),
+        column("WHAT", "subject"),
+        Column(title="HIDES", cell=lambda row: text(row["hides"]), right=True),
+        Column(title="CODES", cell=lambda row: ",".join(row["codes"]) or "-"),
+        column("WHERE", "where", wide=True),
+        column("WHEN", "when", wide=True),
+        column("BY", "by"),
+        Column(title="UNTIL", cell=lambda row: text(row["until"]) if row["in_force"] else "over"),
+        column("WHY", "why"),
+    ),
     "drain": (
         NAME,
         column("STATE", "state"),

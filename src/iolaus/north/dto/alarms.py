@@ -47,6 +47,31 @@ class AlarmView(View, frozen=True, kw_only=True):
     age_s: Age = None
 
 
+class SuppressionView(View, frozen=True, kw_only=True):
+    """Why alarms are out of sight: a rule, a cause, or a person."""
+
+    how: Annotated[
+        str,
+        Meta(
+            description="design (a rule of alarms.yaml), cause (another alarm explains them), "
+            "shelved, out-of-service."
+        ),
+    ]
+    subject: Annotated[str, Meta(description="The rule, the alarm that explains, or that hides.")]
+    by: Annotated[str, Meta(description="Who shelved it or took it out of service.")] = ""
+    codes: Annotated[list[str], Meta(description="Of which codes.")] = []
+    where: Annotated[str, Meta(description="The rule's selector; empty: everywhere.")] = ""
+    when: Annotated[str, Meta(description="While what holds the rule hides.")] = ""
+    why: Annotated[str, Meta(description="What was written down with it.")] = ""
+    in_force: Annotated[bool, Meta(description="False once the rule's time is over.")] = True
+    hides: Annotated[int, Meta(description="How many alarms it keeps out of sight now.")] = 0
+    since: Annotated[datetime | None, Meta(description="Since when, where that is known.")] = None
+    until: Annotated[datetime | None, Meta(description="When it ends; null: no time is set.")] = (
+        None
+    )
+    age_s: Age = None
+
+
 def alarm_view(alarm: Alarm, *, now: float, cause: str = "", explains: int = 0) -> AlarmView:
     kind = ALARM_KINDS[alarm.code]
     return AlarmView(
