@@ -1,12 +1,12 @@
 """Nodes brought back: `python -m bench.recover [--only NAME...] [--list] [--logs DIR]`.
 
-Forty scripts and more over ten classes of trouble, each in a rack of its own with neighbours that
-work, held by a server of its own process over the real wire. What is the matter must be told right;
-then a person asks for the way back, and it must end as the script says, each step within its time.
-What counts is read at the devices: who runs, how often what was sent, and that nothing that worked
-was written to. Times are of simulated machines that start in a moment and of a policy in seconds
-(printed): they show how many rungs a class needs, and no real machine's boot. Exit code 1 where
-anything is not as it must be.
+Forty scripts and more over ten classes of trouble, side by side in one hall, each in a rack of its
+own with neighbours that work, held by a server of its own process over the real wire. What is the
+matter must be told right; then a person asks for the way back, and it must end as the script says,
+each step within its time. What counts is read at the devices: who runs, how often what was sent,
+and that nothing that worked was written to. Times are of simulated machines that start in a moment
+and of a policy in seconds (printed): they show how many rungs a class needs, and no real machine's
+boot. Exit code 1 where anything is not as it must be.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import asyncio
 import contextlib
 import json
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from tests.survival.stage import Ground
 from bench.ending import run_to_the_end
 from bench.recover.ground import RUNGS_S, Json, Rack, Server, hall, serve, until
 from bench.recover.judging import Kept, begun, late, left_behind, once, rungs, untouched
-from bench.recover.scripts import BACK, HALLS, LEFT, PERSON, SCRIPTS, SELF, Script
+from bench.recover.scripts import BACK, LEFT, PERSON, SCRIPTS, SELF, Script
 from bench.recover.striking import FACTORY, Striker
 from iolaus.model.rollout import Entry
 from iolaus.sim.ailments import alive
@@ -101,7 +102,7 @@ class Play:
     async def _to_its_end(self, ill: Sequence[Device]) -> None:
         script, outcome = self.script, self.outcome
         if script.ends != LEFT:
-            await until(lambda: self._is_ill(ill), "the plan sees what is the matter")
+            await until(lambda: self._as_it_is(ill), f"{script.name}: the plan sees what it is")
         began = time.monotonic()
         plan = await self._recover(ill)
         outcome.took_s = time.monotonic() - began
@@ -130,9 +131,12 @@ class Play:
             names = ("Well", "SupplyFailed")
             await until(lambda: self._reasons(ill, names), f"{script.name}: it is seen to be well")
 
-    async def _is_ill(self, ill: Sequence[Device]) -> bool:
+    async def _as_it_is(self, ill: Sequence[Device]) -> bool:
+        """What is planned is not for a moment's silence, but for what the script is about."""
         made = await self._planned(ill, dry=True)
-        return any(node["fate"] != "no-op" for node in made["nodes"])
+        fates = {node["fate"] for node in made["nodes"]}
+        said = all(self.script.says in node["reason"] for node in made["nodes"])
+        return fates == {"update"} or (self.script.ends == PERSON and fates == {"blocked"} and said)
 
     async def _recover(self, ill: Sequence[Device]) -> Json:
         """The plan, applied where there is anything to do, and over."""
@@ -202,25 +206,37 @@ async def taken_up(devices: Sequence[Device]) -> bool:
 
 
 async def play(
-    scripts: Sequence[Script], logs: Path | None = None, *, least_s: int = 0
+    scripts: Sequence[Script],
+    logs: Path | None = None,
+    *,
+    least_s: int = 0,
+    inside: bool = False,
+    tell: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Those of one hall, side by side; those that need it for themselves, afterwards. With
-    `least_s`, which no rung gets less than, nothing depends on how fast the machine is."""
+    """All in one hall, side by side; those that need it for themselves, afterwards. With
+    `least_s`, which no rung gets less than, nothing depends on how fast the machine is. `tell` is
+    told of each as it ends."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with hall(folder, scripts, least_s=least_s) as (ground, racks, server):
+        async with hall(folder, scripts, least_s=least_s, inside=inside) as (ground, racks, server):
             plays = [Play(rack, folder, ground, server) for rack in racks]
+
+            async def told(each: Play) -> Outcome:
+                tell(outcome := await each.run())
+                return outcome
+
             beside = [each for each in plays if not each.script.alone]
-            outcomes = list(await asyncio.gather(*(each.run() for each in beside)))
-            outcomes += [await each.run() for each in plays if each.script.alone]
+            outcomes = list(await asyncio.gather(*map(told, beside)))
+            outcomes += [await told(each) for each in plays if each.script.alone]
             wrong = untouched(racks)
         if logs is not None:
             logs.mkdir(exist_ok=True)
-            shutil.copy(folder / "server.log", logs / f"{scripts[0].name}.log")
+            shutil.copy(folder / "server.log", logs)
             for each in outcomes:
                 (logs / f"{each.script.name}.txt").write_text("\n".join(each.told))
     if outcomes and wrong:
         outcomes[0].wrong += wrong
+        tell(outcomes[0])
     return outcomes
 
 
@@ -258,18 +274,10 @@ def summary(outcomes: Sequence[Outcome]) -> None:
 
 async def bench(only: Sequence[str], logs: Path | None) -> int:
     chosen = [s for s in SCRIPTS if not only or s.name in only or s.cls in only]
-    outcomes: list[Outcome] = []
-    print(f"seconds a rung may take: {json.dumps(RUNGS_S)}")
-    for classes in HALLS:
-        scripts = [each for each in chosen if each.cls in classes]
-        if not scripts:
-            continue
-        began = time.monotonic()
-        found = await play(scripts, logs)
-        print(f"{', '.join(classes)}: {time.monotonic() - began:.0f} s", flush=True)
-        outcomes += found
-        for each in found:
-            show(each)
+    print(f"seconds a rung may take: {json.dumps(RUNGS_S)}", flush=True)
+    began = time.monotonic()
+    outcomes = await play(chosen, logs, tell=show) if chosen else []
+    print(f"{len(chosen)} side by side in one hall: {time.monotonic() - began:.0f} s")
     summary(outcomes)
     bad = sum(bool(each.wrong) for each in outcomes)
     print(json.dumps({"scripts": len(outcomes), "wrong": bad}))
@@ -281,11 +289,11 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--logs", type=Path)
-    parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"))
+    parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "DOOR"))
     given = parser.parse_args()
     if given.serve:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(Path(given.serve[0]), int(given.serve[1])))
+            asyncio.run(serve(Path(given.serve[0]), socket.socket(fileno=int(given.serve[1]))))
         return 0
     if given.list:
         print("\n".join(f"{each.name:26} {each.cls}" for each in SCRIPTS))

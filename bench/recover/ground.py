@@ -17,15 +17,16 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 from msgspec.structs import replace
-from tests.survival.stage import ROLLOUTS, Ground, grounded
+from tests.survival.stage import ROLLOUTS, Ground, free_socket, grounded, served
 
 from bench.recover.scripts import DL, Script
-from iolaus.app.house import HouseOptions, open_house
+from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.listening import make_server
 from iolaus.app.references import References
 from iolaus.drivers.lane import BreakerRules, LaneRules
 from iolaus.drivers.lane.cache import CacheRules
 from iolaus.kernel.clock import WallClock
+from iolaus.kernel.tasks import end
 from iolaus.model.endpoint import Mode, Target
 from iolaus.north.context import ReferenceOrder
 from iolaus.observe.attest import AttestRules
@@ -56,7 +57,7 @@ RUNGS_S: Final = {
     "mains": 30, "outlet": 60, "rescue": 60, "hold-off": 20,
 }  # fmt: skip
 """Seconds that a rung may take: machines here start in a moment."""
-PERIODS: Final = Periods(hot_s=3.0, inventory_s=60.0, logs_s=60.0, retry_s=0.5, retry_max_s=1.0,
+PERIODS: Final = Periods(hot_s=5.0, inventory_s=60.0, logs_s=60.0, retry_s=0.5, retry_max_s=1.0,
                          patience_s=6.0)  # fmt: skip
 LANES: Final = LaneRules(
     breaker=BreakerRules(pause_s=0.2, pause_max_s=0.5), cache=CacheRules(hold_off_s=1.0)
@@ -67,7 +68,7 @@ ROLLS: Final = replace(
     budgets={"reset": 10, "reset-manager": 10, "ac-cycle": 10},
 )
 """A look that is slow because this machine is busy is no silence."""
-SAID_S: Final = 2.0
+SAID_S, AGAIN_S, READ_S, LOOK_S = 1.0, 15.0, 1.0, 0.5
 PATIENCE_S: Final = 150.0
 
 
@@ -155,10 +156,12 @@ async def prepare(folder: Path, hall: Sequence[Device], rules: str) -> None:
     (folder / "state" / "recovery.yaml").write_text(rules)
 
 
-async def serve(folder: Path, port: int) -> None:
-    """A server on the folder's state, until it is ended."""
+@asynccontextmanager
+async def opened(folder: Path, door: socket.socket) -> AsyncIterator[House]:
+    """A house on the folder's state, that has begun; it listens where the door is."""
+    host, port = door.getsockname()
     options = HouseOptions(
-        state_dir=folder / "state", demo=True, listen=f"127.0.0.1:{port}", periods=PERIODS,
+        state_dir=folder / "state", demo=True, listen=f"{host}:{port}", periods=PERIODS,
         lanes=LANES, rollouts=ROLLS, attesting=AttestRules(look_s=0.1, settle_s=0.5),
     )  # fmt: skip
     async with open_house(options) as house:
@@ -172,29 +175,47 @@ async def serve(folder: Path, port: int) -> None:
         shelf = References(shelf=house.state.references, clock=house.clock)
         await shelf.take(order, by="bench", keep=True)
         house.begin_all(spread=False)
-        await make_server(house).serve()
+        yield house
+
+
+async def serve(folder: Path, door: socket.socket) -> None:
+    """A server on the folder's state, until it is ended."""
+    async with opened(folder, door) as house:
+        await make_server(house).serve(sockets=[door])
 
 
 class Server:
-    """The running server, as a program meets it."""
+    """The running server, as a program meets it. It listens at `door`."""
 
-    def __init__(self, folder: Path, http: aiohttp.ClientSession) -> None:
-        self._folder, self._http = folder, http
-        with socket.socket() as door:
-            door.bind(("127.0.0.1", 0))
-            self._port = int(door.getsockname()[1])
+    def __init__(self, folder: Path, http: aiohttp.ClientSession, door: socket.socket) -> None:
+        self._folder, self._http, self._door = folder, http, door
         self._child: asyncio.subprocess.Process | None = None
         self._hosts: dict[str, list[str]] = {}
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._reach: dict[str, Json] = {}
+        self._until, self._asking = 0.0, asyncio.Lock()
+        self.url = f"http://127.0.0.1:{door.getsockname()[1]}"
 
-    async def start(self) -> None:
-        words = ("-m", "bench.recover", "--serve", str(self._folder), str(self._port))
+    @asynccontextmanager
+    async def child(self) -> AsyncIterator[None]:
+        """In a process of its own."""
+        door = self._door.fileno()
+        words = ("-m", "bench.recover", "--serve", str(self._folder), str(door))
         with (self._folder / "server.log").open("ab") as log:
             self._child = await asyncio.create_subprocess_exec(
-                sys.executable, *words, stdout=log, stderr=log
+                sys.executable, *words, stdout=log, stderr=log, pass_fds=(door,)
             )
+        try:
+            yield
+        finally:
+            await self._stop()
 
-    async def stop(self) -> None:
+    @asynccontextmanager
+    async def inside(self) -> AsyncIterator[None]:
+        """In this process."""
+        async with opened(self._folder, self._door) as house, served(house, self._door):
+            yield
+
+    async def _stop(self) -> None:
         if self._child is not None and self._child.returncode is None:
             os.kill(self._child.pid, signal.SIGTERM)
             try:
@@ -220,8 +241,17 @@ class Server:
         return [item["status"] for item in (await self.ask("GET", f"{path}?limit=10000"))["items"]]
 
     async def reach(self) -> dict[str, Json]:
-        """The condition Reach of every node, by name; none while the server starts."""
+        """The condition Reach of every node, by name; none while the server starts. Whoever asks
+        within a second of another is told the same."""
         self.check()
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if now >= self._until:
+                self._reach = await self._read()
+                self._until = asyncio.get_running_loop().time() + READ_S
+        return self._reach
+
+    async def _read(self) -> dict[str, Json]:
         try:
             nodes = await self.listed("nodes")
         except (aiohttp.ClientError, RuntimeError):
@@ -244,20 +274,30 @@ class Server:
 
 
 class Band:
-    """Somebody in band who says of every host what is really so, and of some nothing."""
+    """Somebody in band who says of every host what is really so, and of some nothing: at once what
+    changed, and again and again what did not."""
 
     def __init__(self, racks: Sequence[Rack], server: Server) -> None:
-        self._racks, self._server = racks, server
+        self._server = server
+        self._watched = [d for rack in racks if rack.script.watched for d in rack.nodes]
+        self._said: dict[str, tuple[bool, float]] = {}
 
     async def run(self) -> None:
-        watched = [d for rack in self._racks if rack.script.watched for d in rack.nodes]
         while True:
-            for device in watched:
-                said = {"alive": alive(device), "source": "monitor", "detail": "port 22"}
+            for device in self._watched:
                 for name in self._server.hosts_of(device):
-                    with contextlib.suppress(aiohttp.ClientError, RuntimeError):
-                        await self._server.ask("POST", f"nodes/{name}/signal", said)
+                    await self._say(name, is_alive=alive(device))
             await asyncio.sleep(SAID_S)
+
+    async def _say(self, name: str, *, is_alive: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        before, at = self._said.get(name, (None, 0.0))
+        if is_alive is before and now - at < AGAIN_S:
+            return
+        said = {"alive": is_alive, "source": "monitor", "detail": "port 22"}
+        with contextlib.suppress(aiohttp.ClientError, RuntimeError):
+            await self._server.ask("POST", f"nodes/{name}/signal", said)
+            self._said[name] = (is_alive, now)
 
 
 @asynccontextmanager
@@ -281,9 +321,10 @@ async def shelf_of_images() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def hall(
-    folder: Path, scripts: Sequence[Script], *, least_s: int = 0
+    folder: Path, scripts: Sequence[Script], *, least_s: int = 0, inside: bool = False
 ) -> AsyncIterator[tuple[Ground, list[Rack], Server]]:
-    """The racks on the wire, and a server that knows them all. No rung gets less than `least_s`."""
+    """The racks on the wire, and a server that knows them all, in a process of its own or `inside`
+    of this one. No rung gets less than `least_s`."""
     racks = racks_of(scripts)
     devices = [each for rack in racks for each in (*rack.nodes, *rack.strips)]
     async with (
@@ -292,15 +333,14 @@ async def hall(
         shelf_of_images() as image,
     ):
         await prepare(folder, devices, policy(image, least_s))
-        server = Server(folder, http)
-        await server.start()
-        telling = asyncio.create_task(Band(racks, server).run())
-        try:
-            yield ground, racks, server
-        finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
-            await server.stop()
+        with free_socket() as door:
+            server = Server(folder, http, door)
+            async with server.inside() if inside else server.child():
+                telling = asyncio.create_task(Band(racks, server).run())
+                try:
+                    yield ground, racks, server
+                finally:
+                    await end(telling)
 
 
 async def until(check: Callable[[], Any], what: str, *, patience_s: float = PATIENCE_S) -> Any:
@@ -309,5 +349,5 @@ async def until(check: Callable[[], Any], what: str, *, patience_s: float = PATI
     while not (found := await check()):
         if asyncio.get_running_loop().time() > ends:
             raise TimeoutError(f"it never came to this: {what}")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(LOOK_S)
     return found

@@ -207,7 +207,7 @@ def _lies() -> tuple[Script, ...]:
                ends=BACK),
         Script(name="compromised-no-outlet", cls=cls, persona=TRAY, cords=False,
                faults=(*lie, ("someone-powers-on", {"after_s": 0.5})), verdict="Compromised",
-               ends=PERSON, says="its host may run"),
+               ends=PERSON, says="pull its cords and its network by hand"),
     )  # fmt: skip
 
 
@@ -217,11 +217,3 @@ SCRIPTS: Final = (
 CLASSES: Final = tuple(dict.fromkeys(each.cls for each in SCRIPTS))
 FEW: Final = ("hung-rescue", "sessions-ours", "outlet-switched-off")
 """One of a kind, each out of trouble by the first rung that is tried: nothing has to time out."""
-HALLS: Final = (
-    ("hung host", "full session table"),
-    ("dead BMC", "dead outlet"),
-    ("lost accounts", "failed PSU", "compromised host"),
-    ("bad flash", "wedged update"),
-    ("lost network of a rack",),
-)
-"""Which classes play side by side: many nodes, one trouble each."""

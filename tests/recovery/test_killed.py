@@ -49,6 +49,7 @@ class Ward:
             ladder.POWER: "On",
             ladder.OVERRIDE: "Disabled",
             ladder.MEDIA: "",
+            ladder.ALONE: False,
             PUSHED: False,
             RUNS: False,
         }

@@ -217,7 +217,7 @@ def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:
         nodes={node.uid: NodeProgress(uid=node.uid, state=NodeState.DONE)},
     )
     plan = Plan(baseline="", generation=0, nodes=(node,), waves=(Wave(name="all", nodes=("n1",)),))
-    assert decide(plan, progress, Scene(), 2.0).reason == "1 held off", "nobody is back"
+    assert decide(plan, progress, Scene(), 2.0).reason == "1 held off (n1)", "nobody is back"
 
 
 def test_outlets_that_nobody_knows_are_not_taken() -> None:

@@ -30,7 +30,8 @@ def test_a_recovery_that_brought_nobody_back_rings_until_the_node_is_well() -> N
     found = persons.condition("u", Verdict.HOST_HUNG)
     assert found is not None
     assert (found.reason, found.since) == ("NeedsPerson", 2.0)
-    assert found.next_step == "look: iolaus describe plan/p"
+    assert found.message == "it is not back: it hangs"
+    assert found.next_step == "look; what was tried: iolaus describe recovery/p"
     assert rings(persons, Verdict.HOST_HUNG)
     assert rings(persons, None)
     assert rings(persons, Verdict.WELL) is False
@@ -48,3 +49,27 @@ def test_other_plans_and_nodes_that_came_back_at_once_say_nothing() -> None:
     persons.hear("p", [entry(EntryKind.STARTED, 3.0, verb="gather-evidence"),
                        entry(EntryKind.NODE_STATE, 4.0, state="done")])  # fmt: skip
     assert persons.condition("u", None) is None
+
+
+def test_a_person_reads_which_rungs_were_used_before() -> None:
+    persons = Persons()
+    words = ("nmi", "restart", "outlet-off", "outlet-on", "look", "prove")
+    begun = [entry(EntryKind.STARTED, 1.0, verb="recover", subject=word) for word in words]
+    persons.hear("p", [*begun, entry(EntryKind.NODE_STATE, 2.0, **FAILED)])
+    found = persons.condition("u", Verdict.HOST_HUNG)
+    assert found is not None
+    assert found.message == "it is not back after nmi, restart, outlet: it hangs"
+
+
+def test_what_is_held_off_is_never_said_to_be_back() -> None:
+    persons, held = Persons(), {"state": "failed", "reason": "See that it is held off: it runs"}
+    begun = [entry(EntryKind.STARTED, 1.0, verb="recover", subject="cut-off")]
+    persons.hear("p", [*begun, entry(EntryKind.NODE_STATE, 2.0, **held)])
+    found = persons.condition("u", Verdict.COMPROMISED)
+    assert found is not None
+    assert (found.reason, found.message) == ("NeedsPerson", "it is not held off: it runs")
+    persons.hear("q", [*begun, entry(EntryKind.NODE_STATE, 3.0, state="done")])
+    found = persons.condition("u", Verdict.COMPROMISED)
+    assert found is not None
+    assert found.reason == "HeldOff"
+    assert rings(persons, Verdict.COMPROMISED) is False

@@ -34,7 +34,7 @@ from iolaus.model.endpoint import Condition, Event, Mode, Reach, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.plan import Action, Asked, Expect, Fate, NodePlan, Plan, Step, Verb
 from iolaus.model.reach import Judgement, NodeSight, Verdict
-from iolaus.model.recovery import ASKED, RungName
+from iolaus.model.recovery import ASKED, RungName, Tried
 from iolaus.model.rollout import Decision, Entry, EntryKind, Progress, Sight
 from iolaus.model.select import MISSING
 from iolaus.model.trust import Summary
@@ -43,7 +43,7 @@ from iolaus.recovery.deciding import Scene, decide
 from iolaus.recovery.evidence import Shelf, Tail
 from iolaus.recovery.hands import Device, Means, Ours, RecoveryHands
 from iolaus.recovery.ladder import OPEN, Patient, crowded, plan_recovery
-from iolaus.recovery.persons import Persons
+from iolaus.recovery.persons import Persons, rung_of
 from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.probe import wedged
 from iolaus.recovery.reach import judge_all
@@ -53,6 +53,7 @@ from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, outlets_of, sights
 from iolaus.recovery.signals import Signals
 from iolaus.recovery.spent import Spending, Use
+from iolaus.recovery.tried import tried
 from iolaus.store.held import Held
 from iolaus.store.journal import StoredJournal
 from iolaus.store.secrets import Secrets
@@ -155,6 +156,7 @@ class Recovering:
         )
         self._found: dict[str, Judgement] = {}
         self._since: dict[str, float] = {}
+        self._racks: dict[str, str] = {}
         self.hands = RecoveryHands(
             Means(
                 facts=state.facts,
@@ -180,6 +182,7 @@ class Recovering:
         """The hall judged from what is known, by uid; what turned is told as an event."""
         seen = sights(self._facts.all_held(), self._lens())
         found = judge_all(seen.values())
+        self._racks = {uid: each.rack for uid, each in seen.items()}
         now = self._clock.now()
         for uid, judgement in found.items():
             before = self._found.get(uid)
@@ -204,14 +207,25 @@ class Recovering:
             status=status.get(found.verdict, "False"),
             reason="".join(word.capitalize() for word in found.verdict.value.split("-")),
             message=f"{found.why} [{paths}]",
-            next_step=found.next_step,
+            next_step=self._next(uid, found),
             since=self._since.get(uid),
         )
+
+    def _next(self, uid: str, found: Judgement) -> str:
+        """What was tried already is not named as what comes next."""
+        ended = self._persons.condition(uid, found.verdict)
+        done = ended is not None and ended.reason in ("NeedsPerson", "HeldOff")
+        return "see the condition Recovery" if done else found.next_step
 
     def waits(self, uid: str) -> Condition | None:
         """ "Recovery" of a node by its uid: whether it waits for a person."""
         found = self._found.get(uid)
         return self._persons.condition(uid, found.verdict if found else None)
+
+    async def tried(self, plan: str) -> Mapping[str, Sequence[Tried]]:
+        """What was tried in a recovery, by the node's uid."""
+        journal = StoredJournal(self._state.database, clock=self._clock)
+        return tried(await journal.entries(plan))
 
     def _tell(
         self, seen: NodeSight, before: Judgement | None, after: Judgement, now: float
@@ -360,7 +374,7 @@ class Recovering:
     ) -> Plan:
         """The ladders of these nodes, each asked afresh first."""
         hall = dict(self.look())
-        racks = {uid: seen.rack for uid, seen in self._seen().items()}
+        racks = dict(self._racks)
         slots = asyncio.Semaphore(PROBES)
 
         async def one(facts: NodeFacts) -> Patient | None:
@@ -423,10 +437,9 @@ class Recovering:
             yield RungName.OUTLET
 
     def decide(self, plan: Plan, progress: Progress, now: float) -> Decision:
-        racks = {uid: seen.rack for uid, seen in self._seen().items()}
         going = {node.uid for node in plan.nodes if node.fate is Fate.UPDATE}
         others = {uid: each for uid, each in self._found.items() if uid not in going}
-        return decide(plan, progress, Scene(crowded(others, racks, self.rules)), now)
+        return decide(plan, progress, Scene(crowded(others, self._racks, self.rules)), now)
 
     # --- the journal --------------------------------------------------------------------------
 
@@ -440,14 +453,12 @@ class Recovering:
     def _use(self, entry: Entry) -> Use | None:
         if entry.kind is not EntryKind.STARTED or entry.doc.get("verb") != Verb.RECOVER.value:
             return None
-        word = str(entry.doc.get("subject", ""))
-        rung = {"outlet-off": RungName.OUTLET, "insert-media": RungName.RESCUE,
-                "boot-once": RungName.RESCUE}.get(word)  # fmt: skip
-        if rung is None and word not in list(RungName):
+        word = rung_of(str(entry.doc.get("subject", "")))
+        if not word:
             return None
         found = self._facts.find_asset(entry.node or "")
         rack = found[0].target.labels.get("rack", "") if found else ""
-        return Use(rung or RungName(word), entry.node or "", rack, entry.at, entry.step or "")
+        return Use(RungName(word), entry.node or "", rack, entry.at, entry.step or "")
 
     async def _remember(self) -> None:
         """What was used within the hour, and who waits for a person, from the journal."""

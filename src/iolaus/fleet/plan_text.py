@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Final
 
+from msgspec import UNSET
+
 from iolaus.fleet.asked import say_asked
 from iolaus.fleet.judge import say
 from iolaus.fleet.judge_certificate import SUBJECT
@@ -21,6 +23,7 @@ from iolaus.fleet.step_certificate import INSTALL, REQUEST
 from iolaus.fleet.topology import KINDS
 from iolaus.model.hosts import say_hosts
 from iolaus.model.plan import Action, Domain, Fate, NodePlan, Plan, Step, Verb, Wave, takes_s
+from iolaus.model.recovery import ASKED as RECOVER
 
 WIDTH: Final = 100
 MOST_SHAPES: Final = 12
@@ -72,12 +75,21 @@ def _heading(plan: Plan) -> list[str]:
         open_ = " while the window is open" if plan.window else ""
         does = "goes to" if plan.asked else "updates"
         lines.append(
-            f"  {does} {len(going):,} of {count(len(plan.nodes), 'node')} in {waves}, in about "
-            f"{say_duration(whole_s)}{open_}"
+            f"  {does} {len(going):,} of {count(len(plan.nodes), 'node')} in {waves}, in "
+            f"{_about(plan)} {say_duration(whole_s)}{open_}"
         )
     if approvals := [f"{each.count} of {each.group}" for each in plan.approvals]:
         lines.append(f"  needs approval by {', '.join(approvals)}")
     return lines
+
+
+def _recovers(plan: Plan) -> bool:
+    return plan.asked is not UNSET and plan.asked.kind == RECOVER
+
+
+def _about(plan: Plan) -> str:
+    """A recovery ends with the first rung that helps."""
+    return "at most" if _recovers(plan) else "about"
 
 
 def _purpose(plan: Plan) -> str:
@@ -150,16 +162,16 @@ def _fates(plan: Plan) -> Iterator[str]:
         if nodes := by_fate[fate]:
             told = "to be done" if plan.asked and fate is Fate.UPDATE else _FATES[fate]
             yield f"{len(nodes):>6,} {told}"
-            yield from _reasons(fate, nodes)
+            yield from _reasons(fate, nodes, recovers=_recovers(plan))
 
 
-def _reasons(fate: Fate, nodes: Iterable[NodePlan]) -> Iterator[str]:
+def _reasons(fate: Fate, nodes: Iterable[NodePlan], *, recovers: bool) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for node in nodes:
         if node.reason:
             by_reason[node.reason].append(node.name)
     for reason, names in sorted(by_reason.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-        aside = "all but what is " if fate is Fate.UPDATE else ""
+        aside = "all but what is " if fate is Fate.UPDATE and not recovers else ""
         text = wrap(f"{aside}{reason}", WIDTH - 18, subsequent_indent="  ", break_on_hyphens=False)
         yield f"       {len(names):>6,} {text[0]}"
         yield from (f"              {line}" for line in text[1:])
@@ -180,7 +192,7 @@ def _waves(plan: Plan) -> Iterator[str]:
         together = f", at most {at_once} at once" if at_once < len(members) else ""
         yield (
             f"{number}. {wave.name}: {count(len(members), 'node')}{together}, "
-            f"about {say_duration(_works_s(plan, wave, nodes))}{soak}"
+            f"{_about(plan)} {say_duration(_works_s(plan, wave, nodes))}{soak}"
         )
         names = [node.name for node in members]
         yield from (f"     {line}" for line in say_hosts(names, width=WIDTH - 7))
@@ -286,7 +298,7 @@ def _shapes(plan: Plan) -> Iterator[str]:
         yield from (f"  {at:>2}. {line}" for at, line in enumerate(lines, start=1))
         estimates = [node.estimate_s for node in nodes if node.estimate_s is not None]
         if estimates:
-            yield f"      about {say_duration(max(estimates))} for each"
+            yield f"      {_about(plan)} {say_duration(max(estimates))} for each"
     if len(ranked) > MOST_SHAPES:
         yield ""
         yield f"and {len(ranked) - MOST_SHAPES} more lists of steps"

@@ -73,12 +73,14 @@ RECOVERY: Final = (
         priority=Priority.HIGH,
         means="A node was to be brought back, every rung that may be used was tried, and it is "
         "not back.",
-        consequence="It stays as it is: nothing more is tried by itself.",
+        consequence="It stays as it is: nothing more is tried by itself. A host that was disproved "
+        "and is not held off goes on running.",
         response=(
-            "Read what was tried and what the node said at last: iolaus describe recovery/ID.",
-            "Take what was saved of it before the first rung: iolaus bundle NAME.",
-            "Do what the condition Recovery says (iolaus describe node/NAME): it names the part.",
-            "When it is repaired: iolaus recover NAME, which leaves it alone if it is well.",
+            "Read why it is not back and what is to be done by hand: iolaus describe node/NAME.",
+            "See what was tried, what was passed over, and why: iolaus describe recovery/ID.",
+            "Take a rung that was passed over: iolaus recover NAME --only RUNG --host-may-stop.",
+            "Take along what was saved of it before the first rung: iolaus bundle NAME.",
+            "When it is repaired: iolaus recover NAME -y, which leaves it alone if it is well.",
         ),
         clears="by itself, when the node is judged to be well, or a recovery brings it back.",
         causes=(RACK_SILENT, HALL_SILENT),

@@ -47,6 +47,21 @@ Class = Literal["host-hung", "sessions-full", "login-lost", "update-wedged", "ho
 Few = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
+Outcome = Literal["done", "not-needed", "no-help", "passed-over", "under-way"]
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a recovery as it went, by its id in the plan. `outcome`: "done", "not-needed" (it
+    was so already), "no-help", "passed-over" (it was not begun), "under-way". `at` is when it was
+    begun, or looked at last."""
+
+    step: str
+    outcome: Outcome
+    why: str = ""
+    at: float = 0.0
+    took_s: float | None = None
+
+
 class RungWant(Wanted, frozen=True, kw_only=True):
     """`use` False: never. `timeout` is how long it may take until the node is back, `cool_down`
     how long it is not tried again at the same node. `per_hour` and `per_rack_hour` bound the

@@ -26,6 +26,7 @@ from iolaus.model.matching import Mapped
 from iolaus.model.plan import Asked, Plan
 from iolaus.model.plant import Plant
 from iolaus.model.point import Point
+from iolaus.model.recovery import Tried
 from iolaus.model.reference import KeptReference
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
@@ -299,6 +300,10 @@ class Recovers(Protocol):
         """ "Recovery": whether it waits for a person; None where it never did."""
         ...
 
+    async def tried(self, plan: str) -> Mapping[str, Sequence[Tried]]:
+        """What was tried in a recovery, by the node's uid, in order."""
+        ...
+
     def say(self, uid: str, *, alive: bool, source: str, detail: str) -> None:
         """Somebody in band says that a host is alive, or silent."""
         ...
@@ -421,7 +426,9 @@ class Context:
         self.fleet.choosing[Source.ATTESTATION] = self.attestations.chosen
         self.fleet.singles[Source.ATTESTATION] = self.attestations.item
         self.fleet.saying.append(self.attestations.condition)
-        self.plans = PlanShelf(lambda: self.rolls, fleet=self.fleet, clock=self.clock)
+        self.plans = PlanShelf(
+            lambda: self.rolls, lambda: self.recovers, fleet=self.fleet, clock=self.clock
+        )
         self._show_rolls()
         shelf = DrainShelf(lambda: self.drains, fleet=self.fleet, clock=self.clock)
         self.fleet.shelves[Source.DRAIN] = shelf.items

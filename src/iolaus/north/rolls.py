@@ -7,15 +7,18 @@ plans of which every node is within it: half a plan would be a lie about the oth
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.plan import Plan
 from iolaus.model.recovery import ASKED as RECOVER
+from iolaus.model.recovery import Tried
 from iolaus.model.rollout import Progress
 from iolaus.model.select import Selector
 from iolaus.north.dto.make_rolls import Sheet, plan_view, rollout_view
@@ -24,7 +27,7 @@ from iolaus.north.dto.views import View
 from iolaus.north.fleet import Fleet, Item, visible
 
 if TYPE_CHECKING:
-    from iolaus.north.context import Rolls, Standing
+    from iolaus.north.context import Recovers, Rolls, Standing
 
 SHEETS: Final = 64
 AGES_S: Final = 1e11
@@ -32,10 +35,18 @@ AGES_S: Final = 1e11
 
 
 class PlanShelf:
-    """`rolls` gives the port, or None where this server plans nothing."""
+    """`rolls` gives the port, or None where this server plans nothing; `recovers` that of
+    recoveries."""
 
-    def __init__(self, rolls: Callable[[], Rolls | None], *, fleet: Fleet, clock: Clock) -> None:
-        self._rolls, self._fleet, self._clock = rolls, fleet, clock
+    def __init__(
+        self,
+        rolls: Callable[[], Rolls | None],
+        recovers: Callable[[], Recovers | None],
+        *,
+        fleet: Fleet,
+        clock: Clock,
+    ) -> None:
+        self._rolls, self._recovers, self._fleet, self._clock = rolls, recovers, fleet, clock
         self._sheets: OrderedDict[int, Sheet] = OrderedDict()
 
     async def plan_items(self, scope: Selector) -> AsyncIterator[Item]:
@@ -60,10 +71,15 @@ class PlanShelf:
                 yield _as_recovery(item)
 
     async def recovery(self, name: str, scope: Selector) -> Item | None:
-        found = await self.rollout(name, scope)
-        if found is None or not isinstance(found.view, RolloutView):
+        """With what was tried on each node."""
+        standing = await self._standing(name, scope)
+        if standing is None or standing.progress is None or not _is_recovery(standing.plan):
             return None
-        return _as_recovery(found) if found.view.asked.startswith(RECOVER) else None
+        port = self._recovers()
+        tried = await port.tried(standing.plan.id) if port else {}
+        return _as_recovery(
+            self._rollout_item(standing, standing.progress, whole=True, tried=tried)
+        )
 
     async def plan(self, name: str, scope: Selector) -> Item | None:
         standing = await self._standing(name, scope)
@@ -105,10 +121,17 @@ class PlanShelf:
         seen = await self._within(scope)
         return sorted(node.name for node in plan.nodes if node.uid not in seen)
 
-    def _rollout_item(self, standing: Standing, progress: Progress, *, whole: bool = False) -> Item:
+    def _rollout_item(
+        self,
+        standing: Standing,
+        progress: Progress,
+        *,
+        whole: bool = False,
+        tried: Mapping[str, Sequence[Tried]] = MappingProxyType({}),
+    ) -> Item:
         sheet = self.sheet(standing.plan)
         view = rollout_view(
-            sheet, progress, holds=standing.holds, now=self._clock.now(), whole=whole
+            sheet, progress, holds=standing.holds, now=self._clock.now(), whole=whole, tried=tried
         )
         return _item("rollout", standing, view)
 
@@ -137,6 +160,10 @@ class PlanShelf:
             for view in picture.assets
             if visible(view, scope)
         }
+
+
+def _is_recovery(plan: Plan) -> bool:
+    return plan.asked is not UNSET and plan.asked.kind == RECOVER
 
 
 def _as_recovery(item: Item) -> Item:

@@ -7,17 +7,21 @@ rack on as many nodes as may be. A node that fails is a person's and holds up no
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from iolaus.model.plan import Plan
+from iolaus.model.hosts import fold
+from iolaus.model.plan import NodePlan, Plan
 from iolaus.model.recovery import RungName
-from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState
+from iolaus.model.rollout import Decision, NodeState, Progress, RolloutState, WaveProgress
 
 WAKE_S: Final = 5.0
 IDLE_S: Final = 3600.0
+BEGAN, PASSED = "began", "passed"
+MOST: Final = 4
+"""So many ranges of names are told."""
 _HOLD: Final = RungName.HOLD_OFF.value
 _BUSY: Final = (NodeState.RUNNING, NodeState.ROLLING_BACK)
 
@@ -31,9 +35,8 @@ class Scene:
 
 def decide(plan: Plan, progress: Progress, scene: Scene, now: float) -> Decision:
     """`now` is in seconds since 1970."""
-    del now
     if progress.state is RolloutState.WAITING:
-        return Decision(state=RolloutState.RUNNING, wake_s=0.0)
+        return Decision(state=RolloutState.RUNNING, waves=_marked(plan, BEGAN, now), wake_s=0.0)
     if progress.state is RolloutState.PAUSED:
         return Decision(holds={"": f"paused: {progress.reason or 'by a person'}"}, wake_s=WAKE_S)
     if progress.state is not RolloutState.RUNNING:
@@ -41,7 +44,12 @@ def decide(plan: Plan, progress: Progress, scene: Scene, now: float) -> Decision
     waiting = [uid for wave in plan.waves for uid in wave.nodes if _is(progress, uid)]
     busy = sum(node.state in _BUSY for node in progress.nodes.values())
     if not waiting and not busy:
-        return Decision(state=RolloutState.DONE, reason=_told(plan, progress), wake_s=IDLE_S)
+        return Decision(
+            state=RolloutState.DONE,
+            reason=_told(plan, progress),
+            waves=_marked(plan, PASSED, now),
+            wake_s=IDLE_S,
+        )
     racks = {node.uid: d.name for node in plan.nodes for d in node.domains if d.kind == "rack"}
     skip = {uid: scene.trouble[r] for uid in waiting if (r := racks.get(uid, "")) in scene.trouble}
     most = next((wave.batch for wave in plan.waves if wave.batch), len(waiting) + busy)
@@ -53,15 +61,23 @@ def _is(progress: Progress, uid: str) -> bool:
     return progress.nodes[uid].state is NodeState.WAITING
 
 
+def _marked(plan: Plan, state: str, now: float) -> tuple[WaveProgress, ...]:
+    return tuple(WaveProgress(name=wave.name, state=state, since=now) for wave in plan.waves)
+
+
 def _told(plan: Plan, progress: Progress) -> str:
+    """How many are what, and who: a person who is called reads this line first."""
     going = {uid for wave in plan.waves for uid in wave.nodes}
-    held = {node.uid for node in plan.nodes if any(s.rung == _HOLD for s in node.steps)}
-    words = {NodeState.DONE: "back", NodeState.SKIPPED: "left alone"}
-    states = Counter(
-        "held off"
-        if uid in held and node.state is NodeState.DONE
-        else words.get(node.state, "for a person")
-        for uid, node in progress.nodes.items()
-        if uid in going
+    found: dict[str, list[str]] = defaultdict(list)
+    for node in plan.nodes:
+        if node.uid in going:
+            found[_word(node, progress.nodes[node.uid].state)].append(node.name)
+    return ", ".join(
+        f"{len(names)} {word} ({fold(names, most=MOST)})" for word, names in sorted(found.items())
     )
-    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+
+
+def _word(node: NodePlan, state: NodeState) -> str:
+    if state is NodeState.DONE:
+        return "held off" if any(step.rung == _HOLD for step in node.steps) else "back"
+    return "left alone" if state is NodeState.SKIPPED else "for a person"

@@ -66,6 +66,8 @@ WATCH_S: Final = 60.0
 GIVE_BACK: Final = 3
 """What was taken for a while is given back again and again, also by a life that did not take it."""
 GATHER, PROVE, WATCH = "evidence", "prove", "watch"
+IS_BACK: Final = "See that it is back"
+WORDS_OF: Final = {HELD: "See that it is held off", ISOLATED: "See that it is cut off"}
 HOST_RUNGS: Final = frozenset(
     {RungName.NMI, RungName.RESTART, RungName.FORCE_RESTART, RungName.POWER_CYCLE,
      RungName.POWER_ON, RungName.MAINS, RungName.SWITCH_BANK, RungName.RESET_MANAGER,
@@ -89,7 +91,6 @@ class Patient:
     endpoint: str
     managed: bool
     offers: frozenset[RungName] = frozenset()
-    estimate_s: float | None = None
     pushes: tuple[Push, ...] = ()
     closed: tuple[str, ...] = ()
     lacks: str = ""
@@ -201,7 +202,7 @@ def _node(patient: Patient, asked: Asked, together: str, rules: Rules, now: floa
         reason=reason,
         steps=steps,
         domains=domains,
-        estimate_s=patient.estimate_s,
+        estimate_s=sum(each.timeout_s for each in steps) if steps else None,
     )
 
 
@@ -486,16 +487,13 @@ def _gather(verdict: Verdict) -> Step:
     )
 
 
-WORDS_OF: Final = {HELD: "See that it is held off", ISOLATED: "See that it is cut off"}
-
-
 def _prove(verdict: Verdict, *, held: str) -> Step:
     """Only looked at: what is not back now is a person's."""
     compromised = verdict is Verdict.COMPROMISED
     return Step(
         id="",
         action=Action(verb=Verb.RECOVER, subject=PROVE, arguments={"class": verdict.value}),
-        text=WORDS_OF[held] if compromised else "See that it is back",
+        text=WORDS_OF[held] if compromised else IS_BACK,
         after=(Expect(subject=held, op=Op.IS, value=True),) if compromised else back(),
         timeout_s=PROVE_S,
         attempts=1,

@@ -286,8 +286,10 @@ def _word(good: bool | None) -> str:
 
 
 def _draws(outlet: OutletSight) -> str:
-    state = {True: "on", False: "off", None: "state not known"}[outlet.on]
-    return state if outlet.watts is None else f"{state}, {outlet.watts:.0f} W"
+    """What the picture holds is mostly its watts alone."""
+    state = {True: "on", False: "off", None: ""}[outlet.on]
+    watts = "" if outlet.watts is None else f"{outlet.watts:.0f} W"
+    return ", ".join(word for word in (state, watts) if word) or "not known"
 
 
 def _said(host: HostSight) -> str:

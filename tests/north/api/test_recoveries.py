@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping, Sequence
 
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.endpoint import Condition
+from iolaus.model.recovery import Tried
 from iolaus.north.fleet import KEEP_S
 from iolaus.recovery.signals import Signals
 from tests.north.conftest import client_of, make_context
@@ -24,6 +26,10 @@ class Recovers:
     def waits(self, uid: str) -> Condition | None:
         del uid
         return None
+
+    async def tried(self, plan: str) -> Mapping[str, Sequence[Tried]]:
+        del plan
+        return {}
 
     def condition(self, uid: str) -> Condition | None:
         host = self.signals.of(uid)

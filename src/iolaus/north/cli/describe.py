@@ -19,7 +19,7 @@ from iolaus.north.kinds import BY_NAME, Kind, Source
 
 SKIPPED: Final = frozenset(
     {"name", "kind", "id", "conditions", "firmware", "age_s", "stale", "observed_at", "raw"}
-    | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures"}
+    | {"items", "document", "text", "nodes", "waves", "holds", "running", "failures", "tried"}
     | {"approvals", "radius", "findings", "checks", "looked_at", "sets", "conflicts", "gaps"}
     | {"images", "reports"}
     | {"standing", "waived", "waivers_over", "wanting", "proposal"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from iolaus.model.hosts import fold
@@ -13,6 +13,8 @@ from iolaus.north.cli.render import plain_table
 ALL: Final = 40
 """So many nodes are shown whatever they do; of more, only those that do something."""
 MOST: Final = 200
+FEW: Final = 8
+"""Of so many it is shown what was tried."""
 QUIET: Final = frozenset({"waiting", "done"})
 _RANK: Final = {"lost": 0, "failed": 1, "rolled-back": 2, "rolling-back": 3, "running": 4}
 Row = Mapping[str, Any]
@@ -24,7 +26,7 @@ def plan_text(row: Row) -> str:
 
 
 def rollout_text(row: Row) -> str:
-    parts = [_waves(row), _holds(row), _nodes(row)]
+    parts = [_waves(row), _holds(row), _nodes(row), *_tried(row)]
     return "\n".join(part for part in parts if part)
 
 
@@ -63,6 +65,13 @@ _NODES: Final = (
     column("STEP", "doing"),
     column("REASON", "reason"),
 )
+_TRIED: Final = (
+    column("AT", "at"),
+    column("STEP", "step"),
+    column("OUTCOME", "outcome"),
+    column("TOOK_S", "took_s", right=True),
+    column("WHY", "why"),
+)
 _APPROVALS: Final = (
     column("GROUP", "group"),
     column("NEEDED", "needed", right=True),
@@ -96,6 +105,13 @@ def _nodes(row: Row) -> str:
     more = ", ".join(f"{number} {state}" for state, number in sorted(rest.items()))
     told = f"and {more}; all of them: iolaus get ro/{row['name']} -o json\n" if more else ""
     return _titled("Nodes", table + told) if table or told else ""
+
+
+def _tried(row: Row) -> Iterator[str]:
+    for each in row["tried"][:FEW]:
+        yield _titled(f"Tried on {each['node']}", plain_table(_TRIED, each["steps"]))
+    if (more := len(row["tried"]) - FEW) > 0:
+        yield f"and {more} more; all of them: iolaus get recovery/{row['name']} -o json\n"
 
 
 def _titled(title: str, body: str) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from iolaus.fleet.asked import say_asked
 from iolaus.model.plan import Fate, NodePlan, Plan, Wave, takes_s
+from iolaus.model.recovery import Tried
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, WaveProgress
 from iolaus.north.dto.make import when
 from iolaus.north.dto.rolls import (
@@ -25,6 +27,8 @@ from iolaus.north.dto.rolls import (
     RolloutNode,
     RolloutView,
     RolloutWave,
+    TriedNode,
+    TriedStep,
 )
 
 FEW: Final = 6
@@ -150,9 +154,15 @@ def plan_view(
 
 
 def rollout_view(
-    sheet: Sheet, progress: Progress, *, holds: Mapping[str, str], now: float, whole: bool = False
+    sheet: Sheet,
+    progress: Progress,
+    *,
+    holds: Mapping[str, str],
+    now: float,
+    whole: bool = False,
+    tried: Mapping[str, Sequence[Tried]] = MappingProxyType({}),
 ) -> RolloutView:
-    """`whole` adds every node, and the names of all that are held."""
+    """`whole` adds every node, and the names of all that are held; `tried` is by uid."""
     nodes = [progress.nodes.get(n.uid) or NodeProgress(uid=n.uid) for n in sheet.going]
     running = [n for n in nodes if n.state in (NodeState.RUNNING, NodeState.ROLLING_BACK)]
     bad = sorted((n for n in nodes if n.state.bad), key=lambda n: -(n.ended_at or 0.0))
@@ -174,6 +184,7 @@ def rollout_view(
         running=tuple(_faring(sheet, n) for n in running[:MOST]),
         failures=tuple(_faring(sheet, n) for n in bad[:MOST]),
         nodes=tuple(_faring(sheet, n) for n in nodes) if whole else (),
+        tried=tuple(_of_nodes(sheet, nodes, tried)),
         by=sheet.plan.made_by,
         age_s=round(max(0.0, now - progress.since), 3) if progress.since else None,
     )
@@ -204,6 +215,25 @@ def _faring(sheet: Sheet, node: NodeProgress) -> RolloutNode:
         steps=len(planned.steps),
         reason=node.reason,
         since=when(since),
+    )
+
+
+def _of_nodes(
+    sheet: Sheet, nodes: Iterable[NodeProgress], tried: Mapping[str, Sequence[Tried]]
+) -> Iterable[TriedNode]:
+    for node in sorted(nodes, key=lambda n: (not n.state.bad, sheet.nodes[n.uid].name)):
+        if steps := tried.get(node.uid):
+            told = tuple(_tried(sheet, each) for each in steps)
+            yield TriedNode(node=sheet.nodes[node.uid].name, steps=told)
+
+
+def _tried(sheet: Sheet, each: Tried) -> TriedStep:
+    return TriedStep(
+        step=sheet.words.get(each.step, each.step),
+        outcome=each.outcome,
+        why=each.why,
+        at=when(each.at),
+        took_s=None if each.took_s is None else round(each.took_s, 1),
     )
 
 

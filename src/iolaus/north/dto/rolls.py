@@ -103,6 +103,22 @@ class PlanView(View, frozen=True, kw_only=True):
     age_s: Age = None
 
 
+class TriedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a recovery, and what came of it."""
+
+    step: Annotated[str, Meta(description="In words.")]
+    outcome: Annotated[
+        str,
+        Meta(
+            description="done, not-needed (it was so already), no-help, passed-over (not begun), "
+            "under-way."
+        ),
+    ]
+    why: Annotated[str, Meta(description="Why it did not help, or was passed over.")] = ""
+    at: datetime | None = None
+    took_s: Seconds = None
+
+
 class RolloutNode(msgspec.Struct, frozen=True, kw_only=True):
     """How one node fares."""
 
@@ -121,6 +137,13 @@ class RolloutNode(msgspec.Struct, frozen=True, kw_only=True):
     steps: Annotated[int, Meta(description="How many it has.")] = 0
     reason: Annotated[str, Meta(description="What a person must know or do.")] = ""
     since: Annotated[datetime | None, Meta(description="When it began, or ended.")] = None
+
+
+class TriedNode(msgspec.Struct, frozen=True, kw_only=True):
+    """What was tried on a node, in order."""
+
+    node: str
+    steps: tuple[TriedStep, ...]
 
 
 class RolloutWave(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +195,10 @@ class RolloutView(View, frozen=True, kw_only=True):
         Meta(description="Failed, lost or rolled back, the last 32, newest first."),
     ] = ()
     nodes: Annotated[tuple[RolloutNode, ...], Meta(description="Of a single one only.")] = ()
+    tried: Annotated[
+        tuple[TriedNode, ...],
+        Meta(description="Of a single recovery, whoever waits for a person first."),
+    ] = ()
     by: Annotated[str, Meta(description="Who made the plan.")] = ""
     asked: Annotated[
         str, Meta(description="What a person asked for, in words; empty with a baseline.")
