@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.recovery.delivery import CA, Truck, receiving, standings, truck
+from tests.sim.manners.stage import shelf
 from tests.survival.stage import Stage, grounded
 
 from iolaus.app.house_onboarding import Tempo
@@ -74,6 +75,23 @@ async def test_a_delivery_of_three_makes_is_taken_on_and_the_wrong_ones_stand(
             assert device.gate.accounts["root"].password == lorry.factory[name]
         for password in lorry.factory.values():
             assert password not in str(on.logs)
+
+
+async def test_a_machine_is_handed_over_by_a_start_over_http(tmp_path: Path) -> None:
+    lorry = truck(1)
+    (device,) = lorry.devices
+    async with shelf(b"a loader") as url, grounded(tmp_path, device) as ground:
+        to = {"to": "http-boot", "url": url}
+        async with receiving(tmp_path, ground, lorry, handover=to) as on:
+            await all_settled(on, lorry)
+            truth, system = device_truth(device), lorry.system(device)
+            assert truth["started_from"] == {system: "UefiHttp"}
+            assert truth["loaded"][system]["uri"] == url
+            boot = (device.get(system) or {})["Boot"]
+            assert (boot["BootSourceOverrideEnabled"], boot["HttpBootUri"]) == ("Disabled", url)
+            (stood,) = (each for each in on.house.onboarding.progressed() if each.candidate)
+            assert stood.candidate is not None
+            assert stood.candidate.handed_to == "http-boot"
 
 
 async def test_what_is_discovered_and_on_no_list_stands_as_unexpected(tmp_path: Path) -> None:

@@ -155,6 +155,22 @@ def test_a_boot_override_reads_well_and_goes_back() -> None:
     assert [node.fate for node in plan_of(nodes[1:3], clear).nodes] == [Fate.NO_OP, Fate.UPDATE]
 
 
+def test_a_start_over_http_says_from_where_and_only_where_that_can_be_said() -> None:
+    uri = "https://boot.example/loader.efi"
+    once = asked("boot", target="UefiHttp", enabled="Once", mode="UEFI", http_uri=uri)
+    known = host("n1").manager
+    shown = manager("boot.override.http_uri", None)
+    plan = plan_of([host("n1"), host("n2", manager=(*known, shown))], once)
+    fates = {node.name: node.fate for node in plan.nodes}
+    assert fates == {"n1": Fate.BLOCKED, "n2": Fate.UPDATE}
+    (step,) = next(node for node in plan.nodes if node.name == "n2").steps
+    assert uri in step.text
+    assert step.action.arguments["http_uri"] == uri
+    assert uri in [each.value for each in step.after]
+    assert step.undo is not None
+    assert step.undo.arguments["http_uri"] == "", "it is taken out again"
+
+
 def test_the_same_asked_twice_is_two_plans_and_a_used_up_override_moves_nothing() -> None:
     first = plan_of([host("n1")], asked(action="cycle"))
     again = Asked(kind="power", arguments={"action": "cycle"}, at=NOW + 60)
@@ -172,6 +188,7 @@ def test_the_same_asked_twice_is_two_plans_and_a_used_up_override_moves_nothing(
         (asked("boot", target="pxe", enabled="Once"), "'pxe' is no target"),
         (asked("boot", target="Pxe", enabled="Once", mode="x"), "'x' is no mode"),
         (asked("boot", target="UefiTarget", enabled="Once"), "needs its device path"),
+        (asked("boot", target="Pxe", enabled="Once", http_uri="https://b"), "but UefiHttp starts"),
     ],
 )
 def test_what_means_nothing_is_refused_with_what_does(what: Asked, told: str) -> None:

@@ -55,6 +55,16 @@ def test_the_schema_that_editors_use_is_the_one_of_the_model() -> None:
         ("spec:\n  automatic: {classes: [host-hung]}", "5:", "no node"),
         ("spec:\n  automatic: {classes: [power-gone]}", "5:", "classes"),
         ("spec:\n  rescue: {boot: Cd}", "5:", "needs an image"),
+        (
+            "spec:\n  rescue: {boot: Pxe, image: 'https://i/r.efi'}",
+            "5:",
+            "starts from no such image",
+        ),
+        (
+            "spec:\n  rescue: {boot: UefiHttp, image: 'nfs://i/r'}",
+            "5:",
+            "starts from no such image",
+        ),
         ("spec:\n  together: {least: 1}", "5:", "least"),
     ],
 )

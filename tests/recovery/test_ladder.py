@@ -205,6 +205,19 @@ def test_who_can_sign_what_it_runs_is_asked_to_once_the_version_is_there() -> No
     assert steps[steps.index(step) - 1].action.subject == "reflash-activate"
 
 
+def test_a_rescue_over_http_says_what_is_fetched_and_puts_nothing_into_a_drive() -> None:
+    image = "https://images/rescue.efi"
+    rules = Rules(rescue=RescueWant(boot="UefiHttp", image=image))
+    asked = Asked(kind="recover", arguments={"rescue": True})
+    steps = {s.action.subject: s for s in planned(patient(host=HUNG), asked, rules).steps}
+    assert not {"insert-media", "eject-media"} & steps.keys()
+    once = steps["boot-once"]
+    assert once.action.arguments["image"] == image
+    assert [each.value for each in once.after] == [f"UefiHttp/Once {image}"]
+    assert MAY_RESCUE in [each.subject for each in once.before]
+    assert "boot-clear" in steps
+
+
 def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:
     node = planned(patient(attested=False, host=HostSight(alive=True, source="agent", at=1.0)))
     words = [each.action.subject for each in node.steps]

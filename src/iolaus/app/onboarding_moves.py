@@ -160,7 +160,7 @@ class Moves:
             words = {
                 Move.SECURE: want.authority if seen.certified is not True else "",
                 Move.BASELINE: want.baseline,
-            }.get(move, want.handover.to)
+            }.get(move, f"{want.handover.to} {want.handover.url or ''}".strip())
             found[words].append(candidate)
         return found
 
@@ -194,7 +194,9 @@ class Moves:
         if move is Move.SECURE:
             asked = Asked(kind="secure", arguments={"authority": words} if words else {})
         else:
-            override = {"target": BOOTS[words], "enabled": "Once", "mode": "UEFI"}
+            to, _, url = words.partition(" ")
+            override = {"target": BOOTS[to], "enabled": "Once", "mode": "UEFI"}
+            override |= {"http_uri": url} if url else {}
             asked = Asked(kind="hand-over", arguments=override)
         return await self._rolling.plan_for(asked, uids, batch=AT_ONCE, by=BY)
 

@@ -458,9 +458,11 @@ class SetsBoot(Protocol):
         enabled: str | None = None,
         mode: str | None = None,
         uefi_target: str | None = None,
+        http_uri: str | None = None,
     ) -> Receipt:
         """The boot override, in one write: BootSourceOverrideTarget ("Pxe", "Hdd", "None" ...),
-        -Enabled ("Once", "Continuous", "Disabled"), -Mode ("UEFI", "Legacy")."""
+        -Enabled ("Once", "Continuous", "Disabled"), -Mode ("UEFI", "Legacy"); for "UefiHttp" the
+        HttpBootUri, else DHCP says what is fetched."""
         ...
 
     async def set_boot_order(

@@ -101,8 +101,8 @@ def wrong_with(found: ExpectedHardware) -> Iterator[tuple[_Path, str, str]]:
     handover = found.spec.handover
     if handover.to == "ironic" and handover.url is None:
         yield ("spec", "handover"), "'url' is missing", "Write the address of Ironic's API."
-    if handover.to != "ironic" and handover.url is not None:
-        yield ("spec", "handover", "url"), "only ironic has one", "Leave it out."
+    if handover.to not in ("ironic", "http-boot") and handover.url is not None:
+        yield ("spec", "handover", "url"), "only ironic and http-boot have one", "Leave it out."
 
 
 def read_table(text: str, *, source: str, name: str) -> Delivered:

@@ -12,7 +12,7 @@ from iolaus.fleet.document import BadFile, Complaint, Document, parse_as, parse_
 from iolaus.fleet.judge import compile_selector
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
-from iolaus.model.recovery import RecoveryPolicy, RecoverySpec
+from iolaus.model.recovery import RecoveryPolicy, RecoverySpec, RescueWant
 
 KIND: Final = "RecoveryPolicy"
 PAGE: Final = "docs/recovery.md"
@@ -100,6 +100,18 @@ def _wrong(document: Document, spec: RecoverySpec) -> Iterator[Complaint]:
     if rescue is not None and rescue.boot in ("Cd", "Usb") and not rescue.image:
         step = "Write image: https://..., or boot: UefiHttp."
         yield document.wrong(("spec", "rescue"), "a drive needs an image", step)
+    if rescue is not None and rescue.image and not _may_be(rescue):
+        step = "Write boot: UefiHttp and image: https://..., or leave image out."
+        told = f"{rescue.boot} starts from no such image"
+        yield document.wrong(("spec", "rescue", "image"), told, step)
+
+
+def _may_be(rescue: RescueWant) -> bool:
+    """Who starts from a drive takes whatever its controller can fetch; a boot server of PXE says
+    itself what it is, and a machine's own image needs no name."""
+    if rescue.boot == "UefiHttp":
+        return rescue.image.startswith(("http://", "https://"))
+    return rescue.boot in ("Cd", "Usb")
 
 
 def _duration(document: Document, path: tuple[Any, ...], text: str) -> Iterator[Complaint]:

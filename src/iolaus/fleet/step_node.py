@@ -48,6 +48,7 @@ _WAITING: Final = frozenset({Verb.DRAIN, Verb.UNDRAIN, Verb.WAIT_HEALTHY})
 _OF_CONTROLLER: Final = frozenset({Verb.SET_BOOT, Verb.ROTATE_CREDENTIAL, Verb.RENEW_CERTIFICATE})
 _OFFS: Final = ("ForceOff", "GracefulShutdown")
 _OVERRIDE: Final = "boot.override."
+_WISHES: Final = ("target", "enabled", "mode", "http_uri")
 
 
 # --- power ------------------------------------------------------------------------------------
@@ -214,13 +215,15 @@ def _moves_power(action: Action) -> bool:
 def check_boot(asked: Asked) -> None:
     """`target` and `enabled` are Redfish's words (any case), `mode` may be one; to clear it is
     target "None", enabled "Disabled". Raises `OperatorMust`."""
-    _only(asked, "target", "enabled", "mode", "uefi_target")
+    _only(asked, "target", "enabled", "mode", "uefi_target", "http_uri")
     _one_of("target", _text(asked, "target"), TARGETS)
     _one_of("enabled", _text(asked, "enabled"), ENABLED)
     if mode := _text(asked, "mode"):
         _one_of("mode", mode, MODES)
     if _text(asked, "target") == "UefiTarget" and not _text(asked, "uefi_target"):
         raise _wrong("a UEFI target needs its device path", "give it with --uefi-target PATH.")
+    if (uri := _text(asked, "http_uri")) and _text(asked, "target") != "UefiHttp":
+        raise _wrong(f"nothing but UefiHttp starts from {uri}", "ask for UefiHttp.")
 
 
 def say_boot(asked: Asked) -> str:
@@ -228,7 +231,8 @@ def say_boot(asked: Asked) -> str:
         return "clear the boot override"
     often = "once" if _text(asked, "enabled") == "Once" else "always"
     mode = f", {_text(asked, 'mode')}" if _text(asked, "mode") else ""
-    return f"start {often} from {_text(asked, 'target')}{mode}"
+    place = f" ({uri})" if (uri := _text(asked, "http_uri")) else ""
+    return f"start {often} from {_text(asked, 'target')}{place}{mode}"
 
 
 def boot_course(facts: NodeFacts, asked: Asked) -> tuple[Draft, ...] | Halt:
@@ -240,14 +244,14 @@ def boot_course(facts: NodeFacts, asked: Asked) -> tuple[Draft, ...] | Halt:
         for each in facts.manager
         if each.name.startswith(_OVERRIDE)
     }
-    wish = {key: text for key in ("target", "enabled", "mode") if (text := _text(asked, key))}
-    if missing := [key for key in wish if seen.get(key) is None]:
+    wish = {key: text for key in _WISHES if (text := _text(asked, key))}
+    if missing := [k for k in wish if k not in seen or (seen[k] is None and k != "http_uri")]:
         return Halt(Fate.BLOCKED, f"it does not show {', '.join(_OVERRIDE + m for m in missing)}")
     off = wish["enabled"] == "Disabled"
     expected = {"enabled": "Disabled"} if off else wish
     if all(seen[key] == value for key, value in expected.items()) and not _path(asked):
         return Halt(Fate.NO_OP, "it is set so already")
-    return (_override(wish, expected, {key: seen[key] for key in wish}, asked),)
+    return (_override(wish, expected, {key: seen[key] or "" for key in wish}, asked),)
 
 
 def _override(
@@ -255,7 +259,8 @@ def _override(
 ) -> Draft:
     given = {**wish, **({"uefi_target": _path(asked)} if _path(asked) else {})}
     was = f"{old['target']}, {old['enabled']}"
-    back = {"enabled": "Disabled"} if old["enabled"] == "Disabled" else old
+    shown = {key: value for key, value in old.items() if value}
+    back = {"enabled": "Disabled"} if old["enabled"] == "Disabled" else shown
     return Draft(
         "set-boot",
         step(

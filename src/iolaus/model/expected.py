@@ -54,7 +54,8 @@ MOST_NODES: Final = 20_000
 class HandoverWant(Wanted, frozen=True, kw_only=True):
     """To whom a node goes when it is at its baseline. `http-boot` and `pxe` start it once from the
     network; `metal3` and `ironic` wait until it is exported or registered there; `url` is of
-    Ironic's API, and `credential` the login for it."""
+    Ironic's API, and `credential` the login for it; or it is what is fetched for `http-boot`, which
+    DHCP says where nothing stands here."""
 
     to: Boot = "none"
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None

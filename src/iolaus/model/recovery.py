@@ -93,9 +93,10 @@ class TogetherWant(Wanted, frozen=True, kw_only=True):
 
 
 class RescueWant(Wanted, frozen=True, kw_only=True):
-    """What a host starts from when nothing else helped: an image that the controller fetches
-    (`boot` Cd or Usb), a boot server (`boot` UefiHttp or Pxe; no image), or the recovery image that
-    the machine has itself (`boot` Recovery)."""
+    """What a host starts from when nothing else helped: an image that the controller puts into a
+    drive (`boot` Cd or Usb), one that the host fetches itself (UefiHttp; without an image DHCP
+    says what), what a boot server gives it (Pxe; no image), or the recovery image that the machine
+    has itself (Recovery; no image)."""
 
     boot: Literal["Cd", "Usb", "UefiHttp", "Pxe", "Recovery"] = "Cd"
     image: Annotated[str, msgspec.Meta(max_length=2048)] = ""

@@ -512,8 +512,12 @@ class RecoveryHands:
     async def _boot_once(self, order: Order) -> dict[str, Any]:
         driver, writes = await self._hand(order)
         boot = str(order.action.arguments["boot"])
-        uri = order.asset.resources[0]
-        return _told(await driver.set_boot(writes, uri, target=boot, enabled="Once"))
+        uri, image = order.asset.resources[0], order.action.arguments.get("image")
+        return _told(
+            await driver.set_boot(
+                writes, uri, target=boot, enabled="Once", http_uri=str(image) if image else None
+            )
+        )
 
     async def _boot_clear(self, order: Order) -> dict[str, Any]:
         driver, writes = await self._hand(order)

@@ -37,6 +37,7 @@ from iolaus.model.plan import (
 )
 from iolaus.model.reach import Controller, Judgement, NodeSight, Verdict
 from iolaus.model.recovery import ASKED, RungName
+from iolaus.recovery import media
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.reflash import Push, reflash_steps
 from iolaus.recovery.rungs import LADDERS, PERSON, Rung
@@ -65,6 +66,7 @@ SHORT_S: Final = 180.0
 WATCH_S: Final = 60.0
 GIVE_BACK: Final = 3
 """What was taken for a while is given back again and again, also by a life that did not take it."""
+DRIVES: Final = ("Cd", "Usb")
 GATHER, PROVE, WATCH = "evidence", "prove", "watch"
 IS_BACK: Final = "See that it is back"
 WORDS_OF: Final = {HELD: "See that it is held off", ISOLATED: "See that it is cut off"}
@@ -408,17 +410,20 @@ def _rescue(
     want = rules.rescue
     if want is None:
         return
+    drive = want.image if want.boot in DRIVES else ""
     again: dict[str, Any] = {"boot": want.boot}
+    if want.image and not drive:
+        again["image"] = want.image
     begun = tuple(each for each in before if not each.subject.startswith(MAY))
     first = before
-    once = Expect(subject=OVERRIDE, op=Op.IS, value=f"{want.boot}/Once")
+    once = Expect(subject=OVERRIDE, op=Op.IS, value=media.said(want.boot, "Once", want.image))
     let = f"Let it start from {want.boot}, once"
-    if want.image:
-        given = Expect(subject=MEDIA, op=Op.IS, value=want.image)
+    if drive:
+        given = Expect(subject=MEDIA, op=Op.IS, value=drive)
         first = (*begun, given)
         yield trying(rung, before=before, after=(given,), verdict=verdict, timeout_s=SHORT_S * 2,
                    subject="insert-media", text="Put the rescue image into its drive",
-                   image=want.image)  # fmt: skip
+                   image=drive)  # fmt: skip
     yield trying(rung, before=first, after=(once,), verdict=verdict, timeout_s=SHORT_S,
                subject="boot-once", text=let, **again)  # fmt: skip
     yield trying(rung, before=(*begun, once), after=back(), verdict=verdict, subject="rescue-start",
@@ -426,7 +431,7 @@ def _rescue(
     clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
     yield trying(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
                subject="boot-clear", text="Take the override back", attempts=GIVE_BACK)  # fmt: skip
-    if want.image:
+    if drive:
         empty = Expect(subject=MEDIA, op=Op.IS, value="")
         yield trying(rung, before=(_not(empty),), after=(empty,), verdict=verdict,
                    timeout_s=SHORT_S, subject="eject-media", text="Take the image out",

@@ -18,16 +18,24 @@ from iolaus.model.asset import Asset
 
 INSERT: Final = "#VirtualMedia.InsertMedia"
 EJECT: Final = "#VirtualMedia.EjectMedia"
+HTTP: Final = "UefiHttp"
 _DISCS: Final = frozenset({"CD", "DVD"})
 
 
 async def override(device: Reads, asset: Asset) -> str:
-    """ "Disabled", or target and how often, such as "Cd/Once"."""
+    """ "Disabled", or target and how often, such as "Cd/Once"; and what is fetched over HTTP, where
+    it says so."""
     boot = mapping((await device.get(asset.resources[0])).body.get("Boot"))
     enabled = clean(boot.get("BootSourceOverrideEnabled"), 32)
     if enabled in ("", "Disabled"):
         return "Disabled"
-    return f"{clean(boot.get('BootSourceOverrideTarget'), 64)}/{enabled}"
+    target = clean(boot.get("BootSourceOverrideTarget"), 64)
+    return said(target, enabled, clean(boot.get("HttpBootUri"), 2048))
+
+
+def said(target: str, enabled: str, image: str) -> str:
+    """An override as `override` says it."""
+    return f"{target}/{enabled}" + (f" {image}" if image and target == HTTP else "")
 
 
 async def inserted(device: Reads, asset: Asset) -> str:

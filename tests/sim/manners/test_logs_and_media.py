@@ -153,6 +153,31 @@ async def test_a_boot_source_is_used_once() -> None:
         assert attentive(on.device.effects).truth(on.device)["started_from"] == {SYSTEM: "Pxe"}
 
 
+async def test_a_host_that_starts_over_http_fetches_what_it_is_told() -> None:
+    async with bench() as on, shelf(b"a loader") as url:
+        for uri in (url, url.removesuffix("/boot.iso") + "/gone.efi"):
+            boot = {
+                "BootSourceOverrideEnabled": "Once",
+                "BootSourceOverrideTarget": "UefiHttp",
+                "HttpBootUri": uri,
+            }
+            assert (await on.ask("PATCH", SYSTEM, json={"Boot": boot}))[0] == 200
+            await switched(on, "ForceOff", "Off")
+            await switched(on, "On", "On")
+
+            async def loaded(uri: str = uri) -> bool:
+                truth = attentive(on.device.effects).truth(on.device)
+                return bool(truth.get("loaded", {}).get(SYSTEM, {}).get("uri") == uri)
+
+            await until(loaded)
+            truth, there = attentive(on.device.effects).truth(on.device), uri == url
+            assert truth["started_from"] == {SYSTEM: "UefiHttp" if there else "usual"}
+            assert ("sha256" in truth["loaded"][SYSTEM]) is there
+        boot = {"HttpBootUri": "tftp://127.0.0.1/loader.efi"}
+        status, said, _ = await on.ask("PATCH", SYSTEM, json={"Boot": boot})
+        assert (status, id_of(said)) == (400, "PropertyValueFormatError")
+
+
 async def test_a_boot_source_nobody_has_is_refused() -> None:
     async with bench() as on:
         for boot in ({"BootSourceOverrideTarget": "Tape"}, {"BootSourceOverrideEnabled": "Twice"}):

@@ -59,6 +59,7 @@ BOOT: Final = MappingProxyType(
         "boot.override.target": "BootSourceOverrideTarget",
         "boot.override.enabled": "BootSourceOverrideEnabled",
         "boot.override.mode": "BootSourceOverrideMode",
+        "boot.override.http_uri": "HttpBootUri",
     }
 )
 SYSLOG_PORTS: Final = MappingProxyType(
@@ -66,6 +67,7 @@ SYSLOG_PORTS: Final = MappingProxyType(
 )
 """Protocol of an EventDestination -> the port where its URI names none (RFC 5424 and kin)."""
 MOST_SERVERS: Final = 32
+MOST_URI: Final = 2048
 _FORBIDDEN: Final = re.compile(r"\bHTTP 40[13]\b")
 
 
@@ -245,7 +247,7 @@ def _hosts(harvest: Harvest) -> Iterator[ManagerSetting]:
             yield _known("boot.order", words(boot["BootOrder"]), uri, "BootOrder")
         for name, kind in BOOT.items():
             if kind in boot:
-                yield _known(name, clean(boot[kind], 64) or None, uri, kind)
+                yield _known(name, clean(boot[kind], MOST_URI) or None, uri, kind)
         if "PowerRestorePolicy" in system:
             policy = clean(system["PowerRestorePolicy"], 64) or None
             yield _known("powerRestorePolicy", policy, uri, "PowerRestorePolicy")

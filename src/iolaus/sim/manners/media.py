@@ -5,7 +5,8 @@ which is a task: only when it came whole is it inserted, else the task says why 
 it is ejected or the controller restarts, which forgets it. An override of the boot source is
 judged when it is written, used at the next start of its host, and gone afterwards if it was for
 one start. What a host really started from, and which bytes are in the drive, is the oracle's to
-tell.
+tell. Over HTTP it fetches what `HttpBootUri` names, and starts as usual where that cannot be had;
+without one it is told by DHCP, which is not played.
 """
 
 from __future__ import annotations
@@ -40,19 +41,23 @@ OVERRIDES: Final = {
 
 
 USUAL: Final = "usual"
+HTTP: Final = "UefiHttp"
 
 
 class Media(Quiet):
     """`inserted` are the images by drive, `coming` those that are being fetched; `wanted` is the
-    source a host is starting from, by host; `started` that of its last start."""
+    source a host is starting from, by host; `started` that of its last start, `loaded` what it
+    fetched for it, and `loading` what it is fetching."""
 
-    __slots__ = ("coming", "inserted", "started", "wanted")
+    __slots__ = ("coming", "inserted", "loaded", "loading", "started", "wanted")
 
     def __init__(self) -> None:
         self.coming: dict[str, asyncio.Task[None]] = {}
         self.inserted: dict[str, Resource] = {}
         self.wanted: dict[str, str] = {}
         self.started: dict[str, str] = {}
+        self.loaded: dict[str, Resource] = {}
+        self.loading: dict[str, asyncio.Task[None]] = {}
 
     def acted(self, device: Device, path: str, action: str, body: Resource) -> Outcome | None:
         if action == INSERT:
@@ -83,10 +88,22 @@ class Media(Quiet):
 
     def booted(self, device: Device, path: str) -> None:
         self.started[path] = self.wanted.pop(path, USUAL)
-        if ((device.kept(path) or {}).get("Boot") or {}).get("BootSourceOverrideEnabled") == (
-            "Disabled"
-        ):
+        boot = (device.kept(path) or {}).get("Boot") or {}
+        if self.started[path] == HTTP and (image := boot.get("HttpBootUri")):
+            work = self._loaded(device, path, str(image))
+            self.loading[path] = asyncio.get_running_loop().create_task(work)
+        if boot.get("BootSourceOverrideEnabled") == "Disabled":
             device.patch(path, {"Boot": {"BootSourceOverrideTarget": "None"}})
+
+    async def _loaded(self, device: Device, path: str, image: str) -> None:
+        try:
+            with holding(device.clock):
+                digest, size = await _poured(image, {})
+        except Unfetchable as wrong:
+            self.started[path], self.loaded[path] = USUAL, {"uri": image, "error": str(wrong)}
+        else:
+            self.loaded[path] = {"uri": image, "bytes": size, "sha256": digest}
+        self.loading.pop(path, None)
 
     def restarted(self, device: Device) -> None:
         for path in [*self.inserted, *self.coming]:
@@ -94,12 +111,13 @@ class Media(Quiet):
 
     def ended(self, device: Device) -> None:
         del device
-        for coming in self.coming.values():
+        for coming in (*self.coming.values(), *self.loading.values()):
             coming.cancel()
 
     def truth(self, device: Device) -> Resource:
         del device
         told: Resource = {"started_from": dict(self.started)} if self.started else {}
+        told |= {"loaded": dict(self.loaded)} if self.loaded else {}
         return told | ({"media": dict(self.inserted)} if self.inserted else {})
 
     def _insert(self, device: Device, path: str, body: Resource) -> Outcome:
@@ -117,16 +135,10 @@ class Media(Quiet):
         return device.tasks.accepted(task)
 
     async def _fetched(self, device: Device, path: str, body: Resource, task: Task) -> None:
-        digest, pieces = hashlib.sha256(), [0]
-
-        def take(piece: bytes) -> None:
-            digest.update(piece)
-            pieces.append(len(piece))
-
         image = str(body["Image"])
         try:
             with holding(device.clock):
-                await pour(image, most_bytes=MOST_BYTES, into=take, headers=_login(body))
+                digest, size = await _poured(image, _login(body))
         except Unfetchable as wrong:
             self.coming.pop(path, None)
             said = message("CouldNotEstablishConnection", image[:200])
@@ -135,7 +147,7 @@ class Media(Quiet):
             device.tasks.end(task, lambda: None, state="Exception", status="Critical")
             return
         self.coming.pop(path, None)
-        self.inserted[path] = {"bytes": sum(pieces), "sha256": digest.hexdigest()}
+        self.inserted[path] = {"bytes": size, "sha256": digest}
         changes = {"Image": image, "ImageName": image.rpartition("/")[2], "Inserted": True,
                    "ConnectedVia": "URI", "WriteProtected": body.get("WriteProtected") is not False,
                    "UserName": body.get("UserName"), "Password": None}  # fmt: skip
@@ -148,6 +160,18 @@ class Media(Quiet):
         if coming is not None:
             coming.cancel()
         device.put(path, {**(device.kept(path) or {}), **EMPTY, "WriteProtected": True})
+
+
+async def _poured(image: str, headers: dict[str, str]) -> tuple[str, int]:
+    """SHA-256 and size of what was fetched whole. Raises `Unfetchable`."""
+    digest, sizes = hashlib.sha256(), [0]
+
+    def take(piece: bytes) -> None:
+        digest.update(piece)
+        sizes.append(len(piece))
+
+    await pour(image, most_bytes=MOST_BYTES, into=take, headers=headers)
+    return digest.hexdigest(), sum(sizes)
 
 
 def starts_from(device: Device, path: str) -> str:
@@ -186,6 +210,8 @@ def _judged(boot: Resource, held: Resource) -> Outcome | None:
     for name, value in boot.items():
         if name in allowed and value not in allowed[name]:
             return refused(400, "PropertyValueNotInList", str(value)[:80], name)
+    if (uri := boot.get("HttpBootUri")) and urlsplit(str(uri)).scheme not in ("http", "https"):
+        return refused(400, "PropertyValueFormatError", str(uri)[:80], "HttpBootUri")
     coming = {**held, **boot}
     if boot.get("BootSourceOverrideTarget") == "UefiTarget" and not coming.get(
         "UefiTargetBootSourceOverride"

@@ -138,7 +138,7 @@ def _system(s: Sketch) -> None:
                           "Status": {"HealthRollup": "OK"}},
         MemorySummary={"TotalSystemMemoryGiB": 768, "Status": {"HealthRollup": "OK"}},
         Boot=compute.boot("None", "Cd", "Hdd", "Usb", "Utilities", "Diags", "BiosSetup", "Pxe",
-                          order=4),
+                          "UefiHttp", order=4),
         PowerRestorePolicy="LastState",
         Links={"Chassis": all_at([CHASSIS]), "ManagedBy": all_at([MANAGER])},
         Actions=compute.reset(SYSTEM, ("On", "ForceOff", "GracefulShutdown", "ForceRestart",

@@ -127,12 +127,14 @@ class Writing:
         enabled: str | None = None,
         mode: str | None = None,
         uefi_target: str | None = None,
+        http_uri: str | None = None,
     ) -> Receipt:
         wish = {
             "BootSourceOverrideTarget": target,
             "BootSourceOverrideEnabled": enabled,
             "BootSourceOverrideMode": mode,
             "UefiTargetBootSourceOverride": uefi_target,
+            "HttpBootUri": http_uri,
         }
         return await boot.set_boot(self._mended(device), system, wish)
 

@@ -455,11 +455,13 @@ def reset(system: str, resets: Sequence[str] = RESETS) -> Json:
 
 
 def boot(*targets: str, order: int = 0) -> Json:
-    """`order` is how many boot options stand in the boot order."""
+    """`order` is how many boot options stand in the boot order. Who starts over HTTP says from
+    where."""
     return {
         **({"BootOrder": [f"Boot{number:04X}" for number in range(order)]} if order else {}),
         "BootSourceOverrideEnabled": "Disabled",
         "BootSourceOverrideTarget": "None",
         "BootSourceOverrideMode": "UEFI",
         "BootSourceOverrideTarget@Redfish.AllowableValues": list(targets),
+        **({"HttpBootUri": None} if "UefiHttp" in targets else {}),
     }
