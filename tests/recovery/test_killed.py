@@ -50,6 +50,7 @@ class Ward:
             ladder.OVERRIDE: "Disabled",
             ladder.MEDIA: "",
             ladder.ALONE: False,
+            ladder.ALONE: True,
             PUSHED: False,
             RUNS: False,
         }
