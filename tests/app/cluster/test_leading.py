@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from tests.store.postgres import Postgres
 
-from iolaus.app.cluster.leading import GRACE_S, Leading
+from iolaus.app.cluster.leading import GRACE_S, HUNG_S, Leading
 from iolaus.kernel.clock import AgreedClock, WallClock
 from iolaus.kernel.errors import WeErred
 from iolaus.kernel.tasks import end
@@ -98,6 +99,21 @@ async def test_a_core_whose_loop_is_busy_goes_on_leading(database: Database) -> 
 def ends_s(database: Database) -> float:
     query = select(schema.leases.c.expires_at)
     return float(database.read(lambda c: c.execute(query).scalar_one()))
+
+
+def test_a_core_whose_loop_hangs_leads_no_longer_than_its_lease(database: Database) -> None:
+    one, clock = core(database, "one")
+    assert one._take()
+    one._come_round()
+    first_s, ended = ends_s(database), threading.Event()
+    assert one._keep_on(ended)
+    assert (renewed_s := ends_s(database)) > first_s
+    clock.waited_s += HUNG_S + 1.0
+    assert one._keep_on(ended)
+    assert ends_s(database) == renewed_s
+    one._come_round()
+    assert one._keep_on(ended)
+    assert ends_s(database) > renewed_s
 
 
 async def test_whoever_led_is_first_when_the_database_is_back(postgres: Postgres) -> None:

@@ -9,7 +9,8 @@ moves no lease.
 
 The lease is renewed in a thread of its own: an event loop that loads a hall, or gets little of a
 busy machine, comes round late, and a core that lost its lease over that would be followed by one
-that loads as long.
+that loads as long. One that has not come round for far longer hangs, and its lease is left to run
+out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ TTL_S: Final = 5.0
 RENEW_S: Final = 1.0
 TROUBLED_S: Final = 0.25
 """How soon the one that leads asks a database again that did not answer."""
+HUNG_S: Final = 30.0
+"""A loop that did not come round for so long leads nobody."""
 GRACE_S: Final = 2.0
 """So long others let it, when the database is back."""
 _NOW: Final = text("SELECT extract(epoch FROM clock_timestamp())")
@@ -49,6 +52,7 @@ class Leading:
         self._database, self._holder, self._clock = database, holder, clock
         self._opened, self._turn = False, threading.Lock()
         self._back_s: float | None = None
+        self._round_s = 0.0
         self.lease: Lease | None = None
         self.trouble: IolausError | None = None
 
@@ -102,16 +106,25 @@ class Leading:
             with suppress(RuntimeError):  # the loop is closed, so nobody waits
                 loop.call_soon_threadsafe(lost.set)
 
+        self._come_round()
         threading.Thread(target=work, name="lead", daemon=True).start()
         try:
-            await lost.wait()
+            while not lost.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), RENEW_S)
+                self._come_round()
         finally:
             ended.set()
+
+    def _come_round(self) -> None:
+        self._round_s = self._clock.monotonic()
 
     def _keep_on(self, ended: threading.Event) -> bool:
         with self._turn:
             if ended.is_set() or self.lease is None:
                 return False
+            if self._clock.monotonic() - self._round_s > HUNG_S:
+                return True
             try:
                 if not self._kept(self.lease):
                     log.warning("lead_lost", epoch=self.lease.epoch)
