@@ -215,5 +215,6 @@ SCRIPTS: Final = (
     *_hosts(), *_controllers(), *_access(), *_firmware(), *_power(), *_racks(), *_lies(),
 )  # fmt: skip
 CLASSES: Final = tuple(dict.fromkeys(each.cls for each in SCRIPTS))
-FEW: Final = ("hung-rescue", "sessions-ours", "outlet-switched-off")
-"""One of a kind, each out of trouble by the first rung that is tried: nothing has to time out."""
+FEW: Final = ("hung-rescue", "sessions-ours", "bmc-comes-back")
+"""One of a kind each, out of trouble by the first rung that is tried, or by none: nothing has to
+time out."""

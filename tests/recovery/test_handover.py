@@ -48,6 +48,16 @@ def test_metal3_gets_a_host_and_the_secret_that_it_names() -> None:
     assert "disableCertificateVerification" not in checked["spec"]["bmc"]
 
 
+@pytest.mark.parametrize(
+    ("make", "way"),
+    [("Dell Inc.", "idrac"), ("dell", "idrac"), ("HPE", "redfish"), ("", "redfish")],
+)
+def test_metal3_is_told_the_way_that_it_has_for_a_maker(make: str, way: str) -> None:
+    host = metal3_objects(msgspec.structs.replace(NODE, make=make), namespace="")[1]
+    address = host["spec"]["bmc"]["address"]
+    assert address == f"{way}-virtualmedia+https://10.0.0.5/redfish/v1/Systems/1"
+
+
 def test_ironic_gets_a_node_under_our_uid() -> None:
     body = ironic_node(NODE)
     assert (body["uuid"], body["driver"]) == (NODE.uid, "redfish")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +104,30 @@ async def test_a_task_that_runs_for_hours_and_a_broken_entry_are_found() -> None
         Device(pages), ASSET, SIGHT, now=10_000.0, wedged_after_s=3600.0, spare={"/u/1"}
     )
     assert spared.broken == ()
+
+
+@pytest.mark.parametrize("page", ["/redfish/v1", "/t", "/u"])
+async def test_what_cannot_be_read_takes_back_nothing(page: str) -> None:
+    silent = DeviceSilent("no answer", operation="GET", subject=page)
+    pages = {
+        SYSTEM: {"PowerState": "On"},
+        "/redfish/v1": {"Tasks": {"@odata.id": "/t"}, "UpdateService": {"@odata.id": "/u"}},
+        "/t": {"Tasks": {"@odata.id": "/t/all"}},
+        "/u": {"FirmwareInventory": {"@odata.id": "/u/all"}},
+    }
+    before = msgspec.structs.replace(SIGHT, wedged="Update for 90 min", broken=("BMC",))
+    for read, wedged, broken in (
+        (pages, "", ()),
+        (
+            {**pages, page: silent},
+            "" if page == "/u" else before.wedged,
+            () if page == "/t" else before.broken,
+        ),
+    ):
+        device = Device(read)
+        found = await probe(device, ASSET, before, now=10_000.0, wedged_after_s=3600.0)
+        assert (found.controller, found.on) == (Controller.ANSWERS, True)
+        assert (found.wedged, found.broken) == (wedged, broken)
 
 
 JSON = st.recursive(

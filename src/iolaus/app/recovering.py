@@ -276,8 +276,8 @@ class Recovering:
         }
         await self._rounds.turn(known, self._clock.monotonic())
 
-    async def _wedged(self, address: str) -> str:
-        """The update that does not end at a controller, as it says now."""
+    async def _wedged(self, address: str) -> str | None:
+        """The update that does not end at a controller, as it says now; None where it does not."""
         held = self._facts.held(address)
         if held is None:
             return ""

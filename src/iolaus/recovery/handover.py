@@ -22,6 +22,10 @@ from iolaus.kernel.errors import OperatorMust
 
 IRONIC_VERSION: Final = "1.81"
 LABEL: Final = "iolaus.dev"
+VIRTUAL_MEDIA: Final = "redfish-virtualmedia"
+VIRTUAL_MEDIA_OF: Final = {"dell": "idrac-virtualmedia"}
+"""What Metal3 calls the way by virtual media, and of which maker otherwise (its API document, BMC
+addresses)."""
 _NOT_DNS: Final = re.compile(r"[^a-z0-9.-]+")
 _NOT_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -54,7 +58,7 @@ def metal3_objects(node: Handed, *, namespace: str) -> list[dict[str, Any]]:
     name, secret = _dns(node.name), f"{_dns(node.name)}-bmc"
     meta = {"namespace": namespace} if namespace else {}
     bmc: dict[str, Any] = {
-        "address": f"redfish-virtualmedia+{node.address}{node.system}",
+        "address": f"{_virtual_media(node.make)}+{node.address}{node.system}",
         "credentialsName": secret,
     }
     if not node.checked:
@@ -130,6 +134,11 @@ def check_address(address: str) -> None:
             code="NotHttps",
             next_step="let it be reached by https first.",
         )
+
+
+def _virtual_media(make: str) -> str:
+    words = make.lower().split()
+    return VIRTUAL_MEDIA_OF.get(words[0] if words else "", VIRTUAL_MEDIA)
 
 
 def _dns(name: str) -> str:

@@ -8,7 +8,7 @@ as it was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -50,14 +50,16 @@ async def probe(
     half = await _half(device, system)
     state = clean(system.get("PowerState"), 32)
     controller = Controller.HALF if half else Controller.CROWDED if crowded else Controller.ANSWERS
+    stuck = await wedged(device, now=now + skew_s, after_s=wedged_after_s)
+    broken = await _broken(device, spare)
     return msgspec.structs.replace(
         sight,
         controller=controller,
         said=half,
         at=now,
         on=state not in OFF if state else None,
-        wedged=await wedged(device, now=now + skew_s, after_s=wedged_after_s),
-        broken=await _broken(device, spare),
+        wedged=sight.wedged if stuck is None else stuck,
+        broken=sight.broken if broken is None else broken,
     )
 
 
@@ -86,38 +88,42 @@ async def _half(device: Reads, system: Mapping[str, Any]) -> str:
     return ""
 
 
-async def wedged(device: Reads, *, now: float, after_s: float) -> str:
-    """The task that runs for too long, in words; "" where none does, or none can be read. `now` is
-    by the device's clock."""
-    async for uri, payload in _below(device, "Tasks", "Tasks"):
+async def wedged(device: Reads, *, now: float, after_s: float) -> str | None:
+    """The task that runs for too long, in words; "" where none does, None where that cannot be
+    told. `now` is by the device's clock."""
+    tasks, whole = await _below(device, "Tasks", "Tasks")
+    for uri, payload in tasks:
         task = read_task(uri, payload)
         began = moment_of(payload.get("StartTime"))
         if task.state is State.RUNNING and began is not None and now - began >= after_s:
             percent = "" if task.percent is None else f" at {task.percent} %"
             minutes = (now - began) / 60
             return f"{clean(payload.get('Name'), 64) or uri}{percent} for {minutes:.0f} min"
-    return ""
+    return "" if whole else None
 
 
-async def _broken(device: Reads, spare: Collection[str]) -> tuple[str, ...]:
-    return tuple(
-        [
-            clean(payload.get("Id"), 64) or uri
-            async for uri, payload in _below(device, "UpdateService", "FirmwareInventory")
-            if mapping(payload.get("Status")).get("Health") == _BROKEN and uri not in spare
-        ]
+async def _broken(device: Reads, spare: Collection[str]) -> tuple[str, ...] | None:
+    entries, whole = await _below(device, "UpdateService", "FirmwareInventory")
+    found = tuple(
+        clean(payload.get("Id"), 64) or uri
+        for uri, payload in entries
+        if mapping(payload.get("Status")).get("Health") == _BROKEN and uri not in spare
     )
+    return found if found or whole else None
 
 
 async def _below(
     device: Reads, service: str, collection: str
-) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-    """Members of a service's collection; none where it has none or it cannot be read."""
+) -> tuple[list[tuple[str, Mapping[str, Any]]], bool]:
+    """Members of a service's collection, and whether that is all there are; none where it has
+    none."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    gaps: list[str] = []
     try:
         root = (await device.get(ROOT)).body
         for place in links_in(root.get(service)):
             for uri in links_in((await device.get(place)).body.get(collection)):
-                for found in await device.members(uri, on_gap=lambda *_: None):
-                    yield found
+                found += await device.members(uri, on_gap=lambda gap, _: gaps.append(gap))
     except _FAILURES:
-        return
+        return found, False
+    return found, not gaps

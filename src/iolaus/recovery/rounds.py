@@ -19,13 +19,13 @@ SLOTS: Final = 16
 
 
 class Rounds:
-    """`ask` gives what runs for too long at an address, in words, and "" where nothing does; it
-    never raises for what a device does. `every_s` is how often each is asked, `turn_s` how often
-    `turn` is called."""
+    """`ask` gives what runs for too long at an address, in words, "" where nothing does, and None
+    where that cannot be told, which changes nothing; it never raises for what a device does.
+    `every_s` is how often each is asked, `turn_s` how often `turn` is called."""
 
     def __init__(
         self,
-        ask: Callable[[str], Awaitable[str]],
+        ask: Callable[[str], Awaitable[str | None]],
         *,
         every_s: Callable[[], float],
         turn_s: float,
@@ -47,9 +47,10 @@ class Rounds:
 
         async def one(address: str) -> None:
             async with slots:
-                if told := await self._ask(address):
+                told = await self._ask(address)
+                if told:
                     self._found[address] = told
-                else:
+                elif told is not None:
                     self._found.pop(address, None)
 
         await asyncio.gather(*(one(address) for address in self._turn(known, now)))
