@@ -22,17 +22,14 @@ class _Link:
         self.server: asyncio.Server | None = None
 
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.flows.wait()
+        ends = {writer}
         try:
+            await self.flows.wait()
             if self.cut:
-                raise ConnectionResetError
+                return
             theirs = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            writer.transport.abort()
-            return
-        ends = {writer, theirs[1]}
-        self.ends |= ends
-        try:
+            ends.add(theirs[1])
+            self.ends |= ends
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(reader, theirs[1]))
                 both.create_task(self._pass(theirs[0], writer))
