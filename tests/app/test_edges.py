@@ -14,7 +14,7 @@ from tests.drivers.lane.conftest import RIGHT
 from tests.sim.firmware.stage import machines
 
 from iolaus.app.edge import EdgeOptions, modes, open_edges
-from iolaus.app.edges import Edges
+from iolaus.app.edges import Edges, Heed
 from iolaus.energy.frames import Budget
 from iolaus.energy.ports import Event, Grade, Sense
 from iolaus.energy.run import EdgeRun
@@ -213,3 +213,21 @@ async def test_a_loop_that_fell_over_is_started_again_with_its_latches(tmp_path:
         await until(lambda: running_now.restarts == 1)
         assert on.run.edge.reflexes.off() == {"gb300-tray"}
         await until(lambda: not running_now.task.done())
+
+
+def test_one_loop_that_is_silent_among_punctual_looks_hangs() -> None:
+    heed = Heed()
+    for now_s in range(7):
+        heed.looked(now_s)
+    assert heed.is_hung(0.5, 6.0)
+    assert not heed.is_hung(1.5, 6.0)
+
+
+def test_after_a_moment_in_which_everything_stood_still_no_loop_hangs() -> None:
+    heed = Heed()
+    heed.looked(0.0)
+    heed.looked(6.5)
+    assert not heed.is_hung(0.5, 6.5)
+    for now_s in range(7, 12):
+        heed.looked(now_s)
+    assert heed.is_hung(0.5, 11.6), "it had five seconds of its own since"

@@ -41,6 +41,7 @@ from iolaus.model.plant import Plant
 
 log = structlog.get_logger(__name__)
 LOOK_AFTER_S: Final = 1.0
+LATE_S: Final = 2.5
 HUNG_S: Final = 5.0
 FLOORS_S: Final = 600.0
 PLANT_S: Final = 30.0
@@ -59,6 +60,22 @@ class Running(msgspec.Struct, kw_only=True):
     rows: frozenset[str]
     restarts: int = 0
     floors_s: float = float("-inf")
+
+
+class Heed:
+    """Which loops hang, as one sees who is in the same process: when its own look came late, all
+    stood still with it, so silence before that look tells nothing of anybody."""
+
+    def __init__(self) -> None:
+        self._looked_s = self._since_s = float("-inf")
+
+    def looked(self, now_s: float) -> None:
+        if now_s - self._looked_s > LATE_S:
+            self._since_s = now_s
+        self._looked_s = now_s
+
+    def is_hung(self, beat_s: float, now_s: float) -> bool:
+        return now_s - max(beat_s, self._since_s) > HUNG_S
 
 
 class Edges:
@@ -90,6 +107,7 @@ class Edges:
         self._spawned: set[asyncio.Task[None]] = set()
         self._changed = False
         self._make_s = self._planted_s = float("-inf")
+        self._heed = Heed()
         self._grown: Plant | None = None
 
     # --- what is known -----------------------------------------------------------------------
@@ -234,6 +252,7 @@ class Edges:
     def look_after(self) -> None:
         """Make the edges that there should be, and start those again that stopped."""
         now_s = self._clock.monotonic()
+        self._heed.looked(now_s)
         if now_s - self._planted_s >= PLANT_S:
             self._planted_s = now_s
             self._changed |= self._plant() != self._grown
@@ -243,7 +262,7 @@ class Edges:
             took_s = self._clock.monotonic() - now_s
             self._make_s = now_s + max(MADE_AGAIN_S, IDLE_SHARE * took_s)
         for rack, running in self.running.items():
-            if running.task.done() or now_s - running.run.beat_s > HUNG_S:
+            if running.task.done() or self._heed.is_hung(running.run.beat_s, now_s):
                 self._again(rack, running)
             if running.run.edge.rules.acts and now_s - running.floors_s > FLOORS_S:
                 running.floors_s = now_s
