@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import make_url
 from tests.app.test_rolling import drift, known, planned, want
 from tests.sim.firmware.stage import machines
 from tests.store.postgres import Postgres
 from tests.survival.stage import PERIODS, grounded, housed
 
 from iolaus.app.backup import KEY, back_up, restore
+from iolaus.app.options import DB_PASSWORD, database_of
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.rollout import NodeState, RolloutState
 from iolaus.store.state import open_state
@@ -111,3 +113,17 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OperatorMust) as caught:
         restore(tmp_path / "b", tmp_path / "new", key=tmp_path / "k")
     assert caught.value.code == "NoKey"
+
+
+def test_a_password_is_read_where_only_its_process_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://iolaus@db/iolaus"
+    monkeypatch.delenv(DB_PASSWORD, raising=False)
+    assert database_of(url) == url
+    monkeypatch.setenv(DB_PASSWORD, "s:e/c@")
+    assert make_url(database_of(url)).password == "s:e/c@"
+    assert database_of("sqlite:///state.db") == "sqlite:///state.db"
+    for wrong in ("postgresql://iolaus:word@db/iolaus", "nowhere"):
+        with pytest.raises(OperatorMust) as caught:
+            database_of(wrong)
+        assert caught.value.code == "BadOption"
+        assert "word@" not in str(caught.value)

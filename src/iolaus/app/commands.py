@@ -36,6 +36,7 @@ from iolaus.app.options import (
     User,
     approach_of,
     check_listen,
+    database_of,
     must_be_one_of,
 )
 from iolaus.app.signing_references import reference_sign
@@ -144,7 +145,7 @@ def serve_command(
             ServeOptions(
                 listen=listen,
                 state_dir=state or default_state_dir(),
-                database=db,
+                database=database_of(db) if db else None,
                 ca_file=str(ca_file) if ca_file else None,
                 site=site,
                 events_url=events_url,
@@ -169,7 +170,7 @@ def backup_command(
     from iolaus.store.state import default_state_dir
 
     directory = state or default_state_dir()
-    manifest = back_up(directory, file, database=db)
+    manifest = back_up(directory, file, database=database_of(db) if db else None)
     rows, size = sum(manifest.rows.values()), file.stat().st_size / 1e6
     say(f"{file}: {rows:,} rows and {len(manifest.files)} files in {size:,.1f} MB")
     key = os.environ.get(KEY_VARIABLE) or directory / KEY
@@ -198,7 +199,8 @@ def restore_command(
     from iolaus.store.state import default_state_dir
 
     directory = state or default_state_dir()
-    done = restore(file, directory, key=key, database=db, go_on=go_on)
+    database = database_of(db) if db else None
+    done = restore(file, directory, key=key, database=database, go_on=go_on)
     rows = sum(done.manifest.rows.values())
     say(f"{directory}: {rows:,} rows and {len(done.manifest.files)} files are back")
     for plan in done.paused:

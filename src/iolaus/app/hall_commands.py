@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iolaus.app.options import (
+    DB_PASSWORD,
     AllowHttp,
     CaFile,
     Listen,
@@ -22,6 +23,7 @@ from iolaus.app.options import (
     User,
     check_listen,
     credential_of,
+    database_of,
     must_be_one_of,
 )
 from iolaus.kernel.errors import OperatorMust
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from iolaus.bus.nats import Servers
 
 BUS_PASSWORD: Final = "IOLAUS_BUS_PASSWORD"  # noqa: S105  the name of a variable
-DB_PASSWORD: Final = "IOLAUS_DB_PASSWORD"  # noqa: S105  the name of a variable
 KEY_STEP: Final = "give every process of the hall the same IOLAUS_STATE_KEY_FILE."
 
 Bus = Annotated[
@@ -94,6 +95,8 @@ def core_command(
     from iolaus.app.serving import own_tls
     from iolaus.store.state import default_state_dir
 
+    if db is None:
+        raise _missing("--db", "a core keeps its state in PostgreSQL")
     tls = own_tls(tls_cert, tls_key)
     check_listen(listen, tls=tls is not None or allow_http)
     named = name or socket.gethostname()
@@ -192,29 +195,6 @@ def _shared_edge(
         bus=servers, state_dir=state_dir, name=name, site=site or SITE, ca_file=ca_file
     )
     uvloop.run(edge(options))
-
-
-def database_of(db: str | None) -> str:
-    """The URL with its password. Raises `OperatorMust` for none, and for one that says its password
-    where everybody on the machine can read it."""
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    if db is None:
-        raise _missing("--db", "a core keeps its state in PostgreSQL")
-    try:
-        url = make_url(db)
-    except ArgumentError:
-        raise _missing("--db", "it is not like postgresql://USER@HOST/NAME") from None
-    if url.password is not None:
-        raise OperatorMust(
-            "a password on a command line can be read by everybody on the machine",
-            operation="read option",
-            subject="--db",
-            code="BadOption",
-            next_step=f"leave it out, and put it into {DB_PASSWORD}.",
-        )
-    return url.set(password=os.environ.get(DB_PASSWORD)).render_as_string(hide_password=False)
 
 
 def servers_of(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from iolaus.wire.redfish.port import Credential
 
 USER_ENV: Final = "IOLAUS_BMC_USER"
+DB_PASSWORD: Final = "IOLAUS_DB_PASSWORD"  # noqa: S105  the name of a variable
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="https://host[:port] or host.")]
 User = Annotated[str | None, typer.Option("--user", envvar=USER_ENV, help="Account of the BMC.")]
@@ -41,7 +42,13 @@ AllowHttp = Annotated[
 ]
 State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Where state is kept.")]
 Database = Annotated[
-    str | None, typer.Option("--db", help="SQLAlchemy URL of a database elsewhere.")
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help=f"A database elsewhere, postgresql://USER@HOST/NAME; its password is in "
+        f"{DB_PASSWORD}.",
+    ),
 ]
 Listen = Annotated[str, typer.Option("--listen", help="Address and port of the API and pages.")]
 SiteName = Annotated[str, typer.Option("--site-name", help="Name of the site, for metrics.")]
@@ -120,6 +127,33 @@ def _kept(name: str) -> Login | None:
     from iolaus.store.state import default_state_dir
 
     return Secrets(default_state_dir() / "secrets").get(name)
+
+
+def database_of(db: str) -> str:
+    """The URL with the password that the environment has for it, if any. Raises `OperatorMust` for
+    what is no URL, and for one that says its password where everybody on the machine can read it.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(db)
+    except ArgumentError:
+        raise _bad_database("it is not like postgresql://USER@HOST/NAME", "correct it.") from None
+    if url.password is not None:
+        raise _bad_database(
+            "a password on a command line can be read by everybody on the machine",
+            f"leave it out, and put it into {DB_PASSWORD}.",
+        )
+    if url.host is not None and (password := os.environ.get(DB_PASSWORD)):
+        url = url.set(password=password)
+    return url.render_as_string(hide_password=False)
+
+
+def _bad_database(message: str, next_step: str) -> OperatorMust:
+    return OperatorMust(
+        message, operation="read option", subject="--db", code="BadOption", next_step=next_step
+    )
 
 
 def must_be_one_of(value: str, *choices: str, option: str) -> None:
