@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
-from iolaus.app.watchdog import Watchdog
+from iolaus.app.watchdog import HUNG, Watchdog
+
+HANGS = """
+import asyncio, time
+from iolaus.app.watchdog import Watchdog, end_hung
+
+def forever():
+    time.sleep(600)
+
+async def main():
+    Watchdog(bite=end_hung, round_s=0.1).start()
+    forever()
+
+asyncio.run(main())
+"""
 
 
 def test_a_hung_loop_is_bitten_once() -> None:
@@ -25,3 +41,12 @@ def test_a_loop_that_comes_round_is_left_alone() -> None:
         time.sleep(0.03)
     assert not bitten.is_set()
     dog.stop()
+
+
+def test_a_process_that_hangs_ends_as_a_failure_and_says_where() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == HUNG
+    assert "the loop hung (in forever at <string>:6)" in done.stderr
+    assert "Traceback" not in done.stderr

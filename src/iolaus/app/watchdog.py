@@ -1,4 +1,4 @@
-"""A process that hangs as a whole is begun again in its own place.
+"""A process that hangs as a whole is begun again in its own place, or ended for its supervisor.
 
 A loop that never comes round cannot notice that it does not. So a thread does, which does nothing
 else: whoever is alive pats it, and when nobody has for a number of its own rounds it replaces the
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 ROUND_S: Final = 1.0
@@ -24,6 +25,25 @@ def begin_again() -> None:
     """Replace this process by a new start of itself."""
     os.write(2, b"iolaus: the loop hung, so the process begins again\n")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
+HUNG: Final = 70
+"""The exit code of a process whose loop hung (EX_SOFTWARE of sysexits.h)."""
+
+
+def end_hung() -> None:
+    """End this process at once, with one line that says where its loop stands."""
+    said = f"iolaus: the loop hung ({_standing()}), so the process ends; its supervisor starts it\n"
+    os.write(2, said.encode())
+    os._exit(HUNG)
+
+
+def _standing() -> str:
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    if frame is None:
+        return "nobody knows where"
+    code = frame.f_code
+    return f"in {code.co_qualname} at {Path(code.co_filename).name}:{frame.f_lineno}"
 
 
 class Watchdog:

@@ -1,6 +1,7 @@
-"""Power events while a cluster is hurt: an operator holds racks at less than they draw, for a
-while, one after the other. The twin tells what every node really draws; a cap that was acknowledged
-comes true, and what was once below it stays there until the operator ends it.
+"""Power events while a cluster is hurt: operators hold racks at less than they draw, one after the
+other, each at a rack of their own and for as long as the cluster is hurt. The twin tells what every
+node really draws; a cap that was acknowledged comes true, and what was once below it stays there
+until the operator ends it.
 """
 
 from __future__ import annotations
@@ -8,20 +9,24 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-FIRST = 0.55
-STEP = 1.08
-"""What is refused for being below the floors is asked for again, so much higher."""
+PART = 0.6
+"""Of what is drawn: so much is allowed, if the rack's floors are not above it."""
+MOST = 0.9
+"""A rack that cannot be held at this part of what it draws is left for a moment."""
+ABOVE_FLOOR = 1.02
 SLACK = 1.002
-LOOK_S = 0.5
-HELD_S = 15.0
-WITHIN_S = 300.0
-RACKS = 4
+LOOK_S = 1.0
+PAUSE_S = 2.0
+HELD_S = 10.0
+WITHIN_S = 120.0
+RACKS = 5
 REFUSED = (400, 403, 404, 409, 422)
 POLICY = """\
 apiVersion: iolaus.dev/v1
@@ -76,95 +81,104 @@ class Squeeze:
     ) -> None:
         self._ask, self._oracle, self._ended = ask, oracle, threading.Event()
         named = {rack: [devices[each] for each in of] for rack, of in racks.items()}
-        self._racks = dict(self._capped(named))
+        self._racks = dict(islice(self._capped(named), RACKS))
         self.held: list[Held] = []
         self.wrong: list[str] = []
-        self.unanswered, self.looks, self.refused = 0, 0, Counter[str]()
-        self._thread = threading.Thread(target=self._run)
+        self.looks, self.refused, self.under_way = Counter[str](), Counter[str](), Counter[str]()
+        self._threads = [threading.Thread(target=self._run, args=[rack]) for rack in self._racks]
 
     def start(self) -> None:
         assert self._racks, "there are racks whose nodes all take caps"
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def finish(self) -> None:
-        """To the end of the event that is under way."""
+        """To the end of the events that are under way."""
         self._ended.set()
-        if self._thread.ident is not None:
-            self._thread.join(2 * WITHIN_S + HELD_S)
-            assert not self._thread.is_alive(), "a power event does not come to its end"
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(3 * WITHIN_S + HELD_S)
+                left = sorted(+self.under_way)
+                assert not thread.is_alive(), f"power events do not come to their end: {left}"
+
+    @property
+    def pressed(self) -> list[Held]:
+        """Events in which less was allowed than was drawn."""
+        return [each for each in self.held if each.before_w > each.watts]
 
     def told(self) -> str:
         slowest = max((each.after_s for each in self.held), default=0.0)
         return (
             f"{len(self.held)} power events on {len({each.rack for each in self.held})} racks "
-            f"({sum(each.before_w > each.watts for each in self.held)} of less than was drawn), "
-            f"each below its cap at the latest {slowest:.1f} s after it was acknowledged, "
-            f"{self.looks} looks, {self.unanswered} orders without an answer, "
-            f"refused: {dict(self.refused)}"
+            f"({len(self.pressed)} of less than was drawn), each below its cap at the latest "
+            f"{slowest:.1f} s after it was acknowledged, {self.looks.total()} looks, "
+            f"not acknowledged: {dict(self.refused)}"
         )
 
-    def _capped(self, named: Mapping[str, list[str]]) -> Any:
-        """The first racks in which each that draws has a cap."""
-        count = 0
+    def _capped(self, named: Mapping[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
+        """Racks in which each that draws has a cap."""
         for rack, names in sorted(named.items()):
             truths = [self._oracle(f"/truth/{name}") for name in names]
             nodes = [each for each in truths if each.get("power")]
             if len(nodes) > 1 and all(each.get("limit_w") for each in nodes):
                 yield rack, [each["name"] for each in nodes]
-                count += 1
-            if count == RACKS:
-                return
 
     def _drawn_w(self, rack: str) -> float:
-        self.looks += 1
+        self.looks[rack] += 1
         return sum(float(self._oracle(f"/truth/{n}")["draws_w"]) for n in self._racks[rack])
 
-    def _run(self) -> None:
+    def _run(self, rack: str) -> None:
         try:
             while not self._ended.is_set():
-                for rack in self._racks:
-                    if not self._ended.is_set():
-                        self._event(rack)
+                drawn_w, floor_w = self._drawn_w(rack), self._floor_w(rack)
+                watts = max(PART * drawn_w, ABOVE_FLOOR * (floor_w or drawn_w))
+                if watts > MOST * drawn_w or not self._is_ordered(rack, watts):
+                    self._ended.wait(PAUSE_S)
+                    continue
+                self.under_way[rack] = 1
+                self._event(rack, watts, drawn_w)
+                self.under_way[rack] = 0
         except Exception as error:
-            self.wrong.append(f"the operator of power: {error!r}")
+            self.wrong.append(f"the operator of {rack}: {error!r}")
             raise
 
-    def _event(self, rack: str) -> None:
-        before_w = self._drawn_w(rack)
-        watts = self._ordered(rack, FIRST * before_w)
-        if watts is None:
-            return
+    def _floor_w(self, rack: str) -> float | None:
+        """What its nodes are left with in any case; None where nobody says it."""
+        status, found = self._ask("GET", f"/api/v1/edges/{rack}", None)
+        return found["status"].get("floor_w") if status == 200 else None
+
+    def _is_ordered(self, rack: str, watts: float) -> bool:
+        wish = {"subject": rack, "watts": watts, "for_s": 3600, "reason": "a feed is serviced"}
+        status, told = self._ask("POST", "/api/v1/powercaps", {"spec": wish})
+        if status != 201:
+            self.refused[f"{status}: {str(told)[:120]}" if status in REFUSED else str(status)] += 1
+        return status == 201
+
+    def _event(self, rack: str, watts: float, before_w: float) -> None:
         began_s = time.monotonic()
         while (drawn_w := self._drawn_w(rack)) > watts * SLACK:
             if time.monotonic() - began_s > WITHIN_S:
-                self.wrong.append(f"{rack}: {drawn_w:.0f} W drawn, {watts:.0f} W acknowledged")
+                self.wrong.append(
+                    f"{rack}: {drawn_w:.0f} W drawn, {watts:.0f} W acknowledged "
+                    f"{time.monotonic() - began_s:.0f} s ago: {self._stands(rack)}"
+                )
                 break
             time.sleep(LOOK_S)
         below_s = time.monotonic()
         while time.monotonic() - below_s < HELD_S and not self.wrong:
             if (drawn_w := self._drawn_w(rack)) > watts * SLACK:
-                self.wrong.append(f"{rack}: {drawn_w:.0f} W drawn again, {watts:.0f} W are allowed")
+                told = f"{drawn_w:.0f} W drawn again, {watts:.0f} W are allowed"
+                self.wrong.append(f"{rack}: {told}: {self._stands(rack)}")
             time.sleep(LOOK_S)
         self.held.append(Held(rack, watts, before_w, below_s - began_s))
         self._until(lambda: self._ask("DELETE", f"/api/v1/powercaps/{rack}", None)[0] in (200, 404))
 
-    def _ordered(self, rack: str, watts: float) -> float | None:
-        """How much was acknowledged; None where nothing could be."""
-        while not self._ended.is_set():
-            wish = {"subject": rack, "watts": watts, "for_s": 3600, "reason": "a feed is serviced"}
-            status, told = self._ask("POST", "/api/v1/powercaps", {"spec": wish})
-            if status == 201:
-                return watts
-            if status not in REFUSED:
-                self.unanswered += 1
-                time.sleep(LOOK_S)
-            elif "floor" in str(told):
-                watts *= STEP
-            else:
-                self.refused[f"{status}: {str(told)[:200]}"] += 1
-                time.sleep(LOOK_S)
-                return None
-        return None
+    def _stands(self, rack: str) -> str:
+        """For whoever reads what was wrong: the rack as the cluster and the twin have it."""
+        truths = [self._oracle(f"/truth/{name}") for name in self._racks[rack]]
+        drawn = {t["name"]: (round(t["draws_w"]), t["limit_w"], t["power"]) for t in truths}
+        caps = self._ask("GET", "/api/v1/powercaps", None)
+        return f"{drawn} {self._ask('GET', f'/api/v1/edges/{rack}', None)} {caps}"
 
     def _until(self, holds: Callable[[], bool]) -> None:
         until_s = time.monotonic() + WITHIN_S

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -25,7 +25,15 @@ from tests.app.cluster.links import Links, linked
 from tests.app.cluster.nemesis import Hurt, Nemesis, rounds
 from tests.app.cluster.parrot import Parrot
 from tests.app.cluster.squeeze import Squeeze, policy_for, racks_of
-from tests.app.cluster.test_cluster import leader, owned, racks_apart, read_since
+from tests.app.cluster.test_cluster import (
+    leader,
+    leader_of,
+    members,
+    owned_of,
+    racks_apart,
+    read_since,
+    unread,
+)
 
 from iolaus.app.cluster.onemachine import Cluster, postgres_programs
 from iolaus.app.planting import POWER_FILE
@@ -35,14 +43,17 @@ SECONDS = float(os.environ.get("CHAOS_S", "1800"))
 NODES = int(os.environ.get("CHAOS_NODES", "5000"))
 EDGES = int(os.environ.get("CHAOS_EDGES", "4"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
+KEPT = os.environ.get("CHAOS_DIR", "")
 TAKEN_OVER_S = 10.0
 BUSY_S = float(os.environ.get("CHAOS_BUSY_S", "6"))
 """More than that, where two cores are shared with everybody else's work."""
 OURS = {"parrot", "nemesis"}
 COUNTED = ("edge", "core")
 WITHIN_S = 900.0 + NODES
+ANSWERED_S = 2.0
 EVERY_S = max(0.1, NODES / 500)
 """So often it is looked whether all was read: that is asked of the core, too."""
+UNREAD_S = 30.0
 
 
 @pytest.fixture
@@ -51,14 +62,24 @@ def links() -> Iterator[Links]:
         yield made
 
 
+@contextmanager
+def kept_folder() -> Iterator[Path]:
+    """With the logs and states of all; it stays where CHAOS_DIR names one that is not there yet."""
+    if KEPT:
+        yield Path(KEPT)
+        return
+    with tempfile.TemporaryDirectory(prefix="chaos", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture
 def cluster(links: Links) -> Iterator[Cluster]:
     try:
         postgres_programs()
     except OperatorMust as error:
         pytest.skip(str(error))
-    with tempfile.TemporaryDirectory(prefix="chaos", ignore_cleanup_errors=True) as folder:
-        made = Cluster(Path(folder), nodes=NODES, cores=2, edges=EDGES, through=links.through)
+    with kept_folder() as folder:
+        made = Cluster(folder, nodes=NODES, cores=2, edges=EDGES, through=links.through)
         try:
             made.start_bus()
             made.start_database()
@@ -86,33 +107,41 @@ def write_policy(cluster: Cluster) -> None:
 
 
 def until_read(cluster: Cluster, moment: float, core: int) -> None:
-    cluster.until(
-        lambda: read_since(cluster, moment, core), "all is read", WITHIN_S, every_s=EVERY_S
-    )
+    """What is not, and who should read it, is told every half a minute."""
+    told_s = time.monotonic()
+
+    def is_read() -> bool:
+        nonlocal told_s
+        if read_since(cluster, moment, core):
+            return True
+        if time.monotonic() - told_s > UNREAD_S:
+            told_s = time.monotonic()
+            print(f"{time.strftime('%X')} {unread(cluster, moment, core)}", flush=True)
+        return False
+
+    cluster.until(is_read, "all is read", WITHIN_S, every_s=EVERY_S)
 
 
 class Watch:
-    """Looks all the time at who leads and who owns, so that take-overs can be timed."""
+    """Asks each core all the time who leads and who owns, so that take-overs can be timed: each in
+    a thread of its own, as one that is frozen answers nobody."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster, self._ended = cluster, threading.Event()
         self.owned, self.leader = dict[str, set[str]](), ""
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, args=[core]) for core in range(2)]
+        for thread in self._threads:
+            thread.start()
 
-    def _run(self) -> None:
-        turn = 0
+    def _run(self, core: int) -> None:
         while not self._ended.wait(max(0.2, NODES / 5000)):
-            turn += 1
-            for core in (turn % 2, 1 - turn % 2):
-                found = owned(self._cluster, core)
-                if found:
-                    self.owned, self.leader = found, leader(self._cluster, core)
-                    break
+            if found := members(self._cluster, core, within_s=ANSWERED_S):
+                self.owned, self.leader = owned_of(found), leader_of(found)
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
 
 def taken_over_s(watch: Watch, hurt: Hurt, within_s: float) -> float | None:
@@ -202,5 +231,5 @@ def test_nothing_is_lost_doubled_or_done_unfenced_while_everything_is_hurt(
     assert undone(labours.effects(), labours.done) == []
     assert unfenced(parrot.holds) == []
     assert squeeze.wrong == []
-    assert squeeze.held
+    assert squeeze.pressed, squeeze.told()
     assert all(each < TAKEN_OVER_S + BUSY_S for seconds in took.values() for each in seconds), told

@@ -54,31 +54,56 @@ def status_of(item: Any) -> Any:
     return item.get("status", item)
 
 
-def members(cluster: Cluster, core: int = 0) -> dict[str, Any]:
+def members(cluster: Cluster, core: int = 0, *, within_s: float = 5.0) -> dict[str, Any]:
     """By name; none where nobody answers."""
-    found = cluster.ask("/api/v1/members", core=core) or {"items": []}
+    found = cluster.ask("/api/v1/members", core=core, within_s=within_s) or {"items": []}
     return {status_of(each)["name"]: status_of(each) for each in found["items"]}
 
 
-def owned(cluster: Cluster, core: int = 0) -> dict[str, set[str]]:
+def owned_of(found: dict[str, Any]) -> dict[str, set[str]]:
     """The shards of each edge that is heard."""
-    alive = members(cluster, core).values()
-    edges = [each for each in alive if each["role"] == "edge" and each["state"] == "serving"]
-    return {each["name"]: set(each["shards"]) for each in edges}
+    edges = [each for each in found.values() if each["role"] == "edge"]
+    return {each["name"]: set(each["shards"]) for each in edges if each["state"] == "serving"}
+
+
+def leader_of(found: dict[str, Any]) -> str:
+    """Who led before says so until it is silent."""
+    leading = [each for each in found.values() if each["state"] == "leading"]
+    return max(leading, key=lambda each: each["epoch"])["name"] if leading else ""
+
+
+def owned(cluster: Cluster, core: int = 0) -> dict[str, set[str]]:
+    return owned_of(members(cluster, core))
 
 
 def leader(cluster: Cluster, core: int = 0) -> str:
-    found = members(cluster, core).values()
-    return next((each["name"] for each in found if each["state"] == "leading"), "")
+    return leader_of(members(cluster, core))
+
+
+def nodes(cluster: Cluster, core: int) -> list[Any]:
+    """As that core answers for them; none where it does not."""
+    asked = f"/api/v1/nodes?limit={max(500, 2 * cluster.nodes)}"
+    found = cluster.ask(asked, core=core, within_s=60.0) or {"items": []}
+    return [status_of(each) for each in found["items"]]
 
 
 def read_since(cluster: Cluster, moment: float, core: int = 0) -> bool:
     """Every node was read after that moment (seconds since 1970); trays have one or two."""
-    asked = f"/api/v1/nodes?limit={max(500, 2 * cluster.nodes)}"
-    found = cluster.ask(asked, core=core, within_s=60.0) or {"items": []}
-    ages = [status_of(each).get("age_s") for each in found["items"]]
+    ages = [each.get("age_s") for each in nodes(cluster, core)]
     young_s = time.time() - moment
     return len(ages) >= cluster.nodes and all(a is not None and a < young_s for a in ages)
+
+
+def unread(cluster: Cluster, moment: float, core: int = 0) -> str:
+    """What was not read after that moment, and what is known of those who should."""
+    found, young_s = nodes(cluster, core), time.time() - moment
+    old = [each for each in found if each.get("age_s") is None or each["age_s"] >= young_s]
+    lines = [f"{len(old)} of {len(found)} nodes are not read since {young_s:.0f} s by core{core}:"]
+    for each in old[:10]:
+        why = each.get("reachability"), each.get("conditions")
+        lines.append(f"  {each.get('name')} at {each.get('endpoint')}: {each.get('age_s')} s {why}")
+    lines.extend(f"  {each}" for each in members(cluster, core).values())
+    return "\n".join(lines)
 
 
 def took_s(cluster: Cluster, holds: Callable[[], bool], what: str) -> float:

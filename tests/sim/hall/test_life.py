@@ -169,6 +169,34 @@ def test_the_machine_limit_holds_the_sum() -> None:
     assert all(number(seat.life, "node_w", NOW + n) <= 4000 for n in range(0, 120, 3))
 
 
+def least_of(resource: object) -> float | None:
+    """The least power limit that a controller says it takes."""
+    found = resource.get("PowerLimitWatts", resource) if isinstance(resource, dict) else {}
+    least = found.get("AllowableMin", found.get("SettingMin"))
+    return None if least is None else float(least)
+
+
+LEAST = {
+    name: (persona, least)
+    for name, persona in personas().items()
+    for drawn in [persona.draw() if "node" in persona.caps.values() else {}]
+    for path, part in persona.caps.items()
+    if part == "node" and (least := least_of(drawn[path])) is not None
+}
+
+
+def test_there_are_machines_that_say_their_least_limit() -> None:
+    assert {"sd665-twin", "g893-mi325x", "gb300-tray"} <= LEAST.keys()
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_least_limit_that_a_machine_takes_can_be_kept(name: str) -> None:
+    persona, least = LEAST[name]
+    life = Life(persona, seed=name)
+    life.limit["node"] = least
+    assert max(life.own_w(NOW + 60 * n) for n in range(120)) <= least
+
+
 @pytest.mark.parametrize(
     ("body", "limit"),
     [

@@ -29,7 +29,7 @@ from iolaus.app.cluster.far import FarLanes, Post
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
 from iolaus.app.cluster.guarding import CAPS, Caps
-from iolaus.app.cluster.leading import Leading
+from iolaus.app.cluster.leading import HUNG_S, Leading
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standing import Standings
@@ -39,6 +39,7 @@ from iolaus.app.listening import make_server
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.serving import first_token
+from iolaus.app.watchdog import ROUNDS, Watchdog, end_hung
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
@@ -54,6 +55,7 @@ from iolaus.store.state import make_private
 log = structlog.get_logger(__name__)
 LEASES: Final = "leases"
 LOOK_S: Final = 0.5
+PAT_S: Final = 1.0
 RULES: Final = Rules(ttl_s=6.0, margin_s=1.5, retry_s=1.0, budgets=BUDGETS)
 """The lease of the roll-outs runs out as soon as that of the core."""
 
@@ -306,8 +308,17 @@ async def core(options: CoreOptions) -> None:
         front = Front(options.listen, this.where, tls=options.tls is not None)
         await front.open()
         say(f"{options.name} answers at {options.listen}; Ctrl-C stops it")
+        watchdog = Watchdog(bite=end_hung, round_s=HUNG_S / (ROUNDS + 1))
+        watchdog.start()
         try:
-            async with doing(this.members.run(), this.leases.follow()):
+            async with doing(this.members.run(), this.leases.follow(), _patting(watchdog)):
                 await this.run()
         finally:
             await front.close()
+            watchdog.stop()
+
+
+async def _patting(watchdog: Watchdog) -> None:
+    while True:
+        watchdog.pat()
+        await asyncio.sleep(PAT_S)

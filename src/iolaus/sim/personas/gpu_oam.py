@@ -169,7 +169,7 @@ def _chassis(s: Sketch) -> None:
             below="Sensors Controls PowerSubsystem ThermalSubsystem EnvironmentMetrics "
             "NetworkAdapters")  # fmt: skip
     power.sensors(s, CHASSIS, SENSORS)
-    power.control(s, CHASSIS, "SystemPowerLimit", low=3000, high=12000, at_w=12000)
+    power.control(s, CHASSIS, "SystemPowerLimit", low=4000, high=12000, at_w=12000)
     power.supplies(s, CHASSIS, [f"PSU{n}" for n in PSUS], PSU, redundancy=4)
     head = f"{CHASSIS}/Sensors"
     thermal = power.thermal(s, CHASSIS, metrics={"Intake": f"{head}/Inlet_Temp",

@@ -30,7 +30,7 @@ async def test_a_cap_is_set_and_read_back(persona: str) -> None:
     async with on(persona) as at:
         uri = NODES[persona]
         assert uri in {limit.uri for limit in (await at.inventory()).power_limits}
-        for watts in (3400.0, 3100.0):
+        for watts in (4150.0, 4050.0):
             receipt = await at.driver.set_cap(at.writer, uri, watts)
             assert receipt.method == "PATCH"
             cap = await at.driver.read_cap(at.writer, uri)
