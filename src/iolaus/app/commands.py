@@ -77,7 +77,8 @@ def main() -> None:
                     verify=VERIFY_COMMANDS,
                     reference={"sign": reference_sign},
                     export={"site": rehearsing.export_site},
-                )
+                ),
+                sys.argv[1:],
             )
         )
     )

@@ -310,3 +310,10 @@ def test_a_server_that_took_the_question_is_busy_and_not_gone(
             client._response("GET", "/api/v1/causes", {}, patience_s=0.2)
     assert caught.value.code == "ServerBusy"
     assert "start one" not in caught.value.next_step
+
+
+def test_only_the_command_that_a_person_names_is_put_together() -> None:
+    alone = build_cli(Commands(version="1"), ["get", "nodes"])
+    assert [command.name for command in alone.registered_commands] == ["get"]
+    whole = build_cli(Commands(version="1"), ["gte", "nodes"])
+    assert len(whole.registered_commands) > 20

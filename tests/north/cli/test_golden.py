@@ -98,7 +98,8 @@ def run(line: str) -> str:
     """Exit code, standard output and standard error of a command as one text."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_cli(build_cli(Commands(version="0.1.0")), shlex.split(line))
+        words = shlex.split(line)
+        code = run_cli(build_cli(Commands(version="0.1.0"), words), words)
     told = f"--- standard error\n{err.getvalue()}" if err.getvalue() else ""
     return f"$ iolaus {line}\n{out.getvalue()}{told}--- exit code {code}\n"
 

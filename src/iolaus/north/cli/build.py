@@ -17,42 +17,21 @@ import typer
 from typer.exceptions import TyperException
 
 from iolaus.kernel.errors import IolausError
-from iolaus.north.cli import advisories as advising
-from iolaus.north.cli import (
-    alarms,
-    asking,
-    attest,
-    authorities,
-    consoles,
-    credentials,
-    desired,
-    drains,
-    energy,
-    look,
-    manage,
-    onboarding,
-    packs,
-    plans,
-    power,
-    quarantine,
-    recoveries,
-    references,
-    targets,
-    tokens,
-)
-from iolaus.north.cli import audit as auditing
-from iolaus.north.cli import discover as finding
 from iolaus.north.cli.cells import text
-from iolaus.north.cli.consoles import ConsoleByName
 from iolaus.north.cli.render import print_error, say
 from iolaus.north.cli.sections import Sectioned, Told
-from iolaus.north.cli.several import PacksByName, SeveralValues
+from iolaus.north.cli.several import SeveralValues
+from iolaus.north.cli.words import COMMANDS, GROUPS, Group, at
 
 EPILOG = (
     "Kinds and selectors: docs/cli.md. Exit codes: 0 ok, 1 differences or partial, 2 usage, "
     "3 refused, 4 unreachable, 5 not verified."
 )
 INTERRUPTED: Final = 130
+OURS: Final = (
+    "up", "serve", "core", "edge", "inspect", "capture", "doctor", "backup", "restore",
+)  # fmt: skip
+OURS_IN: Final = ("sim", "demo", "export", "verify", "reference")
 STDOUT: Final = 1
 
 
@@ -81,39 +60,12 @@ class Commands:
     reference: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
-GROUPS: Final[Mapping[str, str]] = {
-    "sim": "Simulated management controllers, for trying and testing.",
-    "demo": "Faults of the simulated hall of a running `iolaus up`.",
-    "export": "What was discovered, as files.",
-    "verify": "Judge evidence and documents from files: no server, no state, no network.",
-    "alarm": "Alarms answered: acknowledged, shelved, reset.",
-    "console": "A host's serial line in this terminal, what it said, and who may watch it.",
-    "latch": "What reflexes latched, released by a person.",
-    "token": "Who may speak to the server, as what, and for which groups.",
-    "credential": "Logins of endpoints: whose, how old, and what they may fall back to.",
-    "power": "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
-    "boot": "What hosts start from next, by plan.",
-    "ca": "The authorities that sign certificates of controllers.",
-    "reference": "What should run: manifests of makers, imported with their signers.",
-    "rollout": "Plans that run: seen, paused, resumed, aborted, undone.",
-    "onboard": "Machines on their way to be ours: approved, rejected, gone on with.",
-    "hook": "What other servers call when they see something.",
-    "advisory": "Advisories of makers and databases: imported, answered, removed.",
-    "audit": "Who did what: read, kept elsewhere, and checked.",
-}
+Command = Callable[..., Any]
 
 
-BY_FIRST_WORD: Final[Mapping[str, type[Told]]] = {
-    "verify": PacksByName,
-    "console": ConsoleByName,
-}
-"""Groups in which a first word that is no command stands for one."""
-ROUTES_HELP: Final = "Who is told of alarms: seen, tested, checked."
-TARGETS_HELP: Final = "Load targets for the whole site that a person sets for a while."
-CAPS_HELP: Final = "Caps on nodes and racks that a person sets for a while."
-
-
-def build_cli(commands: Commands) -> typer.Typer:
+def build_cli(commands: Commands, words: Sequence[str] | None = None) -> typer.Typer:
+    """`words` are those of a person: where the first names a command, that alone is put together,
+    because what all of them import takes longer than most commands run."""
     app = typer.Typer(
         name="iolaus",
         help="The open, out-of-band control plane for AI data halls.",
@@ -125,110 +77,45 @@ def build_cli(commands: Commands) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in ("up", "serve", "core", "edge"):
-        _add(app, name, getattr(commands, name))
-    for name in ("get", "describe", "explain", "events", "watch", "top", "summary"):
-        app.command(name)(getattr(look, name))
-    for name in ("apply", "diff", "validate", "sync", "remove"):
-        app.command(name)(getattr(desired, name))
-    app.command("manage")(manage.manage)
-    app.command("refresh")(manage.refresh)
-    app.command("drain")(drains.drain)
-    app.command("undrain")(drains.undrain)
-    app.command("recover")(recoveries.recover)
-    app.command("bundle")(recoveries.bundle)
-    app.command("isolate")(power.isolate)
-    app.command("attest")(attest.attest)
-    app.command("quarantine")(quarantine.quarantine)
-    app.command("plan")(plans.plan)
-    app.command("rotate")(credentials.rotate)
-    app.command("approve")(plans.approve)
-    app.command("discover")(finding.discover)
-    app.command("forget")(finding.forget)
-    app.command("handover")(onboarding.handover)
-    app.command("retire")(onboarding.retire)
-    app.command("recommission")(onboarding.recommission)
-    for name in ("inspect", "capture", "doctor", "backup", "restore"):
-        _add(app, name, getattr(commands, name))
-    _add_groups(app, commands)
+    ours = {name: each for name in OURS if (each := getattr(commands, name)) is not None}
+    first = next((word for word in words or () if not word.startswith("-")), "")
+    is_known = first in ours or first in COMMANDS or first in GROUPS
+    for name in (first,) if is_known else (*ours, *COMMANDS, *GROUPS):
+        if name in GROUPS:
+            _add_group(app, name, GROUPS[name], _more(commands, name))
+        else:
+            app.command(name)(ours.get(name) or at(COMMANDS[name]))
     app.callback()(_root(commands.version))
     return app
 
 
-def _add(app: typer.Typer, name: str, function: Callable[..., Any] | None) -> None:
-    if function is not None:
-        app.command(name)(function)
+def _more(commands: Commands, word: str) -> Mapping[str, Command]:
+    """Commands of a group that need the whole house."""
+    more: dict[str, Command] = dict(getattr(commands, word)) if word in OURS_IN else {}
+    if word == "sim":
+        plain = {"replay": commands.sim_replay, "hall": commands.sim_hall}
+        return {name: each for name, each in plain.items() if each is not None} | more
+    return more
 
 
-def _add_groups(app: typer.Typer, commands: Commands) -> None:
-    """Commands of two words, each group only where this build has any of it."""
-    sim = {"replay": commands.sim_replay, "hall": commands.sim_hall, **commands.sim}
-    export: dict[str, Callable[..., Any]] = {
-        "baseline": desired.export_baseline,
-        "power": energy.export_power,
-        "fbom": advising.export_fbom,
-        "evidence": packs.export_evidence,
-        "evidence-key": packs.export_key,
-        "expected": onboarding.export_expected,
-        **commands.export,
-    }
-    groups: dict[str, Mapping[str, Callable[..., Any] | None]] = {
-        "power": asking.POWER_COMMANDS,
-        "boot": asking.BOOT_COMMANDS,
-        "ca": authorities.CA_COMMANDS,
-        "reference": {**references.REFERENCE_COMMANDS, **commands.reference},
-        "rollout": plans.ROLLOUT_COMMANDS,
-        "alarm": alarms.ALARM_COMMANDS,
-        "console": consoles.CONSOLE_COMMANDS,
-        "latch": power.LATCH_COMMANDS,
-        "token": tokens.TOKEN_COMMANDS,
-        "credential": credentials.CREDENTIAL_COMMANDS,
-        "sim": sim,
-        "demo": commands.demo,
-        "export": export,
-        "audit": auditing.AUDIT_COMMANDS,
-        "verify": commands.verify,
-        "advisory": advising.ADVISORY_COMMANDS,
-        "onboard": onboarding.ONBOARD_COMMANDS,
-        "hook": onboarding.HOOK_COMMANDS,
-    }
-    for word, members in groups.items():
-        found = {name: each for name, each in members.items() if each is not None}
-        group = typer.Typer(
-            help=GROUPS[word],
-            no_args_is_help=True,
-            rich_markup_mode=None,
-            cls=BY_FIRST_WORD.get(word, Told),
-        )
-        group.callback()(_grouped)
-        for name, each in found.items():
-            group.command(name, cls=SeveralValues if word == "verify" else None)(each)
-        if word == "power":
-            _add_caps(group)
-        if word == "alarm":
-            _add_routes(group)
-        if found:
-            app.add_typer(group, name=word, help=GROUPS[word])
-
-
-def _add_caps(power_group: typer.Typer) -> None:
-    for word, commands, told in (
-        ("cap", power.CAP_COMMANDS, CAPS_HELP),
-        ("target", targets.TARGET_COMMANDS, TARGETS_HELP),
-    ):
-        group = typer.Typer(help=told, cls=Told, no_args_is_help=True, rich_markup_mode=None)
-        group.callback()(_grouped)
-        for name, each in commands.items():
-            group.command(name)(each)
-        power_group.add_typer(group, name=word, help=told)
-
-
-def _add_routes(alarm_group: typer.Typer) -> None:
-    routes = typer.Typer(help=ROUTES_HELP, cls=Told, no_args_is_help=True, rich_markup_mode=None)
-    routes.callback()(_grouped)
-    for name, each in alarms.ROUTE_COMMANDS.items():
-        routes.command(name)(each)
-    alarm_group.add_typer(routes, name="route", help=ROUTES_HELP)
+def _add_group(
+    app: typer.Typer, word: str, group: Group, more: Mapping[str, Command] | None = None
+) -> None:
+    """Commands of two words, where this build has any of them."""
+    found = {**group.commands(), **(more or {})}
+    made = typer.Typer(
+        help=group.told,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        cls=at(group.by_first_word) if group.by_first_word else Told,
+    )
+    made.callback()(_grouped)
+    for name, each in found.items():
+        made.command(name, cls=SeveralValues if word == "verify" else None)(each)
+    for name, inner in group.inner.items():
+        _add_group(made, name, inner)
+    if found:
+        app.add_typer(made, name=word, help=group.told)
 
 
 def _grouped() -> None:
