@@ -1,4 +1,4 @@
-"""Tasks end, also those that lose a cancellation."""
+"""Tasks go on and end, also those that fail or lose a cancellation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
-from iolaus.kernel.tasks import end
+from iolaus.kernel.tasks import end, keep_on
 
 
 async def loses_first(started: asyncio.Event) -> None:
@@ -36,3 +37,34 @@ async def test_what_ended_by_itself_or_badly_is_ended() -> None:
     await end()
     with pytest.raises(ValueError):
         failed.result()
+
+
+async def test_a_duty_that_fails_is_begun_anew_and_said() -> None:
+    begun, ended = list[int](), asyncio.Event()
+
+    async def duty() -> None:
+        begun.append(len(begun))
+        if len(begun) < 3:
+            raise ValueError("nobody foresaw it")
+        await ended.wait()
+
+    with capture_logs() as said:
+        task = asyncio.create_task(keep_on(duty, rest_s=0.0))
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        ended.set()
+        await task
+    assert [each["event"] for each in said] == ["duty_erred", "duty_erred"]
+
+
+async def test_a_duty_that_is_cancelled_is_over() -> None:
+    begun = asyncio.Event()
+
+    async def duty() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(keep_on(duty))
+    await begun.wait()
+    await end(task)
+    assert task.cancelled()

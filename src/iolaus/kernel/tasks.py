@@ -1,11 +1,30 @@
-"""The end of tasks."""
+"""Tasks that go on whatever happens, and their end."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import structlog
+
+log = structlog.get_logger(__name__)
 AGAIN_S: Final = 5.0
+REST_S: Final = 1.0
+Duty = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def keep_on(duty: Duty, *, rest_s: float = REST_S) -> None:
+    """Until it returns or is cancelled. What nobody foresaw is written down and the duty begun
+    anew: one that is over without a word would be missed by nobody."""
+    while True:
+        try:
+            await duty()
+        except Exception:  # supervised: this is where
+            log.exception("duty_erred", duty=getattr(duty, "__qualname__", repr(duty)))
+            await asyncio.sleep(rest_s)
+        else:
+            return
 
 
 async def end(*tasks: asyncio.Task[Any], again_s: float = AGAIN_S) -> None:

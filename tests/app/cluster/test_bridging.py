@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from iolaus.app.cluster.bridging import bridge_edge
 from iolaus.app.cluster.core import doing
@@ -40,8 +41,8 @@ async def test_an_edge_hears_the_budgets_of_its_racks_as_long_as_they_are_its() 
             async for frame in frames:
                 note(frame)
 
-    edge = bridge_edge(here, LocalTrunk(memory, clock), lambda: racks)
-    async with asyncio.timeout(30), doing(edge, listen()):
+    edge = partial(bridge_edge, here, LocalTrunk(memory, clock), lambda: racks)
+    async with asyncio.timeout(30), doing(edge, listen):
         await until("r1")
         await until("r.2")
         assert "r3" not in heard

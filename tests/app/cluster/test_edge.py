@@ -52,7 +52,7 @@ async def test_a_policy_reaches_it_and_its_deeds_reach_the_core(tmp_path: Path) 
             clock=clock,
         )
         edge = Edge(options, house, LocalTrunk(memory, clock), outbox)
-        await stack.enter_async_context(doing(edge.run(), taker.run()))
+        await stack.enter_async_context(doing(edge.run, taker.run))
         async with asyncio.timeout(60):
             (tmp_path / "core" / POWER_FILE).write_text(POWER.replace("MODE", "control"))
             await given.give()

@@ -71,7 +71,7 @@ async def pair(folder: Path, mode: str = "control") -> AsyncIterator[tuple[Stage
         options = HouseOptions(state_dir=folder / "core", role=Role.CORE)
         core = await stack.enter_async_context(open_house(options))
         both = Pair(on.house, core, Memory())
-        duties = (both.guard.run(), both.racks.run(), *(each.run() for each in both.caps))
+        duties = (both.guard.run, both.racks.run, *(each.run for each in both.caps))
         await stack.enter_async_context(doing(*duties))
 
         async def heard() -> bool:

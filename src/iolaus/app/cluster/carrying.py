@@ -18,6 +18,7 @@ import structlog
 from iolaus.bus.port import BusAway, Entry, Log
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, WeErred
+from iolaus.kernel.tasks import end, keep_on
 from iolaus.model.audit import Record as AuditRecord
 from iolaus.store.facts import Facts
 from iolaus.store.lease import Elsewhere
@@ -113,7 +114,7 @@ class Carrier:
 
     async def run(self) -> None:
         """Until cancelled; what waits then is kept."""
-        sending = asyncio.create_task(self._send())
+        sending = asyncio.create_task(keep_on(self._send))
         try:
             while True:
                 await self._filled.wait()
@@ -121,8 +122,7 @@ class Carrier:
                 await self._clock.sleep(COLLECT_S)
                 await self.keep()
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await end(sending)
             await self.keep()
 
     async def keep(self) -> None:

@@ -12,10 +12,11 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -45,7 +46,7 @@ from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
 from iolaus.kernel.clock import AgreedClock, WallClock
 from iolaus.kernel.errors import IolausError
-from iolaus.kernel.tasks import end
+from iolaus.kernel.tasks import Duty, end, keep_on
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
 from iolaus.store.database import Database
@@ -211,15 +212,16 @@ class Core:
             racks = self._racks(house)
             house.context.members = self._standings(house, taker, racks)
             duties = (
-                taker.run(),
-                wanting.run(),
-                self.files.lead(),
-                self._tell_term(),
-                racks.run(),
-                self._caps(house).run(),
-                _write_down(taker, house),
+                taker.run,
+                wanting.run,
+                self.files.lead,
+                self._tell_term,
+                racks.run,
+                self._caps(house).run,
+                partial(_write_down, taker, house),
+                partial(bridge_core, house.bus, self._trunk),
             )
-            await stack.enter_async_context(doing(*duties, bridge_core(house.bus, self._trunk)))
+            await stack.enter_async_context(doing(*duties))
             yield house
 
     def _racks(self, house: House) -> FarRacks:
@@ -289,8 +291,9 @@ async def _write_down(taker: Taker, house: House) -> None:
 
 
 @asynccontextmanager
-async def doing(*duties: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(duty) for duty in duties]
+async def doing(*duties: Duty) -> AsyncIterator[None]:
+    """All of them, side by side; one that fails is begun anew."""
+    tasks = [asyncio.create_task(keep_on(duty)) for duty in duties]
     try:
         yield
     finally:
@@ -311,14 +314,14 @@ async def core(options: CoreOptions) -> None:
         watchdog = Watchdog(bite=end_hung, round_s=HUNG_S / (ROUNDS + 1))
         watchdog.start()
         try:
-            async with doing(this.members.run(), this.leases.follow(), _patting(watchdog)):
+            async with doing(this.members.run, this.leases.follow, partial(_pat, watchdog)):
                 await this.run()
         finally:
             await front.close()
             watchdog.stop()
 
 
-async def _patting(watchdog: Watchdog) -> None:
+async def _pat(watchdog: Watchdog) -> None:
     while True:
         watchdog.pat()
         await asyncio.sleep(PAT_S)

@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -202,20 +203,20 @@ class Edge:
 
     async def run(self) -> None:
         """Until cancelled."""
-        mine = self.owning.held.keys
+        mine, house = self.owning.held.keys, self._house
         async with doing(
-            self.carrier.run(),
-            self.members.run(),
-            self.leases.follow(f"{self._options.site}."),
-            self.owned.follow(lambda: set(mine())),
-            self.owning.run(),
-            self.files.follow(),
-            bridge_edge(self._house.bus, self._trunk, self._house.edges.edges.running.keys),
-            be_nudged(self._trunk, self._hurry),
-            self.guard.run(),
-            self.caps.run(),
-            self._hear_terms(),
-            self._sweep(),
+            self.carrier.run,
+            self.members.run,
+            partial(self.leases.follow, f"{self._options.site}."),
+            partial(self.owned.follow, lambda: set(mine())),
+            self.owning.run,
+            self.files.follow,
+            partial(bridge_edge, house.bus, self._trunk, house.edges.edges.running.keys),
+            partial(be_nudged, self._trunk, self._hurry),
+            self.guard.run,
+            self.caps.run,
+            self._hear_terms,
+            self._sweep,
         ):
             try:
                 await asyncio.Event().wait()
@@ -277,7 +278,7 @@ async def open_edge(options: EdgeOptions) -> AsyncIterator[Edge]:
             )
         )
         edge = Edge(options, house, trunk, outbox)
-        await stack.enter_async_context(doing(edge.run()))
+        await stack.enter_async_context(doing(edge.run))
         yield edge
 
 

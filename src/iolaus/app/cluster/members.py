@@ -18,7 +18,7 @@ import msgspec
 
 from iolaus.bus.port import BusAway, Table
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.tasks import end
+from iolaus.kernel.tasks import end, keep_on
 
 TELL_S: Final = 1.5
 SILENT_S: Final = 5.0
@@ -104,15 +104,14 @@ class Members:
 
     async def run(self) -> None:
         """Until cancelled; then our row is taken away."""
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(keep_on(self._watch))
         try:
             while True:
                 self._changed.clear()
                 await self.tell()
                 await self._rest()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end(watching)
             with suppress(BusAway):
                 await self._table.put(self._mine().name, b"")
 

@@ -13,6 +13,7 @@ import structlog
 from iolaus.app.cluster.wanting import parse_targets
 from iolaus.app.house import House
 from iolaus.bus.port import Table
+from iolaus.kernel.errors import IolausError
 from iolaus.model.endpoint import Target
 from iolaus.model.shard import shard_of
 from iolaus.store.files import replace_file
@@ -60,7 +61,10 @@ class Owned:
     def gained(self, shard: str, epoch: int) -> None:
         """It is ours from now on."""
         self.epochs[shard] = epoch
-        replace_file(self._file, json.dumps(self.epochs).encode())
+        try:
+            replace_file(self._file, json.dumps(self.epochs).encode())
+        except IolausError as error:  # it is read and guarded all the same
+            log.warning("epochs_not_written", shard=shard, error=str(error))
         self.take_up(shard)
 
     def take_up(self, shard: str) -> None:
