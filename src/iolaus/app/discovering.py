@@ -7,34 +7,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from iolaus.app.probing import probe_target
-from iolaus.drivers.probe import ProbeResult
+from iolaus.app.sight import Sight
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import IolausError
 from iolaus.model.candidate import Appearance, Way
-from iolaus.model.endpoint import Reach, Target, protocol_of
+from iolaus.model.endpoint import Target, protocol_of
+from iolaus.model.shard import SITE, site_of
 from iolaus.north.context import DiscoveryOrder, Found
-from iolaus.observe.buses import Buses
 from iolaus.observe.discover import Discovery, Outcome
-from iolaus.observe.ssdp import search
 from iolaus.observe.targets import parse_hosts, parse_target, unique
 from iolaus.store.facts import Facts
 from iolaus.store.secrets import Secrets
-
-
-async def probe_bus(target: Target, buses: Buses) -> ProbeResult:
-    """Look for units on a bus that is not read yet; one that nobody answers on is let go again."""
-    device = buses.open(target)
-    try:
-        await (await device.driver()).inventory()
-    except IolausError as error:
-        if not device.bus.units:
-            await buses.drop(device.address)
-        return ProbeResult(
-            address=target.address, reach=Reach.UNREACHABLE, protocol="modbus", error=error
-        )
-    return ProbeResult(address=target.address, reach=Reach.REACHABLE, protocol="modbus")
-
 
 ANSWERED: Final = frozenset({"new", "known", "refused"})
 Appears = Callable[[Sequence[Appearance]], Awaitable[object]]
@@ -55,13 +37,11 @@ class Discoverer:
         secrets: Secrets,
         clock: Clock,
         begin: Callable[[str], None],
-        ca_file: str | None = None,
-        buses: Buses | None = None,
+        sight: Sight,
         appears: Appears = _nobody_takes,
     ) -> None:
         self._facts, self._secrets, self._clock = facts, secrets, clock
-        self._begin, self._ca_file, self._buses = begin, ca_file, buses
-        self._appears = appears
+        self._begin, self._sight, self._appears = begin, sight, appears
 
     def targets(self, order: DiscoveryOrder) -> Sequence[Target]:
         """Read an order without touching the network."""
@@ -70,21 +50,27 @@ class Discoverer:
 
     async def run(self, order: DiscoveryOrder, on_found: Callable[[Found], None]) -> None:
         """Probe everything that the order names, and take on what answers: it is kept when this
-        returns."""
+        returns. Raises `DeviceSilent` where nobody could look at a site of which a range is asked
+        for: silence would look like an empty range."""
         login = self._login(order)
         named, ranged = self._read(order, login)
+        for site in {site_of(each) for each in ranged}:
+            self._sight.must_reach(site)
         heard, there = set[str](), list[Appearance]()
         if order.ssdp:
-            found = [Target(address=address) for address in await search(clock=self._clock)]
+            answered = await self._sight.search(order.site or SITE)
+            found = sited(order.site, [Target(address=address) for address in answered])
             ranged = unique([*ranged, *with_login(login, found)])
             heard = {each.address for each in found}
-        discovery = Discovery(picture=self._facts, probe=self._probe, begin=self._begin)
+        sites = {each.address: each.labels.get("site", "") for each in (*named, *ranged)}
+        discovery = Discovery(picture=self._facts, probe=self._sight.probe, begin=self._begin)
 
         def tell(outcome: Outcome) -> None:
             if outcome.outcome in ANSWERED and protocol_of(outcome.address) != "modbus":
                 way = Way.SSDP if outcome.address in heard else Way.SCAN
                 now = self._clock.now()
-                there.append(Appearance(address=outcome.address, way=way, at=now))
+                site = sites.get(outcome.address, "")
+                there.append(Appearance(address=outcome.address, way=way, at=now, site=site))
             on_found(
                 Found(
                     address=outcome.address,
@@ -100,11 +86,6 @@ class Discoverer:
         await self._appears(there)
         await self._facts.keep()
 
-    async def _probe(self, target: Target) -> ProbeResult:
-        if protocol_of(target.address) == "modbus" and self._buses is not None:
-            return await probe_bus(target, self._buses)
-        return await probe_target(target, ca_file=self._ca_file)
-
     def _read(
         self, order: DiscoveryOrder, login: str | None = None
     ) -> tuple[list[Target], list[Target]]:
@@ -117,9 +98,10 @@ class Discoverer:
             named += parse_hosts(
                 order.hosts_file, subject="hosts file", allow_http=order.allow_http
             )
-        named = unique(with_login(login, named))
+        named = unique(with_login(login, sited(order.site, named)))
         known = {target.address for target in named}
-        ranged = [t for t in unique(with_login(login, ranged)) if t.address not in known]
+        ranged = unique(with_login(login, sited(order.site, ranged)))
+        ranged = [each for each in ranged if each.address not in known]
         return named, ranged
 
     def _login(self, order: DiscoveryOrder) -> str | None:
@@ -142,3 +124,10 @@ def with_login(name: str | None, targets: Sequence[Target]) -> list[Target]:
     if name is None:
         return list(targets)
     return [t if t.credential else replace(t, credential=name) for t in targets]
+
+
+def sited(site: str, targets: Sequence[Target]) -> list[Target]:
+    """The targets with this site, unless they name their own."""
+    if not site:
+        return list(targets)
+    return [replace(each, labels={"site": site, **each.labels}) for each in targets]

@@ -40,7 +40,8 @@ from iolaus.app.draining import Draining
 from iolaus.app.edges import counts_of
 from iolaus.app.gear import AGAIN_S
 from iolaus.app.handmade import Handmade
-from iolaus.app.house_lanes import open_lanes
+from iolaus.app.house_lanes import Afar, open_lanes
+from iolaus.app.house_loops import serve_of
 from iolaus.app.house_onboarding import Tempo, house_onboarding
 from iolaus.app.joining import Joining
 from iolaus.app.keyring import Keyring
@@ -53,8 +54,9 @@ from iolaus.app.recovering import recovering_of
 from iolaus.app.references import References
 from iolaus.app.roles import JOBS, Alone, Role
 from iolaus.app.rolling import Rolling
+from iolaus.app.sight import Handshakes, OwnSight, Sight
 from iolaus.bus.local import LocalBus
-from iolaus.drivers.lane import LaneRules, Lanes
+from iolaus.drivers.lane import LaneRules
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.exposures import Exposures
 from iolaus.fleet.ledger import Ledger
@@ -71,15 +73,13 @@ from iolaus.north.api.build import create_app
 from iolaus.north.auth import Auth, TokenFile
 from iolaus.north.context import Context
 from iolaus.observe.attest import AttestRules
-from iolaus.observe.beside import Beside
 from iolaus.observe.building import BuildingDevice
 from iolaus.observe.buses import Buses, ModbusDevice
 from iolaus.observe.collect import Collector, Job, Key, Periods
 from iolaus.observe.devices import Devices, LaneDevice
 from iolaus.observe.events import Follower, Intake, StreamRules
-from iolaus.observe.sentry import Sentry, SentryRules
-from iolaus.observe.subscribe import Receiver, Subscriber, SubscriptionRules
-from iolaus.observe.surface import Surveyor
+from iolaus.observe.sentry import SentryRules
+from iolaus.observe.subscribe import Receiver, SubscriptionRules
 from iolaus.store.database import Guard
 from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
@@ -157,14 +157,21 @@ class House:
     of one key now, `judge_racks` says what rings of the racks; others may do that for it."""
 
     def __init__(
-        self, *, options: HouseOptions, state: State, clock: Clock, lanes: Lanes | None = None
+        self,
+        *,
+        options: HouseOptions,
+        state: State,
+        clock: Clock,
+        afar: Afar | None = None,
     ) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.bus = LocalBus()
-        self.lanes = lanes or open_lanes(options, state, clock)
+        self.lanes = afar.lanes if afar else open_lanes(options, state, clock)
         self.hurry: Callable[[Key, bool], None] = self._hurry
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
         self.buses = Buses(clock=clock, tell=state.facts.record_event, rates=options.registers)
+        own = OwnSight(clock=clock, buses=self.buses, ca_file=options.ca_file)
+        self.sight: Sight = afar.sight if afar else own
         self.collector = self._collector()
         self.intake = Intake(
             picture=state.facts,
@@ -192,7 +199,7 @@ class House:
         )
         self.attesting = self._attesting()
         self.joining = self._joining()
-        self.loops = {job: self._loop(job) for job in Job}
+        self.loops = self._loops()
         self.discoverer = self._discoverer()
         self.keyring = self._keyring()
         state.secrets.on_change(self.ledger.note_login)
@@ -204,14 +211,28 @@ class House:
         self.bequest = bequest_of(self)
         self.consoles = self._consoles()
         self.alarming = self._alarming()
-        self.notifier = Notifier(
-            folder=state.directory,
-            alarms=lambda: self.alarming.all(),
-            clock=clock,
-            web=options.web,
-        )
+        self.notifier = self._notifier()
         self.judge_racks: JudgesRacks = lambda rang: self.edges.judged(each.key for each in rang)
         self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
+
+    def _loops(self) -> Mapping[Job, Loop]:
+        return {
+            job: Loop(
+                clock=self.clock,
+                reconcile=serve_of(self, job),
+                workers=WORKERS[job],
+                name=job.value,
+            )
+            for job in Job
+        }
+
+    def _notifier(self) -> Notifier:
+        return Notifier(
+            folder=self.state.directory,
+            alarms=lambda: self.alarming.all(),
+            clock=self.clock,
+            web=self.options.web,
+        )
 
     def _joining(self) -> Joining:
         again_s = min(
@@ -274,7 +295,7 @@ class House:
             hot_s=self.options.periods.hot_s,
             rotation=self.keyring.rotation,
             rules=self.options.rollouts,
-            ca_file=self.options.ca_file,
+            shows=Handshakes(self.sight, self.state.facts.target_of),
             attesting=self.attesting,
             wiping=self.keyring.wiping,
             recovering=self.recovering,
@@ -285,9 +306,8 @@ class House:
             facts=self.state.facts,
             secrets=self.state.secrets,
             clock=self.clock,
-            ca_file=self.options.ca_file,
+            sight=self.sight,
             begin=self.collector.begin,
-            buses=self.buses,
             appears=lambda found: self.onboarding.found(found),
         )
 
@@ -499,58 +519,6 @@ class House:
             let_in=self.let_in,
         )
 
-    def _loop(self, job: Job) -> Loop:
-        serve: Serve = self.collector.reconcile
-        if job is Job.EVENTS:
-            serve = self.follower.reconcile
-        elif job is Job.SUBSCRIPTION:
-            serve = self._subscriber()
-        elif job is Job.BESIDE:
-            serve = self._beside()
-        elif job is Job.SENTRY:
-            serve = self._sentry()
-        elif job is Job.SURVEY:
-            serve = self._surveyor()
-        elif job is Job.ATTEST:
-            serve = self.attesting.attestor.reconcile
-        return Loop(clock=self.clock, reconcile=serve, workers=WORKERS[job], name=job.value)
-
-    def _sentry(self) -> Serve:
-        return Sentry(
-            picture=self.state.facts,
-            open_device=self.devices.open,
-            guarded=lambda address: self.edges.edges.guards(address),
-            is_told=lambda address: address in self.follower.live,
-            tell=lambda address, found: self.edges.edges.sensed(address, found),
-            wake=self.wake,
-            rules=self.options.sentry,
-        ).reconcile
-
-    def _surveyor(self) -> Serve:
-        return Surveyor(
-            facts=self.state.facts, kept=self.state.surfaces, clock=self.clock, wake=self.wake
-        ).reconcile
-
-    def _beside(self) -> Serve:
-        facts, clock = self.state.facts, self.clock
-        return Beside(picture=facts, open_bus=self.buses.open, clock=clock).reconcile
-
-    def _subscriber(self) -> Serve:
-        if self.receiver is None:
-            return _never
-        return Subscriber(
-            picture=self.state.facts,
-            open_device=self.devices.open,
-            receiver=self.receiver,
-            clock=self.clock,
-            wake=self.wake,
-            rules=self.options.subscriptions,
-        ).reconcile
-
-
-async def _never(_: Hashable) -> float | None:
-    return None
-
 
 def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
     if options.receiver_url is None:
@@ -562,13 +530,13 @@ def _receiver(options: HouseOptions, clock: Clock) -> Receiver | None:
 async def open_house(
     options: HouseOptions,
     *,
-    lanes: Lanes | None = None,
+    afar: Afar | None = None,
     guard: Guard | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[House]:
-    """Open the state, start the loops; close all of it on the way out. `lanes` are another's, and
-    `guard` is asked before the state is written, where several processes hold the hall; `clock` is
-    the one that they agree on.
+    """Open the state, start the loops; close all of it on the way out. Where several
+    processes hold the hall, `afar` leads to the devices that others own, `guard` is asked before
+    the state is written, and `clock` is the one that they agree on.
 
     Raises `OperatorMust` when the state is in use or cannot be read, `WeErred` on a full disk."""
     clock = clock or WallClock()
@@ -578,7 +546,7 @@ async def open_house(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         await state.start()
-        house = House(options=options, state=state, clock=clock, lanes=lanes)
+        house = House(options=options, state=state, clock=clock, afar=afar)
         stack.push_async_callback(house.lanes.close)
         stack.push_async_callback(house.buses.close)
         if options.role is not Role.CORE:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from iolaus.app.sight import Sight
 from iolaus.drivers.lane import Aside, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
 from iolaus.kernel.clock import Clock
@@ -13,6 +14,13 @@ from iolaus.wire.redfish.port import SessionLedger
 
 if TYPE_CHECKING:
     from iolaus.app.house import HouseOptions
+
+
+class Afar(NamedTuple):
+    """How devices are reached that other processes own."""
+
+    lanes: Lanes
+    sight: Sight
 
 
 def open_lanes(options: HouseOptions, state: State, clock: Clock) -> Lanes:

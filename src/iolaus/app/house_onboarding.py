@@ -11,10 +11,7 @@ from iolaus.app.onboarding import EVERY_S, GATHER_S, Onboarding
 from iolaus.app.onboarding_ironic import Ironic
 from iolaus.app.onboarding_moves import Moves
 from iolaus.app.onboarding_seeing import Seeing
-from iolaus.app.probing import probe_target
 from iolaus.app.retiring import Retiring
-from iolaus.drivers.probe import ProbeResult
-from iolaus.model.endpoint import Target
 
 if TYPE_CHECKING:
     from iolaus.app.house import House
@@ -31,9 +28,6 @@ class Tempo(msgspec.Struct, frozen=True, kw_only=True):
 def house_onboarding(house: House) -> Onboarding:
     state, tempo = house.state, house.options.onboarding
 
-    async def probe(target: Target) -> ProbeResult:
-        return await probe_target(target, ca_file=house.options.ca_file)
-
     seeing = Seeing(
         state=state,
         ledger=house.ledger,
@@ -47,7 +41,7 @@ def house_onboarding(house: House) -> Onboarding:
         seeing=seeing,
         rolling=house.rolling,
         clock=house.clock,
-        probe=probe,
+        probe=house.sight.probe,
         begin=house.collector.begin,
         keep=partial(house.collector.begin, spread=True),
         enrol=ironic,

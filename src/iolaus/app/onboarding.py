@@ -134,7 +134,13 @@ class Onboarding:
         """Nobody who is managed already appears."""
         now = self._clock.now()
         return [
-            Appearance(address=each.address, way=Way.LIST, at=now, mac=each.mac)
+            Appearance(
+                address=each.address,
+                way=Way.LIST,
+                at=now,
+                mac=each.mac,
+                site=each.labels.get("site", ""),
+            )
             for each in laid_out(document)
             if each.address
         ]

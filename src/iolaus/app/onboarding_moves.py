@@ -85,18 +85,21 @@ class Moves:
     async def _contact(self, candidate: Candidate, want: Expected | None) -> ProbeResult:
         """By the pin that somebody vouched for; else what a listed one shows first is taken where
         its list says so."""
-        address, known = candidate.address, self._facts.target_of(candidate.address)
+        known = self._facts.target_of(candidate.address)
         pin = (known.fingerprint if known else None) or candidate.vouched
         pin = pin or (want.fingerprint if want else "")
-        found = await self._probe(Target(address=address, fingerprint=pin or None))
+        target = _target(candidate, known, want, pin or None)
+        found = await self._probe(target)
         pins = not pin and (want or self._seeing.roll.shared_login())
         if isinstance(found.error, Unverified) and found.fingerprint and pins and pins.pins:
-            found = await self._probe(Target(address=address, fingerprint=found.fingerprint))
+            found = await self._probe(
+                msgspec.structs.replace(target, fingerprint=found.fingerprint)
+            )
         return found
 
     def _read_with(self, candidate: Candidate, want: Expected, pin: str | None) -> None:
         known = self._facts.target_of(candidate.address)
-        target = known or Target(address=candidate.address)
+        target = known or _target(candidate, known, want, None)
         if known is None or not known.credential:
             vouched = pin if self._needs_pin(candidate, want) else target.fingerprint
             self._facts.put_target(
@@ -260,3 +263,14 @@ class Moves:
         now = self._clock.now()
         told = Event(at=now, kind=kind, severity="OK", endpoint=candidate.address, message=message)
         self._facts.record_event(told)
+
+
+def _target(
+    candidate: Candidate, known: Target | None, want: Expected | None, pin: str | None
+) -> Target:
+    """Where it is looked for: on the site of which it is known, on which it appeared, or on which
+    a list expects it."""
+    said = known.labels.get("site", "") if known else ""
+    site = said or candidate.site or (want.labels.get("site", "") if want else "")
+    labels = {"site": site} if site else {}
+    return Target(address=candidate.address, labels=labels, fingerprint=pin)

@@ -72,6 +72,6 @@ READING: Final = (
 )
 JOBS: Final[Mapping[Role, tuple[Job, ...]]] = {
     Role.ALL: tuple(Job),
-    Role.CORE: (Job.ATTEST,),
+    Role.CORE: (Job.ATTEST, Job.SURVEY),
     Role.EDGE: READING,
 }

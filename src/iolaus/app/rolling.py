@@ -24,7 +24,7 @@ from iolaus.act.term import Rules
 from iolaus.act.unwind import unwind
 from iolaus.app.attesting import Attesting
 from iolaus.app.draining import Adapters
-from iolaus.app.handshakes import Handshakes, LatePins
+from iolaus.app.late_pins import LatePins
 from iolaus.app.recovering import BothHands, Recovering, is_recovery
 from iolaus.app.rollout_drains import RolloutDrains, WhoDrained
 from iolaus.bus.local import LocalBus
@@ -97,7 +97,7 @@ class Rolling:
         hot_s: float,
         rotation: Rotates,
         rules: Rules | None = None,
-        ca_file: str | None = None,
+        shows: ShowsCertificates,
         attesting: Attesting | None = None,
         wiping: Callable[[ShowsCertificates, Receipts], Wiping] | None = None,
         recovering: Recovering | None = None,
@@ -114,7 +114,7 @@ class Rolling:
         self.drains = RolloutDrains(self.journal)
         self._drained = WhoDrained(kept, self.drains)
         self._drained_at = -DRAINED_S
-        renewals = self._renewals(state, ca_file)
+        renewals = self._renewals(state, shows)
         self._late = LatePins(state.facts, late=renewals.late, read_again=read_again)
         attested = attesting.ledger.attested if attesting else lambda _: None
         self._observer = self._observing(hot_s, attested, look_again)
@@ -128,7 +128,7 @@ class Rolling:
             renewals=renewals,
             rotation=rotation,
             proving=Proving(lambda: attesting, clock=clock) if attesting else None,
-            wiping=wiping(Handshakes(ca_file), self._receipt) if wiping else None,
+            wiping=wiping(shows, self._receipt) if wiping else None,
         )
         if recovering:
             recovering.rolls = (self._every, self._keep, self.ask)
@@ -171,11 +171,11 @@ class Rolling:
         self._folds: dict[str, Progress] = {}
         self._spans: dict[str, tuple[Span, ...]] = {}
 
-    def _renewals(self, state: State, ca_file: str | None) -> Renewals:
+    def _renewals(self, state: State, shows: ShowsCertificates) -> Renewals:
         return Renewals(
             facts=state.facts,
             signer=Signer(state.authorities, clock=self._clock),
-            shows=Handshakes(ca_file),
+            shows=shows,
             begun=partial(self._receipt, key=RECEIPT),
         )
 

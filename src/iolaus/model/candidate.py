@@ -43,13 +43,15 @@ class Move(StrEnum):
 
 class Appearance(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody said that a controller is at an address (normalised as a target's). `mac` and
-    `hostname` are as the lease had them, `at` is our receive time."""
+    `hostname` are as the lease had them, `at` is our receive time, `site` where it is ("": not
+    said)."""
 
     address: str
     way: Way
     at: float
     mac: str = ""
     hostname: str = ""
+    site: str = ""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     ways: tuple[Way, ...] = ()
     mac: str = ""
     hostname: str = ""
+    site: str = ""
     uuid: str = ""
     shows: str = ""
     """The fingerprint of a certificate that nobody trusts yet."""
@@ -100,6 +103,7 @@ def appeared(before: Candidate | None, now: Appearance) -> Candidate:
             ways=(now.way,),
             mac=now.mac,
             hostname=now.hostname,
+            site=now.site,
         )
     ways = before.ways if now.way in before.ways else (*before.ways, now.way)
     return msgspec.structs.replace(
@@ -108,4 +112,5 @@ def appeared(before: Candidate | None, now: Appearance) -> Candidate:
         ways=ways,
         mac=now.mac or before.mac,
         hostname=now.hostname or before.hostname,
+        site=now.site or before.site,
     )

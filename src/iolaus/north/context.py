@@ -62,7 +62,8 @@ from iolaus.trust.checkpoints import Checkpoint
 
 class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants discovered. `targets` are words (host, URL, CIDR, host range),
-    `hosts_file` the text of a hosts file. `password` is used and never kept or shown."""
+    `hosts_file` the text of a hosts file. `site` is theirs unless they name their own. `password`
+    is used and never kept or shown."""
 
     targets: tuple[str, ...] = ()
     hosts_file: str | None = None
@@ -72,6 +73,7 @@ class DiscoveryOrder(msgspec.Struct, frozen=True, kw_only=True):
     trust_first: bool = False
     allow_http: bool = False
     ssdp: bool = False
+    site: str = ""
 
     def __repr__(self) -> str:
         return f"DiscoveryOrder(targets={self.targets!r}, user={self.user!r}, password=...)"

@@ -104,7 +104,10 @@ class Surveyor:
             return None
         if held.status is None or held.status.reach is Reach.UNREACHABLE:
             return AGAIN_S
-        found = await self._look(held.target, self._clock.now())
+        try:
+            found = await self._look(held.target, self._clock.now())
+        except IolausError:  # nobody could look: the one from before stands
+            return AGAIN_S
         await self._kept.put({address: found})
         return AGAIN_S if found.error else EVERY_S
 

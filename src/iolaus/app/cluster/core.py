@@ -26,6 +26,7 @@ from iolaus.act.term import Rules
 from iolaus.app.cluster.bridging import bridge_core, nudging
 from iolaus.app.cluster.carrying import FACTS, LOG, Taker
 from iolaus.app.cluster.door import TERM
+from iolaus.app.cluster.errands import FarSight
 from iolaus.app.cluster.far import FarLanes, Post
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
@@ -36,6 +37,7 @@ from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
+from iolaus.app.house_lanes import Afar
 from iolaus.app.listening import make_server
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
@@ -196,7 +198,7 @@ class Core:
             house = await stack.enter_async_context(
                 open_house(
                     house_options,
-                    lanes=FarLanes(post),
+                    afar=Afar(FarLanes(post), self._sight()),
                     guard=self.leading.guard,
                     clock=self._clock,
                 )
@@ -223,6 +225,16 @@ class Core:
             )
             await stack.enter_async_context(doing(*duties))
             yield house
+
+    def _sight(self) -> FarSight:
+        return FarSight(
+            trunk=self._trunk,
+            seals=lambda: self.secrets,
+            clock=self._clock,
+            serving=lambda site: [each.name for each in self.members.alive("edge", site)],
+            owner_of=self.leases.holder,
+            term=lambda: self.leading.term,
+        )
 
     def _racks(self, house: House) -> FarRacks:
         """What edges guard, in the place of what this process would."""

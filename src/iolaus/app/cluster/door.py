@@ -172,16 +172,20 @@ class Door:
         let_in = await self._lanes.try_login(letter.target, letter.login, beside=letter.beside)
         return Reply(let_in=let_in)
 
+    def stale(self, term: int, until: float) -> str:
+        """Why what a core asked under `term`, to be done until then, is not done ("": it is)."""
+        if term < self.term:
+            return f"a newer core leads (epoch {self.term}, not {term})"
+        if self._now() > until:
+            return "it came too late to be worth an effect"
+        return ""
+
     def _must_hold(self, letter: Letter) -> None:
         """Raises `DeviceRefused` (503): nothing was sent."""
         epoch = self._epoch_of(shard_of(letter.target))
-        why = ""
+        why = self.stale(letter.term, letter.until)
         if epoch is None or epoch != letter.epoch:
             why = "it is not ours under the epoch that was named"
-        elif letter.term < self.term:
-            why = f"a newer core leads (epoch {self.term}, not {letter.term})"
-        elif self._now() > letter.until:
-            why = "it came too late to be worth an effect"
         if why:
             raise DeviceRefused(
                 why,

@@ -28,6 +28,7 @@ from iolaus.app.cluster.core import LEASES, doing
 from iolaus.app.cluster.door import TERM, Door
 from iolaus.app.cluster.files import FILES, SECRETS, Files
 from iolaus.app.cluster.guarding import CAPS, Caps, Guard
+from iolaus.app.cluster.lookout import Lookout
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
 from iolaus.app.cluster.owning import TTL_S, Owning
@@ -44,6 +45,7 @@ from iolaus.drivers.lane import LaneRules
 from iolaus.energy.run import Done
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import IolausError
+from iolaus.model.endpoint import Target
 from iolaus.model.shard import SITE, shard_of
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Job, Key, Periods
@@ -133,6 +135,23 @@ class Edge:
             newest=lambda: self.door.term,
         )
 
+    def _lookout(self) -> Lookout:
+        house = self._house
+        return Lookout(
+            name=self._options.name,
+            site=self._options.site,
+            trunk=self._trunk,
+            seals=lambda: house.state.secrets,
+            sight=house.sight,
+            stale=self.door.stale,
+            let_go=self._let_go,
+        )
+
+    def _let_go(self, target: Target) -> None:
+        """A bus that was opened for a look, and is not ours, is closed again."""
+        if self._house.state.facts.target_of(target.address) is None:
+            self._house.buses.keep(target.address, None)
+
     def _caps(self) -> Caps:
         room = self._house.power.powering
         room.ends = lambda rack: rack in self._house.edges.edges.running
@@ -214,6 +233,7 @@ class Edge:
             partial(bridge_edge, house.bus, self._trunk, house.edges.edges.running.keys),
             partial(be_nudged, self._trunk, self._hurry),
             self.guard.run,
+            self._lookout().run,
             self.caps.run,
             self._hear_terms,
             self._sweep,

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from iolaus.drivers.lane import GivenUp, HeldBack
+from iolaus.drivers.probe import ProbeResult
 from iolaus.energy.holding import HeldCap
 from iolaus.energy.ports import Latch
 from iolaus.kernel.errors import (
@@ -27,6 +28,7 @@ from iolaus.kernel.errors import (
     WeErred,
 )
 from iolaus.model.endpoint import Target
+from iolaus.model.surface import Surface
 from iolaus.store.packing import pack, unpack
 from iolaus.wire.redfish.port import Answer, Credential
 
@@ -111,6 +113,30 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool = False
 
 
+class Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """What a core asks any edge of a site to look at. `do`: probe, shown, trusted, survey (as of
+    `now`), all of `target`; search."""
+
+    term: int
+    until: float
+    do: str
+    site: str
+    target: Target | None = None
+    now: float = 0.0
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """`trouble`: nobody could look. `said` is what a probe that was made ran into."""
+
+    trouble: Trouble | None = None
+    found: ProbeResult | None = None
+    said: Trouble | None = None
+    addresses: tuple[str, ...] = ()
+    fingerprint: str = ""
+    trusted: bool = False
+    surface: Surface | None = None
+
+
 class Seals(Protocol):
     def seal(self, content: bytes, *, label: bytes) -> bytes: ...
 
@@ -121,6 +147,8 @@ _LETTER: Final = msgspec.msgpack.Decoder(Letter)
 _REPLY: Final = msgspec.msgpack.Decoder(Reply)
 _WISH: Final = msgspec.msgpack.Decoder(Wish)
 _GRANTED: Final = msgspec.msgpack.Decoder(Granted)
+_ERRAND: Final = msgspec.msgpack.Decoder(Errand)
+_BROUGHT: Final = msgspec.msgpack.Decoder(Brought)
 _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
     kind.__name__: kind
     for kind in (
@@ -137,7 +165,7 @@ _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
 }
 
 
-def seal(seals: Seals, content: Letter | Reply | Wish | Granted) -> bytes:
+def seal(seals: Seals, content: Letter | Reply | Wish | Granted | Errand | Brought) -> bytes:
     """Raises `DeviceLied` where it is too large for the bus."""
     sealed = seals.seal(pack(content), label=LABEL)
     if len(sealed) > MOST_BYTES:
@@ -171,6 +199,17 @@ def open_wish(seals: Seals, sealed: bytes) -> Wish:
 def open_granted(seals: Seals, sealed: bytes) -> Granted:
     granted: Granted = _opened(seals, sealed, _GRANTED)
     return granted
+
+
+def open_errand(seals: Seals, sealed: bytes) -> Errand:
+    """Raises as `open_letter` does."""
+    errand: Errand = _opened(seals, sealed, _ERRAND)
+    return errand
+
+
+def open_brought(seals: Seals, sealed: bytes) -> Brought:
+    brought: Brought = _opened(seals, sealed, _BROUGHT)
+    return brought
 
 
 def _opened(seals: Seals, sealed: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:

@@ -50,7 +50,8 @@ authorization {{ users: [
       "iolaus.table.leases.>", "iolaus.table.caps.>", "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
     ]
     subscribe: [
-      "iolaus.say.>", "iolaus.ask.lane.>", "iolaus.ask.power.>", "iolaus.knock.>", "_INBOX.>"
+      "iolaus.say.>", "iolaus.ask.lane.>", "iolaus.ask.power.>", "iolaus.ask.errand.>",
+      "iolaus.knock.>", "_INBOX.>"
     ]
   }} }}
 ] }}
@@ -213,7 +214,8 @@ class Cluster:
         self.until(lambda: bool(self.token) and self.ask("/healthz") is not None, "a core leads")
 
     def discover(self) -> None:
-        """Take on the hall as its operator would."""
+        """Take on the hall as its operator would, once there are edges that look."""
+        self.until(lambda: self._serving() >= self.edges, "all edges serve")
         env = {"IOLAUS_URL": self.url(), "IOLAUS_TOKEN": self.token}
         env["IOLAUS_BMC_PASSWORD"] = HALL_PASSWORD
         command = [str(BIN / "iolaus"), "discover", "-f", str(self.hosts), "--user", "root"]
@@ -321,6 +323,11 @@ class Cluster:
         self._part(name, command)
 
     # --- looking -------------------------------------------------------------------------------
+
+    def _serving(self) -> int:
+        """Edges that the core hears."""
+        found = self.ask("/api/v1/members") or {"items": []}
+        return sum(each.get("status", each)["state"] == "serving" for each in found["items"])
 
     def ask(self, path: str, *, core: int = 0, within_s: float = 5.0) -> Any:
         """What the API says, as JSON (or True where it says nothing of that kind); None where it

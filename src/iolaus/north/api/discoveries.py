@@ -63,6 +63,12 @@ class DiscoverySpec(
     ] = "verify"
     allow_http: bool = False
     ssdp: bool = False
+    site: Annotated[
+        str,
+        Meta(
+            max_length=63, description="The site of what names none; in a cluster its edges look."
+        ),
+    ] = ""
 
 
 class Discovery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -153,6 +159,7 @@ def _order(spec: DiscoverySpec) -> DiscoveryOrder:
         trust_first=spec.trust == "first",
         allow_http=spec.allow_http,
         ssdp=spec.ssdp,
+        site=spec.site,
     )
 
 

@@ -63,11 +63,13 @@ class ExpectedApplied(msgspec.Struct, kw_only=True):
 
 
 class AppearanceSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A controller that somebody saw: `address` as for discovering, `mac` of its lease."""
+    """A controller that somebody saw: `address` as for discovering, `mac` of its lease, `site`
+    where several are held."""
 
     address: Annotated[str, Meta(min_length=1, max_length=256)]
     mac: Annotated[str, Meta(max_length=32)] = ""
     hostname: Short = ""
+    site: Annotated[str, Meta(max_length=63)] = ""
     way: Literal["dhcp", "ssdp", "scan", "list"] = "dhcp"
 
 
@@ -293,7 +295,14 @@ def _appear(context: Context) -> HTTPRouteHandler:
         _whole(request, Deed.DISCOVER)
         now = context.clock.now()
         found = [
-            Appearance(address=e.address, way=Way(e.way), at=now, mac=e.mac, hostname=e.hostname)
+            Appearance(
+                address=e.address,
+                way=Way(e.way),
+                at=now,
+                mac=e.mac,
+                hostname=e.hostname,
+                site=e.site,
+            )
             for e in data.spec
         ]
         new = await _port(context).appear(found)

@@ -59,6 +59,9 @@ def discover(
         bool, typer.Option("--allow-http", help="Accept http:// (sends the password open).")
     ] = False,
     ssdp: Annotated[bool, typer.Option("--ssdp", help="Also ask the local network.")] = False,
+    site: Annotated[
+        str, typer.Option("--site", help="The site they are on; in a cluster its edges look.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be tried.")] = (
         False
     ),
@@ -71,22 +74,17 @@ def discover(
     Examples: iolaus discover 10.3.0.0/24 --user root --password-file pw;
     iolaus discover -f hosts.yaml --trust first
     """
+    if not targets and not file and not ssdp:
+        raise _nothing_named()
     spec = {
         "targets": targets or [],
         "trust": trust,
         "allowHttp": allow_http,
         "ssdp": ssdp,
+        **({"site": site} if site else {}),
         **({"hostsFile": read_text(file, "hosts file")} if file else {}),
         **_credential(user, password_file, credential),
     }
-    if not targets and not file and not ssdp:
-        raise OperatorMust(
-            "nothing to discover is named",
-            operation="discover",
-            subject="targets",
-            code="NothingNamed",
-            next_step="iolaus discover 10.3.0.0/24, or -f hosts.yaml, or --ssdp",
-        )
     query = {"dryRun": "All"} if dry_run else {}
     with Client(url) as client:
         task = client.post("/api/v1/discoveries", {"spec": spec}, **query)
@@ -95,6 +93,16 @@ def discover(
     code = show(task, output)
     if code:
         raise typer.Exit(code)
+
+
+def _nothing_named() -> OperatorMust:
+    return OperatorMust(
+        "nothing to discover is named",
+        operation="discover",
+        subject="targets",
+        code="NothingNamed",
+        next_step="iolaus discover 10.3.0.0/24, or -f hosts.yaml, or --ssdp",
+    )
 
 
 def follow(client: Client, task: dict[str, Any]) -> dict[str, Any]:

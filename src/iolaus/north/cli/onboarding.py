@@ -267,6 +267,7 @@ def hook_dhcp(
     leases: Annotated[
         Path | None, typer.Option("--leases", help="A lease file of Kea or dnsmasq instead.")
     ] = None,
+    site: Annotated[str, typer.Option("--site", help="The site whose DHCP server this is.")] = "",
     url: UrlOption = None,
 ) -> None:
     """Tell the server of controllers that asked for an address.
@@ -290,7 +291,12 @@ def hook_dhcp(
     with Client(url) as client:
         for at in range(0, len(found), AT_ONCE):
             some = [
-                {"address": each.address, "mac": each.mac, "hostname": each.hostname}
+                {
+                    "address": each.address,
+                    "mac": each.mac,
+                    "hostname": each.hostname,
+                    "site": site,
+                }
                 for each in found[at : at + AT_ONCE]
             ]
             new += int(client.post(f"{API}/appearances", {"spec": some})["new"])

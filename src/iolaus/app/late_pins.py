@@ -1,41 +1,18 @@
-"""What an address serves, by handshakes that send nothing: certificates are looked at before they
-are trusted with a word, and again where one was put in that may be served late.
-"""
+"""Certificates that may be served late: looked at again where one was put in."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 
-from iolaus.kernel.errors import DeviceLied, IolausError
+from iolaus.kernel.errors import IolausError
 from iolaus.model.endpoint import Reach
 from iolaus.store.facts import Facts
-from iolaus.wire.redfish.trust import first_contact, verifies
 
 log = structlog.get_logger(__name__)
-
-PATIENCE_S: Final = 10.0
-
-
-class Handshakes:
-    """`fleet`'s port `ShowsCertificates`. `ca_file` are the authorities that are trusted where
-    nothing is pinned; None: the system's."""
-
-    def __init__(self, ca_file: str | None) -> None:
-        self._ca_file = ca_file
-
-    async def shown(self, address: str) -> str:
-        return await first_contact(address, timeout_s=PATIENCE_S)
-
-    async def trusted(self, address: str) -> bool:
-        try:
-            return await verifies(address, self._ca_file, timeout_s=PATIENCE_S)
-        except DeviceLied:
-            return False
 
 
 class LatePins:

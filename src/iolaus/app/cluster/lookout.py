@@ -1,0 +1,110 @@
+"""The edge's end of errands: it looks where its site's core cannot, and says what it saw.
+
+An errand is carried out if it came from a core that may still lead, in time, for this site; so
+many at once, the rest in turn. Whatever comes of it is an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from iolaus.app.cluster.errands import errand_topic
+from iolaus.app.cluster.letters import Brought, Errand, Seals, open_errand, seal, trouble_of
+from iolaus.app.sight import Sight
+from iolaus.bus.port import Trunk
+from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, WeErred
+from iolaus.model.endpoint import Target
+
+log = structlog.get_logger(__name__)
+AT_ONCE: Final = 128
+
+
+class Lookout:
+    """`stale` says why what a term asked until a time is not obeyed ("": it is); `let_go` is told
+    of every target that was looked at and may not be ours."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        site: str,
+        trunk: Trunk,
+        seals: Callable[[], Seals],
+        sight: Sight,
+        stale: Callable[[int, float], str],
+        let_go: Callable[[Target], None],
+    ) -> None:
+        self._name, self._site, self._trunk, self._seals = name, site, trunk, seals
+        self._sight, self._stale, self._let_go = sight, stale, let_go
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with self._trunk.answer(errand_topic(self._name), self.answer):
+            await asyncio.Event().wait()
+
+    async def answer(self, sealed: bytes) -> bytes:
+        try:
+            errand = open_errand(self._seals(), sealed)
+            async with self._gate:
+                self._must_hold(errand)
+                brought = await self._run(errand)
+        except IolausError as error:
+            brought = Brought(trouble=trouble_of(error))
+        except Exception:  # supervised: one errand's bug is that errand's
+            log.exception("errand_erred")
+            erred = WeErred("the edge erred", operation="look", subject="edge")
+            brought = Brought(trouble=trouble_of(erred))
+        return seal(self._seals(), brought)
+
+    async def _run(self, errand: Errand) -> Brought:
+        if errand.do == "search":
+            return Brought(addresses=tuple(await self._sight.search(errand.site)))
+        if (target := errand.target) is None:
+            raise WeErred("it names no target", operation=errand.do, subject="errand")
+        match errand.do:
+            case "probe":
+                return await self._probe(target)
+            case "shown":
+                return Brought(fingerprint=await self._sight.shown(target))
+            case "trusted":
+                return Brought(trusted=await self._sight.trusted(target))
+            case "survey":
+                return Brought(surface=await self._sight.survey(target, errand.now))
+        raise WeErred(
+            "this edge knows no such errand",
+            operation=errand.do[:40],
+            subject=target.address,
+            code="ErrandUnknown",
+            next_step="run one version on all machines.",
+        )
+
+    async def _probe(self, target: Target) -> Brought:
+        try:
+            found = await self._sight.probe(target)
+        finally:
+            self._let_go(target)
+        said = trouble_of(found.error) if found.error else None
+        if said is not None and isinstance(found.error, DeviceSilent):
+            said = msgspec.structs.replace(said, message=f"{said.message}, seen from {self._name}")
+        return Brought(found=msgspec.structs.replace(found, error=None), said=said)
+
+    def _must_hold(self, errand: Errand) -> None:
+        """Raises `DeviceRefused` (503): nobody looked."""
+        why = self._stale(errand.term, errand.until)
+        if errand.site != self._site:
+            why = f"this edge serves the site {self._site} and not {errand.site}"
+        if why:
+            raise DeviceRefused(
+                why,
+                operation=errand.do,
+                subject=errand.target.address if errand.target else errand.site,
+                code="Fenced",
+                status=503,
+                next_step="ask again: whoever leads or serves there now answers.",
+            )
