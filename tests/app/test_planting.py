@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.energy.test_documents import LEAK, PLANT, POWER
 
-from iolaus.app.planting import Written, load_written, plant_of, written
+from iolaus.app.planting import ANEW_S, Planted, Written, load_written, plant_of, written
 from iolaus.energy.plant import Claim
 from iolaus.energy.policy import Mode
 from iolaus.fleet.energy_files import read_energy
+from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import (
     Asset,
@@ -23,6 +24,8 @@ from iolaus.model.asset import (
 )
 from iolaus.model.endpoint import Target
 from iolaus.model.fact import Health, Known, PowerState
+from iolaus.model.plant import Plant
+from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 SYSTEM = "Systems/1"
@@ -137,3 +140,31 @@ def test_a_meter_of_a_hall_or_a_row_is_no_breaker() -> None:
     plant = plant_of(Written(), [held("n", rack="r1", hall="h1", row="a")], others=told)
     kinds = {each.name: each.kind.value for each in plant.domains}
     assert (kinds["h1"], kinds["h1-a"], kinds["cb7"]) == ("hall", "row", "breaker")
+
+
+def test_the_plant_is_the_same_until_an_endpoint_says_something_else() -> None:
+    facts, clock = Facts(), JumpClock()
+    planted = Planted(Written(), facts, clock)
+
+    def later() -> Plant:
+        clock.advance(2 * ANEW_S)
+        return planted.plant()
+
+    def read(name: str, **labels: str) -> None:
+        seen = held(name, capped=True, **labels)
+        assert seen.report is not None
+        facts.put_target(seen.target)
+        facts.record_report(seen.report)
+
+    read("n1", rack="r1", feed="fa")
+    first = later()
+    read("n1", rack="r1", feed="fa")
+    assert later() is first
+    read("n2", rack="r2", feed="fa")
+    assert {each.name for each in later().domains} == {"fa", "r1", "r2"}
+    read("n2", rack="r3", feed="fb")
+    assert {each.name for each in later().domains} == {"fa", "fb", "r1", "r3"}
+    facts.remove_target("https://n2")
+    assert later() == first
+    planted.rule(Written(plants=written(read_energy(PLANT, source="p"), source="p").plants))
+    assert later() != first

@@ -26,7 +26,7 @@ import structlog
 from iolaus.app.banner import Banner
 from iolaus.app.demo_site import give_site
 from iolaus.app.house import House, HouseOptions, open_house
-from iolaus.app.listening import make_server, run_server
+from iolaus.app.listening import run_server, server_of
 from iolaus.app.oracle import Oracle, Place, written_down
 from iolaus.app.references import References
 from iolaus.app.reporting import PUBLIC_FILE
@@ -97,7 +97,7 @@ async def up(options: UpOptions) -> None:
 
 
 async def _serve(house: House, banner: Banner) -> None:
-    server = make_server(house)
+    server = await server_of(house)
     house.begin_all(spread=False)
     telling = asyncio.create_task(banner.tell(lambda: server.started))
     try:

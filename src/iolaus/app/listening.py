@@ -63,6 +63,12 @@ def make_server(house: House, *, takes_signals: bool = True) -> Server:
     return server
 
 
+async def server_of(house: House, *, takes_signals: bool = True) -> Server:
+    """As `make_server`, in a thread: to build the application takes seconds on a busy machine, in
+    which racks are guarded and leases held."""
+    return await asyncio.to_thread(make_server, house, takes_signals=takes_signals)
+
+
 async def run_server(server: uvicorn.Server, listen: str) -> None:
     """Serve until a signal; an address that cannot be bound is the operator's to change."""
     try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from iolaus.app.ratings import ratings_of
+from iolaus.app.ratings import rated, ratings_of
 from iolaus.energy.documents import (
     Node,
     leak_policy,
@@ -29,6 +30,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import Asset, AssetKind, Component, ComponentKind, Report
 from iolaus.model.building import BuildingDocument
+from iolaus.model.endpoint import Target
 from iolaus.model.energy import (
     EnergyDocument,
     LeakPolicyDocument,
@@ -57,6 +59,8 @@ class Planted:
         self.claims: tuple[Claim, ...] = ()
         self._built: tuple[float, Plant] | None = None
         self._aged = False
+        self._known: dict[str, tuple[Report, Target, Told]] = {}
+        self._of: tuple[Written, tuple[Claim, ...], list[Told]] | None = None
 
     def rule(self, said: Written) -> None:
         """This counts from now on."""
@@ -66,10 +70,36 @@ class Planted:
         now = self._clock.monotonic()
         if self._built is None or self._aged or now - self._built[0] >= ANEW_S:
             self._aged = False
-            held = list(self._facts.all_held())
-            plant, last = plant_of(self.said, held, others=self.claims), self._built
-            self._built = now, last[1] if last and last[1] == plant else plant
+            self._built = now, self._anew()
         return self._built[1]
+
+    def _anew(self) -> Plant:
+        """What is told is worked out again where it was told again, and the plant where any of it
+        differs: a hall of ten thousand nodes would else take seconds of every five."""
+        last, of, told = self._built, self._of, self._all_told()
+        if last and of and of[0] is self.said and of[1] == self.claims and _same(of[2], told):
+            return last[1]
+        plant = plant_of_told(self.said, told, others=self.claims)
+        self._of = self.said, self.claims, told
+        return last[1] if last and last[1] == plant else plant
+
+    def _all_told(self) -> list[Told]:
+        known, self._known = self._known, {}
+        for held in self._facts.all_held():
+            if held.report is not None:
+                address, report = held.target.address, held.report
+                last = known.get(address)
+                if last and last[0] is report and last[1] is held.target:
+                    told = last[2]
+                else:
+                    told = told_by(held.target, report)
+                    told = last[2] if last and last[2] == told else told
+                self._known[address] = report, held.target, told
+        return [told for _, _, told in self._known.values()]
+
+
+def _same(before: Sequence[Told], after: Sequence[Told]) -> bool:
+    return len(before) == len(after) and all(map(is_, before, after))
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,10 +187,44 @@ def halls_of(every: Iterable[Held]) -> dict[str, str]:
 
 def plant_of(said: Written, every: Iterable[Held], *, others: Iterable[Claim] = ()) -> Plant:
     """The plant as it counts now. `others` are claims of building systems. Pure."""
-    held = [each for each in every if each.report is not None]
-    nodes = [node for each in held for node in _nodes(each)]
-    claims = [*_known_places(others, held), *ratings_of(held)]
-    claims += [claim for each in held for claim in discovered(each)]
+    told = [told_by(each.target, each.report) for each in every if each.report is not None]
+    return plant_of_told(said, told, others=others)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What one endpoint says of the plant: claims, its nodes by the fields that selectors read,
+    and the supplies of its shelves."""
+
+    labels: Mapping[str, str]
+    claims: tuple[Claim, ...]
+    nodes: tuple[tuple[str, Mapping[str, str | None]], ...]
+    rated: tuple[float | None, ...]
+
+
+def told_by(target: Target, report: Report) -> Told:
+    """Pure."""
+    names = asset_names(target, report.assets)
+    return Told(
+        labels=target.labels,
+        claims=tuple(discovered(target, report, names)),
+        nodes=tuple(
+            (names[asset.key], _fields(target, asset, names[asset.key]))
+            for asset in report.assets
+            if asset.kind is AssetKind.NODE
+        ),
+        rated=tuple(rated(report)),
+    )
+
+
+def plant_of_told(said: Written, every: Sequence[Told], *, others: Iterable[Claim] = ()) -> Plant:
+    """As `plant_of`. Pure."""
+    nodes = [Node(name=name, look=_look(of)) for each in every for name, of in each.nodes]
+    labels = [each.labels for each in every]
+    claims = [
+        *_known_places(others, labels),
+        *ratings_of((each.labels, each.rated) for each in every),
+    ]
+    claims += [claim for each in every for claim in each.claims]
     for document in said.plants:
         claims += plant_claims(document, nodes)
     if said.power:
@@ -169,9 +233,8 @@ def plant_of(said: Written, every: Iterable[Held], *, others: Iterable[Claim] = 
     return build_plant(claims, first=[*first, DISCOVERY])
 
 
-def _known_places(claims: Iterable[Claim], held: Iterable[Held]) -> Iterator[Claim]:
+def _known_places(claims: Iterable[Claim], labels: Sequence[Mapping[str, str]]) -> Iterator[Claim]:
     """What a building calls after a hall or a row is that, and no breaker."""
-    labels = [each.target.labels for each in held]
     kinds = {each["hall"]: DomainKind.HALL for each in labels if each.get("hall")}
     for each in labels:
         if (hall := each.get("hall")) and (row := each.get("row")):
@@ -184,24 +247,20 @@ def _known_places(claims: Iterable[Claim], held: Iterable[Held]) -> Iterator[Cla
             yield claim
 
 
-def discovered(held: Held) -> Iterator[Claim]:
+def discovered(target: Target, report: Report, names: Mapping[str, str]) -> Iterator[Claim]:
     """What one endpoint and its labels say of the plant."""
-    report = held.report
-    if report is None:
-        return
-    names = asset_names(held.target, report.assets)
     for asset in report.assets:
-        rack = held.target.labels.get("rack") or asset.place.rack
+        rack = target.labels.get("rack") or asset.place.rack
         name = names[asset.key]
         match asset.kind:
             case AssetKind.NODE:
                 yield from _node(name, rack, asset, report)
             case AssetKind.CDU:
-                loop = held.target.labels.get("loop")
+                loop = target.labels.get("loop")
                 yield from _said(f"unit/{name}", loop=loop)
                 yield from _said(f"loop/{loop}", units=(name,)) if loop else ()
         if rack:
-            yield from _rack(rack, held.target.labels.get("feed", ""))
+            yield from _rack(rack, target.labels.get("feed", ""))
 
 
 def _node(name: str, rack: str | None, asset: Asset, report: Report) -> Iterator[Claim]:
@@ -240,21 +299,12 @@ def _said(subject: str, **fields: str | float | tuple[str, ...] | None) -> Itera
             yield Claim(DISCOVERY, subject, field, value)
 
 
-def _nodes(held: Held) -> Iterator[Node]:
-    assert held.report is not None
-    names = asset_names(held.target, held.report.assets)
-    for asset in held.report.assets:
-        if asset.kind is AssetKind.NODE:
-            fields = _fields(held, asset, names[asset.key])
-            yield Node(name=names[asset.key], look=_look(fields))
-
-
 def _look(fields: Mapping[str, str | None]) -> Lookup:
     return lambda key: fields.get(key, MISSING)
 
 
-def _fields(held: Held, asset: Asset, name: str) -> dict[str, str | None]:
+def _fields(target: Target, asset: Asset, name: str) -> dict[str, str | None]:
     place = asset.place
     own = {"name": name, "kind": asset.kind.value, "vendor": asset.vendor, "model": asset.model}
     where = {"hall": place.hall, "row": place.row, "rack": place.rack}
-    return {**own, **where, **held.target.labels}
+    return {**own, **where, **target.labels}

@@ -8,30 +8,31 @@ lower counts, and both are shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from iolaus.energy.plant import Claim
 from iolaus.model.asset import AssetKind, ComponentKind, Report
-from iolaus.store.held import Held
 
 RATINGS: Final = "ratings"
 
 
-def ratings_of(every: Iterable[Held]) -> Iterator[Claim]:
-    """One for each rack with power shelves whose supplies are all rated. Watts. Pure."""
+def ratings_of(
+    every: Iterable[tuple[Mapping[str, str], Iterable[float | None]]],
+) -> Iterator[Claim]:
+    """One for each rack with power shelves whose supplies are all rated; of each endpoint its
+    labels and its `rated`. Watts. Pure."""
     racks: dict[str, list[float | None]] = {}
-    for held in every:
-        rack = held.target.labels.get("rack")
-        if rack and held.report is not None:
-            racks.setdefault(rack, []).extend(_rated(held.report))
+    for labels, supplies in every:
+        if rack := labels.get("rack"):
+            racks.setdefault(rack, []).extend(supplies)
     for rack, given in sorted(racks.items()):
         known = [watts for watts in given if watts is not None]
         if known and len(known) == len(given):
             yield Claim(RATINGS, f"domain/{rack}", "limit_w", sum(known))
 
 
-def _rated(report: Report) -> Iterator[float | None]:
+def rated(report: Report) -> Iterator[float | None]:
     """Of each supply of its power shelves; a shelf of batteries has none."""
     shelves = {each.key for each in report.assets if each.kind is AssetKind.POWER_SHELF}
     for part in report.components:

@@ -50,7 +50,7 @@ from iolaus.recovery.reach import judge_all
 from iolaus.recovery.reflashing import Images
 from iolaus.recovery.rounds import Rounds
 from iolaus.recovery.scrub import Scrub
-from iolaus.recovery.sighting import Lens, outlets_of, sights
+from iolaus.recovery.sighting import Lens, outlets_of, sights, sights_by_endpoint
 from iolaus.recovery.signals import Signals
 from iolaus.recovery.spent import Spending, Use
 from iolaus.recovery.tried import tried
@@ -67,6 +67,8 @@ POLICY_FILE: Final = "recovery.yaml"
 BY_POLICY: Final = "policy/recovery"
 MINE: Final = frozenset({Verb.GATHER, Verb.RECOVER})
 PROBES: Final = 16
+BREATH: Final = 25
+"""So many endpoints are looked at before others have their turn."""
 MOST_PLANS: Final = 200
 TAIL_BYTES: Final = 64 << 10
 _RESETS: Final = {
@@ -157,6 +159,7 @@ class Recovering:
         self._found: dict[str, Judgement] = {}
         self._since: dict[str, float] = {}
         self._racks: dict[str, str] = {}
+        self._looks = 0
         self.hands = RecoveryHands(
             Means(
                 facts=state.facts,
@@ -180,8 +183,21 @@ class Recovering:
 
     def look(self) -> Mapping[str, Judgement]:
         """The hall judged from what is known, by uid; what turned is told as an event."""
-        seen = sights(self._facts.all_held(), self._lens())
+        return self._judged(sights(self._facts.all_held(), self._lens()))
+
+    async def _looked(self) -> Mapping[str, Judgement]:
+        """As `look`, with others' turns between: a hall of ten thousand nodes takes its time. Who
+        looked meanwhile saw what is newer."""
+        seen, began = dict[str, NodeSight](), self._looks
+        for number, some in enumerate(sights_by_endpoint(self._facts.all_held(), self._lens())):
+            seen.update(some)
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        return self._judged(seen) if self._looks == began else self._found
+
+    def _judged(self, seen: Mapping[str, NodeSight]) -> Mapping[str, Judgement]:
         found = judge_all(seen.values())
+        self._looks += 1
         self._racks = {uid: each.rack for uid, each in seen.items()}
         now = self._clock.now()
         for uid, judgement in found.items():
@@ -267,7 +283,7 @@ class Recovering:
             await self._clock.sleep(self._interval_s)
 
     async def _judge(self) -> None:
-        await self._by_itself(self.look())
+        await self._by_itself(await self._looked())
 
     async def _ask_round(self) -> None:
         known = {

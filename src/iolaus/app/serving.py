@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from iolaus.app.house import TOKENS, HouseOptions, open_house
-from iolaus.app.listening import make_server, run_server
+from iolaus.app.listening import run_server, server_of
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say
@@ -42,7 +42,7 @@ async def serve(options: ServeOptions) -> None:
     )
     async with open_house(house_options) as house:
         first_token(options.state_dir)
-        server = make_server(house)
+        server = await server_of(house)
         house.begin_all(spread=True)
         count = len(list(house.state.facts.all_held()))
         scheme = "https" if options.tls else "http"

@@ -157,6 +157,8 @@ class SmoothingRoom:
         """Tell every GPU what it is not told yet; one that did not take it, again in a minute."""
         policy = self._policy()
         level = self.swing.level if self.swing is not None else 0
+        if not level and not any(self.told.values()):
+            return
         now_s, work = self._clock.monotonic(), list[tuple[Gpu, int]]()
         for gpu in self._gpus():
             mine = level if policy.mode_of(gpu.rack) is Mode.CONTROL else 0

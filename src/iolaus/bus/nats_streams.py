@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -34,6 +34,15 @@ WRONG_LAST: Final = (10071, 10164)
 """JetStream's error codes for a revision that is not the last."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 T = TypeVar("T")
+Kept = tuple[int, str, bytes]
+"""Number, subject and body."""
+
+
+class Batch(NamedTuple):
+    """`is_last`: whoever answered has no more for now."""
+
+    entries: list[Kept]
+    is_last: bool
 
 
 def quoted(topic: str) -> str:
@@ -111,13 +120,16 @@ class Streams:
         with suppress(nats.errors.Error):  # who waits looks by itself, too
             await self.client.publish(f"iolaus.knock.{stream}", b"")
 
-    async def batch(self, stream: str, subject: str, after: int) -> list[tuple[int, str, bytes]]:
+    async def batch(self, stream: str, subject: str, after: int) -> Batch:
         """The next messages of a subject behind a number, as any replica has them (ADR-31 of
         NATS, direct get). Raises `BusAway`."""
-        return list(await self.calling(lambda: self._batch(stream, subject, after), "read", stream))
+        found: Batch = await self.calling(
+            lambda: self._batch(stream, subject, after), "read", stream
+        )
+        return found
 
-    async def _batch(self, stream: str, subject: str, after: int) -> list[tuple[int, str, bytes]]:
-        inbox, found = self.client.new_inbox(), list[tuple[int, str, bytes]]()
+    async def _batch(self, stream: str, subject: str, after: int) -> Batch:
+        inbox, found = self.client.new_inbox(), list[Kept]()
         asked = {
             "seq": after + 1, "next_by_subj": subject, "batch": BATCH, "max_bytes": BATCH_BYTES
         }  # fmt: skip
@@ -128,7 +140,8 @@ class Streams:
             while True:
                 message = await heard.next_msg(timeout=TIMEOUT_S)
                 if (entry := _entry(message)) is None:
-                    return found
+                    left = (message.headers or {}).get("Nats-Num-Pending", "0")
+                    return Batch(found, is_last=left == "0" or not found)
                 found.append(entry)
         finally:
             with suppress(nats.errors.Error):
@@ -136,7 +149,7 @@ class Streams:
 
     async def follow(
         self, config: StreamConfig, subject: str, after: int
-    ) -> AsyncIterator[tuple[int, str, bytes] | None]:
+    ) -> AsyncIterator[Kept | None]:
         """What a subject has behind a number, then each that comes; None whenever there is no
         more for now. Waits out a bus that is away."""
         name, rung = config.name or "", asyncio.Event()
@@ -148,18 +161,18 @@ class Streams:
         try:
             while True:
                 rung.clear()
-                found: list[tuple[int, str, bytes]] | None = None
+                found: Batch | None = None
                 with suppress(BusAway):
                     await self.ensure(config)
                     if knocks is None:
                         knocks = await self.client.subscribe(f"iolaus.knock.{name}", cb=ring)
                     found = await self.batch(name, subject, after)
-                for entry in found or ():
+                for entry in found.entries if found else ():
                     after = entry[0]
                     yield entry
-                if found == []:
+                if found and found.is_last:
                     yield None
-                if not found:
+                if not found or found.is_last:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_S):
                             await rung.wait()
@@ -169,7 +182,7 @@ class Streams:
                     await knocks.unsubscribe()
 
 
-def _entry(message: Msg) -> tuple[int, str, bytes] | None:
+def _entry(message: Msg) -> Kept | None:
     """None at the end of a batch, or where nothing is."""
     headers = message.headers or {}
     if "Nats-Sequence" not in headers:
@@ -256,12 +269,13 @@ class NatsTable:
     async def rows(self, prefix: str = "") -> dict[str, Entry]:
         await self._streams.ensure(self._config)
         found, after = dict[str, Entry](), 0
-        while batch := await self._streams.batch(
-            self._config.name or "", f"{self._prefix}>", after
-        ):
-            after = batch[-1][0]
-            entries = (self._entry(each) for each in batch)
+        more = True
+        while more:
+            batch = await self._streams.batch(self._config.name or "", f"{self._prefix}>", after)
+            after = batch.entries[-1][0] if batch.entries else after
+            entries = (self._entry(each) for each in batch.entries)
             found |= {each.key: each for each in entries if each.key.startswith(prefix)}
+            more = not batch.is_last
         return {key: entry for key, entry in found.items() if entry.body}
 
     async def watch(self, prefix: str = "") -> AsyncIterator[Entry | None]:
@@ -274,7 +288,7 @@ class NatsTable:
             elif (entry := self._entry(found)).key.startswith(prefix):
                 yield entry
 
-    def _entry(self, found: tuple[int, str, bytes]) -> Entry:
+    def _entry(self, found: Kept) -> Entry:
         number, subject, body = found
         return Entry(number=number, key=unquoted(subject.removeprefix(self._prefix)), body=body)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -138,16 +139,28 @@ def would(withheld: Iterable[Command]) -> tuple[str, ...]:
     the same is so in one line."""
     newest = list(withheld)[::-1]
     caps = {c.node: c for c in reversed(newest) if isinstance(c, CapWrite)}
+    alike: dict[tuple[float, str], list[str]] = {}
+    for cap in caps.values():
+        alike.setdefault(_cap_words(cap), []).append(cap.node)
+    lines = {words: _caps_line(nodes, *words) for words, nodes in alike.items()}
     said: dict[str, None] = {}
     for each in newest:
-        if not isinstance(each, CapWrite):
+        if isinstance(each, CapWrite):
+            said[lines[_cap_words(caps[each.node])]] = None
+        else:
             said[_words(each)] = None
-            continue
-        last = caps[each.node]
-        like = [c.node for c in caps.values() if _cap_words(c) == _cap_words(last)]
-        each_w = " each" if len(like) > 1 else ""
-        said[f"cap {fold(like)} at {last.watts:g} W{each_w}: {last.because}"] = None
     return tuple(said)
+
+
+def _caps_line(nodes: Sequence[str], watts: float, because: str) -> str:
+    each_w = " each" if len(nodes) > 1 else ""
+    return f"cap {_folded(tuple(sorted(nodes)))} at {watts:g} W{each_w}: {because}"
+
+
+@lru_cache(maxsize=4096)
+def _folded(nodes: tuple[str, ...]) -> str:
+    """A rack's nodes are the same every other second."""
+    return fold(nodes)
 
 
 def _cap_words(cap: CapWrite) -> tuple[float, str]:

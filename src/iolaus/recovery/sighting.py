@@ -55,17 +55,23 @@ class Outlet:
 
 def sights(every: Iterable[Held], lens: Lens) -> dict[str, NodeSight]:
     """Each node by uid."""
+    return dict(each for some in sights_by_endpoint(every, lens) for each in some)
+
+
+def sights_by_endpoint(every: Iterable[Held], lens: Lens) -> Iterator[list[tuple[str, NodeSight]]]:
+    """Of one endpoint after the other, for who lets others have their turn between them."""
     held = list(every)
     strips = {endpoint_name(each.target): each for each in held}
     managers = _managers(held)
-    found: dict[str, NodeSight] = {}
     for each in held:
+        found: list[tuple[str, NodeSight]] = []
         names = asset_names(each.target, each.assets.values())
         for asset in each.assets.values():
             uid = each.uids.get(asset.key)
             if uid is not None and asset.kind in NODES:
-                found[uid] = _node(each, asset, uid, names[asset.key], strips, managers, lens)
-    return found
+                seen = _node(each, asset, uid, names[asset.key], strips, managers, lens)
+                found.append((uid, seen))
+        yield found
 
 
 def sight_of(held: Held, asset: Asset, every: Iterable[Held], lens: Lens) -> NodeSight:
@@ -211,12 +217,13 @@ def _managers(every: Iterable[Held]) -> dict[str, dict[str, bool | None]]:
 def _broken(held: Held, asset: Asset) -> Iterator[str]:
     """Firmware that is to run and does not; the other bank is a stock, and harms nobody."""
     for entry in held.report.firmware if held.report else ():
-        if entry.asset == asset.key and entry.health == "Critical" and not entry.bank:
+        if entry.health == "Critical" and entry.asset == asset.key and not entry.bank:
             yield entry.component
 
 
 def _failed(held: Held, asset: Asset) -> Iterator[str]:
     for part in held.report.components if held.report else ():
-        failed = part.health == "Critical" or part.state == "UnavailableOffline"
-        if part.asset == asset.key and part.kind is ComponentKind.PSU and failed:
+        if part.kind is not ComponentKind.PSU or part.asset != asset.key:
+            continue
+        if part.health == "Critical" or part.state == "UnavailableOffline":
             yield part.name

@@ -122,6 +122,13 @@ class Differ:
                 continue
             yield from self._field("", None, field, (was.get(field), now.get(field)), source)
 
+    def diff_standing(self, before: Asset, after: Asset) -> Iterator[Change]:
+        """Of two that can differ only in what the hot set reads of an asset itself."""
+        source = after.resources[0] if after.resources else ""
+        was, now = dict(_standing_texts(before)), dict(_standing_texts(after))
+        for field, text in now.items():
+            yield from self._field("", None, field, (was[field], text), source)
+
     def _diff_components(self, before: View, after: View) -> Iterator[Change]:
         carry, was = self._carry, dict(before.components)
         was |= {uri: gone.component for uri, gone in carry.missing.items()}
@@ -234,9 +241,13 @@ def describe(part: Component) -> str:
     return " ".join(word for word in words if word)
 
 
-def _asset_texts(asset: Asset) -> Iterator[tuple[str, str | None]]:
+def _standing_texts(asset: Asset) -> Iterator[tuple[str, str | None]]:
     yield "power_state", _text(value_of(asset.power_state))
     yield "health", _text(value_of(asset.health))
+
+
+def _asset_texts(asset: Asset) -> Iterator[tuple[str, str | None]]:
+    yield from _standing_texts(asset)
     for name in ASSET_FIELDS:
         yield name, _text(getattr(asset, name))
     for name in IDENTITY_FIELDS:

@@ -82,7 +82,7 @@ class Intake:
         for key, asset in held.assets.items():
             if asset is not before.get(key) and key in held.uids:
                 differ = self._differ(held.target.address, held.uids[key], update.at)
-                taken.changes += differ.diff_asset(before[key], asset)
+                taken.changes += differ.diff_standing(before[key], asset)
         taken.events += tell_changes(taken.changes)
         return taken
 

@@ -38,7 +38,7 @@ from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
 from iolaus.app.house_lanes import Afar
-from iolaus.app.listening import make_server
+from iolaus.app.listening import server_of
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.serving import first_token
@@ -273,7 +273,7 @@ class Core:
         """Until we end, or another leads."""
         if keeping.done():
             return
-        server = make_server(house, takes_signals=False)
+        server = await server_of(house, takes_signals=False)
         serving = asyncio.create_task(server.serve())
         ending = asyncio.create_task(self.ended.wait())
         try:

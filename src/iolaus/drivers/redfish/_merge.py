@@ -43,9 +43,10 @@ def plain(name: str) -> str:
 
 class Index:
     """Finds the sensor that a sighting is of. A name that two sensors of one place and quantity
-    share finds neither."""
+    share finds neither. Names are taken apart when a URI alone does not find it."""
 
     def __init__(self) -> None:
+        self._unread: list[tuple[str, Iterable[str], str]] = []
         self._by_name: dict[tuple[str, str, str], str | None] = {}
         self._by_tail: dict[str, str | None] = {}
         self._by_place: dict[tuple[str, str, str], str] = {}
@@ -53,6 +54,14 @@ class Index:
 
     def add(self, *, key: str, names: Iterable[str], quantity: str) -> None:
         self._quantities[key] = quantity
+        self._unread.append((key, names, quantity))
+
+    def _read(self) -> None:
+        unread, self._unread = self._unread, []
+        for key, names, quantity in unread:
+            self._name(key, names, quantity)
+
+    def _name(self, key: str, names: Iterable[str], quantity: str) -> None:
         last = tail(key)
         self._by_tail[last] = None if last in self._by_tail else key
         self._by_place[place_of(key), _family(quantity), last] = key
@@ -66,6 +75,7 @@ class Index:
         key = sighting.key
         if key in self._quantities:
             return key
+        self._read()
         if "#" not in key:
             telling = _TELLING.search(tail(key))
             return (telling and self._by_tail.get(tail(key))) or key

@@ -47,6 +47,7 @@ from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.spots import Spots, Spotter
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.drivers.redfish.write import Writing
+from iolaus.kernel.turns import own_turn
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
 from iolaus.model.console import ConsoleFacts, ConsoleWay
 from iolaus.model.evidence import Attester, Question, Shown
@@ -93,7 +94,9 @@ class RedfishDriver(Writing):
         return await Crawl(device, mend=self.repairs, extra=self.follow).run()
 
     async def inventory(self, device: Reads) -> Report:
-        return report(await self.harvest(device), driver=self.name)
+        harvest = await self.harvest(device)
+        async with own_turn():
+            return report(harvest, driver=self.name)
 
     async def spots(
         self, device: Reads, last: Report, asset: Asset, subjects: Iterable[str]

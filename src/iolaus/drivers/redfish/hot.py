@@ -222,13 +222,15 @@ async def _fetch_all(device: Reads, uris: Iterable[str], repair: Repair) -> list
 
 def _unshown(last: Report, fetched: Sequence[_Fetched]) -> list[str]:
     """Sensors that an expanded collection only named, or refused: to be read one by one."""
-    wanted = [reading.uri for reading in last.readings if reading.role in WEIGHTS]
     bare = {uri for each in fetched for uri in each.bare}
     refused = tuple(
         f"{normal(each.uri)}/"
         for each in fetched
         if "?" in each.uri and isinstance(each.failure, DeviceRefused)
     )
+    if not bare and not refused:
+        return []
+    wanted = [reading.uri for reading in last.readings if reading.role in WEIGHTS]
     found = [uri for uri in wanted if uri in bare or (refused and uri.startswith(refused))]
     return [uri for uri in dict.fromkeys(found) if "#" not in uri][:MAX_FALLBACK]
 
@@ -286,7 +288,7 @@ def _lost(
 ) -> Iterator[Reading]:
     """Readings of the hot roles whose resource failed and that nothing else showed."""
     failed = {place_of(normal(each.uri)): each.failure for each in fetched if each.failure}
-    for reading in last.readings:
+    for reading in last.readings if failed else ():
         why = failed.get(place_of(reading.uri))
         if why is not None and reading.role in WEIGHTS and reading.uri not in fresh:
             yield msgspec.structs.replace(
