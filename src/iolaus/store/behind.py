@@ -24,7 +24,7 @@ from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Event
 from iolaus.store.changes import Change
 from iolaus.store.database import Database
-from iolaus.store.saving import Batch, RowKey, laid_out, prune, save
+from iolaus.store.saving import Batch, RowKey, laid_out, mark_all, prune, save
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ class Behind:
         self._reader = ThreadPoolExecutor(1, "store-reader")
         self._task: asyncio.Task[None] | None = None
         self._pruned_at = clock.monotonic()
+        self._marked = False
         self._opened = False
         self.trouble: IolausError | None = None
 
@@ -158,6 +159,7 @@ class Behind:
             await self._clock.sleep(self._limits.flush_s)
             try:
                 await self.flush(everything=False)
+                await self._mark()
                 await self._prune()
             except IolausError:
                 continue
@@ -178,16 +180,22 @@ class Behind:
             self._inflight = None
         self._note(None)
 
+    async def _mark(self) -> None:
+        if not self._marked:
+            await self._write_beside(mark_all)
+            self._marked = True
+
     async def _prune(self) -> None:
         if self._clock.monotonic() - self._pruned_at < self._limits.prune_s:
             return
         self._pruned_at, limits = self._clock.monotonic(), self._limits
         before, most = self._clock.now() - limits.history_s, limits.history_rows
+        await self._write_beside(lambda c: prune(c, before=before, most=most))
+
+    async def _write_beside(self, work: Callable[[Connection], None]) -> None:
         assert self._database is not None
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(
-            self._writer, self._database.write, lambda c: prune(c, before=before, most=most)
-        )
+        await loop.run_in_executor(self._writer, self._database.write, work)
 
     def _take(self, everything: bool) -> Batch:
         now = self._clock.monotonic()

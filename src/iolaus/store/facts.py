@@ -29,31 +29,24 @@ from iolaus.store.behind import Behind, Limits
 from iolaus.store.changes import Change
 from iolaus.store.database import Connect, Database, Guard
 from iolaus.store.events import EventLog, fit, fit_text
-from iolaus.store.held import Held, lay_hot, lay_report
+from iolaus.store.held import Held
 from iolaus.store.identity import IdentityConflict
 from iolaus.store.intake import Intake, Taken
+from iolaus.store.picture import HEAD, HOT, PART_TYPES, Picture
 from iolaus.store.records import Logs, Recorded
 from iolaus.store.registry import Registry
 from iolaus.store.samples import Telemetry, samples_of
-from iolaus.store.saving import (
-    HEAD,
-    HOT,
-    PART_TYPES,
-    Loaded,
-    head_of,
-    load,
-    load_history,
-    load_logs,
-)
+from iolaus.store.saving import head_of, load_history, load_logs
 
-AT_ONCE: Final = 32
+AT_ONCE: Final = 256
 Listener = Callable[[str, Any], None]
 Recorder = Callable[[Recorded], None]
 
 
 class Facts:
     """`database` is a path (SQLite), an SQLAlchemy URL, or None for memory only. Every value
-    that is read goes to `series` too."""
+    that is read goes to `series` too. `picture` is what is known of the database already; it is
+    given away."""
 
     def __init__(
         self,
@@ -65,6 +58,7 @@ class Facts:
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
         connect: Connect | None = None,
         guard: Guard | None = None,
+        picture: Picture | None = None,
     ) -> None:
         self._clock: Clock = clock or WallClock()
         self._limits, self._series = limits or Limits(), series
@@ -75,7 +69,10 @@ class Facts:
             window=self._limits.dedup_window,
         )
         self._registry = Registry(new_uid=new_uid)
-        self._intake = Intake(held=self._held, registry=self._registry)
+        self._picture = picture or Picture(events=self._limits.events)
+        self._intake = Intake(
+            held=self._held, registry=self._registry, sharing=self._picture.sharing
+        )
         self._newest_logs: dict[str, str] = {}
         self._listeners: list[Listener] = []
         self._recorders: list[Recorder] = []
@@ -333,10 +330,9 @@ class Facts:
 
         Raises `OperatorMust` or `WeErred`; the picture then works in memory only."""
         await self._behind.open()
-        most = self._limits.events
-        loaded = await self._behind.read(lambda connection: load(connection, most_events=most))
-        if loaded is not None:
-            await self._take_loaded(loaded)
+        picture, self._picture = self._picture, Picture(events=0)
+        await self._behind.read(picture.refresh)
+        await self._adopt(picture)
         self._behind.begin()
 
     async def flush(self) -> None:
@@ -405,27 +401,23 @@ class Facts:
             if (asset := self._registry.get(uid)) is not None:
                 self._behind.put(("assets", uid), (asset, self._intake.packed_carry(uid)))
 
-    async def _take_loaded(self, loaded: Loaded) -> None:
+    async def _adopt(self, picture: Picture) -> None:
         """In pieces: whoever shares the loop goes on."""
-        for asset, carry in loaded.assets:
+        for asset, carry in picture.assets.values():
             self._registry.load(asset)
             self._intake.carries[asset.uid] = carry
-        for number, (address, target) in enumerate(loaded.targets.items()):
+        for number, held in enumerate(picture.held()):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
-            held = self._held.setdefault(address, Held(target))
-            held.status = loaded.statuses.get(address)
-            if (report := loaded.reports.get(address)) is not None:
-                lay_report(held, self._intake.share(report))
-            if (hot := loaded.hot.get(address)) is not None:
-                lay_hot(held, hot)
+            address = held.target.address
+            self._held[address] = held
             held.uids = self._registry.present_at(address)
-        for number, event in loaded.events:
+        for number, event in picture.events():
             self._events.add(event, number=number)
-        self._newest_logs.update(loaded.newest_logs)
-        self.positions |= loaded.positions
-        self._changes_made += loaded.last_change
-        self._logs_made += loaded.last_log
+        self._newest_logs.update(picture.newest_logs)
+        self.positions |= picture.positions
+        self._changes_made += picture.last_change
+        self._logs_made += picture.last_log
 
     def _carry(self, told: Recorded) -> None:
         for recorder in self._recorders:

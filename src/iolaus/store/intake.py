@@ -35,9 +35,8 @@ class Taken(msgspec.Struct, kw_only=True):
 class Intake:
     """Works on the picture `held` (endpoint -> Held), which it changes."""
 
-    def __init__(self, *, held: dict[str, Held], registry: Registry) -> None:
-        self._held, self._registry = held, registry
-        self._sharing = Sharing()
+    def __init__(self, *, held: dict[str, Held], registry: Registry, sharing: Sharing) -> None:
+        self._held, self._registry, self._sharing = held, registry, sharing
         self.carries: dict[str, Carry] = {}
 
     def take_report(self, held: Held, report: Report) -> Taken:
@@ -63,9 +62,6 @@ class Intake:
         self._compare(held, report, sighted, before, taken)
         self._tell_conflicts(conflicts, report, held.uids.values(), taken)
         return taken
-
-    def share(self, report: Report) -> Report:
-        return self._sharing.share(report, None)
 
     def packed_carry(self, uid: str) -> bytes:
         """What is carried for an asset, as it is now; nothing if a device's text forbids it."""

@@ -10,7 +10,9 @@ import zlib
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _PLAIN, _DEFLATED = b"p", b"z"
 _WORTH_IT = 512
@@ -37,6 +39,15 @@ def unpack(packed: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
     elif kind != _PLAIN:
         raise ValueError("not a document of ours")
     return decoder.decode(raw)
+
+
+def read_row(table: str, key: str, doc: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+    """None, and a line in the log, for a row that cannot be read: it costs itself alone."""
+    try:
+        return unpack(doc, decoder)
+    except ValueError as error:
+        log.warning("state_row_unreadable", table=table, key=key, error=str(error))
+        return None
 
 
 def _inflate(raw: bytes) -> bytes:

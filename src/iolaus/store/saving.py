@@ -8,6 +8,7 @@ a bit) costs itself and nothing else.
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,53 +18,19 @@ import structlog
 from sqlalchemy import Connection, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iolaus.model.asset import (
-    Capability,
-    Certificate,
-    Component,
-    Deviation,
-    Firmware,
-    HotUpdate,
-    LogEntry,
-    ManagerSetting,
-    PowerLimit,
-    Reading,
-    Report,
-    Setting,
-)
-from iolaus.model.endpoint import EndpointStatus, Event, Target
-from iolaus.model.evidence import Attester
+from iolaus.model.asset import LogEntry, Report
+from iolaus.model.endpoint import Event
 from iolaus.store import schema
-from iolaus.store.changes import Carry, Change
+from iolaus.store.changes import Change
 from iolaus.store.identity import KnownAsset
-from iolaus.store.packing import pack, unpack
+from iolaus.store.packing import pack, read_row
+from iolaus.store.picture import PART_TYPES
 
 log = structlog.get_logger(__name__)
 
-PART_TYPES: dict[str, type] = {
-    "components": Component,
-    "readings": Reading,
-    "firmware": Firmware,
-    "power_limits": PowerLimit,
-    "capabilities": Capability,
-    "settings": Setting,
-    "manager_settings": ManagerSetting,
-    "certificates": Certificate,
-    "attesters": Attester,
-    "deviations": Deviation,
-}
-HEAD, HOT = "head", "hot"
 LOGS_EACH = 200
-_DECODERS: dict[str, msgspec.msgpack.Decoder[Any]] = {
-    name: msgspec.msgpack.Decoder(tuple[kind, ...])  # type: ignore[valid-type]
-    for name, kind in PART_TYPES.items()
-} | {HEAD: msgspec.msgpack.Decoder(Report), HOT: msgspec.msgpack.Decoder(HotUpdate)}
-_TARGET = msgspec.msgpack.Decoder(Target)
-_STATUS = msgspec.msgpack.Decoder(EndpointStatus)
-_ASSET = msgspec.msgpack.Decoder(KnownAsset)
-_CARRY = msgspec.msgpack.Decoder(Carry)
-_EVENT = msgspec.msgpack.Decoder(Event)
 _LOG = msgspec.msgpack.Decoder(LogEntry)
+_MARKED = (schema.targets, schema.statuses, schema.parts, schema.assets, schema.events)
 
 RowKey = tuple[str, ...]
 """A table's name and the row's key: ("parts", address, part)."""
@@ -85,21 +52,6 @@ class Batch(msgspec.Struct, kw_only=True):
         return any(getattr(self, field) for field in self.__struct_fields__)
 
 
-class Loaded(msgspec.Struct, kw_only=True):
-    """The picture as it was written, with the times of then."""
-
-    targets: dict[str, Target] = {}
-    statuses: dict[str, EndpointStatus] = {}
-    reports: dict[str, Report] = {}
-    hot: dict[str, HotUpdate] = {}
-    assets: list[tuple[KnownAsset, Carry]] = []
-    events: list[tuple[int, Event]] = []
-    newest_logs: dict[str, str] = {}
-    positions: dict[str, int] = {}
-    last_change: int = 0
-    last_log: int = 0
-
-
 def head_of(report: Report) -> Report:
     return msgspec.structs.replace(report, **dict.fromkeys(PART_TYPES, ()))
 
@@ -114,7 +66,23 @@ def laid_out(batch: Batch) -> dict[str, list[dict[str, Any]]]:
     by_table[schema.history.name] += [_history_row(n, c) for n, c in batch.changes]
     by_table[schema.events.name] += _packed(_event_row, batch.events)
     by_table[schema.logs.name] += _packed(_log_row, batch.logs)
+    mark = new_mark()
+    for table in _MARKED:
+        for row in by_table.get(table.name, ()):
+            row["mark"] = mark
     return by_table
+
+
+def new_mark() -> int:
+    """One that no batch has left on its rows yet (`store.picture`)."""
+    return secrets.randbits(63)
+
+
+def mark_all(connection: Connection) -> None:
+    """What a version that knew no marks has written is marked."""
+    mark = new_mark()
+    for table in _MARKED:
+        connection.execute(update(table).where(table.c.mark.is_(None)).values(mark=mark))
 
 
 def save(
@@ -129,8 +97,10 @@ def save(
     for name, rows in by_table.items():
         _upsert(connection, schema.metadata.tables[name], rows)
     for old, new in batch.merged.items():
-        for table in (schema.history, schema.events):
-            connection.execute(update(table).where(table.c.asset == old).values(asset=new))
+        past, events = schema.history, schema.events
+        connection.execute(update(past).where(past.c.asset == old).values(asset=new))
+        known = update(events).where(events.c.asset == old)
+        connection.execute(known.values(asset=new, mark=new_mark()))
     if batch.evicted:
         gone = schema.events.c.number.in_(batch.evicted)
         connection.execute(delete(schema.events).where(gone))
@@ -149,32 +119,11 @@ def prune(connection: Connection, *, before: float, most: int) -> None:
     connection.execute(delete(assets).where(gone))
 
 
-def load(connection: Connection, *, most_events: int) -> Loaded:
-    loaded = Loaded(
-        targets=dict(_docs(connection, schema.targets, _TARGET)),
-        statuses=dict(_docs(connection, schema.statuses, _STATUS)),
-        assets=list(_load_assets(connection)),
-        events=_load_events(connection, most_events),
-        positions={row.name: row.number for row in connection.execute(select(schema.positions))},
-        last_change=connection.scalar(select(func.max(schema.history.c.number))) or 0,
-        last_log=connection.scalar(select(func.max(schema.logs.c.number))) or 0,
-    )
-    heads, parts = _load_parts(connection, loaded.hot)
-    loaded.reports = {
-        address: msgspec.structs.replace(head, **parts[address]) for address, head in heads.items()
-    }
-    newest = select(func.max(schema.logs.c.number)).group_by(schema.logs.c.endpoint)
-    query = select(schema.logs.c.endpoint, schema.logs.c.uri)
-    rows = connection.execute(query.where(schema.logs.c.number.in_(newest)))
-    loaded.newest_logs = {row.endpoint: row.uri for row in rows}
-    return loaded
-
-
 def load_logs(connection: Connection, address: str, limit: int) -> list[tuple[int, LogEntry]]:
     table = schema.logs
     query = select(table.c.number, table.c.doc).where(table.c.endpoint == address)
     rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit))
-    entries = ((number, _read("logs", address, doc, _LOG)) for number, doc in rows)
+    entries = ((number, read_row("logs", address, doc, _LOG)) for number, doc in rows)
     return [(number, entry) for number, entry in entries if entry is not None]
 
 
@@ -192,61 +141,6 @@ def load_history(
     return [
         (row["number"], Change(**{f: row[f] for f in Change.__struct_fields__})) for row in rows
     ]
-
-
-def _load_assets(connection: Connection) -> Iterator[tuple[KnownAsset, Carry]]:
-    for row in connection.execute(select(schema.assets)):
-        asset = _read("assets", row.uid, row.doc, _ASSET)
-        if asset is not None:
-            yield asset, _read("assets", row.uid, row.carry, _CARRY) or Carry()
-
-
-def _load_events(connection: Connection, most: int) -> list[tuple[int, Event]]:
-    table, found = schema.events, []
-    query = select(table).order_by(table.c.number.desc()).limit(most)
-    for row in connection.execute(query):
-        if (event := _read("events", str(row.number), row.doc, _EVENT)) is not None:
-            same = event.asset == row.asset
-            found.append(
-                (row.number, event if same else msgspec.structs.replace(event, asset=row.asset))
-            )
-    return found[::-1]
-
-
-def _load_parts(
-    connection: Connection, hot: dict[str, HotUpdate]
-) -> tuple[dict[str, Report], dict[str, dict[str, Any]]]:
-    heads: dict[str, Report] = {}
-    parts: dict[str, dict[str, Any]] = defaultdict(dict)
-    for address, name, doc in connection.execute(select(schema.parts)):
-        if name not in _DECODERS:
-            continue
-        document = _read("parts", f"{address} {name}", doc, _DECODERS[name])
-        if document is None:
-            continue
-        if name == HEAD:
-            heads[address] = document
-        elif name == HOT:
-            hot[address] = document
-        else:
-            parts[address][name] = document
-    return heads, parts
-
-
-def _docs(
-    connection: Connection, table: Table, decoder: msgspec.msgpack.Decoder[Any]
-) -> Iterator[tuple[str, Any]]:
-    for address, doc in connection.execute(select(table.c.address, table.c.doc)):
-        if (document := _read(table.name, address, doc, decoder)) is not None:
-            yield address, document
-
-
-def _read(table: str, key: str, doc: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    try:
-        return unpack(doc, decoder)
-    except ValueError as error:
-        log.warning("state_row_unreadable", table=table, key=key, error=str(error))
-        return None
 
 
 def _row(key: RowKey, document: Any) -> dict[str, Any] | None:

@@ -35,11 +35,13 @@ positions = Table(
 )
 """How far the picture follows what is told elsewhere: the log, and each sender in it."""
 
+# `mark` is drawn anew for each batch: a row with a known one has not changed (`store.picture`).
 targets = Table(
     "targets",
     metadata,
     Column("address", String, primary_key=True),
     Column("doc", LargeBinary, nullable=False),
+    Column("mark", BigInteger),
 )
 
 statuses = Table(
@@ -47,6 +49,7 @@ statuses = Table(
     metadata,
     Column("address", String, primary_key=True),
     Column("doc", LargeBinary, nullable=False),
+    Column("mark", BigInteger),
 )
 
 parts = Table(
@@ -55,6 +58,7 @@ parts = Table(
     Column("address", String, primary_key=True),
     Column("part", String, primary_key=True),
     Column("doc", LargeBinary, nullable=False),
+    Column("mark", BigInteger),
 )
 
 assets = Table(
@@ -66,6 +70,7 @@ assets = Table(
     Column("seen_at", Double, nullable=False),
     Column("doc", LargeBinary, nullable=False),
     Column("carry", LargeBinary, nullable=False),
+    Column("mark", BigInteger),
 )
 
 history = Table(
@@ -91,6 +96,7 @@ events = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("asset", String, index=True),
     Column("doc", LargeBinary, nullable=False),
+    Column("mark", BigInteger),
 )
 
 logs = Table(

@@ -9,16 +9,29 @@ stays shared, only new sharing starts afresh.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Mapping
+from enum import Enum
 from functools import cache
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
 
-from iolaus.model.asset import Capability, Deviation, Firmware, ManagerSetting, Report, Setting
+from iolaus.model.asset import (
+    Capability,
+    Deviation,
+    Firmware,
+    HotUpdate,
+    ManagerSetting,
+    Report,
+    Setting,
+)
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
+_set = msgspec.structs.force_setattr
 _NOTHING: Mapping[str, Any] = {}
 _STATIC = (
     "components",
@@ -33,6 +46,7 @@ _STATIC = (
 )
 _VALUES = (Firmware, Capability, Deviation, Setting, ManagerSetting)
 """Types that recur whole from node to node."""
+_TEXTS = (str, str | None)
 _NUMBERS = (float, int, bool, float | None, int | None, bool | None)
 
 
@@ -48,7 +62,7 @@ class Sharing:
         if len(self._pool) > self._most:
             self._pool.clear()
         static = {name: self._static(name, report, last) for name in _STATIC}
-        readings = tuple(self.slim(reading) for reading in report.readings)
+        readings = self.slim_all(report.readings)
         return msgspec.structs.replace(
             report,
             **static,
@@ -57,10 +71,39 @@ class Sharing:
             assets=tuple(self.slim(asset) for asset in report.assets),
         )
 
+    def share_part(self, part: Any) -> Any:
+        """One part of a report as it is kept: a field's tuple, the rest of it, or a hot set."""
+        if isinstance(part, Report):
+            return self.share(part, None)
+        if isinstance(part, HotUpdate):
+            self.slim_all(part.readings)
+            return part
+        if part and not isinstance(part[0], _VALUES):
+            return self.slim_all(part)
+        return tuple(self._part(each, {}) for each in part)
+
+    def slim_all(self, parts: tuple[S, ...]) -> tuple[S, ...]:
+        """Each of them, all of one type, slimmed: a field of all before the next field, because
+        the readings of a hall are a million."""
+        texts, others = _fields_of(type(parts[0])) if parts else ((), ())
+        share = self._pool.setdefault
+        for field in texts:
+            values = list(map(attrgetter(field), parts))
+            deque(map(_set, parts, repeat(field), map(share, values, values)), maxlen=0)
+        for part in parts if others else ():
+            self._slim(part, others)
+        return parts
+
     def slim(self, part: S) -> S:
         """The same struct with its texts and small mappings shared. Values do not change, so a
         frozen struct is rewritten in place."""
-        for field in _fields_of(type(part)):
+        texts, others = _fields_of(type(part))
+        self._slim(part, texts)
+        self._slim(part, others)
+        return part
+
+    def _slim(self, part: msgspec.Struct, fields: tuple[str, ...]) -> None:
+        for field in fields:
             value = getattr(part, field)
             if type(value) is str:
                 shared: Any = self._pool.setdefault(value, value)
@@ -69,8 +112,7 @@ class Sharing:
             else:
                 continue
             if shared is not value:
-                msgspec.structs.force_setattr(part, field, shared)
-        return part
+                _set(part, field, shared)
 
     def same(self, value: T) -> T:
         """One object for all equal ones; `value` must be hashable and all text."""
@@ -102,16 +144,21 @@ class Sharing:
         if not value:
             return _NOTHING
         try:
-            return self._pool.setdefault(frozenset(value.items()), value)  # type: ignore[no-any-return]
+            return self._pool.setdefault(tuple(value.items()), value)  # type: ignore[no-any-return]
         except TypeError:
             return value
 
 
 @cache
-def _fields_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Those that may have something to share in them."""
-    fields = msgspec.structs.fields(kind)
-    return tuple(field.name for field in fields if field.type not in _NUMBERS)
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those that are text or nothing, and the others that may have something to share in them."""
+    fields = [each for each in msgspec.structs.fields(kind) if _may_share(each.type)]
+    texts = tuple(each.name for each in fields if each.type in _TEXTS)
+    return texts, tuple(each.name for each in fields if each.name not in texts)
+
+
+def _may_share(kind: Any) -> bool:
+    return kind not in _NUMBERS and not (isinstance(kind, type) and issubclass(kind, Enum))
 
 
 def _alike(before: Any, after: Any) -> bool:
