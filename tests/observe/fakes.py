@@ -83,6 +83,7 @@ class FakeDevice:
         self.log: list[LogEntry] = []
         self.asked: list[tuple[str, float]] = []
         self.power = PowerState.ON
+        self.unread: dict[str, str] = {}
 
     async def driver(self, *, afresh: bool = False) -> FakeDevice:
         return self
@@ -116,7 +117,8 @@ class FakeDevice:
             driver="fake",
             redfish_version="1.20.0",
             observed_at=now,
-            assets=(asset,),
+            assets=() if self.unread else (asset,),
+            partial=self.unread,
         )
 
     async def hot(self, device: Reads, last: Report) -> HotUpdate:

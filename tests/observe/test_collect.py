@@ -24,7 +24,7 @@ from iolaus.kernel.errors import (
 from iolaus.loop import Loop
 from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Reach, Target
-from iolaus.observe.collect import Collector, Job, Key, Periods
+from iolaus.observe.collect import RECHECK_S, Collector, Job, Key, Periods
 from iolaus.observe.reach import judge_reach
 
 PERIODS = Periods(hot_s=10, inventory_s=100, logs_s=40, retry_s=10, retry_max_s=60)
@@ -179,6 +179,18 @@ async def test_an_inventory_whose_device_died_meanwhile_replaces_nothing() -> No
         await collector.reconcile(Key(ADDRESS, Job.INVENTORY))
         assert house.picture.reports[ADDRESS] is before
     assert [event.kind for event in house.picture.events] in ([], ["EndpointBack"])
+
+
+async def test_an_inventory_that_found_nothing_is_tried_again_soon() -> None:
+    house, periods = House(), replace(PERIODS, inventory_s=10 * RECHECK_S)
+    house.device.unread = {"/redfish/v1/Systems": "HTTP 401"}
+    async with collecting(house) as collector:
+        collector.periods = periods
+        await house.clock.sleep(RECHECK_S / 2)
+        assert house.picture.reports[ADDRESS].assets == ()
+        house.device.unread = {}
+        await house.clock.sleep(2 * RECHECK_S)
+        assert house.picture.reports[ADDRESS].assets
 
 
 async def test_one_dead_device_leaves_the_others_alone() -> None:

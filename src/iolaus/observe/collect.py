@@ -206,7 +206,7 @@ class Collector:
             self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
             self._wake(Key(address, Job.LOGS), self.periods.hot_s)
         self._attend(address)
-        if last is not None and len(report.partial) > len(last.partial):
+        if _is_poor(report, last):
             return min(RECHECK_S, self.periods.inventory_s)
         return self._rests_s(address)
 
@@ -334,6 +334,12 @@ def _unheard(address: str, patience_s: float) -> DeviceSilent:
 def _lost_since(status: EndpointStatus | None, at: float) -> bool:
     """An inventory that its device did not live to the end of says nothing of what is missing."""
     return status is not None and status.reach is not Reach.REACHABLE and status.since > at
+
+
+def _is_poor(report: Report, last: Report | None) -> bool:
+    """Less was read than before, or nothing that it is: worth another try soon."""
+    lost = len(report.partial)
+    return lost > 0 and (not report.assets or (last is not None and lost > len(last.partial)))
 
 
 def _shows_another_tree(error: IolausError) -> bool:

@@ -10,9 +10,13 @@ moved or emptied: it holds what the operator asked for.
 from __future__ import annotations
 
 import errno
+import math
+import socket
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +38,7 @@ PRAGMAS = ["journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"]
 _BUSY_S = 5.0
 _MIGRATING = 0x10_1A05
 _PATIENCE: dict[str, Any] = {
-    "connect_timeout": 10,
+    "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 4,
     "keepalives_interval": 2,
@@ -50,15 +54,23 @@ class Database:
     """`where` is a file (SQLite) or an SQLAlchemy URL. Blocking: call it from a worker thread.
 
     `connect` replaces how a DB-API connection is made (tests hand in failing ones). `guard` is
-    asked first in every transaction that writes, and raises where that may not be."""
+    asked first in every transaction that writes, and raises where that may not be. `patience_s`
+    (PostgreSQL, one caller at a time): a server that says nothing for so long is given up, also
+    where something in between still takes what is sent to it."""
 
     def __init__(
-        self, where: Path | str, *, connect: Connect | None = None, guard: Guard | None = None
+        self,
+        where: Path | str,
+        *,
+        connect: Connect | None = None,
+        guard: Guard | None = None,
+        patience_s: float | None = None,
     ) -> None:
-        self._guard = guard
+        self._guard, self._patience_s = guard, patience_s
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
             self.url = _url_of(where)
-            self.engine: Engine = create_engine(self.url, **_options(self.url, connect))
+            self.engine: Engine = create_engine(self.url, **_options(self.url, connect, patience_s))
         except (SQLAlchemyError, ImportError) as error:
             raise OperatorMust(
                 f"it is not the address of a database that can be used here: {error}",
@@ -78,6 +90,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
+        elif patience_s is not None:
+            event.listen(self.engine, "connect", lambda made, _record: self._connections.add(made))
 
     @property
     def is_sqlite(self) -> bool:
@@ -100,7 +114,7 @@ class Database:
         the rows that it reads)."""
         try:
             engine = self._exclusive if exclusive else self.engine
-            with engine.begin() as connection:
+            with self._patiently(), engine.begin() as connection:
                 if self._guard is not None:
                     self._guard(connection)
                 return work(connection)
@@ -110,10 +124,32 @@ class Database:
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work` may take its time with what it read: PostgreSQL holds no transaction for it."""
         try:
-            with self._reading.connect() as connection:
+            with self._patiently(), self._reading.connect() as connection:
                 return work(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explain(error, "read state") from error
+
+    @contextmanager
+    def _patiently(self) -> Iterator[None]:
+        if self._patience_s is None or self.is_sqlite:
+            yield
+            return
+        timer = threading.Timer(self._patience_s, self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Whoever waits for an answer hears that the connection is over."""
+        over = self.engine.dialect.loaded_dbapi.Error
+        for connection in list(self._connections):
+            with suppress(over, OSError):
+                line = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+                with line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def explain(self, error: Exception, operation: str) -> IolausError:
         return explain(error, operation=operation, subject=self.name)
@@ -149,12 +185,15 @@ def _url_of(where: Path | str) -> URL:
     return url
 
 
-def _options(url: URL, connect: Connect | None) -> dict[str, Any]:
+def _options(url: URL, connect: Connect | None, patience_s: float | None) -> dict[str, Any]:
     if connect is not None:
         return {"creator": connect}
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_S, "check_same_thread": False}}
-    return {"pool_pre_ping": True, "connect_args": _PATIENCE}
+    patience = _PATIENCE
+    if patience_s is not None:
+        patience = _PATIENCE | {"connect_timeout": max(2, math.ceil(patience_s))}
+    return {"pool_pre_ping": True, "connect_args": patience}
 
 
 def migrations_config() -> Config:

@@ -13,6 +13,8 @@ from iolaus.app.cluster.carrying import FACTS, Taker
 from iolaus.app.cluster.core import doing
 from iolaus.app.cluster.edge import Edge, EdgeOptions
 from iolaus.app.cluster.files import FILES, Files
+from iolaus.app.cluster.owned import Owned
+from iolaus.app.cluster.wanting import WANTED
 from iolaus.app.house import HouseOptions, open_house
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
@@ -21,6 +23,10 @@ from iolaus.bus.nats import Servers
 from iolaus.energy.policy import Mode
 from iolaus.energy.run import Done
 from iolaus.kernel.clock import WallClock
+from iolaus.kernel.ports import free_port
+from iolaus.model.endpoint import Target
+from iolaus.model.shard import SITE, shard_of
+from iolaus.observe.collect import Job, Key
 from iolaus.store.facts import Facts
 from iolaus.store.parcels import Parcels
 from iolaus.store.secrets import Secrets
@@ -65,3 +71,25 @@ async def test_a_policy_reaches_it_and_its_deeds_reach_the_core(tmp_path: Path) 
             record = await taker.deeds.get()
     assert (record.who, record.what, record.subject) == ("edge/r1", "power off", "n1")
     assert "edge1" in record.detail
+
+
+async def test_what_was_read_before_its_login_was_known_is_read_again(tmp_path: Path) -> None:
+    memory, clock = Memory(), WallClock()
+    target = Target(address=f"https://127.0.0.1:{free_port()}", labels={"rack": "r1"})
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(
+            open_house(HouseOptions(state_dir=tmp_path / "edge", role=Role.EDGE))
+        )
+        owned = Owned(house, LocalTrunk(memory, clock).table(WANTED), SITE)
+        owned.wanted[shard_of(target)] = {target.address: target}
+        owned.gained(shard_of(target), 1)
+        hurried = list[tuple[Key, bool]]()
+        house.hurry = lambda key, afresh: hurried.append((key, afresh))
+        owned.let_in()
+        assert hurried == []
+        house.state.secrets.put("factory", user="root", password="first")
+        house.state.secrets.assign("*", "factory")
+        owned.let_in()
+        assert hurried == [(Key(target.address, Job.INVENTORY), True)]
+        owned.let_in()
+        assert len(hurried) == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
+from tests.app.cluster.links import linked
 from tests.store.postgres import Postgres
 
 from iolaus.app.cluster.leading import GRACE_S, HUNG_S, Leading
@@ -129,3 +131,31 @@ async def test_whoever_led_is_first_when_the_database_is_back(postgres: Postgres
     assert await one.take()
     await one.let_go()
     database.close()
+
+
+def test_a_database_that_falls_silent_is_asked_anew(postgres: Postgres) -> None:
+    url, pair = make_url(postgres.database()), frozenset(("core", "postgres"))
+    with linked() as links:
+        port = links.through("core", "postgres", postgres.port)
+        database = Database(url.set(port=port).render_as_string(), patience_s=2.0)
+        one, _ = core(database, "one")
+        until(lambda: one._take())
+        links.hush(pair)
+        database._patience_s = 0.2
+        assert one.lease is not None
+        with pytest.raises(WeErred):
+            one._kept(one.lease)
+        links.heal(pair)
+        database._patience_s = 2.0
+        until(lambda: one.lease is not None and one._kept(one.lease))
+        database.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        with suppress(WeErred):
+            if holds():
+                return
+        assert time.monotonic() < until_s
+        time.sleep(0.05)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.app.cluster.owning import ORPHAN_S, TTL_S, Owning, choose
+from iolaus.app.cluster.owning import ORPHAN_S, SETTLE_S, TTL_S, Owning, choose
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.kernel.clock import JumpClock
@@ -166,4 +166,22 @@ async def test_a_bus_that_is_away_for_all_leaves_each_with_what_it_had() -> None
         for _, trunk, _ in hall.edges.values():
             trunk.reached = True
         await hall.until_all_owned()
+        assert {name: set(each.held) for name, (each, _, _) in hall.edges.items()} == before
+
+
+async def test_whoever_is_back_first_does_not_take_what_others_had() -> None:
+    async with hall_of("a", "b", "c") as hall:
+        await hall.until_all_owned()
+        await hall.clock.sleep(10)
+        before = {name: set(each.held) for name, (each, _, _) in hall.edges.items()}
+        alive, hall.alive = hall.alive, {"me"}  # nobody hears of others
+        for _, trunk, _ in hall.edges.values():
+            trunk.reached = False
+        await hall.clock.sleep(2 * TTL_S)
+        for _, trunk, _ in hall.edges.values():
+            trunk.reached = True
+            await hall.clock.sleep(SETTLE_S / 3)
+        await hall.until_all_owned()
+        hall.alive = alive
+        await hall.clock.sleep(10)
         assert {name: set(each.held) for name, (each, _, _) in hall.edges.items()} == before

@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from iolaus.app.cluster.far import FarLanes, Post
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
 from iolaus.app.cluster.guarding import CAPS, Caps
-from iolaus.app.cluster.leading import HUNG_S, Leading
+from iolaus.app.cluster.leading import HUNG_S, PATIENCE_S, Leading
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standing import Standings
@@ -59,6 +59,7 @@ log = structlog.get_logger(__name__)
 LEASES: Final = "leases"
 LOOK_S: Final = 0.5
 PAT_S: Final = 1.0
+FETCH_S: Final = 1.5
 RULES: Final = Rules(ttl_s=6.0, margin_s=1.5, retry_s=1.0, budgets=BUDGETS)
 """The lease of the roll-outs runs out as soon as that of the core."""
 
@@ -86,7 +87,8 @@ class Core:
         self._options, self._trunk, self._clock = options, trunk, AgreedClock(WallClock())
         self._boot, self._since = secrets.token_hex(4), self._clock.now()
         holder = f"{options.name}:{self._boot}"
-        self.leading = Leading(Database(options.database), holder, self._clock)
+        asked = Database(options.database, patience_s=PATIENCE_S)
+        self.leading = Leading(asked, holder, self._clock)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.secrets = Secrets(options.state_dir / "secrets")
@@ -170,8 +172,17 @@ class Core:
     async def _fetched(self) -> None:
         """A bus that is away keeps nobody from answering: `files.lead` fetches them then."""
         await self.files.begin()
-        with suppress(BusAway):
-            await self.files.fetch()
+        with suppress(BusAway, TimeoutError):
+            async with asyncio.timeout(FETCH_S):
+                await self.files.fetch()
+
+    async def make_ready(self) -> None:
+        """While a bus elects nothing can be made there: what is needed to lead is made before."""
+        tables = (self._trunk.table(name) for name in (FILES, WANTED, CAPS))
+        asking: list[Callable[[], Awaitable[object]]] = [partial(t.get, "") for t in tables]
+        for ask in (*asking, self._trunk.log(FACTS).last):
+            while not await _is_answered(ask):
+                await self._clock.sleep(LOOK_S)
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[House]:
@@ -292,6 +303,14 @@ class Core:
             await asyncio.gather(serving, ending, return_exceptions=True)
 
 
+async def _is_answered(ask: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        await ask()
+    except BusAway:
+        return False
+    return True
+
+
 async def _write_down(taker: Taker, house: House) -> None:
     """Until cancelled: what edges did, into the audit log."""
     while True:
@@ -326,7 +345,8 @@ async def core(options: CoreOptions) -> None:
         watchdog = Watchdog(bite=end_hung, round_s=HUNG_S / (ROUNDS + 1))
         watchdog.start()
         try:
-            async with doing(this.members.run, this.leases.follow, partial(_pat, watchdog)):
+            duties = (this.members.run, this.leases.follow, this.make_ready)
+            async with doing(*duties, partial(_pat, watchdog)):
                 await this.run()
         finally:
             await front.close()

@@ -207,8 +207,7 @@ class Edge:
     def _file_changed(self, name: str) -> None:
         """Logins that changed are used from now on."""
         if name == SECRETS:
-            for held in list(self._house.state.facts.all_held()):
-                self._house.open(held.target)
+            self.owned.let_in()
         elif name == POWER_FILE:
             self._ruled()
 

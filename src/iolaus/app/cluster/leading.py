@@ -36,6 +36,8 @@ TTL_S: Final = 5.0
 RENEW_S: Final = 1.0
 TROUBLED_S: Final = 0.25
 """How soon the one that leads asks a database again that did not answer."""
+PATIENCE_S: Final = 3.0
+"""A database that says nothing for so long is asked anew, over another connection."""
 HUNG_S: Final = 30.0
 """A loop that did not come round for so long leads nobody."""
 GRACE_S: Final = 2.0

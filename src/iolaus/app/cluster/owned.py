@@ -17,6 +17,7 @@ from iolaus.kernel.errors import IolausError
 from iolaus.model.endpoint import Target
 from iolaus.model.shard import shard_of
 from iolaus.store.files import replace_file
+from iolaus.wire.redfish.port import Credential
 
 log = structlog.get_logger(__name__)
 EPOCHS: Final = "owned.json"
@@ -31,6 +32,7 @@ class Owned:
         self._going: set[asyncio.Task[Any]] = set()
         self.wanted: dict[str, dict[str, Target]] = {}
         self.known = False
+        self._logins: dict[str, Credential | None] = {}
         self.epochs: dict[str, int] = _load(self._file)
 
     def shards(self) -> set[str]:
@@ -72,6 +74,7 @@ class Owned:
         facts, wanted = self._house.state.facts, self.wanted.get(shard, {})
         for target in wanted.values():
             is_new = facts.target_of(target.address) is None
+            self._logins[target.address] = self._house.credential_of(target)
             facts.put_target(target)
             if is_new or not self._house.collector.is_begun(target.address):
                 self._house.collector.begin(target.address, spread=not is_new)
@@ -79,6 +82,16 @@ class Owned:
                 self._house.open(target)
         for address in self._addresses(shard) - wanted.keys():
             self._forget(address)
+
+    def let_in(self) -> None:
+        """Other logins are known. Whoever has another now than it was last read with is read whole
+        again: a target may be heard of before its login, and little is read without one."""
+        for held in list(self._house.state.facts.all_held()):
+            address, login = held.target.address, self._house.credential_of(held.target)
+            self._house.open(held.target)
+            if self._logins.get(address, login) != login:
+                self._logins[address] = login
+                self._house.read_again(address)
 
     def give_up(self, shard: str) -> None:
         """It is another's: its sessions are ended, and nothing of it is read any more."""
@@ -90,6 +103,7 @@ class Owned:
         return {each.target.address for each in held if shard_of(each.target) == shard}
 
     def _forget(self, address: str) -> None:
+        self._logins.pop(address, None)
         self._house.state.facts.remove_target(address)
         self.in_background(self._house.devices.drop(address))
 

@@ -32,6 +32,9 @@ ROUND_S: Final = 0.25
 RENEW_S: Final = 1.25
 ORPHAN_S: Final = 1.0
 """What nobody with room took for so long, anybody takes."""
+SETTLE_S: Final = 0.75
+"""While a bus elects, which takes it up to nine seconds, the leases of all run out. Whoever had a
+shard takes it again first: a hall that is dealt anew reads everything anew."""
 MARGIN_S: Final = 0.5
 """The last part of a lease, in which nothing is begun."""
 LATE_S: Final = 1.5
@@ -91,6 +94,7 @@ class Owning:
         self._wanted, self._edges, self._gained, self._lost = wanted, edges, gained, lost
         self._ttl_s = ttl_s
         self._free: dict[str, float] = {}
+        self._away_s = float("-inf")
         self.held: dict[str, Held] = {}
 
     def epoch(self, shard: str) -> int | None:
@@ -109,8 +113,10 @@ class Owning:
         """Until cancelled; then everything is let go."""
         try:
             while True:
-                with suppress(BusAway):
+                try:
                     await self.round()
+                except BusAway:
+                    self._away_s = self._clock.monotonic()
                 await self._clock.sleep(ROUND_S * self._ttl_s / TTL_S)
         finally:
             await self._let_go()
@@ -132,7 +138,8 @@ class Owning:
         )
         for shard in (*choice.leave, *(self.held.keys() - wanted)):
             await self._leave(shard)
-        await _all(self._take(shard) for shard in choice.take)
+        if now_s - self._away_s >= SETTLE_S:
+            await _all(self._take(shard) for shard in choice.take)
 
     async def _take(self, shard: str) -> None:
         asked_s = self._clock.monotonic()
