@@ -42,6 +42,10 @@ def asked(kind: str = "power", **arguments: Any) -> Asked:
     return Asked(kind=kind, arguments=arguments, at=NOW)
 
 
+def over_http(uri: str) -> Asked:
+    return asked("boot", target="UefiHttp", enabled="Once", http_uri=uri)
+
+
 def plan_of(
     nodes: Iterable[NodeFacts], what: Asked, rules: dict[str, Any] | None = None, **more: Any
 ) -> Plan:
@@ -157,9 +161,9 @@ def test_a_boot_override_reads_well_and_goes_back() -> None:
 
 def test_a_start_over_http_says_from_where_and_only_where_that_can_be_said() -> None:
     uri = "https://boot.example/loader.efi"
-    once = asked("boot", target="UefiHttp", enabled="Once", mode="UEFI", http_uri=uri)
+    once = over_http(uri)
     known = host("n1").manager
-    shown = manager("boot.override.http_uri", None)
+    shown = manager("boot.override.http_uri", "")
     plan = plan_of([host("n1"), host("n2", manager=(*known, shown))], once)
     fates = {node.name: node.fate for node in plan.nodes}
     assert fates == {"n1": Fate.BLOCKED, "n2": Fate.UPDATE}
@@ -169,6 +173,13 @@ def test_a_start_over_http_says_from_where_and_only_where_that_can_be_said() -> 
     assert uri in [each.value for each in step.after]
     assert step.undo is not None
     assert step.undo.arguments["http_uri"] == "", "it is taken out again"
+    clear = asked("boot", target="None", enabled="Disabled")
+    left = [*known, manager("boot.override.http_uri", uri)]
+    plan = plan_of([host("n1", manager=tuple(left)), host("n2", manager=(*known, shown))], clear)
+    assert [node.fate for node in plan.nodes] == [Fate.UPDATE, Fate.NO_OP]
+    (step,) = plan.nodes[0].steps
+    assert step.action.arguments["http_uri"] == "", "or the next start over HTTP fetches it again"
+    assert "" in [each.value for each in step.after]
 
 
 def test_the_same_asked_twice_is_two_plans_and_a_used_up_override_moves_nothing() -> None:
@@ -189,6 +200,9 @@ def test_the_same_asked_twice_is_two_plans_and_a_used_up_override_moves_nothing(
         (asked("boot", target="Pxe", enabled="Once", mode="x"), "'x' is no mode"),
         (asked("boot", target="UefiTarget", enabled="Once"), "needs its device path"),
         (asked("boot", target="Pxe", enabled="Once", http_uri="https://b"), "but UefiHttp starts"),
+        (over_http("ftp://b/x"), "http:// or https://"),
+        (over_http("https://root:word@b/x"), "without a login"),
+        (over_http("https:///x"), "and a name"),
     ],
 )
 def test_what_means_nothing_is_refused_with_what_does(what: Asked, told: str) -> None:

@@ -123,7 +123,10 @@ async def verdict(on: Stage, name: str, wanted: str) -> dict[str, Any]:
 
 
 async def plan(on: Stage, selector: str, by: str = "ana", **arguments: Any) -> Plan:
-    asked = Asked(kind="recover", arguments=arguments)
+    return await _made(on, Asked(kind="recover", arguments=arguments), selector, by)
+
+
+async def _made(on: Stage, asked: Asked, selector: str, by: str) -> Plan:
     made: Plan = await on.house.rolling.plan_asked(
         asked, selector=parse_selector(selector), batch=None, by=by, keep=True
     )
@@ -133,6 +136,15 @@ async def plan(on: Stage, selector: str, by: str = "ana", **arguments: Any) -> P
 async def recovered(on: Stage, selector: str, **arguments: Any) -> tuple[Plan, NodeProgress]:
     """Planned, applied and over: how the one node fares."""
     made = await plan(on, selector, **arguments)
+    return made, await _over(on, made)
+
+
+async def done(on: Stage, asked: Asked) -> NodeProgress:
+    """Whatever a person asks of the one device."""
+    return await _over(on, await _made(on, asked, on.device.name, "ana"))
+
+
+async def _over(on: Stage, made: Plan) -> NodeProgress:
     await on.house.rolling.apply(made.id, by="ana")
 
     async def check() -> NodeProgress | None:
@@ -142,5 +154,5 @@ async def recovered(on: Stage, selector: str, **arguments: Any) -> tuple[Plan, N
         (node,) = progress.nodes.values()
         return node
 
-    found: NodeProgress = await on.until(check, "the recovery is over", patience_s=90.0)
-    return made, found
+    found: NodeProgress = await on.until(check, "the plan is carried out", patience_s=90.0)
+    return found

@@ -10,6 +10,7 @@ open whether it did, it fails and says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -48,6 +49,8 @@ _WAITING: Final = frozenset({Verb.DRAIN, Verb.UNDRAIN, Verb.WAIT_HEALTHY})
 _OF_CONTROLLER: Final = frozenset({Verb.SET_BOOT, Verb.ROTATE_CREDENTIAL, Verb.RENEW_CERTIFICATE})
 _OFFS: Final = ("ForceOff", "GracefulShutdown")
 _OVERRIDE: Final = "boot.override."
+HTTP: Final = "UefiHttp"
+_IS_HTTP: Final = re.compile(r"https?://[^\s/@]+(/\S*)?", re.IGNORECASE)
 _WISHES: Final = ("target", "enabled", "mode", "http_uri")
 
 
@@ -222,8 +225,19 @@ def check_boot(asked: Asked) -> None:
         _one_of("mode", mode, MODES)
     if _text(asked, "target") == "UefiTarget" and not _text(asked, "uefi_target"):
         raise _wrong("a UEFI target needs its device path", "give it with --uefi-target PATH.")
-    if (uri := _text(asked, "http_uri")) and _text(asked, "target") != "UefiHttp":
-        raise _wrong(f"nothing but UefiHttp starts from {uri}", "ask for UefiHttp.")
+    if uri := _text(asked, "http_uri"):
+        _check_http(uri, _text(asked, "target"))
+
+
+def _check_http(uri: str, target: str) -> None:
+    """Plans are shown to many, so a login has no place in one."""
+    if target != HTTP:
+        raise _wrong(f"nothing but {HTTP} starts from a URL", f"ask for {HTTP}.")
+    if not _IS_HTTP.fullmatch(uri):
+        raise _wrong(
+            "a host fetches from http:// or https:// and a name, without a login in it",
+            "give such a URL with --http-uri.",
+        )
 
 
 def say_boot(asked: Asked) -> str:
@@ -245,10 +259,12 @@ def boot_course(facts: NodeFacts, asked: Asked) -> tuple[Draft, ...] | Halt:
         if each.name.startswith(_OVERRIDE)
     }
     wish = {key: text for key in _WISHES if (text := _text(asked, key))}
-    if missing := [k for k in wish if k not in seen or (seen[k] is None and k != "http_uri")]:
+    if missing := [key for key in wish if seen.get(key) is None]:
         return Halt(Fate.BLOCKED, f"it does not show {', '.join(_OVERRIDE + m for m in missing)}")
     off = wish["enabled"] == "Disabled"
     expected = {"enabled": "Disabled"} if off else wish
+    if off and seen.get("http_uri"):  # the next start over HTTP would fetch it again
+        wish["http_uri"] = expected["http_uri"] = ""
     if all(seen[key] == value for key, value in expected.items()) and not _path(asked):
         return Halt(Fate.NO_OP, "it is set so already")
     return (_override(wish, expected, {key: seen[key] or "" for key in wish}, asked),)

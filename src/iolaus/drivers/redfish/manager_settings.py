@@ -54,12 +54,13 @@ PROTOCOLS: Final = MappingProxyType(
 )
 """Our name -> property of ManagerNetworkProtocol."""
 NTP: Final = ("ntp.enabled", "ntp.servers")
+HTTP_URI: Final = "HttpBootUri"
 BOOT: Final = MappingProxyType(
     {
         "boot.override.target": "BootSourceOverrideTarget",
         "boot.override.enabled": "BootSourceOverrideEnabled",
         "boot.override.mode": "BootSourceOverrideMode",
-        "boot.override.http_uri": "HttpBootUri",
+        "boot.override.http_uri": HTTP_URI,
     }
 )
 SYSLOG_PORTS: Final = MappingProxyType(
@@ -247,10 +248,17 @@ def _hosts(harvest: Harvest) -> Iterator[ManagerSetting]:
             yield _known("boot.order", words(boot["BootOrder"]), uri, "BootOrder")
         for name, kind in BOOT.items():
             if kind in boot:
-                yield _known(name, clean(boot[kind], MOST_URI) or None, uri, kind)
+                yield _known(name, _override(boot[kind], kind), uri, kind)
         if "PowerRestorePolicy" in system:
             policy = clean(system["PowerRestorePolicy"], 64) or None
             yield _known("powerRestorePolicy", policy, uri, "PowerRestorePolicy")
+
+
+def _override(told: object, kind: str) -> str | None:
+    """A machine that names nothing to fetch says that."""
+    if kind == HTTP_URI and told in (None, ""):
+        return ""
+    return clean(told, MOST_URI) or None
 
 
 def _secure_boots(harvest: Harvest) -> Iterator[ManagerSetting]:

@@ -195,6 +195,12 @@ def boot_set(
         str | None,
         typer.Option("--uefi-target", metavar="PATH", help="Device path, for UefiTarget."),
     ] = None,
+    http_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--http-uri", metavar="URL", help="What UefiHttp fetches; by itself: once. Else DHCP."
+        ),
+    ] = None,
     selector: SelectorOption = None,
     rules: RulesOption = None,
     batch: BatchOption = None,
@@ -205,8 +211,11 @@ def boot_set(
 ) -> None:
     """Plan what hosts start from next. It restarts nothing.
 
-    Example: iolaus boot set h1-r07-u12 --once Pxe --mode UEFI
+    Examples: iolaus boot set h1-r07-u12 --once Pxe --mode UEFI;
+    iolaus boot set h1-r07-u12 --http-uri https://boot.example/rescue.efi
     """
+    if http_uri and not continuous:
+        once = once or "UefiHttp"
     target = once or continuous
     if not target or (once and continuous):
         _wrong(
@@ -219,6 +228,7 @@ def boot_set(
         "enabled": "Once" if once else "Continuous",
         "mode": _cased(mode, MODES) if mode else None,
         "uefi_target": uefi_target,
+        "http_uri": http_uri,
     }
     ask_nodes(
         "boot",
