@@ -119,6 +119,11 @@ def prune(connection: Connection, *, before: float, most: int) -> None:
     connection.execute(delete(assets).where(gone))
 
 
+def has_targets(connection: Connection) -> bool:
+    """Whether this is the state of a hall that somebody began to hold."""
+    return connection.execute(select(schema.targets).limit(1)).first() is not None
+
+
 def load_logs(connection: Connection, address: str, limit: int) -> list[tuple[int, LogEntry]]:
     table = schema.logs
     query = select(table.c.number, table.c.doc).where(table.c.endpoint == address)

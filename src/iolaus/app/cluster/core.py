@@ -36,7 +36,7 @@ from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
-from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
+from iolaus.app.house import BUDGETS, TOKENS, House, HouseOptions, open_house
 from iolaus.app.house_lanes import Afar
 from iolaus.app.listening import server_of
 from iolaus.app.planting import POWER_FILE
@@ -47,11 +47,12 @@ from iolaus.bus.leases import TableLeases
 from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
 from iolaus.kernel.clock import AgreedClock, WallClock
-from iolaus.kernel.errors import IolausError
+from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.kernel.tasks import Duty, end, keep_on
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
 from iolaus.store.database import Database
+from iolaus.store.saving import has_targets
 from iolaus.store.secrets import Secrets
 from iolaus.store.state import make_private
 
@@ -87,8 +88,8 @@ class Core:
         self._options, self._trunk, self._clock = options, trunk, AgreedClock(WallClock())
         self._boot, self._since = secrets.token_hex(4), self._clock.now()
         holder = f"{options.name}:{self._boot}"
-        asked = Database(options.database, patience_s=PATIENCE_S)
-        self.leading = Leading(asked, holder, self._clock)
+        self._asked = Database(options.database, patience_s=PATIENCE_S)
+        self.leading = Leading(self._asked, holder, self._clock)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.secrets = Secrets(options.state_dir / "secrets")
@@ -155,10 +156,10 @@ class Core:
                     await self.ended.wait()
 
     async def _lead(self) -> None:
-        log.info("core_leads", epoch=self.leading.term)
         keeping = asyncio.create_task(self.leading.keep())
         try:
             await self._fetched()
+            log.info("core_leads", epoch=self.leading.term)
             async with self._opened() as house:
                 await self._serve(house, keeping)
         finally:
@@ -175,6 +176,22 @@ class Core:
         with suppress(BusAway, TimeoutError):
             async with asyncio.timeout(FETCH_S):
                 await self.files.fetch()
+        if not (self._options.state_dir / TOKENS).exists():
+            await asyncio.to_thread(self._must_be_new)
+
+    def _must_be_new(self) -> None:
+        """Whoever led a hall without its files would give its own, empty ones to everybody: where a
+        hall was put back, the core that has them leads first."""
+        if self._asked.read(has_targets):
+            raise OperatorMust(
+                "neither its directory nor the bus has the logins, tokens and policies of this "
+                "hall, which is not new",
+                operation="lead",
+                subject=self._options.name,
+                code="FilesMissing",
+                next_step="start a core that has them: the one that led last, or whose directory "
+                "was restored.",
+            )
 
     async def make_ready(self) -> None:
         """While a bus elects nothing can be made there: what is needed to lead is made before."""
