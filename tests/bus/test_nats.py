@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import ipaddress
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,11 +17,14 @@ from cryptography.x509.oid import NameOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from iolaus.bus import nats as bus
 from iolaus.bus.nats import NatsTrunk, Servers, connected, parse_servers
 from iolaus.bus.nats_streams import quoted, unquoted
 from iolaus.bus.port import BusAway
 from iolaus.kernel.errors import OperatorMust
-from tests.bus.nats import one_server, three_servers
+from iolaus.kernel.tasks import end
+from tests.app.cluster.links import linked
+from tests.bus.nats import NatsServer, one_server, three_servers
 
 ROLES = """
 authorization {{ users: [
@@ -161,6 +165,31 @@ def authority(folder: Path) -> tuple[Path, Path, Path]:
         )
     )
     return certificate, certificate, private
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
+async def test_a_server_that_is_cut_off_in_the_middle_of_much_is_left(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is on its way than the kernel holds, so that closing the connection would wait."""
+    monkeypatch.setattr(bus, "LINE_S", 0.5)
+    with linked() as links:
+        ports = {links.through("us", name, nats_server.port): name for name in ("one", "other")}
+        servers = Servers(urls=tuple(f"nats://127.0.0.1:{port}" for port in ports))
+        async with connected(servers) as trunk:
+            at = trunk._client.connected_url
+            assert at is not None
+            assert at.port is not None
+            links.hush(frozenset(("us", ports[at.port])))
+            saying = [
+                asyncio.create_task(trunk._client.publish("iolaus.say.much", bytes(900_000)))
+                for _ in range(40)
+            ]
+            async with asyncio.timeout(60):
+                while trunk._client.connected_url in (None, at):
+                    await asyncio.sleep(0.05)
+            await end(*saying)
+    gc.collect()  # a connection whose server said nothing is let go by the client, not closed
 
 
 async def test_a_bus_over_tls_is_known_by_its_authority(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ a list of prefixes (docs/cluster.md).
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
@@ -197,6 +198,8 @@ async def connected(servers: Servers, *, wait_s: float | None = 10.0) -> AsyncIt
 
 
 FIRST_S: Final = 2.0
+LINE_S: Final = 4.0
+"""What is written is acknowledged within so long, or the connection is over."""
 
 
 async def _connect(
@@ -215,6 +218,7 @@ async def _connect(
             log.warning("bus_lost")
 
     async def back() -> None:
+        _bound_line(client)
         log.info("bus_back", server=client.connected_url.netloc if client.connected_url else None)
 
     while True:
@@ -237,7 +241,17 @@ async def _connect(
         except (nats.errors.Error, OSError, TimeoutError):
             await asyncio.sleep(0.3)
         else:
+            _bound_line(client)
             return
+
+
+def _bound_line(client: Client) -> None:
+    """The client goes to another server when all that it wrote to the last one is gone; the kernel
+    would try for a quarter of an hour to send that to one that is cut off."""
+    writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
+    line = writer.get_extra_info("socket") if writer is not None else None
+    if line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # only Linux knows it
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * LINE_S))
 
 
 def _tls(servers: Servers) -> ssl.SSLContext | None:

@@ -50,7 +50,7 @@ class Labours:
         self.where |= {each["metadata"]["name"]: each["status"]["endpoint"] for each in items}
 
     def start(self) -> None:
-        self.look()
+        """After `look`."""
         for thread in self._threads:
             thread.start()
 

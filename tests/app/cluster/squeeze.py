@@ -69,7 +69,8 @@ def policy_for(racks: Mapping[str, Any]) -> str:
 
 
 class Squeeze:
-    """`ask` is of the cluster, `oracle` of the twin; `devices` are names by address."""
+    """`ask` is of the cluster, `oracle` of the twin; `devices` are names by address. To be made
+    while all nodes are on."""
 
     def __init__(
         self,
@@ -85,6 +86,8 @@ class Squeeze:
         self.held: list[Held] = []
         self.wrong: list[str] = []
         self.looks, self.refused, self.under_way = Counter[str](), Counter[str](), Counter[str]()
+        self._floors: dict[str, float] = {}
+        self._until(self._all_floors_known, "the floors of all racks are known")
         self._threads = [threading.Thread(target=self._run, args=[rack]) for rack in self._racks]
 
     def start(self) -> None:
@@ -130,8 +133,8 @@ class Squeeze:
     def _run(self, rack: str) -> None:
         try:
             while not self._ended.is_set():
-                drawn_w, floor_w = self._drawn_w(rack), self._floor_w(rack)
-                watts = max(PART * drawn_w, ABOVE_FLOOR * (floor_w or drawn_w))
+                drawn_w = self._drawn_w(rack)
+                watts = max(PART * drawn_w, ABOVE_FLOOR * (self._floor_w(rack) or drawn_w))
                 if watts > MOST * drawn_w or not self._is_ordered(rack, watts):
                     self._ended.wait(PAUSE_S)
                     continue
@@ -143,9 +146,16 @@ class Squeeze:
             raise
 
     def _floor_w(self, rack: str) -> float | None:
-        """What its nodes are left with in any case; None where nobody says it."""
+        """What its nodes are left with in any case, when all are on: nobody holds a rack at less
+        for long. None where that was never said."""
         status, found = self._ask("GET", f"/api/v1/edges/{rack}", None)
-        return found["status"].get("floor_w") if status == 200 else None
+        floor_w = found["status"].get("floor_w") if status == 200 else None
+        if floor_w:
+            self._floors[rack] = max(floor_w, self._floors.get(rack, 0.0))
+        return self._floors.get(rack)
+
+    def _all_floors_known(self) -> bool:
+        return all(self._floor_w(rack) for rack in self._racks)
 
     def _is_ordered(self, rack: str, watts: float) -> bool:
         wish = {"subject": rack, "watts": watts, "for_s": 3600, "reason": "a feed is serviced"}
@@ -171,7 +181,8 @@ class Squeeze:
                 self.wrong.append(f"{rack}: {told}: {self._stands(rack)}")
             time.sleep(LOOK_S)
         self.held.append(Held(rack, watts, before_w, below_s - began_s))
-        self._until(lambda: self._ask("DELETE", f"/api/v1/powercaps/{rack}", None)[0] in (200, 404))
+        path = f"/api/v1/powercaps/{rack}"
+        self._until(lambda: self._ask("DELETE", path, None)[0] in (200, 404), "a cap is ended")
 
     def _stands(self, rack: str) -> str:
         """For whoever reads what was wrong: the rack as the cluster and the twin have it."""
@@ -180,8 +191,8 @@ class Squeeze:
         caps = self._ask("GET", "/api/v1/powercaps", None)
         return f"{drawn} {self._ask('GET', f'/api/v1/edges/{rack}', None)} {caps}"
 
-    def _until(self, holds: Callable[[], bool]) -> None:
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
         until_s = time.monotonic() + WITHIN_S
         while not holds():
-            assert time.monotonic() < until_s, "a cap is ended"
+            assert time.monotonic() < until_s, what
             time.sleep(LOOK_S)

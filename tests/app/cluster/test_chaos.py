@@ -207,14 +207,15 @@ def test_nothing_is_lost_doubled_or_done_unfenced_while_everything_is_hurt(
         parrot = Parrot(cluster.bus("parrot"), cluster.password, seed=SEED)
         stack.callback(parrot.close)
         labours = Labours(cluster)
-        labours.start()
-        stack.callback(labours.close)
+        labours.look()
         squeeze = Squeeze(
             ask=labours.ask,
             oracle=labours.oracle,
             racks=racks_of(cluster.hosts),
             devices=labours.devices,
         )
+        labours.start()
+        stack.callback(labours.close)
         squeeze.start()
         stack.callback(squeeze.finish)
         took = hurt_for(cluster, links, SECONDS)
