@@ -82,7 +82,10 @@ class Stand:
     def is_read(self) -> bool:
         """Every endpoint was read whole, and the core knows it."""
         found = self.summary()
-        return bool(found) and found["inventoried"] == found["endpoints"]["total"] > 0
+        nodes = found["kinds"].get("node", 0) if found else 0
+        return (
+            nodes >= self.cluster.nodes and found["inventoried"] == found["endpoints"]["total"] > 0
+        )
 
     def _running(self) -> Iterator[tuple[str, Any]]:
         yield from ((name, part) for name, part in self.cluster.parts.items() if part.runs)

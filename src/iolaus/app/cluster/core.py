@@ -234,7 +234,10 @@ class Core:
             self._house, house.hurry = house, nudging(self._trunk)
             taker = Taker(facts=house.state.facts, log=self._trunk.log(FACTS), clock=self._clock)
             wanting = Wanting(
-                facts=house.state.facts, table=self._trunk.table(WANTED), clock=self._clock
+                facts=house.state.facts,
+                table=self._trunk.table(WANTED),
+                clock=self._clock,
+                first=self.files.give,
             )
             house.state.facts.on_change(wanting.note)
             first_token(options.state_dir)

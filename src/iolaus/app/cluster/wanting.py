@@ -5,6 +5,7 @@ The database is the truth and the rows follow it; a core that begins to lead wri
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -33,10 +34,18 @@ def parse_targets(body: bytes) -> tuple[Target, ...] | None:
 
 
 class Wanting:
-    """The leading core's end."""
+    """The leading core's end. `first` hands on what edges need before they read a new target: its
+    login."""
 
-    def __init__(self, *, facts: Facts, table: Table, clock: Clock) -> None:
-        self._facts, self._table, self._clock = facts, table, clock
+    def __init__(
+        self,
+        *,
+        facts: Facts,
+        table: Table,
+        clock: Clock,
+        first: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._facts, self._table, self._clock, self._first = facts, table, clock, first
         self._shards: dict[str, str] = {}
         self._dirty: set[str] = set()
         self._known: dict[str, tuple[Target, ...]] | None = None
@@ -68,6 +77,8 @@ class Wanting:
             rows = await self._table.rows()
             self._known = {key: parse_targets(entry.body) or () for key, entry in rows.items()}
             self._dirty |= self._known.keys()
+        if self._dirty:
+            await self._first()
         for shard in sorted(self._dirty):
             wanted = self._targets(shard)
             if self._known.get(shard, ()) != wanted:
