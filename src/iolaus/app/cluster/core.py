@@ -60,7 +60,7 @@ log = structlog.get_logger(__name__)
 LEASES: Final = "leases"
 LOOK_S: Final = 0.5
 PAT_S: Final = 1.0
-FETCH_S: Final = 1.5
+FETCH_S: Final = 3.0
 RULES: Final = Rules(ttl_s=6.0, margin_s=1.5, retry_s=1.0, budgets=BUDGETS)
 """The lease of the roll-outs runs out as soon as that of the core."""
 
