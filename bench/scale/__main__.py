@@ -4,6 +4,7 @@ grow       1, 2 and 4 edges with as many nodes each: CPU a node while read first
 hold       one size (`--nodes 10240 --edges 4`), for as long as --window says
 bus        events a second through outboxes, three bus servers, a core's intake and PostgreSQL
 takeover   how long until another has what a killed process had
+passes     what a core looks through every few seconds, in a filled hall (`--nodes 2000`)
 
 Nothing given is all of them, small. CPU seconds are each process' own, the simulator's apart, and
 worth quoting; wall times are worth something only where nothing else runs.
@@ -16,6 +17,7 @@ import sys
 
 from bench.scale.bus import bus
 from bench.scale.grow import grow, hold
+from bench.scale.passes import passes
 from bench.scale.takeover import takeover
 from iolaus.kernel.errors import OperatorMust
 
@@ -26,7 +28,7 @@ def main(words: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("word", nargs="?", choices=["grow", "hold", "bus", "takeover"])
+    parser.add_argument("word", nargs="?", choices=["grow", "hold", "bus", "takeover", "passes"])
     parser.add_argument("--nodes", type=int, default=0, help="grow: an edge; else in all")
     parser.add_argument("--edges", default="1,2,4", help="counts, e.g. 1,2,4; hold: one count")
     parser.add_argument("--window", type=float, default=60.0, help="seconds that it is held")
@@ -43,6 +45,8 @@ def main(words: list[str]) -> int:
             return bus(senders=edges, events=given.events)
         case "takeover":
             return takeover(nodes=given.nodes or 12, times=given.times)
+        case "passes":
+            return passes(nodes=given.nodes or 2000)
         case _:
             return max(
                 bus(senders=(1, 2), events=5_000),

@@ -32,10 +32,10 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 class Kept:
     """An answer, packed: parsed it would take six times as much, on thousands of lanes."""
 
-    __slots__ = ("_packed", "at", "until")
+    __slots__ = ("_packed", "at", "tagged", "until")
 
-    def __init__(self, packed: bytes, *, at: float, until: float) -> None:
-        self._packed, self.at, self.until = packed, at, until
+    def __init__(self, packed: bytes, *, at: float, until: float, tagged: bool) -> None:
+        self._packed, self.at, self.until, self.tagged = packed, at, until, tagged
 
     @property
     def size(self) -> int:
@@ -75,10 +75,9 @@ class Cache:
     def revalidates(self, uri: str, *, now: float) -> Answer | None:
         """The kept answer to ask about with its ETag; None where that cannot be trusted."""
         kept = self._kept.get(uri)
-        if kept is None or now >= kept.until or self.held_off(uri, now=now):
+        if kept is None or not kept.tagged or now >= kept.until:
             return None
-        answer = kept.answer
-        return answer if answer.etag else None
+        return None if self.held_off(uri, now=now) else kept.answer
 
     def keep(self, uri: str, answer: Answer, *, fresh_s: float, now: float) -> None:
         """Keep an answer to a request that no write has touched since it was sent."""
@@ -89,7 +88,8 @@ class Cache:
             return
         self._drop(uri)
         longer = self._rules.revalidate_s if answer.etag else 0.0
-        self._kept[uri] = Kept(packed, at=now, until=now + fresh_s + longer)
+        until = now + fresh_s + longer
+        self._kept[uri] = Kept(packed, at=now, until=until, tagged=bool(answer.etag))
         self._bytes += len(packed)
         while len(self._kept) > self._rules.max_entries or self._bytes > self._rules.max_bytes:
             self._drop(next(iter(self._kept)))

@@ -21,7 +21,13 @@ from iolaus.drivers.lane.cache import Cache, key_of, touches
 from iolaus.drivers.lane.gate import Gate
 from iolaus.drivers.lane.queue import Ticket
 from iolaus.drivers.lane.rules import Heard, LaneRules, LaneStats, upload_s
-from iolaus.drivers.lane.session import AfterClose, Conversation, SharedSession, wait_at_most
+from iolaus.drivers.lane.session import (
+    AfterClose,
+    Conversation,
+    SharedSession,
+    ended,
+    wait_at_most,
+)
 from iolaus.drivers.ports import CLOSED, Payload, Priority
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, WeErred
@@ -363,7 +369,7 @@ class Lane:
             if timeout_s is not None and timeout_s != flight.timeout_s:
                 await self._arrives_within(flight, timeout_s)
             elif deadline is None:
-                await asyncio.wait({flight.task})
+                await ended(flight.task)
             elif not await self._arrives(flight, deadline):
                 raise self._gate.too_late("GET", flight.uri, sent=flight.sent)
             if flight.task.cancelled():

@@ -258,6 +258,24 @@ class SharedSession:
         )
 
 
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Wait for its end, whatever that is; who gives up leaves it running. Once for each request,
+    where `asyncio.wait` would cost three times as much."""
+    if task.done():
+        return
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: asyncio.Task[Any]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        task.remove_done_callback(wake)
+
+
 async def wait_at_most(clock: Clock, seconds: float, future: asyncio.Future[Any]) -> bool:
     """Whether the future is done in time; it is left running where it is not."""
     sleeper = asyncio.ensure_future(clock.sleep(seconds))

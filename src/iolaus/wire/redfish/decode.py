@@ -110,6 +110,8 @@ def _without_surrogates(value: Any) -> Any:
 def _too_deep(raw: bytes) -> bool:
     """Peels one level of brackets per round, at C speed; brackets in strings err to a walk."""
     left = raw.translate(None, _OTHERS)
+    if left.count(b"{") + left.count(b"[") <= MAX_DEPTH:
+        return False
     for _ in range(MAX_DEPTH):
         before, left = left, left.replace(b"{}", b"").replace(b"[]", b"")
         if not left or left == before:
