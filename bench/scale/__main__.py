@@ -3,7 +3,8 @@
 grow       1, 2 and 4 edges with as many nodes each: CPU a node while read first and while held
 hold       one size (`--nodes 10240 --edges 4`), for as long as --window says
 bus        events a second through outboxes, three bus servers, a core's intake and PostgreSQL
-takeover   how long until another has what a killed process had
+takeover   how long until another has what a killed process had; with --filled 5000 of a core alone,
+           whose hall is in the database and not simulated
 passes     what a core looks through every few seconds, in a filled hall (`--nodes 2000`)
 
 Nothing given is all of them, small. CPU seconds are each process' own, the simulator's apart, and
@@ -16,6 +17,7 @@ import argparse
 import sys
 
 from bench.scale.bus import bus
+from bench.scale.filled import take_over_filled
 from bench.scale.grow import grow, hold
 from bench.scale.passes import passes
 from bench.scale.takeover import takeover
@@ -33,6 +35,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("--edges", default="1,2,4", help="counts, e.g. 1,2,4; hold: one count")
     parser.add_argument("--window", type=float, default=60.0, help="seconds that it is held")
     parser.add_argument("--events", type=int, default=50_000, help="bus: of each sender")
+    parser.add_argument(
+        "--filled", type=int, default=0, help="takeover: of a core that knows so many"
+    )
     parser.add_argument("--times", type=int, default=3, help="takeover: kills of each")
     given = parser.parse_args(words)
     edges = tuple(int(each) for each in given.edges.split(","))
@@ -43,6 +48,8 @@ def main(words: list[str]) -> int:
             return hold(nodes=given.nodes or 1024, edges=edges[-1], window_s=given.window)
         case "bus":
             return bus(senders=edges, events=given.events)
+        case "takeover" if given.filled:
+            return take_over_filled(nodes=given.filled, times=given.times)
         case "takeover":
             return takeover(nodes=given.nodes or 12, times=given.times)
         case "passes":

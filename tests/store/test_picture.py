@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import update
 
 from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.errors import IolausError
 from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Event, Reach, Target
 from iolaus.model.fact import PowerState
@@ -20,6 +21,7 @@ from iolaus.store.facts import Facts
 from iolaus.store.packing import pack
 from iolaus.store.picture import Picture
 from iolaus.store.saving import mark_all
+from tests.store.footings import Footing
 from tests.store.made import (
     T0,
     ask_for,
@@ -165,3 +167,31 @@ async def test_what_a_version_without_marks_wrote_is_read_each_time(anywhere: Pa
     database.read(picture.refresh)
     assert picture.read == before
     database.close()
+
+
+async def test_one_that_was_cut_off_at_any_statement_goes_on_from_there(footing: Footing) -> None:
+    facts = Facts(database=footing.where, clock=JumpClock(T0), limits=LIMITS)
+    await facts.start()
+    sure, shaky = Database(footing.where), Database(footing.where, connect=footing.connect)
+    picture, dice, cuts = Picture(events=MOST), random.Random(3), 0
+    ask_for(facts, A, B, C)
+    for turn in range(200):
+        for step in range(3):
+            record(facts, dice, 10 * turn + step)
+        await facts.flush()
+        footing.left = 1 + turn % 40
+        try:
+            shaky.read(picture.refresh)
+        except IolausError:
+            cuts += 1
+        footing.left = None
+        footing.crash()
+        shaky.engine.dispose()
+        if cuts > 20:
+            break
+    await facts.close()
+    sure.read(picture.refresh)
+    assert cuts > 20
+    assert all_of(picture) == all_of(afresh(sure))
+    sure.close()
+    shaky.close()

@@ -83,6 +83,7 @@ from iolaus.observe.subscribe import Receiver, SubscriptionRules
 from iolaus.store.database import Guard
 from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
+from iolaus.store.picture import Picture
 from iolaus.store.state import State, open_state
 from iolaus.wire.modbus.bus import Rates
 from iolaus.wire.redfish.port import Credential
@@ -533,6 +534,7 @@ async def open_house(
     afar: Afar | None = None,
     guard: Guard | None = None,
     clock: Clock | None = None,
+    picture: Picture | None = None,
 ) -> AsyncIterator[House]:
     """Open the state, start the loops; close all of it on the way out. Where several
     processes hold the hall, `afar` leads to the devices that others own, `guard` is asked before
@@ -542,7 +544,9 @@ async def open_house(
     clock = clock or WallClock()
     raise_file_limit()
     save_memory()
-    state = open_state(options.state_dir, clock=clock, database=options.database, guard=guard)
+    state = open_state(
+        options.state_dir, clock=clock, database=options.database, guard=guard, picture=picture
+    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
         await state.start()

@@ -100,8 +100,8 @@ class Marked:
 
 
 class Picture:
-    """`events` are the newest that are kept. Blocking, for one thread at a time; a picture of
-    which a `refresh` failed is to be thrown away."""
+    """At most `events` events, the newest. Blocking, for one thread at a time. After a `refresh`
+    that failed it is what it was or further, and the next one goes on from there."""
 
     def __init__(self, *, events: int) -> None:
         self._most_events = events
@@ -117,6 +117,8 @@ class Picture:
         }
         self._parts: dict[str, dict[str, Any]] = {}
         self._laid: dict[str, Held] = {}
+        self._unlaid: set[str] = set()
+        self._asked: set[str] = set()
         self._statuses: dict[str, EndpointStatus] = {}
         self._events: dict[int, Event] = {}
         self.sharing = Sharing()
@@ -130,12 +132,12 @@ class Picture:
 
     def refresh(self, connection: Connection) -> None:
         """As the database has it now. Raises what the database raises."""
-        asked = self._read_targets(connection)
+        self._read_targets(connection)
         self._read_statuses(connection)
         self._read_parts(connection)
         self._read_assets(connection)
         self._read_events(connection)
-        self._read_logs(connection, asked)
+        self._read_logs(connection)
         rows = connection.execute(select(schema.positions))
         self.positions = {row.name: row.number for row in rows}
         self.last_change = connection.scalar(select(func.max(schema.history.c.number))) or 0
@@ -159,16 +161,13 @@ class Picture:
             self.read += 1
             yield row
 
-    def _read_targets(self, connection: Connection) -> set[str]:
-        """The addresses of which something else is asked now."""
-        asked = set()
+    def _read_targets(self, connection: Connection) -> None:
         for row in self._news(connection, schema.targets):
-            asked.add(row.address)
+            self._asked.add(row.address)
             _put(self.targets, row.address, read_row("targets", row.address, row.doc, _TARGET))
         for (address,) in self._marked["targets"].gone(connection):
-            asked.add(address)
+            self._asked.add(address)
             self.targets.pop(address, None)
-        return asked
 
     def _read_statuses(self, connection: Connection) -> None:
         for row in self._news(connection, schema.statuses):
@@ -177,7 +176,6 @@ class Picture:
             self._statuses.pop(address, None)
 
     def _read_parts(self, connection: Connection) -> None:
-        changed: dict[str, None] = {}
         alike: dict[tuple[str, bytes], Any] = {}
         for row in self._news(connection, schema.parts):
             address, name, doc = row.address, row.part, row.doc
@@ -191,12 +189,13 @@ class Picture:
                 if key is not None:
                     alike[key] = part
             _put(self._parts.setdefault(address, {}), name, part)
-            changed[address] = None
+            self._unlaid.add(address)
         for address, name in self._marked["parts"].gone(connection):
             self._parts.get(address, {}).pop(name, None)
-            changed[address] = None
-        for address in changed:
+            self._unlaid.add(address)
+        for address in self._unlaid:
             self._lay(address)
+        self._unlaid.clear()
 
     def _lay(self, address: str) -> None:
         self._laid.pop(address, None)
@@ -228,10 +227,10 @@ class Picture:
         for (number,) in self._marked["events"].gone(connection):
             self._events.pop(number, None)
 
-    def _read_logs(self, connection: Connection, asked: set[str]) -> None:
+    def _read_logs(self, connection: Connection) -> None:
         """The newest of each endpoint. One that was forgotten and asked for again has none of
         before."""
-        table = schema.logs
+        table, asked = schema.logs, self._asked
         for address in asked:
             self.newest_logs.pop(address, None)
         newest = select(func.max(table.c.number)).group_by(table.c.endpoint)
@@ -242,6 +241,7 @@ class Picture:
         )
         self.newest_logs |= {row.endpoint: row.uri for row in rows if row.endpoint in self.targets}
         self.last_log = connection.scalar(select(func.max(table.c.number))) or 0
+        asked.clear()
 
 
 def _put(into: dict[Any, Any], key: Any, value: Any) -> None:

@@ -29,6 +29,7 @@ from iolaus.store.evidence import EvidenceStore
 from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
 from iolaus.store.logins import Logins
+from iolaus.store.picture import Picture
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
@@ -114,9 +115,11 @@ def open_state(
     limits: Limits | None = None,
     keep: Keep | None = None,
     guard: Guard | None = None,
+    picture: Picture | None = None,
 ) -> State:
     """Lock and open a state directory (made if absent); `start()` it next. `database` is an
-    SQLAlchemy URL for a state database elsewhere, `guard` is asked before it is written.
+    SQLAlchemy URL for a state database elsewhere, `guard` is asked before it is written, and
+    `picture` is what is known of it already.
 
     Raises `OperatorMust` when another server has it, when it cannot be written or when others
     may read it; `Unverified` when the credentials do not open."""
@@ -131,7 +134,14 @@ def open_state(
         return State(
             directory=directory,
             database=opened,
-            facts=Facts(database=where, clock=clock, series=series, limits=limits, guard=guard),
+            facts=Facts(
+                database=where,
+                clock=clock,
+                series=series,
+                limits=limits,
+                guard=guard,
+                picture=picture,
+            ),
             series=series,
             secrets=Secrets(directory / "secrets"),
             sessions=Sessions(directory / "sessions"),

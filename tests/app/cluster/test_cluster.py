@@ -147,6 +147,7 @@ def test_a_cluster_is_held_while_parts_of_it_are_killed_and_frozen(cluster: Clus
     # the core that leads is killed: the other leads, and answers for the same hall
     gone = leader(cluster)
     left = 1 - int(gone.removeprefix("core"))
+    cluster.until(lambda: members(cluster)[f"core{left}"]["endpoints"], "the other knows the hall")
     cluster.parts[gone].kill()
     led = took_s(cluster, lambda: leader(cluster, left) == f"core{left}", "the other leads")
     assert led < TAKEN_OVER_S + BUSY_S

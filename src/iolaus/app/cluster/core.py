@@ -1,8 +1,9 @@
 """`iolaus core`: a replica that answers for the hall, and leads it while it has the lease.
 
-Whoever does not lead passes its callers on. Whoever begins to lead fetches the operators' files,
-opens a house on the database, takes the log from where the database ends, and tells the edges its
-term before anything else. Whoever ends to lead closes all of that and waits for its turn again.
+Whoever does not lead passes its callers on, and reads what is known of the hall against the time
+when it has to. Whoever begins to lead fetches the operators' files, opens a house on the database,
+takes the log from where the database ends, and tells the edges its term before anything else.
+Whoever ends to lead closes all of that and waits for its turn again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from iolaus.app.cluster.guarding import CAPS, Caps
 from iolaus.app.cluster.leading import HUNG_S, PATIENCE_S, Leading
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.racks import FarRacks
+from iolaus.app.cluster.standby import Standby
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, TOKENS, House, HouseOptions, open_house
@@ -90,6 +92,9 @@ class Core:
         holder = f"{options.name}:{self._boot}"
         self._asked = Database(options.database, patience_s=PATIENCE_S)
         self.leading = Leading(self._asked, holder, self._clock)
+        self.standby = Standby(
+            Database(options.database), self._clock, leads=lambda: self.leading.term > 0
+        )
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.secrets = Secrets(options.state_dir / "secrets")
@@ -118,7 +123,9 @@ class Core:
             version=__version__,
             address=options.advertise or options.listen,
             leads=self.leading.term if self._inside else 0,
-            endpoints=sum(1 for _ in house.state.facts.all_held()) if house else 0,
+            endpoints=sum(1 for _ in house.state.facts.all_held())
+            if house
+            else self.standby.endpoints,
             number=house.state.facts.positions.get(LOG, 0) if house else 0,
             waiting=house.state.facts.waiting if house else 0,
             trouble=self._trouble or str(self.leading.trouble or "") or self._cut_off(),
@@ -140,6 +147,10 @@ class Core:
 
     async def run(self) -> None:
         """Until `ended`."""
+        async with doing(self.standby.run):
+            await self._take_turns()
+
+    async def _take_turns(self) -> None:
         while not self.ended.is_set():
             try:
                 if await self.leading.take():
@@ -229,6 +240,7 @@ class Core:
                     afar=Afar(FarLanes(post), self._sight()),
                     guard=self.leading.guard,
                     clock=self._clock,
+                    picture=await self.standby.take(),
                 )
             )
             self._house, house.hurry = house, nudging(self._trunk)
