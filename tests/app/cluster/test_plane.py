@@ -77,3 +77,16 @@ def test_what_was_given_up_or_not_read_is_said() -> None:
     assert unknown[0].endswith("r8, r9 and 2 more")
     assert unknown[1] == "5 parcels of readings from 22:13:20 to 22:14:20: an edge had no room"
     assert unknown[2] == "2 parcels that could not be read"
+
+
+def test_a_core_that_has_not_read_the_hall_would_lead_late() -> None:
+    def why(*cores: MemberView) -> str:
+        found = judge((*cores, *SOUND[2:])).works
+        return next(each.why for each in found if each.name == "Take-over of the core")
+
+    leading = member("core1", "leading", endpoints=20)
+    read, fresh = member("core2", "standing by", endpoints=20), member("core3", "standing by")
+    assert why(leading, read) == "core2 would lead"
+    late = "core3 would have to read the hall first"
+    assert why(leading, read, fresh) == f"core2, core3 would lead; {late}"
+    assert why(leading) == "no other core stands by"

@@ -138,9 +138,17 @@ def judge_plane(
 
 
 def _spare_core(members: Sequence[MemberView]) -> Work:
-    spare = [each.name for each in members if each.state == "standing by"]
-    why = f"{', '.join(spare)} would lead" if spare else "no other core stands by"
-    return Work(name="Take-over of the core", works="yes" if spare else "no", why=why)
+    spare = [each for each in members if each.state == "standing by"]
+    known = max((each.endpoints for each in members if each.state == "leading"), default=0)
+    unread = [each.name for each in spare if known and not each.endpoints]
+    why = f"{', '.join(each.name for each in spare)} would lead"
+    if unread:
+        why += f"; {', '.join(unread)} would have to read the hall first"
+    return Work(
+        name="Take-over of the core",
+        works="yes" if spare else "no",
+        why=why if spare else "no other core stands by",
+    )
 
 
 def _spare_edges(members: Sequence[MemberView], shards: Sequence[ShardView]) -> Iterator[Work]:
