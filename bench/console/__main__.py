@@ -30,6 +30,7 @@ import uvicorn
 import uvloop
 
 from bench.console.hosts import BYTES_PER_S, Place, Said
+from iolaus.app.console_lines import OwnLines, place_in
 from iolaus.app.consoles import Consoles
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.redfish import RedfishDriver
@@ -179,10 +180,13 @@ async def run(
         fleet = Fleet(facts, clock, interval_s=10, slow_interval_s=900)
         room = Consoles(
             folder=folder,
-            fleet=lambda: fleet,
-            open_device=lambda target: readings[target.address],
-            credential_of=lambda _: Credential(user="root", password="iolaus-sim"),
-            audit=AuditLog(clock=clock),
+            place_of=lambda uid: place_in(fleet, uid),
+            lines=OwnLines(
+                facts=lambda: facts,
+                open_device=lambda target: readings[target.address],
+                credential_of=lambda _: Credential(user="root", password="iolaus-sim"),
+            ),
+            record=AuditLog(clock=clock).append,
             clock=clock,
             trust_first=True,
         )

@@ -12,6 +12,7 @@ import msgspec
 import uvicorn
 from tests.north import hall
 
+from iolaus.app.console_lines import OwnLines, place_in
 from iolaus.app.consoles import Consoles
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.ports import ConsoleTrust
@@ -115,10 +116,13 @@ class Room:
         fleet = Fleet(facts, context.clock, interval_s=10.0, slow_interval_s=900.0)
         self.consoles = Consoles(
             folder=folder,
-            fleet=lambda: fleet,
-            open_device=self._device,
-            credential_of=lambda target: Credential(user="root", password="secret"),
-            audit=context.audit,
+            place_of=lambda uid: place_in(fleet, uid),
+            lines=OwnLines(
+                facts=lambda: facts,
+                open_device=self._device,
+                credential_of=lambda target: Credential(user="root", password="secret"),
+            ),
+            record=context.audit.append,
             clock=context.clock,
             rotation=rotation,
             linger_s=linger_s,

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from iolaus.app.console_lines import Opened
 from iolaus.drivers.ports import SerialLine
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, IolausError, PolicyRefused, WeErred
@@ -49,6 +50,8 @@ class Session:
         self.wanted: Way | None = None
         self.trust_first = self.kept = False
         self.tries, self.empty_since = 0, clock.monotonic()
+        self.began = 0
+        """Where in the recording the line was opened last."""
         self._state, self._since = "connecting", clock.now()
         self._error: IolausError | None = None
 
@@ -71,6 +74,11 @@ class Session:
             kept=self.kept,
         )
 
+    @property
+    def error(self) -> IolausError | None:
+        """What is in the way."""
+        return self._error
+
     # --- the line's side ------------------------------------------------------------------------
 
     def turn(self, state: str, error: IolausError | None = None) -> None:
@@ -79,17 +87,17 @@ class Session:
         self._error = error
         self.ring()
 
-    def opened(self, line: SerialLine, way: ConsoleWay) -> None:
-        self.line, self.way, self.tries = line, way, 0
-        mark = "back" if self.recording.end else "open"
-        self.recording.mark(mark, self._clock.now(), way.way.value)
+    def opened(self, opened: Opened) -> None:
+        self.line, self.way, self.tries = opened.line, opened.way, 0
+        self.began = self.recording.end
+        mark, told = "back" if self.began else "open", (opened.way.way.value, opened.told)
+        self.recording.mark(mark, self._clock.now(), ", ".join(filter(None, told)))
         self.turn("open")
 
-    def closed(self, error: IolausError | None) -> float:
-        """The line is gone; seconds until it is tried again."""
+    def closed(self, error: IolausError | None, why: str) -> float:
+        """The line is gone, for this error or else why; seconds until it is tried again."""
         self.line = None
-        why = error.message if error else "the controller ended it"
-        self.recording.mark("lost", self._clock.now(), why)
+        self.recording.mark("lost", self._clock.now(), error.message if error else why)
         self.turn("lost", error)
         return self.pause_s()
 
@@ -197,6 +205,21 @@ class OneSeat:
     @property
     def standing(self) -> ConsoleStanding:
         return self._session.standing
+
+    @property
+    def line(self) -> tuple[SerialLine, ConsoleWay] | None:
+        """None while it is not open."""
+        line, way = self._session.line, self._session.way
+        return (line, way) if line and way else None
+
+    @property
+    def error(self) -> IolausError | None:
+        return self._session.error
+
+    @property
+    def began(self) -> int:
+        """Where in the recording the line was opened last."""
+        return self._session.began
 
     async def news(self) -> None:
         await self.bell.wait()

@@ -16,31 +16,32 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Hashable, Sequence
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from iolaus.app.console_sessions import Session
-from iolaus.drivers.ports import ConsoleTrust, Priority, SerialLine
+from iolaus.app.console_archive import OwnArchive
+from iolaus.app.console_lines import Opened, OpensLines, Place, Wanted
+from iolaus.app.console_sessions import OneSeat, Session
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
 from iolaus.loop import Loop
 from iolaus.model.audit import Record
-from iolaus.model.console import ConsoleWay, Way, chosen
-from iolaus.model.endpoint import Mode, Target, protocol_of
-from iolaus.north.consoles import ConsoleShare, ConsoleStanding, Guest, Seat
-from iolaus.north.fleet import Fleet
-from iolaus.observe.devices import LaneDevice
-from iolaus.store.audit import AuditLog
+from iolaus.model.console import Way
+from iolaus.model.endpoint import Mode
+from iolaus.north.consoles import ConsoleShare, ConsoleStanding, Findings, Guest
 from iolaus.store.kept import KeptFile
 from iolaus.store.recordings import Recording, Rotation
-from iolaus.wire.redfish.port import Credential, Trust
 
 log = structlog.get_logger(__name__)
 FOLDER: Final = "consoles"
+SPOOL: Final = "console-spool"
+NOT_NOW: Final = ("ConsoleBusy", "NoOwner", "Fenced")
+"""Refusals that are over by themselves."""
 MOST_OPEN: Final = 1024
 LINGER_S: Final = 600.0
 SYNC_S: Final = 2.0
@@ -64,35 +65,51 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     node: str
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a node's console is asked for."""
+class Archive(Protocol):
+    """See `north.consoles.ConsoleRoom`."""
 
-    target: Target
-    systems: tuple[str, ...]
-    node: str
+    async def find(
+        self,
+        uids: Sequence[str],
+        words: Sequence[str],
+        *,
+        since: float | None,
+        until: float | None,
+        most: int,
+    ) -> Findings: ...
+
+    async def replay(
+        self, uid: str, *, since: float | None, until: float | None
+    ) -> AsyncIterator[bytes] | None: ...
+
+    async def tail(self, uid: str, most: int) -> bytes | None: ...
 
 
 class Consoles:
-    """Conforms to `north.consoles.ConsoleRoom`. With `trust_first` the first host key of every
-    endpoint is believed: for a simulated hall only."""
+    """Conforms to `north.consoles.ConsoleRoom`. `record` writes into the audit log. With an
+    `archive` recordings are others', and what is written here only feeds who watches. With
+    `trust_first` the first host key of every endpoint is believed: for a simulated hall only."""
 
     def __init__(
         self,
         *,
         folder: Path,
-        fleet: Callable[[], Fleet],
-        open_device: Callable[[Target], LaneDevice],
-        credential_of: Callable[[Target], Credential | None],
-        audit: AuditLog,
+        place_of: Callable[[str], Place],
+        lines: OpensLines,
+        record: Callable[[Record], Awaitable[object]],
         clock: Clock,
-        ca_file: str | None = None,
+        archive: Archive | None = None,
         trust_first: bool = False,
         rotation: Rotation | None = None,
         linger_s: float = LINGER_S,
     ) -> None:
-        self._folder, self._fleet, self._open_device = folder / FOLDER, fleet, open_device
-        self._credential_of, self._audit, self._clock = credential_of, audit, clock
-        self._ca_file, self._trust_first = ca_file, trust_first
+        self._folder = folder / (FOLDER if archive is None else SPOOL)
+        self._place_of, self._lines = place_of, lines
+        self._write_down, self._clock, self._trust_first = record, clock, trust_first
+        self._spools = archive is not None
+        self._archive: Archive = archive or OwnArchive(self.recording)
+        if self._spools:  # what the last life left
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._rotation, self._linger_s = rotation or Rotation(), linger_s
         self._sessions: dict[str, Session] = {}
         self._waiting: set[str] = set()
@@ -125,7 +142,7 @@ class Consoles:
 
     async def join(
         self, uid: str, guest: Guest, *, way: Way | None = None, trust_first: bool = False
-    ) -> Seat:
+    ) -> OneSeat:
         session = self._session(uid)
         did = "watch" if session.seats or session.line else "open"
         await self._tell(session, guest.name, did)
@@ -139,41 +156,44 @@ class Consoles:
             self.loop.wake(uid)
         return seat
 
+    async def find(
+        self,
+        uids: Sequence[str],
+        words: Sequence[str],
+        *,
+        since: float | None,
+        until: float | None,
+        most: int,
+    ) -> Findings:
+        return await self._archive.find(uids, words, since=since, until=until, most=most)
+
+    async def replay(
+        self, uid: str, *, since: float | None, until: float | None
+    ) -> AsyncIterator[bytes] | None:
+        return await self._archive.replay(uid, since=since, until=until)
+
+    async def tail(self, uid: str, most: int) -> bytes | None:
+        """The last of what was recorded; None: nothing ever."""
+        return await self._archive.tail(uid, most)
+
     def _session(self, uid: str) -> Session:
         if uid not in self._sessions:
-            place = self._place(uid)
+            place, folder = self._place_of(uid), self._folder / _safe(uid)
+            if self._spools:  # one that ends removes its own
+                folder /= secrets.token_hex(4)
             self._sessions[uid] = Session(
                 uid=uid,
                 node=place.node,
-                recording=Recording(self._folder / _safe(uid), self._rotation),
+                recording=Recording(folder, self._rotation),
                 clock=self._clock,
                 is_managed=lambda: self._is_managed(uid),
                 told=self._tell,
             )
         return self._sessions[uid]
 
-    def _place(self, uid: str) -> Place:
-        """Raises `OperatorMust` where there is no such node, or it has no Redfish."""
-        fleet = self._fleet()
-        found = fleet.facts.find_asset(uid)
-        if found is not None and protocol_of(found[0].target.address) == "redfish":
-            held, asset = found
-            return Place(
-                target=held.target,
-                systems=tuple(each for each in asset.resources if "/Systems/" in each),
-                node=fleet.names_of(held.target.address).get(asset.key, asset.key),
-            )
-        raise OperatorMust(
-            "there is no such node with a console",
-            operation="open console",
-            subject=uid,
-            code="NotFound",
-            next_step="see which there are with: iolaus get nodes",
-        )
-
     def _is_managed(self, uid: str) -> bool:
         try:
-            return self._place(uid).target.mode is Mode.MANAGED
+            return self._place_of(uid).target.mode is Mode.MANAGED
         except OperatorMust:
             return False
 
@@ -192,7 +212,7 @@ class Consoles:
             looping.cancel()
             await asyncio.gather(looping, return_exceptions=True)
             for session in self._sessions.values():
-                session.recording.close()
+                self._put_away(session)
 
     def _begin_kept(self, each: Kept) -> None:
         try:
@@ -214,12 +234,28 @@ class Consoles:
         for session in list(self._sessions.values()):
             if session.kept or session.seats or now - session.empty_since < self._linger_s:
                 continue
-            self.loop.forget(session.uid)
-            del self._sessions[session.uid]
-            if session.line is None:
-                session.recording.close()
+            self.close(session.uid)
         for one in kept:
             self._begin_kept(one)
+
+    def keep_on(self, uid: str, *, kept: bool) -> None:
+        """Whether its session, if there is one, goes on when nobody watches; until the end of this
+        process, and told by whoever remembers it."""
+        if (session := self._sessions.get(uid)) is not None:
+            session.kept = kept
+
+    def close(self, uid: str) -> None:
+        """End its session, whoever has a seat; its line is closed."""
+        if (session := self._sessions.pop(uid, None)) is None:
+            return
+        self.loop.forget(uid)
+        if session.line is None:
+            self._put_away(session)
+
+    def _put_away(self, session: Session) -> None:
+        session.recording.close()
+        if self._spools:
+            shutil.rmtree(session.recording.folder, ignore_errors=True)
 
     async def _reconcile(self, key: Hashable) -> float | None:
         """Open a line and record it until it ends."""
@@ -227,68 +263,50 @@ class Consoles:
         if session is None or session.line is not None:
             return None
         try:
-            line, way = await self._open(session)
+            opened = await self._open(session)
         except OperatorMust as error:
             session.turn("refused", error)
             return None
-        except DeviceRefused as error:
-            session.turn("refused", error)
-            return session.pause_s() if error.code == "ConsoleBusy" else None
         except IolausError as error:
-            session.turn("lost", error)
-            return session.pause_s()
-        return await self._recorded(session, line, way)
+            is_final = isinstance(error, DeviceRefused) and error.code not in NOT_NOW
+            stands = is_final or error.code == "ConsoleBusy"
+            session.turn("refused" if stands else "lost", error)
+            return None if is_final else session.pause_s()
+        return await self._recorded(session, opened)
 
-    async def _recorded(self, session: Session, line: SerialLine, way: ConsoleWay) -> float:
+    async def _recorded(self, session: Session, opened: Opened) -> float:
         error: IolausError | None = None
+        line, why = opened.line, "it was closed from here"
         try:
-            session.opened(line, way)
+            session.opened(opened)
             await session.pump(line)
+            why = "the controller ended it"
         except IolausError as raised:
             error = raised
         finally:
             await line.aclose()
-            pause_s = session.closed(error)
-            if session.uid not in self._sessions:
-                session.recording.close()
+            pause_s = session.closed(error, why)
+            if self._sessions.get(session.uid) is not session:
+                self._put_away(session)
         return pause_s
 
-    async def _open(self, session: Session) -> tuple[SerialLine, ConsoleWay]:
-        place = self._place(session.uid)
-        target = place.target
-        credential = self._credential_of(target)
-        if credential is None:
-            raise OperatorMust(
-                "no credential is known for its endpoint",
-                operation="open console",
-                subject=place.node,
-                code="CredentialMissing",
-                next_step="give one: iolaus discover ADDRESS --credential NAME.",
-            )
-        device = self._open_device(target)
-        driver = await device.driver()
-        facts = await driver.read_console(device.at(Priority.CONTROL), place.systems)
-        way = chosen(facts, wanted=session.wanted, subject=place.node)
+    async def _open(self, session: Session) -> Opened:
+        place = self._place_of(session.uid)
+        address = place.target.address
         known = {each.address: each.fingerprint for each in self._keys.load()}
-        line = await driver.open_console(
-            way,
-            address=target.address,
-            credential=credential,
-            trust=ConsoleTrust(
-                tls=self._tls(target),
-                host_key=known.get(target.address),
+        opened = await self._lines.open(
+            Wanted(
+                uid=session.uid,
+                place=place,
+                way=session.wanted,
+                host_key=known.get(address),
                 first=session.trust_first or self._trust_first,
-            ),
+                kept=lambda: session.kept,
+            )
         )
-        if line.shown and target.address not in known:
-            await self._pin(session, target.address, line.shown)
-        return line, way
-
-    def _tls(self, target: Target) -> Trust:
-        status = self._fleet().facts.status_of(target.address)
-        serves = status.certificate if status else None
-        pin = target.expected if serves and serves == target.expected else target.fingerprint
-        return Trust(fingerprint=pin, ca_file=self._ca_file, insecure_http=True)
+        if opened.line.shown and address not in known:
+            await self._pin(session, address, opened.line.shown)
+        return opened
 
     # --- host keys, shares, what is kept --------------------------------------------------------
 
@@ -297,8 +315,19 @@ class Consoles:
         self._keys.save([*(k for k in self._keys.load() if k.address != address), key])
         await self._tell(session, "server", f"pin host key {shown}")
 
+    def know_key(self, address: str, fingerprint: str | None) -> None:
+        """What others pinned, or forgot."""
+        known = self._keys.load()
+        mine = next((each.fingerprint for each in known if each.address == address), None)
+        if mine == fingerprint:
+            return
+        others = [each for each in known if each.address != address]
+        now = self._clock.now()
+        told = HostKey(address=address, fingerprint=fingerprint or "", pinned_at=now)
+        self._keys.save([*others, told] if fingerprint else others)
+
     async def forget_key(self, uid: str, *, by: str) -> bool:
-        place = self._place(uid)
+        place = self._place_of(uid)
         known = self._keys.load()
         left = [each for each in known if each.address != place.target.address]
         if len(left) == len(known):
@@ -319,7 +348,7 @@ class Consoles:
         return session.standing
 
     async def share(self, uid: str, *, by: str, for_s: float) -> tuple[str, ConsoleShare]:
-        place, now = self._place(uid), self._clock.now()
+        place, now = self._place_of(uid), self._clock.now()
         ident, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         share = ConsoleShare(
             id=ident,
@@ -363,7 +392,7 @@ class Consoles:
     async def _record(self, who: str, did: str, node: str) -> None:
         detail = msgspec.json.encode({"did": did}).decode()
         record = Record(who=who, what="console", subject=f"node/{node}", detail=detail)
-        await self._audit.append(record)
+        await self._write_down(record)
 
 
 def _digest(secret: str) -> str:

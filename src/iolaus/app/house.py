@@ -34,6 +34,7 @@ from iolaus.app.alarming import Alarming
 from iolaus.app.attesting import ANCHORS, POLICY, Attesting
 from iolaus.app.bequeathing import bequest_of
 from iolaus.app.checkpoints import Checkpoints
+from iolaus.app.console_lines import OwnLines, place_in
 from iolaus.app.consoles import Consoles
 from iolaus.app.discovering import Discoverer
 from iolaus.app.draining import Draining
@@ -210,7 +211,7 @@ class House:
         self.power = self._power()
         self.edges, self.centre = self.power.edges, self.power.centre
         self.bequest = bequest_of(self)
-        self.consoles = self._consoles()
+        self.consoles = self._consoles(afar)
         self.alarming = self._alarming()
         self.notifier = self._notifier()
         self.judge_racks: JudgesRacks = lambda rang: self.edges.judged(each.key for each in rang)
@@ -262,16 +263,24 @@ class House:
             changing=self.rolling.conductor.is_at,
         )
 
-    def _consoles(self) -> Consoles:
+    def _consoles(self, afar: Afar | None) -> Consoles:
         return Consoles(
             folder=self.state.directory,
-            fleet=lambda: self.context.fleet,
+            place_of=lambda uid: place_in(self.context.fleet, uid),
+            lines=afar.lines if afar else self.own_lines(),
+            record=self.state.audit.append,
+            clock=self.clock,
+            archive=afar.archive if afar else None,
+            trust_first=self.options.simulated,
+        )
+
+    def own_lines(self) -> OwnLines:
+        """Consoles of the devices that this process reaches."""
+        return OwnLines(
+            facts=lambda: self.state.facts,
             open_device=self.devices.open,
             credential_of=self.credential_of,
-            audit=self.state.audit,
-            clock=self.clock,
             ca_file=self.options.ca_file,
-            trust_first=self.options.simulated,
         )
 
     def _collector(self) -> Collector:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from iolaus.app.console_lines import OpensLines
+from iolaus.app.consoles import Archive
 from iolaus.app.sight import Sight
 from iolaus.drivers.lane import Aside, Lanes, redfish_conversations
 from iolaus.drivers.lane.lanes import Converse
@@ -21,6 +23,8 @@ class Afar(NamedTuple):
 
     lanes: Lanes
     sight: Sight
+    lines: OpensLines
+    archive: Archive
 
 
 def open_lanes(options: HouseOptions, state: State, clock: Clock) -> Lanes:

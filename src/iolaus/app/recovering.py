@@ -527,10 +527,7 @@ def recovering_of(house: House) -> Recovering:
 
     async def last_words(uid: str) -> bytes | None:
         """Of its console, where somebody had it recorded."""
-        recording = house.consoles.recording(uid)
-        if recording is None:
-            return None
-        return recording.read(recording.end - TAIL_BYTES, TAIL_BYTES)[1]
+        return await house.consoles.tail(uid, TAIL_BYTES)
 
     return Recovering(
         state=house.state,

@@ -6,13 +6,14 @@ misses nothing; it is told when there is more. One seat at a time may write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from iolaus.model.console import Way
 from iolaus.store.recordings import Recording
+from iolaus.store.searching import Hit
 
 
 class ConsoleStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,14 @@ class Seat(Protocol):
     def leave(self) -> None: ...
 
 
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines that were found, by uid. `unheard` are members of a cluster that may hold recordings
+    and did not answer."""
+
+    hits: Mapping[str, Sequence[Hit]]
+    unheard: tuple[str, ...] = ()
+
+
 class ConsoleShare(msgspec.Struct, frozen=True, kw_only=True):
     """That whoever has a text may watch one console until a time. `digest` is the SHA-256 of its
     secret part, in hex."""
@@ -91,8 +100,22 @@ class ConsoleRoom(Protocol):
         """Those that are open, wanted or recorded, by name."""
         ...
 
-    def recording(self, uid: str) -> Recording | None:
-        """None: nothing was ever recorded."""
+    async def find(
+        self,
+        uids: Sequence[str],
+        words: Sequence[str],
+        *,
+        since: float | None,
+        until: float | None,
+        most: int,
+    ) -> Findings:
+        """Lines of these nodes that hold all words, the newest `most` of each."""
+        ...
+
+    async def replay(
+        self, uid: str, *, since: float | None, until: float | None
+    ) -> AsyncIterator[bytes] | None:
+        """What it said between two times; None: nothing was ever recorded."""
         ...
 
     async def join(

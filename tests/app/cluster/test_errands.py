@@ -16,6 +16,7 @@ from tests.survival.stage import grounded, machine
 from iolaus.app.cluster.errands import FarSight, errand_topic
 from iolaus.app.cluster.letters import Brought, Errand, open_errand, seal
 from iolaus.app.cluster.lookout import Lookout
+from iolaus.app.console_archive import OwnArchive
 from iolaus.app.discovering import Discoverer
 from iolaus.app.onboarding_moves import _target
 from iolaus.app.sight import Handshakes, OwnSight
@@ -99,6 +100,7 @@ class Site:
             trunk=LocalTrunk(self.memory, self.clock),
             seals=lambda: self.seals,
             sight=self.eyes[name],
+            archive=OwnArchive(lambda _: None),
             stale=lambda term, until: "a newer core leads" if term < self.newest else "",
             let_go=lambda target: self.let_go.append(target.address),
         )

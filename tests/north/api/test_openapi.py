@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
 from iolaus.app.alarming import Alarming
+from iolaus.app.console_lines import Opened, Wanted, place_in
 from iolaus.app.consoles import Consoles
 from iolaus.app.notifying import Notifier
 from iolaus.app.planting import Planted, Written
@@ -20,11 +21,9 @@ from iolaus.app.references import References
 from iolaus.app.ruling import Ruling
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceSilent
-from iolaus.model.endpoint import Target
 from iolaus.north.api import openapi_document
 from iolaus.north.context import Context
 from iolaus.north.kinds import KINDS
-from iolaus.observe.devices import LaneDevice
 from iolaus.store.authorities import Authorities
 from iolaus.store.secrets import Secrets
 from iolaus.store.shelf import alarm_shelf, reference_shelf
@@ -72,16 +71,19 @@ def test_every_kind_has_its_paths_and_every_operation_its_problems() -> None:
             assert path.startswith("/api/v1") is ("401" in operation["responses"])
 
 
-def consoles(context: Context, folder: Path) -> Consoles:
-    def refused(target: Target) -> LaneDevice:
-        raise DeviceSilent("nobody is there", operation="open", subject=target.address)
+class NoLines:
+    """Nobody is there."""
 
+    async def open(self, wanted: Wanted) -> Opened:
+        raise DeviceSilent("nobody is there", operation="open", subject=wanted.uid)
+
+
+def consoles(context: Context, folder: Path) -> Consoles:
     return Consoles(
         folder=folder,
-        fleet=lambda: context.fleet,
-        open_device=refused,
-        credential_of=lambda _: None,
-        audit=context.audit,
+        place_of=lambda uid: place_in(context.fleet, uid),
+        lines=NoLines(),
+        record=context.audit.append,
         clock=context.clock,
     )
 

@@ -29,6 +29,8 @@ from iolaus.app.cluster.carrying import FACTS, LOG, Taker
 from iolaus.app.cluster.door import TERM
 from iolaus.app.cluster.errands import FarSight
 from iolaus.app.cluster.far import FarLanes, Post
+from iolaus.app.cluster.far_archive import FarArchive, Shelf
+from iolaus.app.cluster.far_lines import FarLines
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
 from iolaus.app.cluster.guarding import CAPS, Caps
@@ -237,7 +239,7 @@ class Core:
             house = await stack.enter_async_context(
                 open_house(
                     house_options,
-                    afar=Afar(FarLanes(post), self._sight()),
+                    afar=self._afar(post),
                     guard=self.leading.guard,
                     clock=self._clock,
                     picture=await self.standby.take(),
@@ -268,6 +270,19 @@ class Core:
             )
             await stack.enter_async_context(doing(*duties))
             yield house
+
+    def _afar(self, post: Post) -> Afar:
+        sight = self._sight()
+        archive = FarArchive(sight, self._shelves)
+        return Afar(lanes=FarLanes(post), sight=sight, lines=FarLines(post), archive=archive)
+
+    def _shelves(self) -> list[Shelf]:
+        alive = {each.name for each in self.members.alive("edge")}
+        return [
+            Shelf(each.name, each.site, each.name in alive)
+            for each, _ in self.members.all()
+            if each.role == "edge"
+        ]
 
     def _sight(self) -> FarSight:
         return FarSight(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,6 +21,7 @@ import structlog
 
 from iolaus.app.cluster.far import lane_topic
 from iolaus.app.cluster.letters import (
+    ConsoleTold,
     Letter,
     Reply,
     Seals,
@@ -44,7 +45,7 @@ TERM: Final = "cluster.term"
 MOST_IMAGES: Final = 64
 HEARD: Final = 60
 """Of so many words of the leader the one that came soonest tells its time."""
-EFFECTS: Final = frozenset(("write", "push", "login"))
+EFFECTS: Final = frozenset(("write", "push", "login", "type"))
 REMEMBERED_S: Final = 120.0
 """Beyond the time in which it is worth an effect, for clocks that differ."""
 
@@ -58,7 +59,8 @@ class _Begun(NamedTuple):
 
 class Door:
     """`epoch_of` is under which a shard is owned now (None: it is not); `credential_of` the login
-    of a target. `folder` holds images while they are on their way."""
+    of a target. `folder` holds images while they are on their way. `consoles` has the lines of
+    hosts."""
 
     def __init__(
         self,
@@ -70,10 +72,11 @@ class Door:
         epoch_of: Callable[[str], int | None],
         credential_of: Callable[[Target], Credential | None],
         folder: Path,
+        consoles: Callable[[Letter], Awaitable[ConsoleTold]] | None = None,
     ) -> None:
         self._trunk, self._seals, self._lanes, self._clock = trunk, seals, lanes, clock
         self._epoch_of, self._credential_of = epoch_of, credential_of
-        self._folder = folder
+        self._folder, self._consoles = folder, consoles
         self._images: dict[str, Path] = {}
         self._open: dict[str, AsyncExitStack] = {}
         self._begun: dict[str, _Begun] = {}
@@ -153,6 +156,8 @@ class Door:
     async def _obey(self, letter: Letter) -> Reply:
         self._must_hold(letter)
         self.led(letter.term)
+        if letter.console is not None and self._consoles is not None:
+            return Reply(console=await self._consoles(letter))
         if letter.do == "part":
             await asyncio.to_thread(self._keep, letter)
             return Reply()

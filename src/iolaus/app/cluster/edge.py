@@ -24,6 +24,7 @@ import structlog
 from iolaus import __version__
 from iolaus.app.cluster.bridging import be_nudged, bridge_edge
 from iolaus.app.cluster.carrying import FACTS, Carrier
+from iolaus.app.cluster.console_desk import ConsoleDesk
 from iolaus.app.cluster.core import LEASES, doing
 from iolaus.app.cluster.door import TERM, Door
 from iolaus.app.cluster.files import FILES, SECRETS, Files
@@ -33,6 +34,7 @@ from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
 from iolaus.app.cluster.owning import TTL_S, Owning
 from iolaus.app.cluster.wanting import WANTED
+from iolaus.app.console_archive import OwnArchive
 from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.house_edges import deed_record
 from iolaus.app.planting import POWER_FILE
@@ -58,6 +60,8 @@ ALONE_S: Final = 15.0
 """An edge that starts without a bus waits so long for it before it goes on alone."""
 SWEEP_S: Final = 2.0
 PAT_S: Final = 0.5
+RECORDED: Final = "recorded"
+"""What consoles said, apart from what the core keeps of them."""
 FETCH_S: Final = 5.0
 
 
@@ -102,6 +106,12 @@ class Edge:
             lost=self._lost,
             ttl_s=options.ttl_s,
         )
+        self.consoles = ConsoleDesk(
+            name=options.name,
+            folder=options.state_dir / RECORDED,
+            lines=house.own_lines(),
+            clock=self._clock,
+        )
         self.door = Door(
             trunk=trunk,
             seals=house.state.secrets,
@@ -110,6 +120,7 @@ class Edge:
             epoch_of=self.owning.epoch,
             credential_of=house.credential_of,
             folder=options.state_dir,
+            consoles=self.consoles.answer,
         )
         self.files = Files(
             table=trunk.table(FILES),
@@ -143,6 +154,7 @@ class Edge:
             trunk=self._trunk,
             seals=lambda: house.state.secrets,
             sight=house.sight,
+            archive=OwnArchive(self.consoles.room.recording),
             stale=self.door.stale,
             let_go=self._let_go,
         )
@@ -201,6 +213,7 @@ class Edge:
 
     def _lost(self, shard: str) -> None:
         self.owned.in_background(self.door.close(shard))
+        self.consoles.let_go(shard)
         self.owned.give_up(shard)
         self.members.changed()
 
@@ -233,6 +246,7 @@ class Edge:
             partial(be_nudged, self._trunk, self._hurry),
             self.guard.run,
             self._lookout().run,
+            self.consoles.run,
             self.caps.run,
             self._hear_terms,
             self._sweep,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from iolaus.app.cluster.letters import Brought, Errand, Seals, error_of, open_brought, seal
+from iolaus.app.cluster.letters import Brought, Errand, Seals, Sought, error_of, open_brought, seal
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import Clock
@@ -29,7 +29,16 @@ from iolaus.model.surface import Surface
 from iolaus.observe.ssdp import MAX_ANSWERS
 from iolaus.wire.redfish.address import origin_of
 
-WITHIN_S: Final = {"probe": 60.0, "search": 20.0, "shown": 30.0, "trusted": 30.0, "survey": 180.0}
+WITHIN_S: Final = {
+    "probe": 60.0,
+    "search": 20.0,
+    "shown": 30.0,
+    "trusted": 30.0,
+    "survey": 180.0,
+    "find": 90.0,
+    "span": 20.0,
+    "piece": 20.0,
+}
 """With its turn at the edge."""
 _HEX64: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -91,7 +100,7 @@ class FarSight:
         if not edges:
             raise no_edge(site, "search by SSDP")
         told = await asyncio.gather(
-            *(self._asked(site, [name], "search") for name in edges), return_exceptions=True
+            *(self.send(site, [name], "search") for name in edges), return_exceptions=True
         )
         heard = [each for each in told if isinstance(each, Brought)]
         if not heard:
@@ -108,9 +117,9 @@ class FarSight:
         turn = self._turn % max(1, len(edges))
         first = [owner[0]] if owner else []
         rest = [each for each in (*edges[turn:], *edges[:turn]) if each not in first]
-        return await self._asked(site, [*first, *rest], do, target=target, now=now)
+        return await self.send(site, [*first, *rest], do, target=target, now=now)
 
-    async def _asked(
+    async def send(
         self,
         site: str,
         members: Sequence[str],
@@ -118,6 +127,7 @@ class FarSight:
         *,
         target: Target | None = None,
         now: float = 0.0,
+        sought: Sought | None = None,
     ) -> Brought:
         """By the first that hears. Raises what was raised there, `DeviceSilent` where nobody hears
         or none answers."""
@@ -129,6 +139,7 @@ class FarSight:
             site=site,
             target=target,
             now=now,
+            sought=sought,
         )
         for name in members:
             try:

@@ -44,6 +44,9 @@ SHARED: Final = (
     "authorities.yaml",
     "audit-signing",
     "evidence-signing",
+    "console.keys",
+    "console.kept",
+    "console.shares",
 )
 MOST_BYTES: Final = 900 * 1024
 LOOK_S: Final = 1.0

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from iolaus.app.console_archive import Span
 from iolaus.drivers.lane import GivenUp, HeldBack
 from iolaus.drivers.probe import ProbeResult
 from iolaus.energy.holding import HeldCap
@@ -27,9 +28,11 @@ from iolaus.kernel.errors import (
     Unverified,
     WeErred,
 )
+from iolaus.model.console import ConsoleWay, Way
 from iolaus.model.endpoint import Target
 from iolaus.model.surface import Surface
 from iolaus.store.packing import pack, unpack
+from iolaus.store.searching import Hit
 from iolaus.wire.redfish.port import Answer, Credential
 
 LABEL: Final = b"iolaus-letter-1\n"
@@ -37,10 +40,43 @@ MOST_BYTES: Final = 7 * 1024 * 1024
 """Sealed; the servers of the bus are set to take 8 MiB."""
 
 
+class ConsoleAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a console of `uid`. `do`: open, read (from `offset` on, which is meant for
+    the recording at `member`), type, leave. `tail`: so many bytes of before are wanted by who was
+    never there."""
+
+    do: str
+    uid: str
+    node: str
+    systems: tuple[str, ...] = ()
+    way: Way | None = None
+    host_key: str | None = None
+    first: bool = False
+    kept: bool = False
+    member: str = ""
+    offset: int = 0
+    tail: int = 0
+    wait_s: float = 0.0
+    data: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"ConsoleAsk({self.do} {self.node})"
+
+
+class ConsoleTold(msgspec.Struct, frozen=True, kw_only=True):
+    """`offset` is where in the recording of `member` `data` begins, or what is to be read does."""
+
+    member: str
+    offset: int = 0
+    data: bytes = b""
+    way: ConsoleWay | None = None
+    shown: str = ""
+
+
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """`epoch` is the owner's, `term` the leader's. `until` (seconds since 1970) is when it is no
     longer worth an effect. `do`: read, write, fetch, part (of an image, at `offset`), push, login,
-    anew. One that comes twice has the same `id`."""
+    anew, console, type. One that comes twice has the same `id`."""
 
     epoch: int
     term: int
@@ -63,6 +99,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int = 0
     login: Credential | None = None
     beside: Credential | None = None
+    console: ConsoleAsk | None = None
 
     def __repr__(self) -> str:
         return f"Letter({self.do} {self.method} {self.target.address}{self.uri})"
@@ -88,6 +125,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
     data: bytes | None = None
     let_in: bool | None = None
+    console: ConsoleTold | None = None
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,9 +151,21 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool = False
 
 
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sought in the recordings of these nodes: `words`, a stretch of time, or at most so
+    many bytes from `offset` on."""
+
+    uids: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    most: int = 0
+    offset: int = 0
+
+
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
     """What a core asks any edge of a site to look at. `do`: probe, shown, trusted, survey (as of
-    `now`), all of `target`; search."""
+    `now`), all of `target`; search. And one edge: find, span, piece, of what it recorded."""
 
     term: int
     until: float
@@ -123,6 +173,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     target: Target | None = None
     now: float = 0.0
+    sought: Sought | None = None
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +186,10 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     trusted: bool = False
     surface: Surface | None = None
+    hits: dict[str, tuple[Hit, ...]] = {}
+    span: Span | None = None
+    offset: int = 0
+    data: bytes = b""
 
 
 class Seals(Protocol):

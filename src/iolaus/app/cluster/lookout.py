@@ -7,26 +7,37 @@ many at once, the rest in turn. Whatever comes of it is an answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
 from iolaus.app.cluster.errands import errand_topic
-from iolaus.app.cluster.letters import Brought, Errand, Seals, open_errand, seal, trouble_of
+from iolaus.app.cluster.letters import (
+    Brought,
+    Errand,
+    Seals,
+    Sought,
+    open_errand,
+    seal,
+    trouble_of,
+)
+from iolaus.app.console_archive import STEP, OwnArchive
 from iolaus.app.sight import Sight
 from iolaus.bus.port import Trunk
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, WeErred
 from iolaus.model.endpoint import Target
+from iolaus.store.searching import Hit
 
 log = structlog.get_logger(__name__)
 AT_ONCE: Final = 128
 
 
 class Lookout:
-    """`stale` says why what a term asked until a time is not obeyed ("": it is); `let_go` is told
-    of every target that was looked at and may not be ours."""
+    """`archive` is what this edge recorded of consoles. `stale` says why what a term asked until a
+    time is not obeyed ("": it is); `let_go` is told of every target that was looked at and may not
+    be ours."""
 
     def __init__(
         self,
@@ -36,11 +47,13 @@ class Lookout:
         trunk: Trunk,
         seals: Callable[[], Seals],
         sight: Sight,
+        archive: OwnArchive,
         stale: Callable[[int, float], str],
         let_go: Callable[[Target], None],
     ) -> None:
         self._name, self._site, self._trunk, self._seals = name, site, trunk, seals
         self._sight, self._stale, self._let_go = sight, stale, let_go
+        self._archive = archive
         self._gate = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
@@ -65,6 +78,8 @@ class Lookout:
     async def _run(self, errand: Errand) -> Brought:
         if errand.do == "search":
             return Brought(addresses=tuple(await self._sight.search(errand.site)))
+        if errand.sought is not None:
+            return await self._seek(errand.do, errand.sought)
         if (target := errand.target) is None:
             raise WeErred("it names no target", operation=errand.do, subject="errand")
         match errand.do:
@@ -76,13 +91,23 @@ class Lookout:
                 return Brought(trusted=await self._sight.trusted(target))
             case "survey":
                 return Brought(surface=await self._sight.survey(target, errand.now))
-        raise WeErred(
-            "this edge knows no such errand",
-            operation=errand.do[:40],
-            subject=target.address,
-            code="ErrandUnknown",
-            next_step="run one version on all machines.",
-        )
+        raise _unknown(errand.do)
+
+    async def _seek(self, do: str, sought: Sought) -> Brought:
+        since, until = sought.since, sought.until
+        if do == "find":
+            told = await self._archive.find(
+                sought.uids, sought.words, since=since, until=until, most=sought.most
+            )
+            return Brought(hits=_newest(told.hits, sought.most))
+        (uid,) = sought.uids
+        if do == "span":
+            return Brought(span=await self._archive.span(uid, since=since, until=until))
+        if do == "piece":
+            most = min(sought.most, STEP)
+            offset, data = await self._archive.piece(uid, sought.offset, most)
+            return Brought(offset=offset, data=data)
+        raise _unknown(do)
 
     async def _probe(self, target: Target) -> Brought:
         try:
@@ -108,3 +133,25 @@ class Lookout:
                 status=503,
                 next_step="ask again: whoever leads or serves there now answers.",
             )
+
+
+def _newest(hits: Mapping[str, Sequence[Hit]], most: int) -> dict[str, tuple[Hit, ...]]:
+    """The newest `most` of all."""
+    found = sorted(
+        ((each.at or 0.0, uid, each) for uid, h in hits.items() for each in h),
+        key=lambda one: one[0],
+    )
+    kept: dict[str, tuple[Hit, ...]] = {}
+    for _, uid, each in found[-most:]:
+        kept[uid] = (*kept.get(uid, ()), each)
+    return kept
+
+
+def _unknown(do: str) -> WeErred:
+    return WeErred(
+        "this edge knows no such errand",
+        operation=do[:40],
+        subject="edge",
+        code="ErrandUnknown",
+        next_step="run one version on all machines.",
+    )

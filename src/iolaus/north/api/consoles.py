@@ -33,12 +33,10 @@ from iolaus.north.fleet import Item
 from iolaus.north.kinds import BY_NAME
 from iolaus.north.problems import not_found
 from iolaus.north.ui.live import same_origin
-from iolaus.store.recordings import Recording
-from iolaus.store.searching import Hit, find
+from iolaus.store.searching import Hit
 
 NODE: Final = BY_NAME["node"]
 OCTETS: Final = "application/octet-stream"
-STEP: Final = 256 << 10
 MOST_SHARED_S: Final = 7 * 86_400.0
 MOST_HITS: Final = 1000
 SHARED: Final = "iolaus.console"
@@ -77,10 +75,12 @@ class FoundLine(msgspec.Struct, kw_only=True):
 
 
 class FoundLines(msgspec.Struct, kw_only=True):
-    """Lines, oldest first. `whole` is false where there are more than were asked for."""
+    """Lines, oldest first. `whole` is false where there are more than were asked for; `unheard` are
+    edges that may hold recordings and did not answer."""
 
     items: list[FoundLine]
     whole: bool
+    unheard: list[str] = []
 
 
 class KeepOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -211,31 +211,29 @@ def _search(context: Context) -> HTTPRouteHandler:
         after = read_moment(since, now=now) if since else None
         before = read_moment(until, now=now) if until else None
         await room.note(principal.name, f"search {text}", node or "*")
-        found: list[tuple[float, FoundLine]] = []
-        async for name, recording in _recorded(context, principal, node):
-            hits = await asyncio.to_thread(
-                find, recording, words, since=after, until=before, most=limit
-            )
-            found += [(hit.at or 0.0, _found(name, hit)) for hit in hits]
+        names = await _names(context, principal, node)
+        told = await room.find(list(names), words, since=after, until=before, most=limit)
+        found = [
+            (hit.at or 0.0, _found(names[uid], hit))
+            for uid, hits in told.hits.items()
+            for hit in hits
+            if uid in names
+        ]
         found.sort(key=lambda each: each[0])
         items = [line for _, line in found[-limit:]]
-        return Response(FoundLines(items=items, whole=len(found) <= limit))
+        whole = len(found) <= limit
+        return Response(FoundLines(items=items, whole=whole, unheard=list(told.unheard)))
 
     return search
 
 
-async def _recorded(
-    context: Context, principal: Principal, name: str | None
-) -> AsyncIterator[tuple[str, Recording]]:
-    room = _room(context)
+async def _names(context: Context, principal: Principal, name: str | None) -> dict[str, str]:
+    """By uid: of this node, or of all that may be seen."""
     if name is not None:
         item = await _node(context, principal, name)
-        if (one := room.recording(item.uid)) is not None:
-            yield item.name, one
-        return
-    async for item in context.fleet.items(NODE, scope=principal.scope):
-        if (found := room.recording(item.uid)) is not None:
-            yield item.name, found
+        return {item.uid: item.name}
+    items = context.fleet.items(NODE, scope=principal.scope)
+    return {item.uid: item.name async for item in items}
 
 
 def _found(name: str, hit: Hit) -> FoundLine:
@@ -260,30 +258,20 @@ def _recording(context: Context) -> HTTPRouteHandler:
             _room(context),
         )
         item = await _node(context, principal, name)
-        found = room.recording(item.uid)
-        if found is None:
+        said = await room.replay(
+            item.uid,
+            since=read_moment(since, now=now) if since else None,
+            until=read_moment(until, now=now) if until else None,
+        )
+        if said is None:
             raise not_found("recording", name)
-        begin, end = found.start, found.end
-        if since:
-            begin = found.offset_at(read_moment(since, now=now))
-        if until:
-            end = found.offset_at(read_moment(until, now=now))
         await room.note(principal.name, "replay", item.name)
-        return Stream(_bytes(found, begin, end), media_type=OCTETS, headers=_NO_STORE)
+        return Stream(said, media_type=OCTETS, headers=_NO_STORE)
 
     return recording
 
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-
-
-async def _bytes(recording: Recording, offset: int, end: int) -> AsyncIterator[bytes]:
-    while offset < end:
-        began, data = await asyncio.to_thread(recording.read, offset, min(STEP, end - offset))
-        if not data:
-            return
-        yield data
-        offset = began + len(data)
 
 
 def _keep(context: Context) -> HTTPRouteHandler:

@@ -169,6 +169,8 @@ def search(
     else:
         for row in found["items"]:
             write(f"{row['at'] or '-'}  {row['node']}  {row['text']}\n")
+        if unheard := found.get("unheard"):
+            say(f"not searched, as they are not heard: {', '.join(unheard)}")
         if not found["whole"]:
             say(f"there are more than {limit}: give --limit, --since or more words")
     if not found["items"]:
