@@ -42,7 +42,7 @@ from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
 from iolaus.app.house import BUDGETS, TOKENS, House, HouseOptions, open_house
 from iolaus.app.house_lanes import Afar
-from iolaus.app.listening import server_of
+from iolaus.app.listening import server_of, warm
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.serving import first_token
@@ -207,7 +207,9 @@ class Core:
             )
 
     async def make_ready(self) -> None:
-        """While a bus elects nothing can be made there: what is needed to lead is made before."""
+        """What is needed to lead is loaded and made before: a machine on which something died is
+        busy, and while a bus elects nothing can be made there."""
+        await asyncio.to_thread(warm)
         tables = (self._trunk.table(name) for name in (FILES, WANTED, CAPS))
         asking: list[Callable[[], Awaitable[object]]] = [partial(t.get, "") for t in tables]
         for ask in (*asking, self._trunk.log(FACTS).last):
