@@ -140,7 +140,7 @@ class Streams:
             while True:
                 message = await heard.next_msg(timeout=TIMEOUT_S)
                 if (entry := _entry(message)) is None:
-                    left = (message.headers or {}).get("Nats-Num-Pending", "0")
+                    left = (message.headers or {}).get("Nats-Num-Pending")
                     return Batch(found, is_last=left == "0" or not found)
                 found.append(entry)
         finally:
