@@ -17,8 +17,10 @@ from tests.store.made import T0
 
 from bench.scale.stand import Stand, usage
 from iolaus.app.cluster.onemachine import Cluster
+from iolaus.app.serving import first_token
 from iolaus.model.endpoint import EndpointStatus, Reach, Target
 from iolaus.store.facts import Facts
+from iolaus.store.state import make_private
 
 BATCH = 250
 PATIENCE_S = 300.0
@@ -31,6 +33,8 @@ def take_over_filled(*, nodes: int, times: int) -> int:
             cluster.start_bus()
             cluster.start_database()
             asyncio.run(_fill(cluster.database("fill"), nodes))
+            make_private(cluster.folder / "core0")  # a hall that is not new has its files there
+            first_token(cluster.folder / "core0")
             cluster.start_work()
             found = [_killed(Stand(cluster), nodes) for _ in range(times)]
         finally:

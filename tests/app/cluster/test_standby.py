@@ -28,12 +28,15 @@ A, B = "https://a", "https://b"
 
 
 class Leaving(Database):
-    is_away = False
+    is_away = leaves = False
 
     def read(self, work: Callable[[Connection], T]) -> T:
         if self.is_away:
             raise WeErred("it is away", operation="read state", subject="postgres")
-        return super().read(work)
+        done = super().read(work)
+        if self.leaves:
+            raise WeErred("it went away", operation="read state", subject="postgres")
+        return done
 
 
 async def test_who_stands_by_goes_on_where_the_leader_ended(tmp_path: Path) -> None:
@@ -48,6 +51,10 @@ async def test_who_stands_by_goes_on_where_the_leader_ended(tmp_path: Path) -> N
     ask_for(leader, A, B)
     leader.record_report(report(A))
     await leader.flush()
+    database.leaves = True
+    await standby.follow()
+    assert standby.endpoints == 0, "not to its end"
+    database.leaves = False
     await standby.follow()
     assert standby.endpoints == 2
 

@@ -31,13 +31,10 @@ class Standby:
     def __init__(self, database: Database, clock: Clock, leads: Callable[[], bool]) -> None:
         self._database, self._clock, self._leads = database, clock, leads
         self._picture: Picture | None = None
+        self.endpoints = 0
+        """How many it knows of; none until it has read the hall once."""
         self._turn = asyncio.Lock()
         self._opened = self._troubled = False
-
-    @property
-    def endpoints(self) -> int:
-        """How many it knows of."""
-        return len(self._picture.targets) if self._picture is not None else 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,11 +58,12 @@ class Standby:
                 self._note(error)
             else:
                 self._note(None)
+                self.endpoints = len(self._picture.targets)
 
     async def take(self) -> Picture | None:
         """What is known, for whoever leads now; it is no longer ours."""
         async with self._turn:
-            picture, self._picture = self._picture, None
+            picture, self._picture, self.endpoints = self._picture, None, 0
             return picture
 
     def _read(self, picture: Picture) -> None:
