@@ -238,6 +238,10 @@ class Consoles:
         for one in kept:
             self._begin_kept(one)
 
+    def is_open(self, uid: str) -> bool:
+        """Whether its line is."""
+        return uid in self._sessions and self._sessions[uid].line is not None
+
     def keep_on(self, uid: str, *, kept: bool) -> None:
         """Whether its session, if there is one, goes on when nobody watches; until the end of this
         process, and told by whoever remembers it."""

@@ -236,6 +236,7 @@ async def test_what_was_said_while_the_bus_was_away_is_not_lost(tmp_path: Path) 
     async with world(tmp_path, JumpClock()) as on:
         seat = await on.consoles.join(on.uid, ANN)
         line = await on.machine.line()
+        await kept_on(on, line, seat)
         await line.say(b"one,")
         await seen(seat, b"one,")
         on.trunk.reached = False
@@ -245,7 +246,7 @@ async def test_what_was_said_while_the_bus_was_away_is_not_lost(tmp_path: Path) 
         assert kept is not None
         await until_(lambda: b"two," in everything(kept))
         on.trunk.reached = True
-        assert await seen(seat, b"two,") == b"one,two,"
+        assert await seen(seat, b"two,") == b"kept,one,two,"
         assert [mark for mark, _ in marks(seat)] == ["open", "lost", "back"]
         assert len(on.machine.lines) == 1, "the edge held the line"
 
@@ -265,6 +266,13 @@ async def test_nobody_owns_it_for_a_while_and_an_edge_begins_anew(tmp_path: Path
         assert await seen(seat, b"two,") == b"one,two,"
 
 
+async def kept_on(on: World, line: Line, seat: Seat) -> None:
+    """Whatever time passes, the edge does not close the line."""
+    await on.consoles.keep(on.uid, kept=True, by="ann")
+    await line.say(b"kept,")
+    await seen(seat, b"kept,")
+
+
 async def test_a_line_that_nobody_takes_from_waits_at_the_edge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +280,7 @@ async def test_a_line_that_nobody_takes_from_waits_at_the_edge(
     async with world(tmp_path, JumpClock()) as on:
         seat = await on.consoles.join(on.uid, ANN)
         line = await on.machine.line()
+        await kept_on(on, line, seat)
         await line.say(b"first,")
         await seen(seat, b"first,")
         spool, asked = seat.recording, list[str]()
@@ -300,7 +309,7 @@ async def test_a_line_that_nobody_takes_from_waits_at_the_edge(
         assert asked == [], "what is not taken is not asked for"
         full[0] = False
         whole = await seen(seat, b"199,")
-        assert whole == b"first,second," + b"".join(b"%d," % n for n in range(200))
+        assert whole == b"kept,first,second," + b"".join(b"%d," % n for n in range(200))
 
 
 async def test_what_an_edge_had_no_room_for_is_a_gap_that_is_said(
@@ -310,8 +319,9 @@ async def test_what_an_edge_had_no_room_for_is_a_gap_that_is_said(
     async with world(tmp_path, JumpClock(), rotation=Rotation(piece_bytes=10, pieces=2)) as on:
         seat = await on.consoles.join(on.uid, ANN)
         line = await on.machine.line()
-        await line.say(b"0123456789")
-        await seen(seat, b"9")
+        await kept_on(on, line, seat)
+        await line.say(b"01234")
+        await seen(seat, b"4")
         spool, full = seat.recording, [True]
         written = spool._written
 
@@ -333,7 +343,7 @@ async def test_what_an_edge_had_no_room_for_is_a_gap_that_is_said(
         await say(b"bcde")
         full[0] = False
         whole = await seen(seat, b"e" * 10)
-        assert whole == b"0123456789" + b"a" * 10 + b"d" * 10 + b"e" * 10
+        assert whole == b"kept,01234" + b"a" * 10 + b"d" * 10 + b"e" * 10
         assert ("lost", "edge1 had no room for 20 bytes that nobody fetched in time") in marks(seat)
         on.trunk.reached = False
         await until_(lambda: seat.standing.state == "lost")

@@ -104,9 +104,9 @@ class ConsoleDesk:
             case "open":
                 return await self._open(ask, place)
             case "read":
-                return await self._read(ask, self._seat(ask, place))
+                return await self._read(ask, await self._seat(ask, place))
             case "type":
-                seat = self._seat(ask, place)
+                seat = await self._seat(ask, place)
                 await seat.take(force=True)
                 await seat.type(ask.data)
             case "leave":
@@ -147,13 +147,15 @@ class ConsoleDesk:
             return max(seat.began, recording.start)
         return max(recorded - ask.tail, recording.start)
 
-    def _seat(self, ask: ConsoleAsk, place: Place) -> OneSeat:
+    async def _seat(self, ask: ConsoleAsk, place: Place) -> OneSeat:
+        """The core's, which was given up where it did not ask for long."""
         held = self._held.get(ask.uid)
-        if held is None or ask.member != self._name:
+        if ask.member != self._name or not (held or self.room.is_open(ask.uid)):
             raise _silent(place, "its edge began anew")
-        self._held[ask.uid] = Held(held.seat, self._clock.monotonic())
+        seat = held.seat if held else await self.room.join(ask.uid, CORE)
+        self._held[ask.uid] = Held(seat, self._clock.monotonic())
         self.room.keep_on(ask.uid, kept=ask.kept)
-        return held.seat
+        return seat
 
     async def _read(self, ask: ConsoleAsk, seat: OneSeat) -> ConsoleTold:
         """What was recorded goes before what became of the line."""
