@@ -149,8 +149,15 @@ class Core:
 
     async def run(self) -> None:
         """Until `ended`."""
-        async with doing(self.standby.run):
-            await self._take_turns()
+        try:
+            async with doing(self.standby.run):
+                await self._take_turns()
+        finally:
+            await asyncio.to_thread(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._asked.close()
+        self.standby.close()
 
     async def _take_turns(self) -> None:
         while not self.ended.is_set():

@@ -8,6 +8,7 @@ nothing: who leads is the lease's affair alone, and whoever takes it reads what 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -33,7 +34,7 @@ class Standby:
         self._picture: Picture | None = None
         self.endpoints = 0
         """How many it knows of; none until it has read the hall once."""
-        self._turn = asyncio.Lock()
+        self._turn, self._reading = asyncio.Lock(), threading.Lock()
         self._opened = self._troubled = False
 
     async def run(self) -> None:
@@ -66,11 +67,17 @@ class Standby:
             picture, self._picture, self.endpoints = self._picture, None, 0
             return picture
 
+    def close(self) -> None:
+        """After the read that is under way."""
+        with self._reading:
+            self._database.close()
+
     def _read(self, picture: Picture) -> None:
-        if not self._opened:
-            self._database.open()
-            self._opened = True
-        self._database.read(picture.refresh)
+        with self._reading:
+            if not self._opened:
+                self._database.open()
+                self._opened = True
+            self._database.read(picture.refresh)
 
     def _note(self, error: IolausError | None) -> None:
         """One line when it cannot follow, one when it can."""
