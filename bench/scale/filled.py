@@ -71,7 +71,9 @@ def _killed(stand: Stand, nodes: int) -> dict[str, float]:
 
     def known() -> bool:
         members = list(stand.members().values())
-        return all(each["endpoints"] == nodes for each in members) and len(members) == 2
+        states = sorted(each["state"] for each in members)
+        knows = all(each["endpoints"] == nodes for each in members)
+        return knows and states == ["leading", "standing by"]
 
     stand.wait(known, "the other core knows the hall", within_s=PATIENCE_S)
     gone = next(name for name, each in stand.members().items() if each["state"] == "leading")
