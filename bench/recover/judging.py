@@ -25,8 +25,8 @@ ASIDE: Final = re.compile(r"/SessionService/|/Sessions(/|$)|/EventService|Collec
 own, which are counted by the firmware that runs."""
 OUTLET: Final = re.compile(r"/Outlets/(\d+)/")
 RESETS: Final = {"nmi": 1, "restart": 1, "force-restart": 1, "power-on": 1, "power-cycle": 2,
-                 "mains": 1, "rescue-start": 1, "cut-off": 1}  # fmt: skip
-MANAGER: Final = {"reset-manager": 1, "switch-bank": 1}
+                 "mains": 1, "rescue-start": 1, "cut-off": 1, "reflash-activate": 1}  # fmt: skip
+MANAGER: Final = {"reset-manager": 1, "switch-bank": 1, "reflash-activate": 1}
 OUTLETS: Final = {"outlet-off": 1, "outlet-on": 1}
 
 
@@ -113,7 +113,8 @@ def rungs(words: Iterable[str]) -> tuple[str, ...]:
     """As a person counts them: the parts of one rung are one."""
     names = {"outlet-off": "outlet", "outlet-on": "outlet", "look": "", "prove": "",
              "insert-media": "rescue", "boot-once": "rescue", "rescue-start": "rescue",
-             "boot-clear": "rescue", "eject-media": "rescue"}  # fmt: skip
+             "boot-clear": "rescue", "eject-media": "rescue",
+             "reflash-activate": "reflash"}  # fmt: skip
     found = (names.get(word, word) for word in words)
     return tuple(dict.fromkeys(word for word in found if word))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from iolaus.model.plan import Fate
 from iolaus.model.rollout import EntryKind, NodeState
 from iolaus.sim.effects import attentive
@@ -14,7 +16,8 @@ from tests.sim.firmware.stage import machines
 from tests.survival.stage import Stage
 
 TRAY, BMC = "gb300-tray", "FW_BMC_0"
-NODE, BIOS = "dl365-cpu", "2"
+NODE, CONTROLLER, BIOS = "dl365-cpu", "1", "2"
+"""Numbered: the controller says what it runs with its own name before it."""
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
@@ -44,20 +47,21 @@ def written(on: Stage, word: str) -> int:
     return sum(method in WRITES and word in path for _, method, path in found)
 
 
+@pytest.mark.parametrize(("name", "component"), [(TRAY, BMC), (NODE, CONTROLLER)])
 async def test_a_controllers_half_written_firmware_is_pushed_again_and_runs(
-    tmp_path: Path,
+    tmp_path: Path, name: str, component: str
 ) -> None:
-    async with recovering(tmp_path, *machines(TRAY)) as (on, _):
-        was = version_of(on, BMC)
-        await on.strike("broken-update", component=BMC)
-        made = await plan(on, TRAY)
-        assert f"no image is known that brings {BMC} back to {was}" in made.nodes[0].reason
-        shelve(tmp_path, TRAY, BMC, was)
+    async with recovering(tmp_path, *machines(name)) as (on, _):
+        was = version_of(on, component)
+        await on.strike("broken-update", component=component)
+        made = await plan(on, name)
+        assert f"no image is known that brings {component} back to {was}" in made.nodes[0].reason
+        shelve(tmp_path, name, component, was)
         on.device.counters.order = []
-        made, node = await recovered(on, TRAY)
+        made, node = await recovered(on, name)
         assert node.state is NodeState.DONE, node
         assert await begun(on, made.id) == ["evidence", "reflash", "reflash-activate", "prove"]
-        assert attentive(on.device.effects).truth(on.device)["flash"][BMC]["runs"] == was
+        assert attentive(on.device.effects).truth(on.device)["flash"][component]["runs"] == was
         assert (written(on, "Manager.Reset"), written(on, "ComputerSystem.Reset")) == (1, 0)
 
 

@@ -24,7 +24,6 @@ from iolaus.model.asset import Asset, Firmware
 from iolaus.model.plan import Asked
 from iolaus.model.proof import Provers
 from iolaus.model.recovery import ReflashWant
-from iolaus.model.rollout import EntryKind
 from iolaus.model.trust import Signature
 from iolaus.model.version import same
 from iolaus.recovery.reflash import MANAGER, Proof, Push
@@ -88,12 +87,11 @@ class LastImages:
     async def sent(self, uid: str, recovery: str, component: str) -> Mapping[str, object] | None:
         """The receipt of a push, by the journals of what is not over; `recovery` is what the ids
         of its steps begin with."""
-        for due in await self._journal.agenda():
-            for entry in await self._journal.entries(due.plan):
-                mine = entry.node == uid and (entry.step or "").startswith(f"{recovery}-")
-                receipt = entry.doc.get("receipt", {}) if mine else {}
-                if entry.kind is EntryKind.SENT and receipt.get("component") == component:
-                    return dict(receipt)
+        for entry in sorted(await self._journal.sent_to(uid), key=lambda each: each.at):
+            receipt = entry.doc.get("receipt", {})
+            mine = (entry.step or "").startswith(f"{recovery}-")
+            if mine and receipt.get("component") == component:
+                return dict(receipt)
         return None
 
     async def _changes(self, uid: str, entry: Firmware) -> Sequence[Change]:
@@ -132,8 +130,8 @@ def good_versions(entry: Firmware, changes: Iterable[Change]) -> list[str]:
 
 def _known_kind(entry: Firmware, asset: Asset, changes: Iterable[Change]) -> Firmware:
     """An entry that is known by its version alone loses that with it; the controller still tells
-    the version that it runs from memory."""
-    mine = asset.bmc_firmware
+    the version that it runs from memory, some with the entry's name before it."""
+    mine = (asset.bmc_firmware or "").removeprefix(entry.name).strip()
     told = mine and any(
         same(version, mine, scheme=entry.scheme) for version in good_versions(entry, changes)
     )
