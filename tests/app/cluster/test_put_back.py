@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import insert
 from tests.fleet.build import baseline
 from tests.sim.firmware.stage import machines
 from tests.store.postgres import Postgres
@@ -23,9 +25,13 @@ from iolaus.app.roles import Role
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.bus.nats import Servers
 from iolaus.kernel.clock import WallClock
+from iolaus.kernel.errors import OperatorMust
 from iolaus.model.asset import AssetKind
+from iolaus.model.endpoint import Target
 from iolaus.model.rollout import NodeState, Progress, RolloutState
 from iolaus.model.select import EVERYTHING
+from iolaus.store import schema
+from iolaus.store.database import Database
 from iolaus.store.parcels import Parcels
 from iolaus.store.secrets import KEY_VARIABLE
 from iolaus.store.state import make_private
@@ -62,9 +68,10 @@ class Life:
         )
         make_private(options.state_dir)
         core = Core(options, LocalTrunk(self._memory, WallClock()))
-        self._stack.callback(core._asked.close)
-        duties = doing(core.members.run, core.leases.follow, core.run)
-        await self._stack.enter_async_context(duties)
+        self._stack.callback(core.close)
+        await self._stack.enter_async_context(doing(core.members.run, core.leases.follow))
+        running = asyncio.create_task(core.run())
+        self._stack.push_async_callback(_ended, core, running)
         return core
 
     async def edge(self, name: str) -> None:
@@ -91,6 +98,14 @@ class Life:
 
     async def end(self) -> None:
         await self._stack.aclose()
+
+
+async def _ended(core: Core, running: asyncio.Task[None]) -> None:
+    """Nothing asks the database any more."""
+    core.ended.set()
+    await running
+    pools = [each.engine.pool for each in (core._asked, core._beside)]
+    await until(lambda: not any(pool.checkedout() for pool in pools))  # type: ignore[attr-defined]
 
 
 @asynccontextmanager
@@ -140,6 +155,34 @@ def written(ground: Ground) -> Counter[str]:
     )
 
 
+async def test_a_core_without_files_leads_no_hall_that_others_began(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/state.db")
+    options = CoreOptions(
+        database=f"sqlite:///{tmp_path}/state.db",
+        bus=NOWHERE,
+        listen="127.0.0.1:0",
+        state_dir=tmp_path / "core",
+        name="core",
+    )
+    make_private(options.state_dir)
+    core = Core(options, LocalTrunk(Memory(), WallClock()))
+    try:
+        database.open()
+        await core._fetched()
+        target = msgspec.json.encode(Target(address="https://10.0.0.1"))
+        row = {"address": "https://10.0.0.1", "doc": target}
+        database.write(lambda c: c.execute(insert(schema.targets).values(row)))
+        with pytest.raises(OperatorMust) as caught:
+            await core._fetched()
+        assert caught.value.code == "FilesMissing"
+        (options.state_dir / "tokens.json").touch()
+        await core._fetched()
+    finally:
+        core.close()
+        database.close()
+
+
+@pytest.mark.soak
 async def test_a_roll_out_goes_on_where_a_cluster_was_put_back(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,10 +93,9 @@ class Core:
         self._boot, self._since = secrets.token_hex(4), self._clock.now()
         holder = f"{options.name}:{self._boot}"
         self._asked = Database(options.database, patience_s=PATIENCE_S)
+        self._beside = Database(options.database)
         self.leading = Leading(self._asked, holder, self._clock)
-        self.standby = Standby(
-            Database(options.database), self._clock, leads=lambda: self.leading.term > 0
-        )
+        self.standby = Standby(self._beside, self._clock, leads=lambda: self.leading.term > 0)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.secrets = Secrets(options.state_dir / "secrets")
@@ -146,6 +145,11 @@ class Core:
         if leader is None or leader.name == self._options.name:
             return None
         return split_address(leader.address)
+
+    def close(self) -> None:
+        """After `run`: its connections to the database."""
+        self._asked.close()
+        self._beside.close()
 
     async def run(self) -> None:
         """Until `ended`."""
@@ -407,6 +411,7 @@ async def core(options: CoreOptions) -> None:
         finally:
             await front.close()
             watchdog.stop()
+            this.close()
 
 
 async def _pat(watchdog: Watchdog) -> None:
