@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,16 +83,16 @@ class Squeeze:
     ) -> None:
         self._ask, self._oracle, self._ended = ask, oracle, threading.Event()
         named = {rack: [devices[each] for each in of] for rack, of in racks.items()}
-        self._racks = dict(islice(self._capped(named), RACKS))
+        self._racks: dict[str, list[str]] = {}
         self.held: list[Held] = []
         self.wrong: list[str] = []
         self.looks, self.refused, self.under_way = Counter[str](), Counter[str](), Counter[str]()
         self._floors: dict[str, float] = {}
+        self._until(partial(self._are_found, named), "there are racks whose nodes all take caps")
         self._until(self._all_floors_known, "the floors of all racks are known")
         self._threads = [threading.Thread(target=self._run, args=[rack]) for rack in self._racks]
 
     def start(self) -> None:
-        assert self._racks, "there are racks whose nodes all take caps"
         for thread in self._threads:
             thread.start()
 
@@ -153,6 +154,12 @@ class Squeeze:
         if floor_w:
             self._floors[rack] = max(floor_w, self._floors.get(rack, 0.0))
         return self._floors.get(rack)
+
+    def _are_found(self, named: Mapping[str, list[str]]) -> bool:
+        """Whether there are racks, and no more than at the last look: edges write the first caps
+        one after the other."""
+        before, self._racks = self._racks, dict(islice(self._capped(named), RACKS))
+        return bool(before) and before.keys() == self._racks.keys()
 
     def _all_floors_known(self) -> bool:
         return all(self._floor_w(rack) for rack in self._racks)
