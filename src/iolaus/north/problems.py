@@ -39,6 +39,7 @@ _BY_CODE: Final[Mapping[str, int]] = {
     "WorldMoved": 409,
     "IdempotencyKeyReused": 422,
     "NotReady": 503,
+    "StateUnusable": 503,
     "NotOffered": 501,
     "BodyTooLarge": 413,
     "WrongMediaType": 415,

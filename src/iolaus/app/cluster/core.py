@@ -93,8 +93,8 @@ class Core:
         self._boot, self._since = secrets.token_hex(4), self._clock.now()
         holder = f"{options.name}:{self._boot}"
         self._asked = Database(options.database, patience_s=PATIENCE_S)
-        self._beside = Database(options.database)
         self.leading = Leading(self._asked, holder, self._clock)
+        self._beside = Database(options.database)
         self.standby = Standby(self._beside, self._clock, leads=lambda: self.leading.term > 0)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
@@ -147,21 +147,14 @@ class Core:
         return split_address(leader.address)
 
     def close(self) -> None:
-        """After `run`: its connections to the database."""
+        """After `run`: its connections to the database. Waits for a read that is under way."""
         self._asked.close()
-        self._beside.close()
+        self.standby.close()
 
     async def run(self) -> None:
         """Until `ended`."""
-        try:
-            async with doing(self.standby.run):
-                await self._take_turns()
-        finally:
-            await asyncio.to_thread(self._hang_up)
-
-    def _hang_up(self) -> None:
-        self._asked.close()
-        self.standby.close()
+        async with doing(self.standby.run):
+            await self._take_turns()
 
     async def _take_turns(self) -> None:
         while not self.ended.is_set():
@@ -411,7 +404,7 @@ async def core(options: CoreOptions) -> None:
         finally:
             await front.close()
             watchdog.stop()
-            this.close()
+            await asyncio.to_thread(this.close)
 
 
 async def _pat(watchdog: Watchdog) -> None:
