@@ -139,7 +139,8 @@ class Labours:
             time.sleep(self._pause_s)
         if state == "paused":
             self.stopped += 1
-            self.must("POST", f"/api/v1/rollouts/{plan}/abort", {}, good=(202, 409))
+            # 403: it is aborting already, because the answer to an earlier try was lost
+            self.must("POST", f"/api/v1/rollouts/{plan}/abort", {}, good=(202, 403, 409))
             while self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["state"] not in OVER:
                 time.sleep(self._pause_s)
         for node in self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["nodes"]:
