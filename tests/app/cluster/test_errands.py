@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.survival.stage import grounded, machine
 
 from iolaus.app.cluster.errands import FarSight, errand_topic
-from iolaus.app.cluster.letters import Brought, Errand, open_errand, seal
+from iolaus.app.cluster.letters import Brought, Errand, opened, seal
 from iolaus.app.cluster.lookout import Lookout
 from iolaus.app.console_archive import OwnArchive
 from iolaus.app.discovering import Discoverer
@@ -293,7 +293,7 @@ def test_any_bytes_are_an_errand_or_an_error(
     seals = SEALS.setdefault("one", Secrets(tmp_path_factory.mktemp("seals") / "secrets"))
     raw = seals.seal(body, label=b"iolaus-letter-1\n") if sealed else body
     with pytest.raises((WeErred, Unverified)):
-        open_errand(seals, raw)
+        opened(seals, raw, Errand)
     assert Brought().trouble is None
 
 

@@ -17,9 +17,9 @@ from iolaus.app.cluster.door import Door
 from iolaus.app.cluster.far import CHUNK_BYTES, FarLanes, Post
 from iolaus.app.cluster.letters import (
     Letter,
+    Reply,
     error_of,
-    open_letter,
-    open_reply,
+    opened,
     seal,
     trouble_of,
 )
@@ -239,7 +239,7 @@ async def test_a_letter_that_comes_twice_has_one_effect_and_both_hear_of_it(
         )
         sealed = seal(hall.seals, letter)
         answers = await asyncio.gather(*(hall.door.answer(sealed) for _ in range(3)))
-        assert open_reply(hall.seals, answers[0]).trouble is None
+        assert opened(hall.seals, answers[0], Reply).trouble is None
         assert len(set(answers)) == 1
         assert await hall.door.answer(sealed) == answers[0]
         assert hall.device.told == [("POST", "/reset", None)]
@@ -260,7 +260,7 @@ async def test_an_owner_whose_clock_is_set_obeys_what_is_in_time_and_nothing_lat
         late = Letter(
             epoch=5, term=3, until=hall.clock.now() - 1, do="write", target=TARGET, id="late"
         )
-        reply = open_reply(hall.seals, await hall.door.answer(seal(hall.seals, late)))
+        reply = opened(hall.seals, await hall.door.answer(seal(hall.seals, late)), Reply)
         assert reply.trouble is not None
         assert reply.trouble.code == "Fenced"
         assert len(hall.device.told) == 1
@@ -325,7 +325,7 @@ def test_any_bytes_are_a_letter_or_an_error(
     seals = SEALS.setdefault("one", Secrets(tmp_path_factory.mktemp("seals") / "secrets"))
     raw_bytes = seals.seal(body, label=b"iolaus-letter-1\n") if sealed else body
     with pytest.raises((WeErred, Unverified)):
-        open_letter(seals, raw_bytes)
+        opened(seals, raw_bytes, Letter)
 
 
 SEALS: dict[str, Secrets] = {}

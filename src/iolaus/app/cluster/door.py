@@ -25,8 +25,9 @@ from iolaus.app.cluster.letters import (
     Letter,
     Reply,
     Seals,
-    open_letter,
+    opened,
     seal,
+    trouble_met,
     trouble_of,
 )
 from iolaus.bus.port import Trunk
@@ -34,7 +35,7 @@ from iolaus.drivers.lane import Lane, Lanes
 from iolaus.drivers.lane.rules import TIMEOUT_S
 from iolaus.drivers.ports import Priority
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceRefused, IolausError, WeErred
+from iolaus.kernel.errors import DeviceRefused, IolausError
 from iolaus.model.endpoint import Target
 from iolaus.model.shard import shard_of
 from iolaus.wire.redfish.port import Answer, Credential
@@ -117,7 +118,7 @@ class Door:
 
     async def answer(self, sealed: bytes) -> bytes:
         try:
-            letter = open_letter(self._seals, sealed)
+            letter = opened(self._seals, sealed, Letter)
         except IolausError as error:
             return seal(self._seals, Reply(trouble=trouble_of(error)))
         if letter.do not in EFFECTS or not letter.id:
@@ -146,12 +147,9 @@ class Door:
     async def _answer(self, letter: Letter) -> bytes:
         try:
             return seal(self._seals, await self._obey(letter))
-        except IolausError as error:
-            trouble = trouble_of(error)
-        except Exception:  # supervised: one letter's bug is that letter's
-            log.exception("letter_erred")
-            trouble = trouble_of(WeErred("the owner erred", operation="ask", subject="device"))
-        return seal(self._seals, Reply(trouble=trouble))
+        except Exception as error:  # noqa: BLE001 - supervised: one letter's bug is that letter's
+            met = trouble_met(error, who="owner", operation="ask", subject="device")
+            return seal(self._seals, Reply(trouble=met))
 
     async def _obey(self, letter: Letter) -> Reply:
         self._must_hold(letter)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from iolaus.app.cluster.letters import Brought, Errand, Seals, Sought, error_of, open_brought, seal
+from iolaus.app.cluster.letters import Brought, Errand, Seals, Sought, error_of, opened, seal
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import Clock
@@ -150,7 +150,7 @@ class FarSight:
                 continue
             except BusAway as error:
                 raise _silent(subject, do, name, error) from None
-            brought = open_brought(self._seals(), sealed)
+            brought = opened(self._seals(), sealed, Brought)
             if brought.trouble is not None:
                 raise error_of(brought.trouble)
             return brought

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from iolaus.app.cluster.letters import Letter, Reply, Seals, error_of, open_reply, seal
+from iolaus.app.cluster.letters import Letter, Reply, Seals, error_of, opened, seal
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.drivers.lane import Lane, Lanes, LaneStats
 from iolaus.drivers.lane.cache import key_of
@@ -81,7 +81,7 @@ class Post:
             raise _nobody(target, shard) from None
         except BusAway as error:
             raise _silent(target, owner[0], error.message) from None
-        reply = open_reply(self._seals(), sealed)
+        reply = opened(self._seals(), sealed, Reply)
         if reply.trouble is not None:
             raise error_of(reply.trouble)
         return reply

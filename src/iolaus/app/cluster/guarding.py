@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from iolaus.app.cluster.letters import Granted, Seals, Wish, open_wish, seal, trouble_of
+from iolaus.app.cluster.letters import Granted, Seals, Wish, opened, seal, trouble_met
 from iolaus.app.cluster.racks import FEED, STANDING, Feed, Told, wish_topic
 from iolaus.app.house_edges import HouseEdges
 from iolaus.app.powering import Powering
@@ -23,7 +23,7 @@ from iolaus.bus.port import BusAway, Table, Trunk
 from iolaus.energy.holding import HeldCap
 from iolaus.energy.ports import Event
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceRefused, IolausError, WeErred
+from iolaus.kernel.errors import DeviceRefused
 
 log = structlog.get_logger(__name__)
 TELL_S: Final = 2.0
@@ -75,13 +75,10 @@ class Guard:
 
     async def answer(self, sealed: bytes) -> bytes:
         try:
-            granted = await self._obey(open_wish(self._seals(), sealed))
-        except IolausError as error:
-            granted = Granted(trouble=trouble_of(error))
-        except Exception:  # supervised: one wish's bug is that wish's
-            log.exception("wish_erred")
-            erred = WeErred("the edge erred", operation="ask", subject="edge")
-            granted = Granted(trouble=trouble_of(erred))
+            granted = await self._obey(opened(self._seals(), sealed, Wish))
+        except Exception as error:  # noqa: BLE001 - supervised: one wish's bug is that wish's
+            met = trouble_met(error, who="edge", operation="ask", subject="edge")
+            granted = Granted(trouble=met)
         return seal(self._seals(), granted)
 
     async def _obey(self, wish: Wish) -> Granted:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+import structlog
 
 from iolaus.app.console_archive import Span
 from iolaus.drivers.lane import GivenUp, HeldBack
@@ -35,6 +36,7 @@ from iolaus.store.packing import pack, unpack
 from iolaus.store.searching import Hit
 from iolaus.wire.redfish.port import Answer, Credential
 
+log = structlog.get_logger(__name__)
 LABEL: Final = b"iolaus-letter-1\n"
 MOST_BYTES: Final = 7 * 1024 * 1024
 """Sealed; the servers of the bus are set to take 8 MiB."""
@@ -198,12 +200,10 @@ class Seals(Protocol):
     def unseal(self, sealed: bytes, *, label: bytes, what: Path) -> bytes: ...
 
 
-_LETTER: Final = msgspec.msgpack.Decoder(Letter)
-_REPLY: Final = msgspec.msgpack.Decoder(Reply)
-_WISH: Final = msgspec.msgpack.Decoder(Wish)
-_GRANTED: Final = msgspec.msgpack.Decoder(Granted)
-_ERRAND: Final = msgspec.msgpack.Decoder(Errand)
-_BROUGHT: Final = msgspec.msgpack.Decoder(Brought)
+Carried = TypeVar("Carried", Letter, Reply, Wish, Granted, Errand, Brought)
+_DECODERS: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (Letter, Reply, Wish, Granted, Errand, Brought)
+}
 _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
     kind.__name__: kind
     for kind in (
@@ -220,7 +220,7 @@ _KINDS: Final[dict[str, Callable[..., IolausError]]] = {
 }
 
 
-def seal(seals: Seals, content: Letter | Reply | Wish | Granted | Errand | Brought) -> bytes:
+def seal(seals: Seals, content: Carried) -> bytes:
     """Raises `DeviceLied` where it is too large for the bus."""
     sealed = seals.seal(pack(content), label=LABEL)
     if len(sealed) > MOST_BYTES:
@@ -234,43 +234,11 @@ def seal(seals: Seals, content: Letter | Reply | Wish | Granted | Errand | Broug
     return sealed
 
 
-def open_letter(seals: Seals, sealed: bytes) -> Letter:
-    """Raises `Unverified` for what was not sealed with our key, `WeErred` for what is no letter."""
-    letter: Letter = _opened(seals, sealed, _LETTER)
-    return letter
-
-
-def open_reply(seals: Seals, sealed: bytes) -> Reply:
-    reply: Reply = _opened(seals, sealed, _REPLY)
-    return reply
-
-
-def open_wish(seals: Seals, sealed: bytes) -> Wish:
-    """Raises as `open_letter` does."""
-    wish: Wish = _opened(seals, sealed, _WISH)
-    return wish
-
-
-def open_granted(seals: Seals, sealed: bytes) -> Granted:
-    granted: Granted = _opened(seals, sealed, _GRANTED)
-    return granted
-
-
-def open_errand(seals: Seals, sealed: bytes) -> Errand:
-    """Raises as `open_letter` does."""
-    errand: Errand = _opened(seals, sealed, _ERRAND)
-    return errand
-
-
-def open_brought(seals: Seals, sealed: bytes) -> Brought:
-    brought: Brought = _opened(seals, sealed, _BROUGHT)
-    return brought
-
-
-def _opened(seals: Seals, sealed: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+def opened(seals: Seals, sealed: bytes, kind: type[Carried]) -> Carried:
+    """Raises `Unverified` for what was not sealed with our key, `WeErred` for what is none."""
     content = seals.unseal(sealed, label=LABEL, what=Path("letter"))
     try:
-        return unpack(content, decoder)
+        found: Carried = unpack(content, _DECODERS[kind])
     except (ValueError, RecursionError) as error:
         raise WeErred(
             f"it is no letter: {error}",
@@ -279,6 +247,16 @@ def _opened(seals: Seals, sealed: bytes, decoder: msgspec.msgpack.Decoder[Any]) 
             code="LetterUnreadable",
             next_step="run one version on all machines.",
         ) from None
+    return found
+
+
+def trouble_met(error: Exception, *, who: str, operation: str, subject: str) -> Trouble:
+    """What is answered where something failed. What nobody foresaw is written down, and is the
+    trouble of that one message."""
+    if not isinstance(error, IolausError):
+        log.error("message_erred", operation=operation, exc_info=error)
+        error = WeErred(f"the {who} erred", operation=operation, subject=subject)
+    return trouble_of(error)
 
 
 def trouble_of(error: IolausError) -> Trouble:

@@ -19,14 +19,15 @@ from iolaus.app.cluster.letters import (
     Errand,
     Seals,
     Sought,
-    open_errand,
+    opened,
     seal,
+    trouble_met,
     trouble_of,
 )
 from iolaus.app.console_archive import STEP, OwnArchive
 from iolaus.app.sight import Sight
 from iolaus.bus.port import Trunk
-from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, WeErred
+from iolaus.kernel.errors import DeviceRefused, DeviceSilent, WeErred
 from iolaus.model.endpoint import Target
 from iolaus.store.searching import Hit
 
@@ -63,16 +64,13 @@ class Lookout:
 
     async def answer(self, sealed: bytes) -> bytes:
         try:
-            errand = open_errand(self._seals(), sealed)
+            errand = opened(self._seals(), sealed, Errand)
             async with self._gate:
                 self._must_hold(errand)
                 brought = await self._run(errand)
-        except IolausError as error:
-            brought = Brought(trouble=trouble_of(error))
-        except Exception:  # supervised: one errand's bug is that errand's
-            log.exception("errand_erred")
-            erred = WeErred("the edge erred", operation="look", subject="edge")
-            brought = Brought(trouble=trouble_of(erred))
+        except Exception as error:  # noqa: BLE001 - supervised: one errand's bug is that errand's
+            met = trouble_met(error, who="edge", operation="look", subject="edge")
+            brought = Brought(trouble=met)
         return seal(self._seals(), brought)
 
     async def _run(self, errand: Errand) -> Brought:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from iolaus.app.cluster.letters import Granted, Seals, Wish, error_of, open_granted, seal
+from iolaus.app.cluster.letters import Granted, Seals, Wish, error_of, opened, seal
 from iolaus.app.powering import Powering
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.energy.decisions import Decision, DomainState, RackState
@@ -215,7 +215,7 @@ class FarRacks:
             )
         except (BusAway, Unheard) as error:
             raise _silent(rack, member, do, error) from None
-        granted = open_granted(self._seals(), sealed)
+        granted = opened(self._seals(), sealed, Granted)
         if granted.trouble is not None:
             raise error_of(granted.trouble)
         return granted
