@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from iolaus.north.consoles import Findings
+from iolaus.north.consoles import Findings, Sought
 from iolaus.store.recordings import Recording
 from iolaus.store.searching import Hit, find
 
@@ -29,50 +29,48 @@ class OwnArchive:
     def __init__(self, recording: Callable[[str], Recording | None]) -> None:
         self._recording = recording
 
-    async def find(
-        self,
-        uids: Sequence[str],
-        words: Sequence[str],
-        *,
-        since: float | None,
-        until: float | None,
-        most: int,
-    ) -> Findings:
+    async def find(self, sought: Sought) -> Findings:
         found: dict[str, Sequence[Hit]] = {}
-        for uid in uids:
+        for uid in sought.uids:
             if (recording := self._recording(uid)) is None:
                 continue
             hits = await asyncio.to_thread(
-                find, recording, words, since=since, until=until, most=most
+                find,
+                recording,
+                sought.words,
+                since=sought.since,
+                until=sought.until,
+                most=sought.most,
             )
             if hits:
                 found[uid] = hits
         return Findings(hits=found)
 
-    async def replay(
-        self, uid: str, *, since: float | None, until: float | None
-    ) -> AsyncIterator[bytes] | None:
-        span = await self.span(uid, since=since, until=until)
-        return self._pieces(uid, span) if span else None
+    async def replay(self, sought: Sought) -> AsyncIterator[bytes] | None:
+        span = await self.span(sought)
+        return self._pieces(sought.uid, span) if span else None
 
     async def tail(self, uid: str, most: int) -> bytes | None:
         recording = self._recording(uid)
         return recording.read(recording.end - most, most)[1] if recording else None
 
-    async def span(self, uid: str, *, since: float | None, until: float | None) -> Span | None:
+    async def span(self, sought: Sought) -> Span | None:
         """What came in between; None where nothing was ever recorded."""
-        recording = self._recording(uid)
-        return await asyncio.to_thread(_span, recording, since, until) if recording else None
+        if (recording := self._recording(sought.uid)) is None:
+            return None
+        return await asyncio.to_thread(_span, recording, sought.since, sought.until)
 
-    async def piece(self, uid: str, offset: int, most: int) -> tuple[int, bytes]:
+    async def piece(self, sought: Sought) -> tuple[int, bytes]:
         """As `Recording.read`."""
-        recording = self._recording(uid)
-        return await asyncio.to_thread(recording.read, offset, most) if recording else (offset, b"")
+        if (recording := self._recording(sought.uid)) is None:
+            return sought.offset, b""
+        return await asyncio.to_thread(recording.read, sought.offset, sought.most)
 
     async def _pieces(self, uid: str, span: Span) -> AsyncIterator[bytes]:
         offset = span.begin
         while offset < span.end:
-            began, data = await self.piece(uid, offset, min(STEP, span.end - offset))
+            most = min(STEP, span.end - offset)
+            began, data = await self.piece(Sought(uids=(uid,), offset=offset, most=most))
             if not data:
                 return
             yield data

@@ -33,7 +33,7 @@ from iolaus.loop import Loop
 from iolaus.model.audit import Record
 from iolaus.model.console import Way
 from iolaus.model.endpoint import Mode
-from iolaus.north.consoles import ConsoleShare, ConsoleStanding, Findings, Guest
+from iolaus.north.consoles import ConsoleShare, ConsoleStanding, Findings, Guest, Sought
 from iolaus.store.kept import KeptFile
 from iolaus.store.recordings import Recording, Rotation
 
@@ -68,19 +68,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Archive(Protocol):
     """See `north.consoles.ConsoleRoom`."""
 
-    async def find(
-        self,
-        uids: Sequence[str],
-        words: Sequence[str],
-        *,
-        since: float | None,
-        until: float | None,
-        most: int,
-    ) -> Findings: ...
+    async def find(self, sought: Sought) -> Findings: ...
 
-    async def replay(
-        self, uid: str, *, since: float | None, until: float | None
-    ) -> AsyncIterator[bytes] | None: ...
+    async def replay(self, sought: Sought) -> AsyncIterator[bytes] | None: ...
 
     async def tail(self, uid: str, most: int) -> bytes | None: ...
 
@@ -156,21 +146,11 @@ class Consoles:
             self.loop.wake(uid)
         return seat
 
-    async def find(
-        self,
-        uids: Sequence[str],
-        words: Sequence[str],
-        *,
-        since: float | None,
-        until: float | None,
-        most: int,
-    ) -> Findings:
-        return await self._archive.find(uids, words, since=since, until=until, most=most)
+    async def find(self, sought: Sought) -> Findings:
+        return await self._archive.find(sought)
 
-    async def replay(
-        self, uid: str, *, since: float | None, until: float | None
-    ) -> AsyncIterator[bytes] | None:
-        return await self._archive.replay(uid, since=since, until=until)
+    async def replay(self, sought: Sought) -> AsyncIterator[bytes] | None:
+        return await self._archive.replay(sought)
 
     async def tail(self, uid: str, most: int) -> bytes | None:
         """The last of what was recorded; None: nothing ever."""

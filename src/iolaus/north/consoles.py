@@ -72,6 +72,25 @@ class Seat(Protocol):
     def leave(self) -> None: ...
 
 
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sought in the recordings of nodes, between two times where they are given (seconds
+    since 1970): lines that hold all `words`, at most so many; or bytes from `offset` on, at most
+    so many."""
+
+    uids: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    most: int = 0
+    offset: int = 0
+
+    @property
+    def uid(self) -> str:
+        """The one node's."""
+        (uid,) = self.uids
+        return uid
+
+
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """Lines that were found, by uid. `unheard` are members of a cluster that may hold recordings
     and did not answer."""
@@ -100,22 +119,12 @@ class ConsoleRoom(Protocol):
         """Those that are open, wanted or recorded, by name."""
         ...
 
-    async def find(
-        self,
-        uids: Sequence[str],
-        words: Sequence[str],
-        *,
-        since: float | None,
-        until: float | None,
-        most: int,
-    ) -> Findings:
-        """Lines of these nodes that hold all words, the newest `most` of each."""
+    async def find(self, sought: Sought) -> Findings:
+        """Lines that hold all words, the newest `most` of each node."""
         ...
 
-    async def replay(
-        self, uid: str, *, since: float | None, until: float | None
-    ) -> AsyncIterator[bytes] | None:
-        """What it said between two times; None: nothing was ever recorded."""
+    async def replay(self, sought: Sought) -> AsyncIterator[bytes] | None:
+        """What the one node said in that time; None: nothing was ever recorded."""
         ...
 
     async def join(

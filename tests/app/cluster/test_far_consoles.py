@@ -34,7 +34,7 @@ from iolaus.kernel.clock import Clock, JumpClock, WallClock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent
 from iolaus.model.endpoint import Mode
 from iolaus.model.shard import shard_of
-from iolaus.north.consoles import Seat
+from iolaus.north.consoles import Seat, Sought
 from iolaus.store.database import explain
 from iolaus.store.recordings import Rotation
 from iolaus.store.secrets import Secrets
@@ -215,21 +215,22 @@ async def test_another_owner_goes_on_with_it_and_says_so(tmp_path: Path) -> None
         assert await seen(seat, b"after the move\r\n") == both
         await until_(lambda: first.closed)
         assert marks(seat)[-1] == ("back", "websocket, taken over by edge2 from edge1")
-        found = await on.consoles.find([on.uid], ["move"], since=None, until=None, most=10)
+        moves = Sought(uids=(on.uid,), words=("move",), most=10)
+        found = await on.consoles.find(moves)
         assert [each.text for each in found.hits[on.uid]] == ["before the move", "after the move"]
         assert found.unheard == ()
-        said = await on.consoles.replay(on.uid, since=None, until=None)
+        said = await on.consoles.replay(Sought(uids=(on.uid,)))
         assert said is not None
         assert b"".join([piece async for piece in said]) == both
         assert await on.consoles.tail(on.uid, 5) == b"ove\r\n"
         assert await on.consoles.tail("nobody", 5) is None
 
         on.heard = {"edge2"}
-        found = await on.consoles.find([on.uid], ["move"], since=None, until=None, most=10)
+        found = await on.consoles.find(moves)
         assert [each.text for each in found.hits[on.uid]] == ["after the move"]
         assert found.unheard == ("edge1",)
         with pytest.raises(DeviceSilent, match="not heard: edge1"):
-            await on.consoles.replay("nobody", since=None, until=None)
+            await on.consoles.replay(Sought(uids=("nobody",)))
 
 
 async def test_what_was_said_while_the_bus_was_away_is_not_lost(tmp_path: Path) -> None:

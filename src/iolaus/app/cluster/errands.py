@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from iolaus.app.cluster.letters import Brought, Errand, Seals, Sought, error_of, opened, seal
+from iolaus.app.cluster.letters import Brought, Errand, Seals, error_of, opened, seal
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import Clock
@@ -26,6 +26,7 @@ from iolaus.kernel.errors import DeviceSilent, IolausError, WeErred
 from iolaus.model.endpoint import Reach, Target
 from iolaus.model.shard import shard_of, site_of
 from iolaus.model.surface import Surface
+from iolaus.north.consoles import Sought
 from iolaus.observe.ssdp import MAX_ANSWERS
 from iolaus.wire.redfish.address import origin_of
 

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from iolaus.app.cluster.errands import FarSight
-from iolaus.app.cluster.letters import Brought, Sought
+from iolaus.app.cluster.letters import Brought
 from iolaus.app.console_archive import STEP, Span
 from iolaus.kernel.errors import DeviceSilent, IolausError
-from iolaus.north.consoles import Findings
+from iolaus.north.consoles import Findings, Sought
 from iolaus.store.searching import Hit
 
 log = structlog.get_logger(__name__)
@@ -37,30 +37,21 @@ class FarArchive:
     def __init__(self, sight: FarSight, shelves: Callable[[], Sequence[Shelf]]) -> None:
         self._sight, self._shelves = sight, shelves
 
-    async def find(
-        self,
-        uids: Sequence[str],
-        words: Sequence[str],
-        *,
-        since: float | None,
-        until: float | None,
-        most: int,
-    ) -> Findings:
-        sought = Sought(uids=tuple(uids), words=tuple(words), since=since, until=until, most=most)
+    async def find(self, sought: Sought) -> Findings:
         told, unheard = await self._all("find", sought)
         hits: dict[str, list[Hit]] = {}
         for _, brought in told:
             for uid, found in brought.hits.items():
                 hits.setdefault(uid, []).extend(found)
-        kept = {u: sorted(h, key=lambda each: each.at or 0.0)[-most:] for u, h in hits.items()}
+        kept = {
+            u: sorted(h, key=lambda each: each.at or 0.0)[-sought.most :] for u, h in hits.items()
+        }
         return Findings(hits=kept, unheard=tuple(unheard))
 
-    async def replay(
-        self, uid: str, *, since: float | None, until: float | None
-    ) -> AsyncIterator[bytes] | None:
+    async def replay(self, sought: Sought) -> AsyncIterator[bytes] | None:
         """The pieces of all edges, in the order of their last word. Raises `DeviceSilent` where
         nobody has any and somebody who may have is not heard."""
-        told, unheard = await self._all("span", Sought(uids=(uid,), since=since, until=until))
+        told, unheard = await self._all("span", sought)
         spans = [(shelf, each.span) for shelf, each in told if each.span is not None]
         if not spans and unheard:
             raise DeviceSilent(
@@ -71,7 +62,7 @@ class FarArchive:
                 next_step="see who is away: iolaus get members",
             )
         spans.sort(key=lambda each: each[1].at)
-        return self._pieces(uid, spans) if spans else None
+        return self._pieces(sought.uid, spans) if spans else None
 
     async def tail(self, uid: str, most: int) -> bytes | None:
         told, _ = await self._all("span", Sought(uids=(uid,)))

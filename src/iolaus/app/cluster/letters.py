@@ -32,6 +32,7 @@ from iolaus.kernel.errors import (
 from iolaus.model.console import ConsoleWay, Way
 from iolaus.model.endpoint import Target
 from iolaus.model.surface import Surface
+from iolaus.north.consoles import Sought
 from iolaus.store.packing import pack, unpack
 from iolaus.store.searching import Hit
 from iolaus.wire.redfish.port import Answer, Credential
@@ -151,18 +152,6 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     latches: tuple[Latch, ...] = ()
     cap: HeldCap | None = None
     confirmed: bool = False
-
-
-class Sought(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sought in the recordings of these nodes: `words`, a stretch of time, or at most so
-    many bytes from `offset` on."""
-
-    uids: tuple[str, ...]
-    words: tuple[str, ...] = ()
-    since: float | None = None
-    until: float | None = None
-    most: int = 0
-    offset: int = 0
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from iolaus.app.cluster.letters import (
     Brought,
     Errand,
     Seals,
-    Sought,
     opened,
     seal,
     trouble_met,
@@ -29,6 +28,7 @@ from iolaus.app.sight import Sight
 from iolaus.bus.port import Trunk
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, WeErred
 from iolaus.model.endpoint import Target
+from iolaus.north.consoles import Sought
 from iolaus.store.searching import Hit
 
 log = structlog.get_logger(__name__)
@@ -92,19 +92,16 @@ class Lookout:
         raise _unknown(errand.do)
 
     async def _seek(self, do: str, sought: Sought) -> Brought:
-        since, until = sought.since, sought.until
-        if do == "find":
-            told = await self._archive.find(
-                sought.uids, sought.words, since=since, until=until, most=sought.most
-            )
-            return Brought(hits=_newest(told.hits, sought.most))
-        (uid,) = sought.uids
-        if do == "span":
-            return Brought(span=await self._archive.span(uid, since=since, until=until))
-        if do == "piece":
-            most = min(sought.most, STEP)
-            offset, data = await self._archive.piece(uid, sought.offset, most)
-            return Brought(offset=offset, data=data)
+        match do:
+            case "find":
+                told = await self._archive.find(sought)
+                return Brought(hits=_newest(told.hits, sought.most))
+            case "span":
+                return Brought(span=await self._archive.span(sought))
+            case "piece":
+                few = msgspec.structs.replace(sought, most=min(sought.most, STEP))
+                offset, data = await self._archive.piece(few)
+                return Brought(offset=offset, data=data)
         raise _unknown(do)
 
     async def _probe(self, target: Target) -> Brought:

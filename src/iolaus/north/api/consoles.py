@@ -26,7 +26,7 @@ from iolaus.north.api.lists import principal_of
 from iolaus.north.api.moments import read_moment
 from iolaus.north.api.resources import Name, of_type, problems
 from iolaus.north.auth import ALLOWED, Deed, Principal
-from iolaus.north.consoles import ConsoleRoom, ConsoleShare, ConsoleStanding, Guest
+from iolaus.north.consoles import ConsoleRoom, ConsoleShare, ConsoleStanding, Guest, Sought
 from iolaus.north.context import Context
 from iolaus.north.dto.make import when
 from iolaus.north.fleet import Item
@@ -208,11 +208,12 @@ def _search(context: Context) -> HTTPRouteHandler:
         words = text.split()
         if not words:
             raise OperatorMust("no word is given", operation="search", subject="consoles")
-        after = read_moment(since, now=now) if since else None
-        before = read_moment(until, now=now) if until else None
+        between = _between(since, until, now=now)
         await room.note(principal.name, f"search {text}", node or "*")
         names = await _names(context, principal, node)
-        told = await room.find(list(names), words, since=after, until=before, most=limit)
+        told = await room.find(
+            msgspec.structs.replace(between, uids=tuple(names), words=tuple(words), most=limit)
+        )
         found = [
             (hit.at or 0.0, _found(names[uid], hit))
             for uid, hits in told.hits.items()
@@ -225,6 +226,15 @@ def _search(context: Context) -> HTTPRouteHandler:
         return Response(FoundLines(items=items, whole=whole, unheard=list(told.unheard)))
 
     return search
+
+
+def _between(since: str | None, until: str | None, *, now: float) -> Sought:
+    """Raises `OperatorMust` for what is no time."""
+    return Sought(
+        uids=(),
+        since=read_moment(since, now=now) if since else None,
+        until=read_moment(until, now=now) if until else None,
+    )
 
 
 async def _names(context: Context, principal: Principal, name: str | None) -> dict[str, str]:
@@ -258,11 +268,8 @@ def _recording(context: Context) -> HTTPRouteHandler:
             _room(context),
         )
         item = await _node(context, principal, name)
-        said = await room.replay(
-            item.uid,
-            since=read_moment(since, now=now) if since else None,
-            until=read_moment(until, now=now) if until else None,
-        )
+        between = _between(since, until, now=now)
+        said = await room.replay(msgspec.structs.replace(between, uids=(item.uid,)))
         if said is None:
             raise not_found("recording", name)
         await room.note(principal.name, "replay", item.name)
