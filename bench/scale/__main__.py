@@ -1,19 +1,22 @@
 """`python -m bench.scale [WORD]`: how a hall of many processes grows, with real processes.
 
 grow       1, 2 and 4 edges with as many nodes each: CPU a node while read first and while held
-hold       one size (`--nodes 10240 --edges 4`), for as long as --window says
+hold       one size (`--nodes 10240 --edges 4`), for as long as --window says; how it stands is
+           printed every 15 s, also where it is not read --within so many seconds
 bus        events a second through outboxes, three bus servers, a core's intake and PostgreSQL
 takeover   how long until another has what a killed process had; with --filled 5000 of a core alone,
            whose hall is in the database and not simulated
 passes     what a core looks through every few seconds, in a filled hall (`--nodes 2000`)
 
-Nothing given is all of them, small. CPU seconds are each process' own, the simulator's apart, and
-worth quoting; wall times are worth something only where nothing else runs.
+`--cpus 0` keeps all of it on one CPU. Nothing given is all of them, small. CPU seconds are each
+process' own, the simulator's apart, and worth quoting; wall times are worth something only where
+nothing else runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from bench.scale.bus import bus
@@ -34,6 +37,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("--nodes", type=int, default=0, help="grow: an edge; else in all")
     parser.add_argument("--edges", default="1,2,4", help="counts, e.g. 1,2,4; hold: one count")
     parser.add_argument("--window", type=float, default=60.0, help="seconds that it is held")
+    parser.add_argument("--within", type=float, default=3600.0, help="hold: seconds to read it")
+    parser.add_argument("--poll-every", type=float, default=10.0, help="hold: as of `iolaus edge`")
+    parser.add_argument("--cpus", default="", help="keep everything to these, e.g. 0,1")
     parser.add_argument("--events", type=int, default=50_000, help="bus: of each sender")
     parser.add_argument(
         "--filled", type=int, default=0, help="takeover: of a core that knows so many"
@@ -41,11 +47,19 @@ def main(words: list[str]) -> int:
     parser.add_argument("--times", type=int, default=3, help="takeover: kills of each")
     given = parser.parse_args(words)
     edges = tuple(int(each) for each in given.edges.split(","))
+    if given.cpus:
+        os.sched_setaffinity(0, {int(each) for each in given.cpus.split(",")})
     match given.word:
         case "grow":
             return grow(edges=edges, nodes=given.nodes or 128, window_s=given.window)
         case "hold":
-            return hold(nodes=given.nodes or 1024, edges=edges[-1], window_s=given.window)
+            return hold(
+                nodes=given.nodes or 1024,
+                edges=edges[-1],
+                window_s=given.window,
+                within_s=given.within,
+                poll_every=given.poll_every,
+            )
         case "bus":
             return bus(senders=edges, events=given.events)
         case "takeover" if given.filled:

@@ -10,7 +10,8 @@ import json
 import time
 from typing import Any
 
-from bench.scale.stand import KINDS, Moment, Stand, standing
+from bench.scale.stand import KINDS, PATIENCE_S, Moment, Stand, standing
+from bench.scale.watch import Watch
 
 SETTLE_S = 20.0
 PHASES = ("first", "held")
@@ -37,23 +38,35 @@ def times(row: dict[str, Any], first: dict[str, Any], phase: str, kind: str) -> 
     return cost / max(1e-9, base)
 
 
-def hold(*, nodes: int, edges: int, window_s: float) -> int:
-    with standing(nodes=nodes, edges=edges) as stand:
-        row = measured(stand, edges, window_s)
+def hold(*, nodes: int, edges: int, window_s: float, within_s: float, poll_every: float) -> int:
+    """It tells how it stands all the time, and what was reached when `within_s` are over."""
+    with standing(nodes=nodes, edges=edges, poll_every=poll_every) as stand:
+        watch = Watch(stand)
+        row = measured(stand, edges, window_s, watch=watch, within_s=within_s)
     show(row)
     print(json.dumps(row))
     return 0 if row["unread"] == 0 else 1
 
 
-def measured(stand: Stand, edges: int, window_s: float) -> dict[str, Any]:
+def measured(
+    stand: Stand,
+    edges: int,
+    window_s: float,
+    *,
+    watch: Watch | None = None,
+    within_s: float = PATIENCE_S,
+) -> dict[str, Any]:
     """Both phases of one cluster."""
     began = stand.moment()
     stand.cluster.discover()
-    first_s = stand.wait(stand.is_read, "every endpoint is read")
+    if watch is None:
+        first_s = stand.wait(stand.is_read, "every endpoint is read")
+    else:
+        first_s = watch.wait(stand.is_read, within_s=within_s)
     read = stand.moment()
-    time.sleep(SETTLE_S)
+    _rest(SETTLE_S, watch)
     settled = stand.moment()
-    time.sleep(window_s)
+    _rest(window_s, watch)
     ended, found = stand.moment(), stand.summary()
     nodes, endpoints = found["kinds"].get("node", 0), found["endpoints"]["total"]
     members = stand.members()
@@ -71,6 +84,13 @@ def measured(stand: Stand, edges: int, window_s: float) -> dict[str, Any]:
         "held": phase(settled, ended, nodes),
         "mb": {kind: [round(mb) for mb in ended.mb(kind)] for kind in KINDS},
     }
+
+
+def _rest(for_s: float, watch: Watch | None) -> None:
+    if watch is None:
+        time.sleep(for_s)
+    else:
+        watch.wait(lambda: False, within_s=for_s)
 
 
 def phase(began: Moment, ended: Moment, nodes: int) -> dict[str, Any]:

@@ -112,11 +112,19 @@ def usage(pid: int) -> Usage:
 
 
 @contextmanager
-def standing(*, nodes: int, edges: int, cores: int = 1, apart: bool = False) -> Iterator[Stand]:
+def standing(
+    *, nodes: int, edges: int, cores: int = 1, apart: bool = False, poll_every: float = 10.0
+) -> Iterator[Stand]:
     """A cluster with a hall that nobody has discovered yet. `apart`: each rack is a shard of its
     own, where the rows of a small hall are too few to share out."""
     with tempfile.TemporaryDirectory(prefix="iolaus-scale-", ignore_cleanup_errors=True) as folder:
-        cluster = Cluster(Path(folder), nodes=nodes, cores=cores, edges=edges)
+        cluster = Cluster(
+            Path(folder),
+            nodes=nodes,
+            cores=cores,
+            edges=edges,
+            pace=("--poll-every", str(poll_every)),
+        )
         try:
             cluster.start()
             if apart:

@@ -27,6 +27,7 @@ from iolaus.app.options import (
     OpenTokens,
     PasswordFile,
     Pin,
+    PollEvery,
     SiteName,
     State,
     Target,
@@ -38,6 +39,7 @@ from iolaus.app.options import (
     check_listen,
     database_of,
     must_be_one_of,
+    periods_of,
 )
 from iolaus.app.signing_references import reference_sign
 from iolaus.app.verifying import VERIFY_COMMANDS
@@ -120,6 +122,7 @@ def serve_command(
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     allow_http: OpenTokens = False,
+    poll_every: PollEvery = None,
     events_url: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +154,7 @@ def serve_command(
                 site=site,
                 events_url=events_url,
                 tls=tls,
+                periods=periods_of(poll_every),
             )
         )
     )

@@ -16,6 +16,7 @@ from iolaus.app.options import (
     Listen,
     OpenTokens,
     PasswordFile,
+    PollEvery,
     SiteName,
     State,
     TlsCert,
@@ -25,6 +26,7 @@ from iolaus.app.options import (
     credential_of,
     database_of,
     must_be_one_of,
+    periods_of,
 )
 from iolaus.kernel.errors import OperatorMust
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from iolaus.bus.nats import Servers
 
 BUS_PASSWORD: Final = "IOLAUS_BUS_PASSWORD"  # noqa: S105  the name of a variable
+ALONE_S: Final = 1.0
+"""From poll to poll of an edge that has no server: it is all that watches its racks."""
 KEY_STEP: Final = "give every process of the hall the same IOLAUS_STATE_KEY_FILE."
 
 Bus = Annotated[
@@ -84,6 +88,7 @@ def core_command(
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     allow_http: OpenTokens = False,
+    poll_every: PollEvery = None,
 ) -> None:
     """Answer for a hall that edges read: one of several cores leads, the others pass on to it.
 
@@ -110,6 +115,7 @@ def core_command(
         site=site,
         ca_file=str(ca_file) if ca_file else None,
         tls=tls,
+        periods=periods_of(poll_every),
     )
     uvloop.run(core(options))
 
@@ -142,6 +148,7 @@ def edge_command(
     state: State = None,
     ca_file: CaFile = None,
     allow_http: AllowHttp = False,
+    poll_every: PollEvery = None,
 ) -> None:
     """Run the edges of some racks: limits and reflexes, alone or for a hall of many processes.
 
@@ -160,7 +167,7 @@ def edge_command(
             raise _missing("HOSTS", "with --bus the cores say which hosts there are")
         named = name or socket.gethostname()
         servers = servers_of(bus, bus_user, bus_ca, bus_cert, bus_key, name=named)
-        _shared_edge(servers, state_dir, named, site, ca)
+        _shared_edge(servers, state_dir, named, site, ca, poll_every)
         return
 
     from iolaus.app.edge import EdgeOptions, chosen, edge
@@ -169,22 +176,25 @@ def edge_command(
     if hosts is None:
         raise _missing("HOSTS", "without --bus an edge needs a hosts file")
     targets, power, leak = chosen(hosts, mode, allow_http=allow_http)
-    uvloop.run(
-        edge(
-            EdgeOptions(
-                targets=targets,
-                credential=credential_of(user, password_file, None),
-                state_dir=state_dir,
-                ca_file=ca,
-                power=power,
-                leak=leak,
-            )
-        )
+    options = EdgeOptions(
+        targets=targets,
+        credential=credential_of(user, password_file, None),
+        state_dir=state_dir,
+        ca_file=ca,
+        power=power,
+        leak=leak,
+        period_s=poll_every or ALONE_S,
     )
+    uvloop.run(edge(options))
 
 
 def _shared_edge(
-    servers: Servers, state_dir: Path, name: str, site: str | None, ca_file: str | None
+    servers: Servers,
+    state_dir: Path,
+    name: str,
+    site: str | None,
+    ca_file: str | None,
+    poll_every: float | None,
 ) -> None:
     import uvloop
 
@@ -192,7 +202,12 @@ def _shared_edge(
     from iolaus.model.shard import SITE
 
     options = EdgeOptions(
-        bus=servers, state_dir=state_dir, name=name, site=site or SITE, ca_file=ca_file
+        bus=servers,
+        state_dir=state_dir,
+        name=name,
+        site=site or SITE,
+        ca_file=ca_file,
+        periods=periods_of(poll_every),
     )
     uvloop.run(edge(options))
 

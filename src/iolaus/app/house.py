@@ -55,6 +55,7 @@ from iolaus.app.recovering import recovering_of
 from iolaus.app.references import References
 from iolaus.app.roles import JOBS, Alone, Role
 from iolaus.app.rolling import Rolling
+from iolaus.app.round import Round
 from iolaus.app.sight import Handshakes, OwnSight, Sight
 from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import LaneRules
@@ -436,6 +437,12 @@ class House:
         waiting = sum(each.status is None for each in held)
         return f"{waiting} of {len(held)} endpoints have not been tried yet" if waiting else ""
 
+    def round(self) -> Round:
+        """How it keeps up with its hot sets."""
+        late_s = self.loops[Job.HOT].lag_s()
+        every_s, unread = self.collector.periods.hot_s, self.collector.unread
+        return Round(every_s=every_s, late_s=late_s, unread=unread)
+
     def stats(self) -> Mapping[str, float]:
         """Our own numbers, for metrics."""
         found = {f"loop_lag_seconds_{job}": loop.lag_s() for job, loop in self.loops.items()}
@@ -486,7 +493,7 @@ class House:
             advisories=self.state.advisories,
             read_advisories=self.read_advisories,
             surfaces=self.state.surfaces,
-            members=Alone(self.state.facts, self.clock, self.options.site),
+            members=Alone(self.state.facts, self.clock, self.options.site, self.round),
             exposures=self.exposures,
             references=References(
                 shelf=self.state.references,

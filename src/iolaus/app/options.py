@@ -13,6 +13,7 @@ from iolaus.north.cli.discover import read_password
 
 if TYPE_CHECKING:
     from iolaus.app.alone import Approach
+    from iolaus.observe.collect import Periods
     from iolaus.store.own import Login
     from iolaus.wire.redfish.port import Credential
 
@@ -58,6 +59,16 @@ TlsCert = Annotated[
 ]
 TlsKey = Annotated[
     Path | None, typer.Option("--tls-key", metavar="PEM", help="The key of --tls-cert.")
+]
+PollEvery = Annotated[
+    float | None,
+    typer.Option(
+        "--poll-every",
+        metavar="SECONDS",
+        min=1,
+        max=600,
+        help="From one poll of power, health, temperatures and leaks to the next; else 10.",
+    ),
 ]
 OpenTokens = Annotated[
     bool,
@@ -154,6 +165,13 @@ def _bad_database(message: str, next_step: str) -> OperatorMust:
     return OperatorMust(
         message, operation="read option", subject="--db", code="BadOption", next_step=next_step
     )
+
+
+def periods_of(poll_every: float | None) -> Periods:
+    """How often is read what; the usual periods where nothing is said."""
+    from iolaus.observe.collect import Periods
+
+    return Periods() if poll_every is None else Periods(hot_s=poll_every)
 
 
 def must_be_one_of(value: str, *choices: str, option: str) -> None:

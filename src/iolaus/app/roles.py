@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from iolaus import __version__
+from iolaus.app.round import Round, lateness
 from iolaus.kernel.clock import Clock
 from iolaus.north.dto.members import MemberView
 from iolaus.north.members import Plane, Work
@@ -20,8 +21,8 @@ from iolaus.store.facts import Facts
 class Alone:
     """`north.members.KnowsMembers` where one process holds the hall."""
 
-    def __init__(self, facts: Facts, clock: Clock, site: str) -> None:
-        self._facts, self._site, self._since = facts, site, clock.now()
+    def __init__(self, facts: Facts, clock: Clock, site: str, round_: Callable[[], Round]) -> None:
+        self._facts, self._site, self._since, self._round = facts, site, clock.now(), round_
 
     def views(self) -> tuple[MemberView, ...]:
         host = socket.gethostname()
@@ -37,15 +38,21 @@ class Alone:
             endpoints=sum(1 for _ in self._facts.all_held()),
             waiting=self._facts.waiting,
             started_at=datetime.fromtimestamp(self._since, UTC),
+            conditions=(late,) if (late := lateness(self._round())) else (),
         )
         return (mine,)
 
     def plane(self) -> Plane:
         trouble = str(self._facts.trouble or "")
         written = "no" if trouble else "yes"
+        late = lateness(self._round())
         return Plane(
             works=(
-                Work(name="Reading and guarding", works="yes"),
+                Work(
+                    name="Reading and guarding",
+                    works="partly" if late else "yes",
+                    why=late.message if late else "",
+                ),
                 Work(name="Changes", works=written, why=trouble),
                 Work(name="Take-over", works="no", why="one process holds this hall"),
             ),

@@ -13,6 +13,7 @@ from iolaus.app.listening import run_server, server_of
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say
+from iolaus.observe.collect import Periods
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     events_url: str | None = None
     tls: tuple[Path, Path] | None = None
+    periods: Periods = Periods()
 
 
 async def serve(options: ServeOptions) -> None:
@@ -38,6 +40,7 @@ async def serve(options: ServeOptions) -> None:
         ca_file=options.ca_file,
         database=options.database,
         heir=True,
+        periods=options.periods,
         receiver_url=f"{url.rstrip('/')}/redfish-events" if url else None,
     )
     async with open_house(house_options) as house:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from iolaus.app.cluster.standing import judge_plane
+from iolaus.app.roles import Alone
+from iolaus.app.round import Round, lateness
+from iolaus.kernel.clock import JumpClock
 from iolaus.north.dto.members import MemberView
 from iolaus.north.members import Plane, ShardView
+from iolaus.store.facts import Facts
 from iolaus.store.records import Shed
 
 
@@ -60,6 +64,19 @@ def test_a_dead_edge_costs_its_shards_until_another_takes_them() -> None:
         "edge2 (process 7 on h): not heard for 9 s",
     )
     assert works(judge(dead, (shard("b.01", ""),)))["Reading"] == "no"
+
+
+def test_an_edge_that_reads_more_slowly_than_its_period_is_named() -> None:
+    late = lateness(Round(every_s=10.0, late_s=90.0))
+    assert late is not None
+    alone = Alone(
+        Facts(clock=JumpClock()), JumpClock(), "b", lambda: Round(every_s=1.0, late_s=9.0)
+    )
+    assert [each.reason for each in alone.views()[0].conditions] == ["Overloaded"]
+    assert works(alone.plane())["Reading and guarding"] == "partly"
+    plane = judge((*SOUND[:3], member("edge2", "serving", site="b", conditions=(late,))))
+    reading = next(each for each in plane.works if each.name == "Reading")
+    assert (reading.works, reading.why) == ("partly", "slower than the period: edge2")
 
 
 def test_without_bus_or_database_nothing_is_begun_and_edges_go_on() -> None:

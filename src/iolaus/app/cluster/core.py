@@ -45,6 +45,7 @@ from iolaus.app.house_lanes import Afar
 from iolaus.app.listening import server_of, warm
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
+from iolaus.app.round import Round
 from iolaus.app.serving import first_token
 from iolaus.app.watchdog import ROUNDS, Watchdog, end_hung
 from iolaus.bus.leases import TableLeases
@@ -131,6 +132,7 @@ class Core:
             waiting=house.state.facts.waiting if house else 0,
             trouble=self._trouble or str(self.leading.trouble or "") or self._cut_off(),
             free_bytes=free_bytes(options.state_dir),
+            round=Round(every_s=options.periods.hot_s),
         )
 
     def _cut_off(self) -> str:

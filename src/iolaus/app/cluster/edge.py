@@ -196,6 +196,7 @@ class Edge:
             waiting=self.carrier.waiting,
             trouble=str(self.carrier.trouble or ""),
             free_bytes=free_bytes(options.state_dir),
+            round=self._house.round(),
         )
 
     def _owner_of(self, address: str) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from iolaus.app.round import Round
 from iolaus.bus.port import BusAway, Table
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.tasks import end, keep_on
@@ -30,7 +31,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """`role` is core or edge; `since` and `at` are seconds since 1970; `boot` differs for every
     start. `shards` are owned under `epochs`; `waiting` parcels are not sent yet. A core that leads
     says under which epoch (`leads`), and where it is asked (`address`). `free_bytes` are left where
-    its state is (-1: not known)."""
+    its state is (-1: not known); `round` is of an edge, and a core's says how often it is told."""
 
     name: str
     role: str
@@ -49,6 +50,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     trouble: str = ""
     free_bytes: int = -1
+    round: Round = Round()
 
 
 def free_bytes(directory: Path) -> int:

@@ -148,7 +148,7 @@ class Part:
 class Cluster:
     """`folder` holds all of it; made anew where it is empty. `through` says at which port of
     127.0.0.1 a part finds another (who, whom, the port at which that listens). `hall` are more
-    options of `iolaus sim hall`."""
+    options of `iolaus sim hall`; `pace` those of cores and edges, as `--poll-every`."""
 
     def __init__(
         self,
@@ -159,9 +159,10 @@ class Cluster:
         edges: int = 4,
         through: Through = _straight,
         hall: Sequence[str] = ("--no-physics",),
+        pace: Sequence[str] = (),
     ) -> None:
         self.folder, self.nodes = folder, nodes
-        self._through, self._hall_options = through, hall
+        self._through, self._hall_options, self._pace = through, hall, pace
         self.password, self.parts = secrets.token_hex(12), dict[str, Part]()
         folder.mkdir(exist_ok=True)
         self.key = folder / "key"
@@ -310,7 +311,7 @@ class Cluster:
             "--db", self.database(name).replace(f":{self.password}@", "@"), "--bus", self.bus(name),
             "--bus-user", "core", "--listen", listen, "--name", name,
             "--advertise", f"127.0.0.1:{self._through('peers', name, port)}",
-            "--state", str(self.folder / name),
+            "--state", str(self.folder / name), *self._pace,
         ]  # fmt: skip
         self._part(name, command)
 
@@ -318,7 +319,7 @@ class Cluster:
         name = f"edge{number}"
         command = [
             str(BIN / "iolaus"), "edge", "--site", "demo", "--bus", self.bus(name),
-            "--bus-user", "edge", "--name", name, "--state", str(self.folder / name),
+            "--bus-user", "edge", "--name", name, "--state", str(self.folder / name), *self._pace,
         ]  # fmt: skip
         self._part(name, command)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from iolaus.app.cluster.carrying import Taker
 from iolaus.app.cluster.members import SILENT_S, Member, Members
+from iolaus.app.round import KEEPS_UP, Round, lateness
 from iolaus.bus.leases import TableLeases
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
@@ -77,11 +78,16 @@ class Standings:
         return Counter(shard_of(held.target) for held in self._facts.all_held())
 
     def views(self) -> Sequence[MemberView]:
-        orphans = self.orphans()
+        orphans, told = self.orphans(), self._told()
         return [
-            _view(member, silent_s, orphans, self._members.skew_s(member.name))
+            _view(member, silent_s, orphans, self._members.skew_s(member.name), told)
             for member, silent_s in self._members.all()
         ]
+
+    def _told(self) -> Round:
+        """How often the core that leads thinks that hot sets are read."""
+        leader = self._members.leader()
+        return leader.round if leader else Round()
 
     def orphans(self) -> dict[str, int]:
         """Shards with endpoints that nobody owns now, and how many endpoints that are."""
@@ -101,7 +107,7 @@ def judge_plane(
     hung: Sequence[str],
 ) -> Plane:
     """What still works, and what is no longer known. Pure."""
-    free = [each for each in shards if not each.owner]
+    free, late = [each for each in shards if not each.owner], _late(members)
     count = sum(each.endpoints for each in free)
     total = sum(each.endpoints for each in shards)
     nobody = f"{count} of {total} endpoints have no edge" if free else ""
@@ -111,7 +117,11 @@ def judge_plane(
     unguarded = f"nobody speaks of {len(hung)} racks" if hung else nobody
     return Plane(
         works=(
-            Work(name="Reading", works=partly if bus else "no", why=away or nobody),
+            Work(
+                name="Reading",
+                works="no" if not bus else "partly" if late and not free else partly,
+                why=away or "; ".join(filter(None, (nobody, late))),
+            ),
             Work(
                 name="Reflexes and caps",
                 works="yes" if bus and not unguarded else "partly",
@@ -135,6 +145,15 @@ def judge_plane(
         shards=tuple(shards),
         unknown=tuple(_unknown(members, free, unread=unread, shed=shed, hung=hung)),
     )
+
+
+def _late(members: Sequence[MemberView]) -> str:
+    late = [
+        each.name
+        for each in members
+        if each.state != "silent" and any(one.type == KEEPS_UP for one in each.conditions)
+    ]
+    return f"slower than the period: {', '.join(late)}" if late else ""
 
 
 def _spare_core(members: Sequence[MemberView]) -> Work:
@@ -190,7 +209,9 @@ def _unknown(
         yield f"{unread} parcels that could not be read"
 
 
-def _view(member: Member, silent_s: float, orphans: dict[str, int], skew_s: float) -> MemberView:
+def _view(
+    member: Member, silent_s: float, orphans: dict[str, int], skew_s: float, told: Round
+) -> MemberView:
     silent = silent_s >= SILENT_S
     return MemberView(
         name=member.name,
@@ -208,7 +229,9 @@ def _view(member: Member, silent_s: float, orphans: dict[str, int], skew_s: floa
         waiting=member.waiting,
         silent_s=round(silent_s, 1),
         started_at=datetime.fromtimestamp(member.since, UTC),
-        conditions=tuple(_conditions(member, silent=silent, orphans=orphans, skew_s=skew_s)),
+        conditions=tuple(
+            _conditions(member, silent=silent, orphans=orphans, skew_s=skew_s, told=told)
+        ),
     )
 
 
@@ -219,7 +242,7 @@ def _state(member: Member) -> str:
 
 
 def _conditions(
-    member: Member, *, silent: bool, orphans: dict[str, int], skew_s: float
+    member: Member, *, silent: bool, orphans: dict[str, int], skew_s: float, told: Round
 ) -> Iterator[ConditionView]:
     if silent:
         yield ConditionView(
@@ -242,6 +265,8 @@ def _conditions(
             "younger or older than it is",
             next_step=f"set NTP on {member.host}.",
         )
+    if not silent:
+        yield from _pace(member, told)
     if 0 <= member.free_bytes < FREE_BYTES:
         yield ConditionView(
             type="HasRoom",
@@ -267,4 +292,19 @@ def _conditions(
             "what is shown of them is old",
             next_step="start an edge for the sites: "
             + ", ".join(sorted({shard.rpartition(".")[0] for shard in orphans})),
+        )
+
+
+def _pace(member: Member, told: Round) -> Iterator[ConditionView]:
+    if (late := lateness(member.round)) is not None:
+        yield late
+    every_s = member.round.every_s
+    if told.every_s and every_s and every_s != told.every_s:
+        yield ConditionView(
+            type="PeriodAgrees",
+            status="False",
+            reason="OtherPeriod",
+            message=f"it polls every {every_s:g} s, and the core that leads every "
+            f"{told.every_s:g} s: what it reads is taken for old too early, or too late",
+            next_step="start all with the same --poll-every.",
         )
