@@ -167,7 +167,6 @@ def authority(folder: Path) -> tuple[Path, Path, Path]:
     return certificate, certificate, private
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
 async def test_a_server_that_is_cut_off_in_the_middle_of_much_is_left(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +188,39 @@ async def test_a_server_that_is_cut_off_in_the_middle_of_much_is_left(
                 while trunk._client.connected_url in (None, at):
                     await asyncio.sleep(0.05)
             await end(*saying)
-    gc.collect()  # a connection whose server said nothing is let go by the client, not closed
+
+
+async def test_a_server_that_no_longer_greets_is_tried_again_and_nothing_stays_open() -> None:
+    greets, tries = True, 0
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal greets, tries
+        tries += 1
+        if greets:
+            writer.write(b'INFO {"max_payload": 1048576, "headers": true}\r\n')
+            while b"PING" not in await reader.readline():
+                pass
+            writer.write(b"PONG\r\n")
+            await writer.drain()
+            greets = False
+        writer.close()
+
+    async with await asyncio.start_server(meet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connected(Servers(urls=(f"nats://127.0.0.1:{port}",))), asyncio.timeout(60):
+            while tries < 4:
+                await asyncio.sleep(0.02)
+    gc.collect()
+
+
+async def test_an_answer_that_the_bus_does_not_take_is_told_at_once() -> None:
+    async def much(_: bytes) -> bytes:
+        return bytes(2048)
+
+    with one_server("max_payload: 1024") as server:
+        async with connected(Servers(urls=(server.url,))) as trunk, trunk.answer("much", much):
+            with pytest.raises(BusAway, match="its answer has 2048 bytes"):
+                await trunk.ask("much", b"", timeout_s=600.0)
 
 
 async def test_a_bus_over_tls_is_known_by_its_authority(tmp_path: Path) -> None:

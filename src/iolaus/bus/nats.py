@@ -37,6 +37,8 @@ SAY: Final = "iolaus.say"
 ASK: Final = "iolaus.ask"
 MOST_WAITING: Final = 4096
 """Messages that wait to be sent; then the oldest is lost, as with any slow listener."""
+UNSAID: Final = "Iolaus-Unsaid"
+"""Heads an answer that says why there is none."""
 
 
 class Servers(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,15 @@ def parse_servers(text: str) -> tuple[str, ...]:
     if not urls:
         raise _bad("", "no server is named")
     return urls
+
+
+class NatsClient(Client):
+    """One that closes what a try that failed has opened before it tries again."""
+
+    async def _connect_to_server(self, s: Any) -> None:
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
 
 class NatsTrunk:
@@ -106,19 +117,26 @@ class NatsTrunk:
             raise BusAway("it cannot be reached", operation="ask", subject=topic)
         try:
             subject = f"{ASK}.{quoted(topic)}"
-            return (await self._client.request(subject, body, timeout=timeout_s)).data
+            answer = await self._client.request(subject, body, timeout=timeout_s)
         except nats.errors.NoRespondersError:
             raise Unheard(topic) from None
         except nats.errors.Error as error:
             why = "no answer came in time" if _is_late(error) else str(error)
             raise BusAway(why, operation="ask", subject=topic) from None
+        if (unsaid := (answer.headers or {}).get(UNSAID)) is not None:
+            raise BusAway(unsaid, operation="ask", subject=topic)
+        return answer.data
 
     @asynccontextmanager
     async def answer(self, topic: str, answers: Answers) -> AsyncIterator[None]:
         async def reply(message: Msg) -> None:
             body = await answers(message.data)
             with suppress(nats.errors.Error):  # whoever asked hears nothing, and knows nothing
-                await message.respond(body)
+                try:
+                    await message.respond(body)
+                except nats.errors.MaxPayloadError:
+                    why = f"its answer has {len(body)} bytes, and max_payload of the bus is less"
+                    await self._client.publish(message.reply, headers={UNSAID: why})
 
         async def hear(message: Msg) -> None:
             task = asyncio.create_task(reply(message))
@@ -174,7 +192,7 @@ async def connected(servers: Servers, *, wait_s: float | None = 10.0) -> AsyncIt
     """A trunk that goes on through the loss of servers. Where none is there at first, `wait_s`
     None goes on trying in the background; else raises `BusAway`. Raises `OperatorMust` for files
     that are none."""
-    client, context = Client(), _tls(servers)
+    client, context = NatsClient(), _tls(servers)
     trunk, refused = NatsTrunk(client, servers), asyncio.get_running_loop().create_future()
     connecting = asyncio.create_task(_connect(client, servers, context, refused))
     sending = asyncio.create_task(trunk.send())

@@ -29,6 +29,8 @@ class _Link:
                 return
             theirs = await asyncio.open_connection("127.0.0.1", self.port)
             ends.add(theirs[1])
+            if self.cut:
+                return
             self.ends |= ends
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(reader, theirs[1]))
@@ -105,10 +107,10 @@ class Links:
             for link in self._links.values():
                 if link.server is not None:
                     link.server.close()
-            rest = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
+            while rest := asyncio.all_tasks() - {asyncio.current_task()}:  # some were just begun
+                for task in rest:
+                    task.cancel()
+                await asyncio.gather(*rest, return_exceptions=True)
 
         with suppress(RuntimeError):
             asyncio.run_coroutine_threadsafe(work(), self._loop).result()

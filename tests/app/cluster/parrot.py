@@ -8,10 +8,10 @@ import random
 import threading
 from typing import Any
 
-import nats
 from tests.app.cluster.history import Hold
 
 from iolaus.bus.leases import parse_row
+from iolaus.bus.nats import NatsClient
 
 HEARD = ("iolaus.ask.lane.>", "iolaus.log.facts.>", "iolaus.say.>")
 LEASES = "iolaus.table.leases.>"
@@ -38,12 +38,13 @@ class Parrot:
     async def _run(self) -> None:
         async def say_nothing(_: Exception) -> None: ...
 
-        client = await nats.connect(
+        client = NatsClient()
+        await client.connect(
             self._servers.split(","),
             user="core",
             password=self._password,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
+            reconnect_time_wait=0.5,  # type: ignore[arg-type]
             allow_reconnect=True,
             error_cb=say_nothing,
         )

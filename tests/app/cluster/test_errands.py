@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.survival.stage import grounded, machine
 
+from iolaus.app.cluster import letters
 from iolaus.app.cluster.errands import FarSight, errand_topic
-from iolaus.app.cluster.letters import Brought, Errand, opened, seal
+from iolaus.app.cluster.letters import Brought, Errand, error_of, opened, seal
 from iolaus.app.cluster.lookout import Lookout
 from iolaus.app.console_archive import OwnArchive
 from iolaus.app.discovering import Discoverer
@@ -24,6 +26,7 @@ from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.drivers.probe import ProbeResult
 from iolaus.kernel.clock import WallClock
 from iolaus.kernel.errors import (
+    DeviceLied,
     DeviceRefused,
     DeviceSilent,
     IolausError,
@@ -249,6 +252,20 @@ async def test_what_stood_in_the_way_is_raised_as_it_was_there(tmp_path: Path) -
         eyes.error = ZeroDivisionError()  # type: ignore[assignment]
         with pytest.raises(WeErred, match="the edge erred"):
             await at.far.shown(THERE)
+
+
+async def test_an_answer_that_is_too_large_for_the_bus_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eyes = Eyes("edge1")
+    eyes.heard = tuple(sha256(bytes([number])).hexdigest() for number in range(200))
+    async with site(tmp_path, edge1=eyes) as at:
+        errand = seal(at.seals, Errand(term=3, until=9e9, do="search", site="berlin"))
+        monkeypatch.setattr(letters, "MOST_BYTES", 2000)
+        brought = opened(at.seals, await at.lookout("edge1").answer(errand), Brought)
+        assert brought.trouble is not None
+        assert isinstance(error_of(brought.trouble), DeviceLied)
+        assert brought.trouble.code == "TooLarge"
 
 
 async def test_nobody_looks_for_who_may_not_ask(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from iolaus.app.cluster.letters import (
     Letter,
     Reply,
     Seals,
+    answered,
     opened,
     seal,
-    trouble_met,
     trouble_of,
 )
 from iolaus.bus.port import Trunk
@@ -145,11 +145,10 @@ class Door:
         return answer
 
     async def _answer(self, letter: Letter) -> bytes:
-        try:
-            return seal(self._seals, await self._obey(letter))
-        except Exception as error:  # noqa: BLE001 - supervised: one letter's bug is that letter's
-            met = trouble_met(error, who="owner", operation="ask", subject="device")
-            return seal(self._seals, Reply(trouble=met))
+        said = self._obey(letter)
+        return await answered(
+            self._seals, said, Reply, who="owner", operation="ask", subject="device"
+        )
 
     async def _obey(self, letter: Letter) -> Reply:
         self._must_hold(letter)

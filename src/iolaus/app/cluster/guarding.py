@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from iolaus.app.cluster.letters import Granted, Seals, Wish, opened, seal, trouble_met
+from iolaus.app.cluster.letters import Granted, Seals, Wish, answered, opened
 from iolaus.app.cluster.racks import FEED, STANDING, Feed, Told, wish_topic
 from iolaus.app.house_edges import HouseEdges
 from iolaus.app.powering import Powering
@@ -74,15 +74,11 @@ class Guard:
         self._trunk.publish(FEED, msgspec.msgpack.encode(Feed(rack, event)))
 
     async def answer(self, sealed: bytes) -> bytes:
-        try:
-            granted = await self._obey(opened(self._seals(), sealed, Wish))
-        except Exception as error:  # noqa: BLE001 - supervised: one wish's bug is that wish's
-            met = trouble_met(error, who="edge", operation="ask", subject="edge")
-            granted = Granted(trouble=met)
-        return seal(self._seals(), granted)
+        seals, said = self._seals(), self._obey(sealed)
+        return await answered(seals, said, Granted, who="edge", operation="ask", subject="edge")
 
-    async def _obey(self, wish: Wish) -> Granted:
-        self._must_hold(wish)
+    async def _obey(self, sealed: bytes) -> Granted:
+        self._must_hold(wish := opened(self._seals(), sealed, Wish))
         room, words = self._room, {"by": wish.by, "reason": wish.reason}
         match wish.do:
             case "release":

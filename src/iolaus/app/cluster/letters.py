@@ -7,7 +7,7 @@ may be in one, and nobody without the key can write one that is obeyed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -237,6 +237,23 @@ def opened(seals: Seals, sealed: bytes, kind: type[Carried]) -> Carried:
             next_step="run one version on all machines.",
         ) from None
     return found
+
+
+async def answered(
+    seals: Seals,
+    said: Awaitable[Carried],
+    failed: Callable[..., Carried],
+    *,
+    who: str,
+    operation: str,
+    subject: str,
+) -> bytes:
+    """What is answered, sealed. Whatever fails on the way, its size too, is an answer."""
+    try:
+        return seal(seals, await said)
+    except Exception as error:  # noqa: BLE001 - supervised: one message's bug is that message's
+        met = trouble_met(error, who=who, operation=operation, subject=subject)
+        return seal(seals, failed(trouble=met))
 
 
 def trouble_met(error: Exception, *, who: str, operation: str, subject: str) -> Trouble:

@@ -18,9 +18,8 @@ from iolaus.app.cluster.letters import (
     Brought,
     Errand,
     Seals,
+    answered,
     opened,
-    seal,
-    trouble_met,
     trouble_of,
 )
 from iolaus.app.console_archive import STEP, OwnArchive
@@ -63,15 +62,14 @@ class Lookout:
             await asyncio.Event().wait()
 
     async def answer(self, sealed: bytes) -> bytes:
-        try:
-            errand = opened(self._seals(), sealed, Errand)
-            async with self._gate:
-                self._must_hold(errand)
-                brought = await self._run(errand)
-        except Exception as error:  # noqa: BLE001 - supervised: one errand's bug is that errand's
-            met = trouble_met(error, who="edge", operation="look", subject="edge")
-            brought = Brought(trouble=met)
-        return seal(self._seals(), brought)
+        seals, said = self._seals(), self._look(sealed)
+        return await answered(seals, said, Brought, who="edge", operation="look", subject="edge")
+
+    async def _look(self, sealed: bytes) -> Brought:
+        errand = opened(self._seals(), sealed, Errand)
+        async with self._gate:
+            self._must_hold(errand)
+            return await self._run(errand)
 
     async def _run(self, errand: Errand) -> Brought:
         if errand.do == "search":
