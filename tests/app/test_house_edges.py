@@ -14,7 +14,8 @@ import pytest
 from tests.survival.stage import Stage, machine, staged
 
 from iolaus.energy.run import EdgeRun
-from iolaus.kernel.errors import OperatorMust, PolicyRefused
+from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
+from iolaus.model.endpoint import Target
 from iolaus.sim.rules import parse_rules
 
 V1 = "/redfish/v1"
@@ -148,6 +149,15 @@ async def test_a_cap_that_a_person_sets_is_read_back_and_taken_back(tmp_path: Pa
         assert cap_w(on) == before
         with pytest.raises(OperatorMust):
             await power_room.isolate("r1", by="ana", reason="no building")
+        unread = Target(address="https://127.0.0.9", name="unread", labels={"rack": "r1"})
+        on.house.state.facts.put_target(unread)
+
+        async def waits() -> bool:
+            return run_of(on).edge.unread == ("unread",)
+
+        await on.until(waits, "one more is wanted of the rack")
+        with pytest.raises(DeviceRefused, match="not read yet: unread"):
+            await power_room.hold("r1", 3000, for_s=60, by="ana", reason="a part of it")
 
 
 async def test_a_latch_rings_and_is_released_by_a_person_alone(tmp_path: Path) -> None:

@@ -343,3 +343,24 @@ def test_who_wants_no_more_is_not_raised_again_and_again_and_rises_when_it_wakes
     world.run(60.0)
     assert world.caps == {"n0": 900.0}
     assert len(world.writes("n0", since_s=8.0)) <= 5
+
+
+def test_nothing_grows_while_something_of_the_rack_was_never_read() -> None:
+    world = World(Edge(rack()), caps={"n0": 600.0, "n1": 700.0, "n2": 800.0, "n3": 900.0})
+    world.edge.wait_for(["n4"], 0.0)
+    world.lease(4000, until_s=30)
+    world.busy(1000, until_s=30)
+    world.run(9)
+    assert not any(isinstance(each, CapWrite) for _, each in world.log)
+    world.edge.wait_for([], 9.0)
+    world.run(30)
+    assert world.total_w == 4000
+
+
+def test_what_people_hold_raises_nobody_who_was_not_read_yet() -> None:
+    caps = {"n0": 450.0, "n1": 450.0, "n2": 450.0, "n3": 900.0}
+    world = World(Edge(rack()), caps=dict(caps))
+    world.edge.hold(2600, {}, 0.0)
+    world.run(1.9)
+    assert all(world.caps[name] <= caps[name] for name in caps)
+    assert world.total_w <= 2600

@@ -63,12 +63,14 @@ class Watch:
 
     async def follow(self, target: Target) -> None:
         """Until cancelled: inventories, with hot sets between them."""
+        self._edges.seats.wait_for(target)
         device = self._devices.open(target)
         while True:
             try:
                 await self._round(target, device)
             except IolausError as error:
                 log.warning("a controller cannot be read", name=target.name, error=str(error))
+                self._edges.seats.tried(target.address)
                 self._edges.lost(target.address)
                 await self._clock.sleep(AGAIN_S)
 
@@ -77,7 +79,7 @@ class Watch:
         held = Held(target=target)
         lay_report(held, await driver.inventory(device.at(Priority.INVENTORY)))
         assert held.report is not None
-        self._edges.learn(target, held.report)
+        self._edges.seats.learn(target, held.report)
         until_s = self._clock.monotonic() + INVENTORY_S
         while self._clock.monotonic() < until_s:
             self._edges.hear(target.address, held.assets.values(), list(held.readings.values()))

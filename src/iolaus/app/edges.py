@@ -19,6 +19,7 @@ import structlog
 
 from iolaus.app.edge_hands import Hands
 from iolaus.app.edge_told import EdgeTold
+from iolaus.app.rack_seats import RackSeats
 from iolaus.drivers.ports import DeviceEvent
 from iolaus.energy.arming import Armed, arm
 from iolaus.energy.edge import Edge
@@ -29,12 +30,11 @@ from iolaus.energy.ports import AsksBuilding, Event, Grade, Latch, Sense
 from iolaus.energy.rack import RackView
 from iolaus.energy.rules import EdgeRules
 from iolaus.energy.run import Done, Doors, EdgeRun
-from iolaus.energy.seats import Seat, draw_of, events_of, rack_view, reaches, seat_of
+from iolaus.energy.seats import Seat, draw_of, events_of, rack_view, reaches
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.model.asset import Asset, AssetKind, PowerLimit, Reading
 from iolaus.model.asset import Report as DeviceReport
-from iolaus.model.endpoint import Target
 from iolaus.model.fact import Known
 from iolaus.model.naming import slug
 from iolaus.model.plant import Plant
@@ -102,38 +102,24 @@ class Edges:
         self.building, self._clock, self._directory = building, clock, directory
         self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
-        self._seats: dict[str, tuple[DeviceReport, Target, Seat | None]] = {}
+        self.seats = RackSeats()
         self._told = EdgeTold(self, hands, clock)
         self._spawned: set[asyncio.Task[None]] = set()
-        self._changed = False
+        self._changed, self._version = False, 0
         self._make_s = self._planted_s = float("-inf")
         self._heed = Heed()
         self._grown: Plant | None = None
 
     # --- what is known -----------------------------------------------------------------------
 
-    def learn(self, target: Target, report: DeviceReport) -> None:
-        """An endpoint's last inventory. Cheap when it is the one that was learnt last."""
-        last = self._seats.get(target.address)
-        if last and last[0] is report and last[1] is target:
-            return
-        seat = seat_of(target, report)
-        self._changed |= last is None or last[2] != seat
-        self._seats[target.address] = report, target, seat
-
     def addresses(self, rack: str) -> list[str]:
         """The endpoints whose readings matter to a rack's edge."""
         running = self.running.get(rack)
-        rows = running.rows if running else frozenset[str]()
-        known = ((at, seat) for at, (_, _, seat) in self._seats.items() if seat)
-        return [address for address, seat in known if reaches(seat, rack, rows)]
-
-    def forget(self, address: str) -> None:
-        self._changed |= self._seats.pop(address, None) is not None
+        return self.seats.addresses(rack, running.rows if running else frozenset[str]())
 
     def hear(self, address: str, assets: Iterable[Asset], readings: Sequence[Reading]) -> None:
         """What an endpoint's last reading says, to every edge that it matters to."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         if seat is None:
             return
         events = list(events_of(seat, readings))
@@ -148,7 +134,7 @@ class Edges:
 
     def capped(self, address: str, limits: Iterable[PowerLimit]) -> None:
         """The caps of an endpoint as an inventory read them, for edges that only watch."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         running = self.running.get(seat.rack) if seat else None
         if seat is None or running is None:
             return
@@ -159,7 +145,7 @@ class Edges:
 
     def lost(self, address: str) -> None:
         """An endpoint does not answer: what it told is unknown."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         if seat is None:
             return
         why = "its controller does not answer"
@@ -179,7 +165,7 @@ class Edges:
 
     def sensed(self, address: str, readings: Sequence[Reading]) -> None:
         """Some readings of an endpoint that came by themselves, or between two hot sets."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         if seat is None:
             return
         events, (draw_w, is_read) = list(events_of(seat, readings)), draw_of(readings)
@@ -190,17 +176,16 @@ class Edges:
 
     def heard(self, address: str, event: Event) -> None:
         """One signal of an endpoint, to every edge that it matters to."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         for running in self._reached(seat) if seat else ():
             self._heard(running, [event])
 
     def known(self, address: str) -> tuple[Seat, DeviceReport] | None:
-        known = self._seats.get(address)
-        return (known[2], known[0]) if known and known[2] else None
+        return self.seats.known(address)
 
     def guards(self, address: str) -> bool:
         """Whether a reflex that may act goes by what this endpoint says."""
-        seat = self._seat(address)
+        seat = self.seats.seat(address)
         return seat is not None and any(
             each.run.edge.rules.reflexes_act for each in self._reached(seat)
         )
@@ -256,8 +241,10 @@ class Edges:
         if now_s - self._planted_s >= PLANT_S:
             self._planted_s = now_s
             self._changed |= self._plant() != self._grown
+        self._wait(now_s)
+        self._changed |= self.seats.version != self._version
         if self._changed and now_s >= self._make_s:
-            self._changed = False
+            self._changed, self._version = False, self.seats.version
             self._rebuild()
             took_s = self._clock.monotonic() - now_s
             self._make_s = now_s + max(MADE_AGAIN_S, IDLE_SHARE * took_s)
@@ -269,7 +256,7 @@ class Edges:
                 self._spawn(self._floors(running))
 
     def _rebuild(self) -> None:
-        seats = [seat for _, _, seat in self._seats.values() if seat is not None]
+        seats = self.seats.seats()
         self.hands.seats = {seat.name: seat for seat in seats if seat.systems}
         plant = self._grown = self._plant()
         armed = self._armed(plant) if plant else {}
@@ -285,6 +272,12 @@ class Edges:
                 self._ensure(rack, view, rows)
         for rack in self.running.keys() - racks.keys():
             self.running.pop(rack).task.cancel()
+
+    def _wait(self, now_s: float) -> None:
+        """Nothing grows in a rack of which something is not known yet."""
+        unread = self.seats.unread()
+        for rack, running in self.running.items():
+            running.run.edge.wait_for(unread.get(rack, ()), now_s)
 
     def _armed(self, plant: Plant) -> Armed:
         try:
@@ -310,6 +303,7 @@ class Edges:
         edge = Edge(view, rules, boot=secrets.token_hex(8), latched=latched)
         if old is not None:
             edge.inherit(old.run.edge, self._clock.monotonic())
+        edge.wait_for(self.seats.unread().get(rack, ()), self._clock.monotonic())
         doors = Doors(
             caps=self.hands,
             power=self.hands,
@@ -342,10 +336,6 @@ class Edges:
         task = asyncio.create_task(work)
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
-
-    def _seat(self, address: str) -> Seat | None:
-        known = self._seats.get(address)
-        return known[2] if known else None
 
     def _reached(self, seat: Seat) -> list[Running]:
         own = self.running.get(seat.rack)

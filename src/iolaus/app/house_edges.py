@@ -88,6 +88,7 @@ class HouseEdges:
         """Until cancelled."""
         undo = self._state.facts.on_change(self._note)
         for held in self._state.facts.all_held():
+            self.edges.seats.wait_for(held.target)
             self._due[held.target.address] = None
         self._rung.set()
         tasks = [asyncio.create_task(self.edges.run()), asyncio.create_task(self._look())]
@@ -165,13 +166,17 @@ class HouseEdges:
     def _fact(self, address: str) -> None:
         """Something is known of an endpoint: it is looked at afresh."""
         held = self._state.facts.held(address)
+        seats = self.edges.seats
         if held is None:
-            self.edges.forget(address)
+            seats.forget(address)
             return
         if held.report is not None:
-            self.edges.learn(held.target, held.report)
+            seats.learn(held.target, held.report)
             self.edges.capped(address, held.report.power_limits)
+        else:
+            seats.wait_for(held.target)
         if held.status is not None and held.status.reach is not Reach.REACHABLE:
+            seats.tried(address)
             self.edges.lost(address)
         elif held.report is not None:
             since = self._clock.now() - STALE_PERIODS * self._period_s

@@ -115,6 +115,7 @@ class Powering:
         """Raises `OperatorMust`, `PolicyRefused`, and what a device answers."""
         async with self._changing:
             rack, nodes = self._reached(subject)
+            self._must_be_whole(rack, subject)
             self._must_be_managed(nodes, subject)
             must_fit(nodes, watts, subject=subject)
             now = self._clock.now()
@@ -313,6 +314,20 @@ class Powering:
                 next_step="name one of: iolaus get edges",
             )
         return running
+
+    def _must_be_whole(self, rack: str, subject: str) -> None:
+        """What is shared among a part of a rack's nodes holds nothing of the others."""
+        unread = self._running(rack).run.edge.unread
+        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+        if subject == rack and unread:
+            raise DeviceRefused(
+                f"of what stands in it, not read yet: {', '.join(unread[:3])}{more}",
+                operation="set cap",
+                subject=subject,
+                code="RackUnread",
+                status=503,
+                next_step=f"ask again when they were: iolaus describe edge/{rack}",
+            )
 
     def _must_be_managed(self, nodes: Sequence[NodeView], subject: str) -> None:
         seats = self._edges.edges.hands.seats

@@ -157,8 +157,16 @@ class Capping:
         return {
             i: wanted[i] if wish.hard else self._deeper(i, wish, wanted[i], now_s)
             for i, cap in enumerate(self.caps)
-            if i in must and self._may_cut(cap, now_s)
+            if i in must and self._may_cut(cap, now_s) and not self._is_blind(i, wish, wanted[i])
         }
+
+    def _is_blind(self, i: int, wish: Wish, watts: float) -> bool:
+        """Whether it was never read, so that what should lower it may raise it: then it is read
+        first. Its floor is never more than it may have, and a reflex waits for nobody."""
+        cap = self.caps[i]
+        if cap.known_w is not None or cap.failures or not self._rules.reads:
+            return False
+        return cap.node.floor_w + EPS_W < watts < wish.latched_w[i] - EPS_W
 
     def _deeper(self, i: int, wish: Wish, watts: float, now_s: float) -> float:
         """Where it was written a moment ago already: a little less, or all that it has no use for,

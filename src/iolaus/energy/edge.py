@@ -4,8 +4,8 @@ Rules, in the order in which they win. A latch or a loss takes watts away at onc
 stand ready. A budget is a lease on this edge's own clock; when it runs out the rack goes to its
 floors. The sum of what may be in force (`cap.Cap.ceiling`) never grows over the budget in force:
 first the shrinking side has read back, then others grow into what is free. Nothing grows before
-every node was read since the start, nor into room that somebody out of reach may be using. A frame
-of an old epoch, an old number or another start of this edge is not taken.
+every node of the rack was read since the start, nor into room that somebody out of reach may be
+using. A frame of an old epoch, an old number or another start of this edge is not taken.
 
 It is told and it answers; it does no I/O and reads no clock. `tick` is cheap when nothing is due,
 so it may be called as often as one likes, and right after any event. `next_s` says when it must be.
@@ -80,6 +80,7 @@ class Edge:
         self._shares, self._needs = list(self._floors), list[float]()
         self._ready: dict[str, list[float]] = {}
         self._most_w, self._held_w = math.inf, [math.inf] * len(self.names)
+        self.unread: tuple[str, ...] = ()
 
     # --- what it is told ---------------------------------------------------------------------
 
@@ -155,6 +156,13 @@ class Edge:
         self._most_w = math.inf if rack_w is None else max(rack_w, self.floor_w)
         self._held_w = [max(nodes_w.get(name, math.inf), floor) for name, floor in floors]
         self._wake(now_s)
+
+    def wait_for(self, unread: Sequence[str], now_s: float) -> None:
+        """These stand in the rack, and nobody has read them: what they may draw is not known, so
+        nothing here grows until they were, or do not answer."""
+        if self.unread != (names := tuple(unread)):
+            self.unread = names
+            self._wake(now_s)
 
     def inherit(self, old: Edge, now_s: float) -> None:
         """Take the place of an edge of the same rack in the same process: what that had heard is
@@ -344,7 +352,7 @@ class Edge:
         latched = [self.reflexes.limit_w(name) for name in self.names]
         counted = now_s - self._stirred_s >= self.rules.stirred_s
         waits = counted and now_s - self._partial_s < self.rules.partial_s
-        settled = all(cap.settled for cap in self.caps)
+        settled = all(cap.settled for cap in self.caps) and not self.unread
         return Wish(
             caps_w=[min(each) for each in zip(caps_w, latched, self._held_w, strict=True)],
             budget_w=budget_w,

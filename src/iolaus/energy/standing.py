@@ -41,8 +41,8 @@ class EdgeStanding(msgspec.Struct, frozen=True, kw_only=True):
     """`state`: observing; starting; leased; falling or floor (no lease: on its way, or there);
     held (a latch or a loss); hung. Powers are watts (None: unknown), `latency_ms` p50 and p99 of
     the last turns. `drawn_w` is what it drew in the last minutes, a value a second, and `swing_w`
-    the widest difference in it. `done` are the last deeds, newest first; `would` is
-    what its mode forbade."""
+    the widest difference in it. `done` are the last deeds, newest first; `would` is what its mode
+    forbade. `unread` stand in the rack, and nothing is known of them yet."""
 
     rack: str
     mode: Mode
@@ -74,6 +74,7 @@ class EdgeStanding(msgspec.Struct, frozen=True, kw_only=True):
     lapses: int
     fallback_s: float | None
     beat_age_s: float
+    unread: tuple[str, ...] = ()
 
 
 def standing_of(
@@ -117,6 +118,7 @@ def standing_of(
         lapses=run.fallback.times,
         fallback_s=run.fallback.reached_s,
         beat_age_s=age_s,
+        unread=edge.unread,
     )
 
 

@@ -33,6 +33,7 @@ from iolaus.app.cluster.lookout import Lookout
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
 from iolaus.app.cluster.owning import TTL_S, Owning
+from iolaus.app.cluster.seating import SEATS, Seating
 from iolaus.app.cluster.wanting import WANTED
 from iolaus.app.console_archive import OwnArchive
 from iolaus.app.house import House, HouseOptions, open_house
@@ -86,7 +87,12 @@ class Edge:
         self._options, self._house, self._trunk = options, house, trunk
         self._clock: Clock = house.clock
         self._boot, self._since = secrets.token_hex(4), house.clock.now()
-        self.owned = Owned(house, trunk.table(WANTED), options.site)
+        self.owned = Owned(
+            house,
+            trunk.table(WANTED),
+            options.site,
+            taken=lambda shard: self.seating.take_up(shard),
+        )
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
         self.carrier = Carrier(
@@ -130,7 +136,7 @@ class Edge:
             changed=self._file_changed,
         )
         house.state.facts.on_record(self.carrier.take)
-        self.guard, self.caps = self._guard(), self._caps()
+        self.guard, self.caps, self.seating = self._guard(), self._caps(), self._seating()
         house.edges.on_deed = self._did
 
     def _guard(self) -> Guard:
@@ -168,6 +174,17 @@ class Edge:
         room = self._house.power.powering
         room.ends = lambda rack: rack in self._house.edges.edges.running
         return Caps(table=self._trunk.table(CAPS), room=room, clock=self._clock)
+
+    def _seating(self) -> Seating:
+        return Seating(
+            table=self._trunk.table(SEATS),
+            site=self._options.site,
+            clock=self._clock,
+            seats=self._house.edges.edges.seats,
+            mine=self.owning.held.keys,
+            wanted=lambda shard: self.owned.wanted.get(shard, {}),
+            serve=self._house.devices.is_served_by,
+        )
 
     def _owns(self, rack: str) -> bool:
         """Under a lease, at this moment."""
@@ -249,6 +266,7 @@ class Edge:
             self._lookout().run,
             self.consoles.run,
             self.caps.run,
+            self.seating.run,
             self._hear_terms,
             self._sweep,
         ):

@@ -47,7 +47,8 @@ authorization {{ users: [
   {{ user: edge, password: "{password}", permissions: {{
     publish: [
       "iolaus.say.>", "iolaus.log.facts.edge.>", "iolaus.table.members.>",
-      "iolaus.table.leases.>", "iolaus.table.caps.>", "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
+      "iolaus.table.leases.>", "iolaus.table.caps.>", "iolaus.table.seats.>",
+      "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
     ]
     subscribe: [
       "iolaus.say.>", "iolaus.ask.lane.>", "iolaus.ask.power.>", "iolaus.ask.errand.>",

@@ -24,10 +24,19 @@ EPOCHS: Final = "owned.json"
 
 
 class Owned:
-    """`site` is this edge's. `wanted` is known once the table was read (`known`)."""
+    """`site` is this edge's. `wanted` is known once the table was read (`known`); `taken` is told
+    of a shard whose targets are ours to read from now on."""
 
-    def __init__(self, house: House, table: Table, site: str) -> None:
+    def __init__(
+        self,
+        house: House,
+        table: Table,
+        site: str,
+        *,
+        taken: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._house, self._table, self._prefix = house, table, f"{site}."
+        self._taken = taken
         self._file: Path = house.options.state_dir / EPOCHS
         self._going: set[asyncio.Task[Any]] = set()
         self.wanted: dict[str, dict[str, Target]] = {}
@@ -82,6 +91,7 @@ class Owned:
                 self._house.open(target)
         for address in self._addresses(shard) - wanted.keys():
             self._forget(address)
+        self._taken(shard)
 
     def let_in(self) -> None:
         """Other logins are known. Whoever has another now than it was last read with is read whole

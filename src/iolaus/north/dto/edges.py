@@ -82,6 +82,10 @@ class EdgeView(View, frozen=True, kw_only=True):
     ] = None
     headroom_w: Annotated[Watts, Meta(description="Its limit less what it draws.")] = None
     unreachable: tuple[str, ...] = ()
+    unread: Annotated[
+        tuple[str, ...],
+        Meta(description="Stand in the rack and were never read: until then nothing is raised."),
+    ] = ()
     latched: tuple[LatchView, ...] = ()
     holds: tuple[NoticeView, ...] = ()
     unknown: Annotated[
@@ -144,6 +148,7 @@ def edge_view(edge: EdgeStanding, shared: RackState | None = None) -> EdgeView:
         swing_w=edge.swing_w,
         headroom_w=_headroom(edge),
         unreachable=edge.unreachable,
+        unread=edge.unread,
         latched=tuple(_latch(each) for each in edge.latches),
         holds=tuple(NoticeView(name=each.name, because=each.because) for each in edge.holds),
         unknown=tuple(

@@ -1,0 +1,117 @@
+"""What stands in racks, told by whoever read it to whoever owns them next: a row a shard.
+
+A cap that a rack must keep is shared among all of its nodes. An edge that takes a rack over would
+know of them only what it has read by then, and reading a node whole takes seconds; from the row it
+knows them all at once, and asks each for its cap before anything moves. What it reads itself goes
+before what the row says, and nothing is believed of an address that is not wanted of the shard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from iolaus.app.rack_seats import RackSeats
+from iolaus.bus.port import BusAway, Table
+from iolaus.energy.seats import Seat
+from iolaus.kernel.clock import Clock
+from iolaus.kernel.errors import IolausError
+from iolaus.model.endpoint import Target
+from iolaus.model.shard import shard_of
+from iolaus.store.packing import pack, unpack
+
+log = structlog.get_logger(__name__)
+SEATS: Final = "seats"
+ROUND_S: Final = 3.0
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """One endpoint's, and the driver that it called for."""
+
+    seat: Seat
+    driver: str
+
+
+_ROWS: Final = msgspec.msgpack.Decoder(tuple[Row, ...])
+
+
+class Seating:
+    """An edge's. `mine` are the shards that it owns, `wanted` the targets of one by address;
+    `serve` is told which driver an address calls for (raises `IolausError` for one that this
+    version does not have)."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        site: str,
+        clock: Clock,
+        seats: RackSeats,
+        mine: Callable[[], Collection[str]],
+        wanted: Callable[[str], Mapping[str, Target]],
+        serve: Callable[[str, str], None],
+    ) -> None:
+        self._table, self._prefix, self._clock = table, f"{site}.", clock
+        self._seats, self._mine, self._wanted, self._serve = seats, mine, wanted, serve
+        self._rows: dict[str, bytes] = {}
+        self._given: tuple[int, frozenset[str]] | None = None
+        self._followed = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._give())
+
+    async def _follow(self) -> None:
+        async for entry in self._table.watch(self._prefix):
+            if entry is None:
+                self._followed = True
+            elif self._rows.get(entry.key) != entry.body:
+                self._rows[entry.key] = entry.body
+                if entry.key in self._mine():
+                    self.take_up(entry.key)
+
+    def take_up(self, shard: str) -> None:
+        """It is ours: what its last owner told of it counts until we have read it."""
+        if not (body := self._rows.get(shard)):
+            return
+        try:
+            rows = unpack(body, _ROWS)
+        except (ValueError, RecursionError) as error:
+            log.warning("seats_unreadable", shard=shard, error=str(error))
+            return
+        wanted = self._wanted(shard)
+        for row in rows:
+            target = wanted.get(row.seat.address)
+            if target is not None and self._seats.expect(target, row.seat, row.driver):
+                with suppress(IolausError):
+                    self._serve(target.address, row.driver)
+
+    async def _give(self) -> None:
+        while True:
+            with suppress(BusAway):
+                await self.give()
+            await self._clock.sleep(ROUND_S)
+
+    async def give(self) -> None:
+        """Rows for what was read of our shards since. Raises `BusAway`."""
+        mine = frozenset(self._mine())
+        given = self._seats.version, mine
+        if not self._followed or self._given == given:
+            return
+        found: dict[str, list[Row]] = {}
+        for sat in self._seats.sats():
+            if sat.seat is not None and (shard := shard_of(sat.target)) in mine:
+                found.setdefault(shard, []).append(Row(sat.seat, sat.driver))
+        for shard, rows in found.items():
+            body = pack(tuple(sorted(rows, key=lambda row: row.seat.address)))
+            if self._rows.get(shard) != body:
+                await self._table.put(shard, body)
+                self._rows[shard] = body
+        self._given = given
