@@ -21,6 +21,11 @@ def site_of(target: Target) -> str:
     return target.labels.get("site") or SITE
 
 
+def site_in(shard: str) -> str:
+    """Whose part it is; a site's name may hold dots."""
+    return shard.rpartition(".")[0]
+
+
 def shard_of(target: Target) -> str:
     """`SITE.NN`: by its row, else its rack, else its own address."""
     labels = target.labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from tests.app.test_house_edges import POWER
@@ -28,6 +29,7 @@ from iolaus.model.endpoint import Target
 from iolaus.model.shard import SITE, shard_of
 from iolaus.observe.collect import Job, Key
 from iolaus.store.facts import Facts
+from iolaus.store.packing import pack
 from iolaus.store.parcels import Parcels
 from iolaus.store.secrets import Secrets
 
@@ -93,3 +95,23 @@ async def test_what_was_read_before_its_login_was_known_is_read_again(tmp_path: 
         assert hurried == [(Key(target.address, Job.INVENTORY), True)]
         owned.let_in()
         assert len(hurried) == 1
+
+
+async def test_a_site_whose_name_begins_as_anothers_is_not_its(tmp_path: Path) -> None:
+    memory, clock = Memory(), WallClock()
+    ours, theirs = (
+        Target(address=f"https://127.0.0.1:{free_port()}", labels={"rack": "r1", "site": site})
+        for site in ("berlin", "berlin.mitte")
+    )
+    table = LocalTrunk(memory, clock).table(WANTED)
+    for each in (theirs, ours):
+        await table.put(shard_of(each), pack((each,)))
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(
+            open_house(HouseOptions(state_dir=tmp_path / "edge", role=Role.EDGE))
+        )
+        owned = Owned(house, LocalTrunk(memory, clock).table(WANTED), "berlin")
+        await stack.enter_async_context(doing(partial(owned.follow, set)))
+        async with asyncio.timeout(60):
+            await until(lambda: owned.known)
+    assert owned.shards() == {shard_of(ours)}

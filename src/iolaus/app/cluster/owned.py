@@ -15,7 +15,7 @@ from iolaus.app.house import House
 from iolaus.bus.port import Table
 from iolaus.kernel.errors import IolausError
 from iolaus.model.endpoint import Target
-from iolaus.model.shard import shard_of
+from iolaus.model.shard import shard_of, site_in
 from iolaus.store.files import replace_file
 from iolaus.wire.redfish.port import Credential
 
@@ -35,7 +35,7 @@ class Owned:
         *,
         taken: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._house, self._table, self._prefix = house, table, f"{site}."
+        self._house, self._table, self._site = house, table, site
         self._taken = taken
         self._file: Path = house.options.state_dir / EPOCHS
         self._going: set[asyncio.Task[Any]] = set()
@@ -54,9 +54,11 @@ class Owned:
 
     async def follow(self, mine: Callable[[], set[str]]) -> None:
         """Until cancelled: what is wanted of this site, and taken up where it is ours."""
-        async for entry in self._table.watch(self._prefix):
+        async for entry in self._table.watch(f"{self._site}."):
             if entry is None:
                 self.known = True
+                continue
+            if site_in(entry.key) != self._site:  # one whose name begins as ours does
                 continue
             targets = parse_targets(entry.body)
             if targets is None:

@@ -13,7 +13,7 @@ from iolaus.app.round import KEEPS_UP, Round, lateness
 from iolaus.bus.leases import TableLeases
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
-from iolaus.model.shard import shard_of
+from iolaus.model.shard import shard_of, site_in
 from iolaus.north.dto.members import MemberView
 from iolaus.north.dto.views import ConditionView
 from iolaus.north.members import Plane, ShardView, Work
@@ -171,7 +171,7 @@ def _spare_core(members: Sequence[MemberView]) -> Work:
 
 
 def _spare_edges(members: Sequence[MemberView], shards: Sequence[ShardView]) -> Iterator[Work]:
-    for site in sorted({each.name.rpartition(".")[0] for each in shards}):
+    for site in sorted({site_in(each.name) for each in shards}):
         serving = [each for each in members if each.role == "edge" and each.site == site]
         count = sum(each.state == "serving" for each in serving)
         yield Work(
@@ -291,7 +291,7 @@ def _conditions(
             message=f"{sum(orphans.values())} endpoints in {len(orphans)} shards have no edge: "
             "what is shown of them is old",
             next_step="start an edge for the sites: "
-            + ", ".join(sorted({shard.rpartition(".")[0] for shard in orphans})),
+            + ", ".join(sorted({site_in(shard) for shard in orphans})),
         )
 
 
