@@ -61,6 +61,7 @@ from iolaus.bus.local import LocalBus
 from iolaus.drivers.lane import LaneRules
 from iolaus.fleet.advisories import read_advisories
 from iolaus.fleet.exposures import Exposures
+from iolaus.fleet.folder import ImageFolder
 from iolaus.fleet.ledger import Ledger
 from iolaus.fleet.policies import load_policies
 from iolaus.kernel.clock import Clock, WallClock
@@ -294,9 +295,11 @@ class House:
         )
 
     def _rolling(self) -> Rolling:
+        self.images = ImageFolder(self.state.directory / "images")
         self.recovering = recovering_of(self)
         return Rolling(
             state=self.state,
+            images=self.images,
             bus=self.bus,
             clock=self.clock,
             ledger=self.ledger,

@@ -50,10 +50,16 @@ class LastImages:
     trust."""
 
     def __init__(
-        self, *, facts: Facts, journal: StoredJournal, state: Path, anchors: Path, provers: Provide
+        self,
+        *,
+        facts: Facts,
+        journal: StoredJournal,
+        folder: ImageFolder,
+        anchors: Path,
+        provers: Provide,
     ) -> None:
         self._facts, self._journal, self._provers = facts, journal, provers
-        self.folder, self._anchors = ImageFolder(state / "images"), anchors
+        self.folder, self._anchors = folder, anchors
 
     async def of(
         self,

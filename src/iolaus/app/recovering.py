@@ -541,7 +541,7 @@ def recovering_of(house: House) -> Recovering:
         images=LastImages(
             facts=house.state.facts,
             journal=StoredJournal(house.state.database, clock=house.clock),
-            state=house.state.directory,
+            folder=house.images,
             anchors=house.attesting.anchors,
             provers=lambda facts: house.attesting.provers([(facts, None)]),
         ),

@@ -88,6 +88,7 @@ class Rolling:
         self,
         *,
         state: State,
+        images: ImageFolder,
         bus: LocalBus,
         clock: Clock,
         ledger: Ledger,
@@ -106,8 +107,7 @@ class Rolling:
         self._facts: Facts = state.facts
         self._baselines: Baselines = state.baselines
         self._bus, self._clock, self._ledger = bus, clock, ledger
-        self._read_again = read_again
-        self.images = ImageFolder(state.directory / "images")
+        self._read_again, self.images = read_again, images
         kept = StoredDrains(state.database)
         self.adapters = Adapters(state.directory / "drains.yaml", clock=clock, kept=kept)
         self.journal = StoredJournal(state.database, clock=clock)
