@@ -26,6 +26,30 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
     assert task.cancelled()
 
 
+async def test_who_ends_others_and_is_cancelled_waits_for_them_all_the_same() -> None:
+    started, ending, bye = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            bye.append("bye")
+
+    task = asyncio.create_task(slow())
+    await started.wait()
+    closing = asyncio.create_task(end(task))
+    await ending.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert bye == ["bye"]
+    assert task.done()
+
+
 async def fails() -> None:
     raise ValueError
 

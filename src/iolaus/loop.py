@@ -22,6 +22,7 @@ import structlog
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -105,10 +106,7 @@ class Loop:
                 self._set_alarm()
                 await self._changed.wait()
         finally:
-            tasks = [*self._running.values(), *([self._alarm] if self._alarm else [])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*self._running.values(), *([self._alarm] if self._alarm else []))
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()

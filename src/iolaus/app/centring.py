@@ -21,6 +21,7 @@ from iolaus.energy.frames import REPORTS, Report, budget_topic, parse_report
 from iolaus.energy.policy import PowerPolicy
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError
+from iolaus.kernel.tasks import end
 from iolaus.model.plant import Plant
 from iolaus.store.lease import Lease
 
@@ -188,9 +189,8 @@ class HouseCentre:
             await self._keep(lease, running, plant)
         finally:
             self.centring = None
-            if running and not running.done():
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            if running is not None:
+                await end(running)
             await self._leases.release(lease)
         if not running.cancelled():
             await running

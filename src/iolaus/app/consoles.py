@@ -29,6 +29,7 @@ from iolaus.app.console_lines import Opened, OpensLines, Place, Wanted
 from iolaus.app.console_sessions import OneSeat, Session
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.loop import Loop
 from iolaus.model.audit import Record
 from iolaus.model.console import Way
@@ -189,8 +190,7 @@ class Consoles:
                 await self._clock.sleep(SYNC_S)
                 await self._tidy()
         finally:
-            looping.cancel()
-            await asyncio.gather(looping, return_exceptions=True)
+            await end(looping)
             for session in self._sessions.values():
                 self._put_away(session)
 

@@ -31,6 +31,7 @@ from iolaus.app.oracle import Oracle, Place, written_down
 from iolaus.app.references import References
 from iolaus.app.reporting import PUBLIC_FILE
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.kernel.tasks import end
 from iolaus.model.building import BuildingDocument, BuildingSpec, FlexWant, SenderWant
 from iolaus.model.desired import Metadata
 from iolaus.model.endpoint import Mode
@@ -103,8 +104,7 @@ async def _serve(house: House, banner: Banner) -> None:
     try:
         await run_server(server, house.options.listen)
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        await end(telling)
 
 
 def take_on(

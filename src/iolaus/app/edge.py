@@ -27,6 +27,7 @@ from iolaus.energy.rules import edge_rules, paced
 from iolaus.energy.run import Done
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.model.endpoint import Mode as Managed
 from iolaus.model.endpoint import Target
 from iolaus.north.cli.render import say
@@ -126,9 +127,7 @@ async def open_edges(options: EdgeOptions) -> AsyncIterator[Edges]:
     try:
         yield edges
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await lanes.close()
 
 

@@ -19,6 +19,7 @@ from iolaus.energy.ports import Event, Grade, Sense
 from iolaus.energy.seats import Seat
 from iolaus.energy.told import LeakWord, detectors_of, leak_word, metered, metered_leaks
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.tasks import end
 from iolaus.model.asset import Reading, Report
 
 WITHIN_S: Final = 0.5
@@ -77,9 +78,7 @@ class EdgeTold:
             self._spawn(self._look(address, seat, word, is_now=self._is_now(told)))
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _look(self, address: str, seat: Seat, word: LeakWord, *, is_now: bool) -> None:
         looks = {

@@ -30,6 +30,7 @@ from iolaus.app.logs import configure_logs
 from iolaus.drivers.lane import LaneRules, Lanes, redfish_conversations
 from iolaus.energy.seats import Seat
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.tasks import end
 from iolaus.model.endpoint import Target
 from iolaus.observe.devices import Devices
 from iolaus.wire.redfish.port import Credential
@@ -161,8 +162,7 @@ async def wait(
                 acting = asyncio.create_task(_carry_out(will, clock, hurried, grace_s=0.0))
             continue
         if acting is not None:
-            acting.cancel()
-            await asyncio.gather(acting, return_exceptions=True)
+            await end(acting)
             acting = None
         said = msgspec.json.decode(line, type=Line) if line.endswith(b"\n") else None
         if said is None or said.end:

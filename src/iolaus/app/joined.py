@@ -26,6 +26,7 @@ from iolaus.energy.ports import Event as Signal
 from iolaus.energy.ports import HearsEvents, IsolationRequest
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import PolicyRefused
+from iolaus.kernel.tasks import end
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Event, Target
 from iolaus.model.point import Point
@@ -138,10 +139,7 @@ class Joined:
                 await self._clock.sleep(WATCH_S)
         finally:
             self.link.close()
-            asked = self.isolating.asking.values()
-            for task in (linking, *asked):
-                task.cancel()
-            await asyncio.gather(linking, *asked, return_exceptions=True)
+            await end(linking, *self.isolating.asking.values())
 
     def look(self) -> None:
         """Whether it is heard, and what became old meanwhile."""

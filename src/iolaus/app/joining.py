@@ -22,6 +22,7 @@ from iolaus.energy.plant import Claim
 from iolaus.energy.ports import HearsEvents, IsolationRequest, TakesTargets
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Target, protocol_of
 from iolaus.model.plant import DomainKind
@@ -159,8 +160,7 @@ class Joining:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _run(self, joined: Joined) -> None:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.model.endpoint import Reach
 from iolaus.store.facts import Facts
 
@@ -31,10 +32,7 @@ class LatePins:
         facts.on_change(self._note)
 
     async def close(self) -> None:
-        tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._asking.values())
 
     def _note(self, topic: str, payload: object) -> None:
         if topic != "facts.status" or not isinstance(payload, str) or payload in self._asking:

@@ -25,6 +25,7 @@ from iolaus.fleet.notices import ALERTS, SIGNATURE, Turn, alert, body, post, sig
 from iolaus.fleet.route_files import receivers_of
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.loop import Loop
 from iolaus.model.alarm import Alarm, AlarmState, Priority
 from iolaus.model.alarm_routes import ReceiverWant, RoutesSpec
@@ -113,8 +114,7 @@ class Notifier:
                         await self._repeat(receiver)
                 await self._clock.sleep(REPEAT_S)
         finally:
-            looping.cancel()
-            await asyncio.gather(looping, return_exceptions=True)
+            await end(looping)
 
     async def _repeat(self, receiver: ReceiverWant) -> None:
         """Tell it again of all that rings: nothing of that is kept, it comes again in a minute."""

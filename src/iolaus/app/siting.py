@@ -25,6 +25,7 @@ from iolaus.energy.policy import PowerPolicy
 from iolaus.energy.site import LoadTarget, SiteLoop, SiteRules, SiteState
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.model.plant import DomainKind, Plant
 from iolaus.wire.dsx.flex import LoadTarget as Told
 
@@ -144,9 +145,7 @@ class Siting:
         try:
             await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (waiting, sleeping):
-                task.cancel()
-            await asyncio.gather(waiting, sleeping, return_exceptions=True)
+            await end(waiting, sleeping)
 
     def look(self) -> None:
         """Once round. Raises `OperatorMust` for a target that is none."""

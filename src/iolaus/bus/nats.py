@@ -180,9 +180,7 @@ class NatsTrunk:
                     await self._client.publish(subject, body)
 
     async def close(self) -> None:
-        for task in self._answering:
-            task.cancel()
-        await asyncio.gather(*self._answering, return_exceptions=True)
+        await end(*self._answering)
         with suppress(nats.errors.Error):
             await self._client.close()
 

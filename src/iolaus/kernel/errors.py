@@ -8,7 +8,7 @@ code of the CLI follows from the class (interfaces: 0 ok, 1 differences or parti
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class IolausError(Exception):
@@ -80,6 +80,10 @@ class DeviceLied(IolausError):
 
     fault = "device"
     exit_code = 4
+
+
+FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
+"""What a device can do to whoever asks it; all else is not its fault."""
 
 
 class OperatorMust(IolausError):

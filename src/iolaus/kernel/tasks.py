@@ -28,13 +28,21 @@ async def keep_on(duty: Duty, *, rest_s: float = REST_S) -> None:
 
 
 async def end(*tasks: asyncio.Task[Any], again_s: float = AGAIN_S) -> None:
-    """Cancel them, and return when every one has ended, in whatever way.
+    """Cancel them, and return when every one has ended, in whatever way; also where this is
+    cancelled meanwhile: then they are cancelled again, and it is raised at the end.
 
     Whoever goes on is cancelled again after `again_s`: before Python 3.12 `asyncio.wait_for`, which
     libraries use, loses a cancellation that comes in the same turn of the loop as its result."""
-    going = set(tasks)
+    going, cut = set(tasks), False
     while going:
         for task in going:
             task.cancel()
-        _, going = await asyncio.wait(going, timeout=again_s)
-    await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            _, going = await asyncio.wait(going, timeout=again_s)
+        except asyncio.CancelledError:
+            going, cut = {task for task in going if not task.done()}, True
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen, so that nobody is told of it at its death
+    if cut:
+        raise asyncio.CancelledError

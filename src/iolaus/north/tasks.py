@@ -19,6 +19,7 @@ import structlog
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.north.dto.make import when
 from iolaus.north.keys import Keys
 
@@ -106,9 +107,7 @@ class TaskBook:
         return task
 
     async def close(self) -> None:
-        for running in list(self._running):
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end(*self._running)
 
     async def _run(self, task: Task, work: Work) -> None:
         status = task.status

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.tasks import end
 
 CHEAP_S: Final = 0.2
 EVERY_S: Final = 10.0
@@ -54,9 +55,7 @@ class Warm:
 
     async def close(self) -> None:
         tasks = [task for task in (self._warming, self._making) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     async def _keep_warm(self) -> None:
         while self._clock.monotonic() - self._asked_at < WATCHED_S:

@@ -19,6 +19,7 @@ import structlog
 from iolaus.drivers.modbus import ModbusDriver, NoReads
 from iolaus.drivers.ports import Priority, Reads
 from iolaus.kernel.clock import Clock
+from iolaus.kernel.tasks import end
 from iolaus.model.endpoint import Event, Mode, Target
 from iolaus.observe.collect import Vitals
 from iolaus.wire.modbus.address import BusAddress, is_modbus, parse_bus
@@ -100,8 +101,7 @@ class Buses:
         if device is not None:
             await device.bus.close()
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
     async def close(self) -> None:
         await asyncio.gather(*self._ending)

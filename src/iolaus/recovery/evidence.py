@@ -30,7 +30,7 @@ from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.drivers.redfish.logs import read_logs
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError
+from iolaus.kernel.errors import FAILURES, DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import Asset
 from iolaus.recovery.scrub import Scrub
 from iolaus.store.held import Held
@@ -45,7 +45,6 @@ LOOK_S: Final = 2.0
 MOST_DUMPS: Final = 4
 COLLECT: Final = "#LogService.CollectDiagnosticData"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 _JSON: Final = ".json"
 
 
@@ -133,7 +132,7 @@ async def _resources(found: Evidence, reads: Reads, asset: Asset, scrub: Scrub) 
     for uri in asset.resources[:24]:
         try:
             body = (await reads.get(uri)).body
-        except _FAILURES as error:
+        except FAILURES as error:
             found.gaps[uri] = error.message
             if isinstance(error, DeviceSilent) and not answered:
                 return False
@@ -146,7 +145,7 @@ async def _resources(found: Evidence, reads: Reads, asset: Asset, scrub: Scrub) 
 async def _logs(found: Evidence, reads: Reads, scrub: Scrub) -> None:
     try:
         entries = await read_logs(reads, since=None, limit=LOG_ENTRIES)
-    except _FAILURES as error:
+    except FAILURES as error:
         found.gaps["logs"] = error.message
     else:
         found.put("logs.json", entries, scrub)
@@ -215,7 +214,7 @@ async def _attached(
 ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
     """Files that hang on the entries of a log."""
     for uri in links_in(service.get("Entries")):
-        with suppress(*_FAILURES):
+        with suppress(*FAILURES):
             for _, entry in await reads.members(uri, on_gap=lambda *_: None):
                 place = entry.get("AdditionalDataURI")
                 if isinstance(place, str) and place.startswith("/"):
@@ -224,7 +223,7 @@ async def _attached(
 
 async def _services(reads: Reads) -> AsyncIterator[Mapping[str, Any]]:
     """Log services of managers and systems."""
-    with suppress(*_FAILURES):
+    with suppress(*FAILURES):
         root = (await reads.get(ROOT)).body
         for name in ("Managers", "Systems"):
             for collection in links_in(root.get(name)):

@@ -17,14 +17,13 @@ from iolaus.drivers.ports import Reads
 from iolaus.drivers.redfish._text import clean, mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.drivers.redfish.logs import moment_of
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import Asset
 from iolaus.model.reach import Controller, NodeSight
 from iolaus.wire.redfish.task import State, read_task
 
 OFF: Final = frozenset({"Off", "PoweringOff"})
 _BROKEN: Final = "Critical"
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
 async def probe(
@@ -124,6 +123,6 @@ async def _below(
         for place in links_in(root.get(service)):
             for uri in links_in((await device.get(place)).body.get(collection)):
                 found += await device.members(uri, on_gap=lambda gap, _: gaps.append(gap))
-    except _FAILURES:
+    except FAILURES:
         return found, False
     return found, not gaps

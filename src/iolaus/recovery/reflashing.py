@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from iolaus.drivers.ports import Image, Priority, Reads
 from iolaus.drivers.redfish import RedfishDriver
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import FAILURES, DeviceRefused
 from iolaus.model.asset import Asset, Report
 from iolaus.model.plan import NodePlan, Step
 from iolaus.model.reach import NodeSight
@@ -25,7 +25,6 @@ from iolaus.recovery.device import Device
 from iolaus.recovery.reflash import BY_ITSELF, RUNS
 from iolaus.wire.redfish.task import State, read_task
 
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Receipt = Mapping[str, Any]
 Value = tuple[bool | None, str]
 
@@ -79,7 +78,7 @@ class Reflashing:
             if subject == RUNS or found[0]:
                 return found
             return await _taken(reads, await self._receipt(node.uid, step))
-        except _FAILURES as error:
+        except FAILURES as error:
             return None, error.message
 
     async def _receipt(self, uid: str, step: Step) -> Receipt | None:

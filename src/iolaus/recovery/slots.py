@@ -17,13 +17,7 @@ import msgspec
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
-from iolaus.kernel.errors import (
-    DeviceLied,
-    DeviceRefused,
-    DeviceSilent,
-    OperatorMust,
-    PolicyRefused,
-)
+from iolaus.kernel.errors import FAILURES, OperatorMust, PolicyRefused
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.recovery.device import Device
@@ -35,7 +29,6 @@ DEADLINE_S: Final = 60.0
 FEEDS_ONE: Final = frozenset({"Sled", "Blade", "Card", "Cartridge", "Module", "Component"})
 """ChassisType of what holds one machine; drawers, shelves, enclosures and racks hold several."""
 RESET: Final = "#Chassis.Reset"
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
 class Slot(NamedTuple):
@@ -70,7 +63,7 @@ class Slots:
                 for uri in links_in((await reads.get(place)).body.get("Members")):
                     if uri.rstrip("/").rpartition("/")[2] == chassis:
                         return Slot(name, uri, alone((await reads.get(uri)).body))
-        except _FAILURES as error:
+        except FAILURES as error:
             return Slot(name, why=f"{manager}: {error.message}")
         return Slot(name, why=f"{manager} shows no {chassis}")
 

@@ -8,13 +8,7 @@ from typing import Any, Final
 
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
-from iolaus.kernel.errors import (
-    DeviceLied,
-    DeviceRefused,
-    DeviceSilent,
-    OperatorMust,
-    PolicyRefused,
-)
+from iolaus.kernel.errors import FAILURES, OperatorMust, PolicyRefused
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.reach import OutletSight
@@ -25,7 +19,6 @@ from iolaus.store.facts import Facts
 from iolaus.store.held import Held
 
 DEADLINE_S: Final = 60.0
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
 class Strips:
@@ -70,7 +63,7 @@ class Strips:
             return OutletSight(name=outlet.name)
         try:
             answer = await self._open(strip.target).at(Priority.LIFECYCLE).get(outlet.uri)
-        except _FAILURES:
+        except FAILURES:
             return OutletSight(name=outlet.name)
         state = answer.body.get("PowerState")
         watts = mapping(answer.body.get("PowerWatts")).get("Reading")

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.sim.clock import VirtualClock
 from iolaus.sim.device import Device
 from iolaus.sim.server import Place
@@ -87,5 +88,4 @@ async def keep_time(devices: Sequence[Device], clock: VirtualClock) -> AsyncIter
         yield Timekeeper(devices, clock)
     finally:
         if running is not None:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await end(running)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.model.asset import LogEntry
 from iolaus.model.endpoint import Event
 from iolaus.store.changes import Change
@@ -130,8 +131,7 @@ class Behind:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
             self._task = None
         try:
             await self.flush()

@@ -24,6 +24,7 @@ import structlog
 
 from iolaus.kernel.clock import Clock, WallClock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.store.duck import Duck
 from iolaus.store.samples import Sample
 
@@ -153,8 +154,7 @@ class Series:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
             await self.flush()
             self._task = None
         self._writer.shutdown(wait=True)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.tasks import end
 
 CHUNK: Final = 64 * 1024
 CONNECT_S: Final = 3.0
@@ -67,9 +68,7 @@ class Front:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -100,9 +99,7 @@ class Front:
         try:
             await asyncio.wait({forth, back}, return_when=asyncio.ALL_COMPLETED)
         finally:
-            forth.cancel()
-            back.cancel()
-            await asyncio.gather(forth, back, return_exceptions=True)
+            await end(forth, back)
             theirs[1].close()
 
 

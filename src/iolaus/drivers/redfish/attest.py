@@ -28,7 +28,7 @@ from iolaus.drivers.ports import Asked, Payload, Reads, Signed, Writes
 from iolaus.drivers.redfish._text import clean, mapping, tail
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.drivers.redfish.write.exchange import not_offered
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import DeviceLied, DeviceRefused
 from iolaus.model.evidence import Attester, Protocol, Question, Shown
 from iolaus.wire.redfish.address import path_of
 from iolaus.wire.redfish.errors import Code
@@ -43,7 +43,6 @@ MAX_DATABASES: Final = 16
 MAX_KEYS: Final = 64
 MAX_ENTRIES: Final = 4
 CLAIMS: Final = ("Version", "HashingAlgorithm", "SigningAlgorithm", "PublicKey")
-UNREAD: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 _ECDSA, _RSASSA = 0x0018, 0x0014
 _BANKS: Final[Mapping[str, int]] = {"sha256": 0x000B, "sha384": 0x000C, "sha512": 0x000D}
 

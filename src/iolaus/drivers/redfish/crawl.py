@@ -31,7 +31,7 @@ from iolaus.drivers.redfish.links import (
     SINGLES,
     STANDARD_ROOTS,
 )
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.asset import Deviation
 
 MAX_RESOURCES: Final = 20_000
@@ -44,7 +44,6 @@ ROOT_FRESH_S: Final = 60.0
 """Whoever chose the driver has just read the root."""
 GONE: Final = frozenset({404, 410})
 NOT_FOUND: Final = re.compile(r"\bHTTP (404|410)\b")
-FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
 class Crawl:

@@ -32,7 +32,7 @@ from iolaus.drivers.redfish.attesters import read_attesters
 from iolaus.drivers.redfish.capabilities import names_of, read_capabilities
 from iolaus.drivers.redfish.certificates import read_certificates
 from iolaus.drivers.redfish.components import components, counts, memory_gib, unread
-from iolaus.drivers.redfish.crawl import FAILURES, ROOT_FRESH_S, Crawl
+from iolaus.drivers.redfish.crawl import ROOT_FRESH_S, Crawl
 from iolaus.drivers.redfish.events import events
 from iolaus.drivers.redfish.firmware import firmware
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, Ownership, links_in
@@ -47,6 +47,7 @@ from iolaus.drivers.redfish.settings import read_settings
 from iolaus.drivers.redfish.spots import Spots, Spotter
 from iolaus.drivers.redfish.standing import bmc_firmware, health, power_state
 from iolaus.drivers.redfish.write import Writing
+from iolaus.kernel.errors import FAILURES
 from iolaus.kernel.turns import own_turn
 from iolaus.model.asset import Asset, Capability, Component, HotUpdate, LogEntry, Reading, Report
 from iolaus.model.console import ConsoleFacts, ConsoleWay

@@ -28,7 +28,7 @@ from iolaus.drivers.redfish._text import items
 from iolaus.drivers.redfish.harvest import Harvest, normal, type_of
 from iolaus.drivers.redfish.sensors import Readings, dark_assets, refresh
 from iolaus.drivers.redfish.standing import health_fact, power_fact
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.asset import Asset, HealthFact, HotUpdate, PowerFact, Reading, Report
 from iolaus.model.fact import Health, Known, Unknown
 from iolaus.wire.redfish.expand import expand_query
@@ -40,7 +40,6 @@ MAX_FALLBACK: Final = 8
 MAX_PAGES: Final = 4
 QUICK_S: Final = 1.0
 """A pass that takes longer goes on with two requests at a time."""
-FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Failure = DeviceSilent | DeviceRefused | DeviceLied
 Repair = Callable[[str, Payload], Payload]
 

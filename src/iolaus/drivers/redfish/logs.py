@@ -21,7 +21,7 @@ from typing import Any, Final
 from iolaus.drivers.ports import Payload, Reads
 from iolaus.drivers.redfish._text import clean, items, mapping, maybe, tail, texts
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, links_in, normal
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent
 from iolaus.model.asset import LogEntry
 
 MAX_PAGES: Final = 8
@@ -29,7 +29,6 @@ MAX_ENTRIES: Final = 5_000
 MAX_SERVICES: Final = 24
 MAX_MESSAGE: Final = 2_048
 STRUCTURE_FRESH_S: Final = 3_600.0
-FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 Repair = Callable[[str, Payload], Payload]
 GONE: Final = frozenset({404, 410})
 NOISE: Final = frozenset({"Journal", "PostCodes", "Dump", "Crashdump", "DebugTokenService"})

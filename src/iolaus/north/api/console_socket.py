@@ -12,14 +12,13 @@ is not kept for later.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 import msgspec
 from litestar import WebSocket
-from litestar.exceptions import WebSocketDisconnect
 
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 from iolaus.north.consoles import Seat
 from iolaus.store.recordings import Moment
 
@@ -75,10 +74,7 @@ class Visit:
             await asyncio.wait({hearing, telling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._seat.leave()
-            for task in (hearing, telling):
-                task.cancel()
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-                await asyncio.gather(hearing, telling, return_exceptions=True)
+            await end(hearing, telling)
 
     async def _tell(self) -> None:
         recording, loop = self._seat.recording, asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.kernel.tasks import end
 from iolaus.model.console import Way
 from iolaus.model.desired import Duration
 from iolaus.north.api.console_socket import TAIL, Visit
@@ -495,5 +496,4 @@ async def _while_shared(room: ConsoleRoom, text: str, visit: Visit) -> None:
             if done:
                 return
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await end(serving)

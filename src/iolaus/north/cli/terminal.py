@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from iolaus.kernel.errors import IolausError, OperatorMust, PolicyRefused
+from iolaus.kernel.tasks import end
 from iolaus.north.cli.client import ServerSilent, verification
 
 HELP: Final = (
@@ -169,9 +170,7 @@ async def _both(socket: ClientConnection, screen: Screen, *, read_only: bool) ->
     with _raw(sys.stdin.fileno()):
         typing = asyncio.ensure_future(_type(socket, screen, sys.stdin.fileno()))
         await asyncio.wait({showing, typing}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (showing, typing):
-            task.cancel()
-        await asyncio.gather(showing, typing, return_exceptions=True)
+        await end(showing, typing)
 
 
 async def _show(socket: ClientConnection, screen: Screen) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, cast
 
+from iolaus.kernel.tasks import end
 from iolaus.sim.building.bus import Bus, Verdict
 from iolaus.sim.building.modbus import RtuFrames, TcpFrames, exception, rtu_frame, tcp_frame
 from iolaus.sim.building.unit import NO_TARGET
@@ -134,8 +135,6 @@ class SerialLine:
 
     async def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._ours)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         os.close(self._ours)
         os.close(self._theirs)

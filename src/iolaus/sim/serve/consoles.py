@@ -25,6 +25,7 @@ import asyncssh
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from iolaus.kernel.tasks import end
 from iolaus.sim.device import Device
 from iolaus.sim.manners.console import Consoles, Line, Reader, consoles_of, hosts
 from iolaus.sim.manners.consoles_drawn import LEAVE
@@ -309,9 +310,7 @@ class Stations:
             way.close()
         for porch in self.porches.values():
             porch.close()
-        for task in list(self._visits):
-            task.cancel()
-        await asyncio.gather(*self._visits, return_exceptions=True)
+        await end(*self._visits)
 
     def told(self) -> Mapping[str, Any]:
         return {"port": self.port, "consoles": len(self._stations)}

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from iolaus.kernel.clock import Clock, WallClock
+from iolaus.kernel.tasks import end
 from iolaus.sim.clock import VirtualClock
 from iolaus.sim.device import Device
 from iolaus.sim.hall_life import DRY, Life
@@ -342,5 +343,4 @@ async def serve_twin(
     try:
         yield twin
     finally:
-        stepping.cancel()
-        await asyncio.gather(stepping, return_exceptions=True)
+        await end(stepping)

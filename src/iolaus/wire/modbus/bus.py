@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, PolicyRefused
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent, PolicyRefused
 from iolaus.wire.modbus.blocks import Block, cut, halves, plan_blocks
 from iolaus.wire.modbus.health import LONG_S, Outcome, UnitHealth, UnitState
 from iolaus.wire.modbus.line import ACKNOWLEDGED, BUSY, Line
@@ -32,7 +32,6 @@ IDLE_S: Final = 0.25
 MOST_FAST: Final = 2.0
 """What a loop is closed with is never read more seldom than this many times its period."""
 _UNREAD: Final = Value()
-FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 
 
 class Sample:

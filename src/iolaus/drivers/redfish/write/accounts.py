@@ -21,7 +21,7 @@ from iolaus.drivers.ports import Account, Payload, Reads, Receipt, Writes
 from iolaus.drivers.redfish._text import clean, maybe
 from iolaus.drivers.redfish.harvest import links_in, normal, order
 from iolaus.drivers.redfish.write.exchange import not_offered, patch, receipt_of, service_of
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, OperatorMust
+from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent, OperatorMust
 from iolaus.model.credential import UNENDING_WINDOW_S, AccountPolicy
 from iolaus.wire.redfish.address import path_of
 from iolaus.wire.redfish.errors import PropertiesRefused
@@ -186,7 +186,7 @@ async def _hushed(secret: str, send: Send) -> Receipt:
     """The receipt or the error, without the device's words where they give the secret away."""
     try:
         receipt = await send()
-    except (DeviceRefused, DeviceLied, DeviceSilent) as error:
+    except FAILURES as error:
         hush(error, secret)
         raise
     if gives_away(receipt.message, secret):

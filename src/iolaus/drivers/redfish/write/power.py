@@ -14,7 +14,7 @@ from typing import Final
 from iolaus.drivers.ports import Reads, Receipt, Writes
 from iolaus.drivers.redfish.write.actions import Offer, act, allowed, require
 from iolaus.drivers.redfish.write.exchange import already
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, OperatorMust
+from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust
 from iolaus.wire.redfish.errors import Code
 
 RESETS: Final = (
@@ -97,7 +97,7 @@ async def _is_so(device: Reads, uri: str, reset: str, refused: DeviceRefused) ->
         return False
     try:
         return (await device.get(uri)).body.get("PowerState") == end
-    except (DeviceSilent, DeviceRefused, DeviceLied):
+    except FAILURES:
         return False
 
 

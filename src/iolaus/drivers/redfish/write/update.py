@@ -27,7 +27,7 @@ from iolaus.drivers.redfish.write.exchange import (
     receipt_of,
     service_of,
 )
-from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, OperatorMust
+from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust
 from iolaus.wire.redfish.address import path_of
 from iolaus.wire.redfish.errors import Code
 from iolaus.wire.redfish.port import Answer
@@ -206,7 +206,7 @@ async def _let_go(device: Writes, service: Answer) -> None:
     body: dict[str, Any] = {TARGETS: []} | ({BUSY: False} if BUSY in service.body else {})
     try:
         await patch(device, service.uri, body)
-    except (DeviceSilent, DeviceRefused, DeviceLied):
+    except FAILURES:
         return
 
 
@@ -245,7 +245,7 @@ async def _task_behind(device: Reads, answer: Answer) -> str | None:
             for uri, task in found:
                 if normal(path_of(clean(task.get("TaskMonitor"), 1024))) == monitor:
                     return uri
-    except (DeviceSilent, DeviceRefused, DeviceLied):
+    except FAILURES:
         return None
     return None
 
