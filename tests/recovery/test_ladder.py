@@ -215,7 +215,7 @@ def test_a_rescue_over_http_says_what_is_fetched_and_puts_nothing_into_a_drive()
     assert once.action.arguments["image"] == image
     assert [each.value for each in once.after] == [f"UefiHttp/Once {image}"]
     assert MAY_RESCUE in [each.subject for each in once.before]
-    assert "boot-clear" in steps
+    assert steps["boot-clear"].action.arguments["image"] == image
 
 
 def test_a_compromised_host_is_held_off_and_nothing_starts_it() -> None:

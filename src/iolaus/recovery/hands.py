@@ -19,14 +19,7 @@ from iolaus.drivers.ports import Priority, Reads, Receipt, Writes
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import (
-    DeviceLied,
-    DeviceRefused,
-    DeviceSilent,
-    OperatorMust,
-    PolicyRefused,
-    WeErred,
-)
+from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust, PolicyRefused, WeErred
 from iolaus.model.asset import Asset, Firmware
 from iolaus.model.endpoint import Mode, Target
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
@@ -54,7 +47,6 @@ DEADLINE_S: Final = 60.0
 OFF_S: Final = 30.0
 BACK_S: Final = 30.0
 SILENT_S: Final = 2.0
-_FAILURES: Final = (DeviceSilent, DeviceRefused, DeviceLied)
 _GRACEFUL: Final = {
     RungName.RESTART: "GracefulRestart",
     RungName.FORCE_RESTART: "ForceRestart",
@@ -255,7 +247,7 @@ class RecoveryHands:
                 return None, f"its controller: {seen.said or seen.controller.value}"
             device, known = self._means.open_device(held.target), (held.report, asset)
             return await self._reflashing.look(subject, device, known, (node, step, seen))
-        return await self._of_host(subject, node)
+        return await self._of_host(subject, node, step)
 
     def _back(self, seen: NodeSight, verdict: Verdict) -> tuple[bool, str]:
         around = Around(ourselves=self._means.ourselves())
@@ -283,7 +275,7 @@ class RecoveryHands:
         reads = self._means.open_device(held.target).at(Priority.LIFECYCLE)
         try:
             there = await isolating.links(reads, asset)
-        except _FAILURES as error:
+        except FAILURES as error:
             return None, error.message
         if subject == ladder.OPEN:
             return sorted(each.name for each in there if each.open), "none of its ports is open"
@@ -293,16 +285,18 @@ class RecoveryHands:
         mine = [each for each in there if each.name in step.action.arguments["links"]]
         return not (told := isolating.still(mine, to_open=True)), told
 
-    async def _of_host(self, subject: str, node: NodePlan) -> tuple[Any, str]:
+    async def _of_host(self, subject: str, node: NodePlan, step: Step) -> tuple[Any, str]:
         """Its boot override and its drive."""
         held, asset = self._known(node)
         reads = self._means.open_device(held.target).at(Priority.LIFECYCLE)
         try:
             if subject == ladder.OVERRIDE:
-                return await media.override(reads, asset), "its boot override is another"
+                ours = str(step.action.arguments.get("image", ""))
+                found = await media.override(reads, asset, ours=ours)
+                return found, f"its boot override is {found}"
             if subject == ladder.MEDIA:
                 return await media.inserted(reads, asset), "its drive holds something else"
-        except _FAILURES as error:
+        except FAILURES as error:
             return None, error.message
         return None, f"nobody knows {subject}"
 
@@ -521,8 +515,10 @@ class RecoveryHands:
 
     async def _boot_clear(self, order: Order) -> dict[str, Any]:
         driver, writes = await self._hand(order)
-        uri = order.asset.resources[0]
-        return _told(await driver.set_boot(writes, uri, enabled="Disabled"))
+        uri, image = order.asset.resources[0], order.action.arguments.get("image")
+        return _told(
+            await driver.set_boot(writes, uri, enabled="Disabled", http_uri="" if image else None)
+        )
 
     # --- what is known ------------------------------------------------------------------------
 

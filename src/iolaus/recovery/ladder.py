@@ -411,9 +411,7 @@ def _rescue(
     if want is None:
         return
     drive = want.image if want.boot in DRIVES else ""
-    again: dict[str, Any] = {"boot": want.boot}
-    if want.image and not drive:
-        again["image"] = want.image
+    fetched: dict[str, Any] = {"image": want.image} if want.image and not drive else {}
     begun = tuple(each for each in before if not each.subject.startswith(MAY))
     first = before
     once = Expect(subject=OVERRIDE, op=Op.IS, value=media.said(want.boot, "Once", want.image))
@@ -425,12 +423,13 @@ def _rescue(
                    subject="insert-media", text="Put the rescue image into its drive",
                    image=drive)  # fmt: skip
     yield trying(rung, before=first, after=(once,), verdict=verdict, timeout_s=SHORT_S,
-               subject="boot-once", text=let, **again)  # fmt: skip
+               subject="boot-once", text=let, boot=want.boot, **fetched)  # fmt: skip
     yield trying(rung, before=(*begun, once), after=back(), verdict=verdict, subject="rescue-start",
                text="Restart it, so that it starts from there")  # fmt: skip
     clear = Expect(subject=OVERRIDE, op=Op.IS, value="Disabled")
     yield trying(rung, before=(_not(clear),), after=(clear,), verdict=verdict, timeout_s=SHORT_S,
-               subject="boot-clear", text="Take the override back", attempts=GIVE_BACK)  # fmt: skip
+               subject="boot-clear", text="Take the override back", attempts=GIVE_BACK,
+               **fetched)  # fmt: skip
     if drive:
         empty = Expect(subject=MEDIA, op=Op.IS, value="")
         yield trying(rung, before=(_not(empty),), after=(empty,), verdict=verdict,

@@ -22,15 +22,15 @@ HTTP: Final = "UefiHttp"
 _DISCS: Final = frozenset({"CD", "DVD"})
 
 
-async def override(device: Reads, asset: Asset) -> str:
+async def override(device: Reads, asset: Asset, *, ours: str = "") -> str:
     """ "Disabled", or target and how often, such as "Cd/Once"; and what is fetched over HTTP, where
-    it says so."""
+    it says so. What is disabled but would still fetch `ours` the next time is told as well."""
     boot = mapping((await device.get(asset.resources[0])).body.get("Boot"))
     enabled = clean(boot.get("BootSourceOverrideEnabled"), 32)
+    image = clean(boot.get("HttpBootUri"), 2048)
     if enabled in ("", "Disabled"):
-        return "Disabled"
-    target = clean(boot.get("BootSourceOverrideTarget"), 64)
-    return said(target, enabled, clean(boot.get("HttpBootUri"), 2048))
+        return f"Disabled, with {image}" if image and image == ours else "Disabled"
+    return said(clean(boot.get("BootSourceOverrideTarget"), 64), enabled, image)
 
 
 def said(target: str, enabled: str, image: str) -> str:
