@@ -51,6 +51,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     each time."""
     gc.collect()
     gc.freeze()
+    if "litestar" in sys.modules:
+        from tests import handlers
+
+        handlers.remember()
 
 
 def pytest_unconfigure() -> None:

@@ -147,7 +147,7 @@ def _server(base: str) -> Iterator[Finding]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         with httpx.Client(
-            base_url=base, headers=headers, timeout=5.0, trust_env=False, verify=verification()
+            base_url=base, headers=headers, timeout=5.0, trust_env=False, verify=verification(base)
         ) as client:
             alive = client.get("/healthz")
             summary = client.get("/api/v1/summary")

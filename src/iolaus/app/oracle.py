@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from iolaus.kernel.errors import DeviceSilent, OperatorMust, WeErred
+from iolaus.kernel.tls import trusted
 from iolaus.store.files import PRIVATE_DIR, replace_file
 from iolaus.store.state import default_state_dir
 
@@ -49,7 +50,11 @@ class Oracle:
     def __init__(self, place: Place) -> None:
         headers = {"Authorization": f"Bearer {place.token}"}
         self._http = httpx.Client(
-            base_url=place.url, headers=headers, timeout=PATIENCE_S, trust_env=False
+            base_url=place.url,
+            headers=headers,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            verify=trusted(place.url),
         )
 
     def __enter__(self) -> Self:

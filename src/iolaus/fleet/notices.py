@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError, OperatorMust
+from iolaus.kernel.tls import trusted
 from iolaus.model.alarm import SHOWN, Alarm
 from iolaus.model.alarm_kinds import ALARM_KINDS
 
@@ -99,7 +100,7 @@ async def post(
 ) -> None:
     """Raises `DeviceSilent` where it may be sent again, `DeviceRefused` where that is no use."""
     try:
-        verify: ssl.SSLContext | bool = True
+        verify = trusted(url)
         if ca_file is not None:
             verify = ssl.create_default_context(cafile=ca_file)
         async with httpx.AsyncClient(

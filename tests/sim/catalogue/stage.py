@@ -130,7 +130,7 @@ async def staged(
         oracle.beside = beside or {}
         stack.push_async_callback(oracle.stop)
         await oracle.start()
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connector = aiohttp.TCPConnector(ssl=context, force_close=True)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))

@@ -26,6 +26,7 @@ from iolaus.kernel.errors import (
     OperatorMust,
     Unverified,
 )
+from iolaus.kernel.tls import trusted
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 MAX_SECRET: Final = 64 * 1024
@@ -197,7 +198,9 @@ class Peer:
             )
         return self._client
 
-    def _trust(self) -> ssl.SSLContext:
+    def _trust(self) -> ssl.SSLContext | bool:
+        if not self._ca_file and self.base.startswith("http:"):
+            return trusted(self.base)
         try:
             return ssl.create_default_context(cafile=self._ca_file or None)
         except OSError as error:  # ssl.SSLError is one

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
@@ -27,6 +27,7 @@ from iolaus.north.api.fbom import fbom_routes
 from iolaus.north.api.history import history_routes
 from iolaus.north.api.lists import principal_of
 from iolaus.north.api.onboarding import onboarding_routes
+from iolaus.north.api.once import Once, Whole
 from iolaus.north.api.overview import health_routes, overview_routes
 from iolaus.north.api.packaged import package_route
 from iolaus.north.api.packs import pack_routes
@@ -67,7 +68,7 @@ def create_app(context: Context, *, pages: Pages | None = None) -> Refused:
 
 
 def build(context: Context, *, pages: Pages | None = None) -> Litestar:
-    api = Router(
+    api = Once(
         "/api/v1",
         route_handlers=[
             *overview_routes(context),
@@ -111,7 +112,7 @@ def build(context: Context, *, pages: Pages | None = None) -> Litestar:
         return Response(cache[0], media_type=MediaType.JSON)
 
     warm = Warm(Metrics(context), context.clock)
-    return Litestar(
+    return Whole(
         route_handlers=[
             api,
             openapi,

@@ -20,6 +20,7 @@ from iolaus.kernel.errors import (
     Unverified,
     WeErred,
 )
+from iolaus.kernel.tls import trusted
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
@@ -45,7 +46,7 @@ class Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(60.0, connect=5.0)
         self._http = httpx.Client(
-            headers=headers, timeout=timeout, trust_env=False, verify=verification()
+            headers=headers, timeout=timeout, trust_env=False, verify=verification(self.url)
         )
 
     def __enter__(self) -> Self:
@@ -241,10 +242,11 @@ def _object(response: httpx.Response) -> dict[str, Any]:
         ) from None
 
 
-def verification() -> ssl.SSLContext | bool:
-    """How a server's certificate is judged. Raises `OperatorMust`: IOLAUS_CA_FILE is unusable."""
+def verification(url: str) -> ssl.SSLContext | bool:
+    """How the certificate of the server at `url` is judged. Raises `OperatorMust`: IOLAUS_CA_FILE
+    is unusable."""
     if not (authority := os.environ.get("IOLAUS_CA_FILE")):
-        return True
+        return trusted(url)
     try:
         return ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:

@@ -117,7 +117,7 @@ async def run_terminal(
 ) -> None:
     """Until the person leaves or the server ends it. Raises `ServerSilent`, `PolicyRefused`."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    tls = verification() if url.startswith("wss") else None
+    tls = verification(url) if url.startswith("wss") else None
     screen = Screen(subject)
     try:
         async with connect(

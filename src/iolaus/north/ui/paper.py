@@ -8,6 +8,7 @@ brings the time for the head along: whoever looks sees how old it is.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -31,19 +32,26 @@ PAGES: Final = (
 )
 
 
+@cache
+def _templates() -> Environment:
+    """They are compiled once in a process."""
+    found = Environment(
+        loader=PackageLoader("iolaus.north.ui"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(FILTERS)
+    return found
+
+
 class Paper:
     """`leaves` says whether there is something to sign out of."""
 
     def __init__(self, clock: Clock, *, leaves: bool) -> None:
         self._clock, self._leaves = clock, leaves
-        self._env = Environment(
-            loader=PackageLoader("iolaus.north.ui"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._env.filters.update(FILTERS)
+        self._env = _templates()
 
     def now(self) -> str:
         return f"{datetime.fromtimestamp(self._clock.now(), UTC):%Y-%m-%d %H:%M:%S} UTC"
