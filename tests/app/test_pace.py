@@ -7,10 +7,21 @@ import contextlib
 import math
 from collections.abc import Hashable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.app.pace import Bounds, keep_pace, next_workers, within, yields
+from iolaus.app.pace import (
+    TICK_S,
+    Bounds,
+    Spent,
+    keep_pace,
+    next_workers,
+    spent,
+    within,
+    yields,
+)
+from iolaus.app.pace import felt as own_lateness
 from iolaus.kernel.clock import WallClock
 from iolaus.loop import Loop
 
@@ -76,6 +87,35 @@ def test_an_overload_sheds_inventories_before_hot_sets() -> None:
             workers[key] = next_workers(workers[key], late_s=felt_s, bounds=bounds[key])
     assert lags_s["hot"] < 30.0
     assert lags_s["rest"] > 400.0
+
+
+WORK = st.floats(min_value=0.0, max_value=2.0)
+
+
+def test_a_thread_without_rest_feels_all_of_its_lateness() -> None:
+    before = Spent(0.0, 0.0, 0.0)
+    assert own_lateness(before, Spent(0.5, 0.1, 0.38)) == pytest.approx(0.4)
+    assert own_lateness(before, Spent(0.5, 0.1, 0.2)) == pytest.approx(0.1)
+    assert own_lateness(before, Spent(0.5, 0.5, 0.0)) == pytest.approx(0.4)
+    assert own_lateness(before, Spent(0.1, 0.0, 0.0)) == pytest.approx(0.0)
+
+
+@given(WORK, WORK, WORK)
+def test_where_nobody_tells_what_was_waited_only_our_own_work_counts(
+    ran_s: float, waited_s: float, rested_s: float
+) -> None:
+    took_s = max(TICK_S, ran_s + waited_s + rested_s)
+    found = own_lateness(Spent(0.0, 0.0, None), Spent(took_s, ran_s, None))
+    assert found == min(took_s - TICK_S, ran_s)
+    told = own_lateness(Spent(0.0, 0.0, 0.0), Spent(took_s, ran_s, waited_s))
+    assert found <= told <= took_s - TICK_S
+
+
+def test_what_was_spent_never_runs_back() -> None:
+    before, after = spent(), spent()
+    assert after.at_s >= before.at_s
+    assert after.ran_s >= before.ran_s
+    assert (after.waited_s is None) == (before.waited_s is None)
 
 
 def test_who_is_owed_nothing_steps_further_back() -> None:

@@ -154,6 +154,24 @@ async def test_a_device_that_says_nothing_is_lost_after_one_period_of_listening(
         assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
 
 
+async def test_where_all_devices_are_slow_none_is_lost_for_it() -> None:
+    """What a device usually takes is known late: here it never is."""
+    house = House(8)
+    others = [each for each in house.devices.values() if each is not house.device]
+    async with collecting(house):
+        await house.clock.sleep(30)
+        for each in others:
+            each.answer_s = each.usual_s = 6.0
+        await house.clock.sleep(600)
+        house.device.answer_s = 14.0
+        await house.clock.sleep(60)
+        assert house.picture.statuses[ADDRESS].reach is Reach.REACHABLE
+        house.device.answer_s = 1000.0
+        await house.clock.sleep(60)
+        assert house.picture.statuses[ADDRESS].reach is Reach.UNREACHABLE
+    assert [event.kind for event in house.picture.events] == ["EndpointLost"]
+
+
 async def test_a_tree_that_is_not_there_any_more_is_read_anew_but_not_at_every_poll() -> None:
     house = House()
     async with collecting(house):

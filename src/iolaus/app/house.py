@@ -106,8 +106,8 @@ WORKERS: Mapping[Job, int] = {
     Job.SENTRY: 64,
 }
 PACE: Mapping[Job, Bounds] = {
-    Job.INVENTORY: Bounds(spare=16, least=32, most=192, patience_s=0.2),
-    Job.HOT: Bounds(spare=8, least=64, most=512, patience_s=0.1),
+    Job.INVENTORY: Bounds(least=8, most=192, patience_s=0.2),
+    Job.HOT: Bounds(spare=8, least=16, most=512, patience_s=0.1),
     Job.LOGS: Bounds(spare=2, least=4, most=64, patience_s=0.05),
     Job.ATTEST: Bounds(spare=4, least=8, most=32, patience_s=0.05),
     Job.BESIDE: Bounds(least=4, most=32, patience_s=0.05),

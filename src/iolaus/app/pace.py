@@ -6,7 +6,9 @@ number follows what is felt: a timer that rings late means that there is more to
 done, and the loops that are least patient give way first. That the hot sets yield before the
 inventories is what lets a hall be discovered while it is already being polled; a period that can
 not be kept is then stretched evenly instead of everything being late at once. Lateness that our
-own thread did not work through is another process' doing, and yielding would not shorten it.
+own thread did not work through is another process' doing, and yielding would not shorten it; but
+where our thread never rests, be it at work or waiting for a CPU that it shares, it has too much in
+hand whoever made it late, and every answer waits behind what it has begun.
 
 A loop that is behind by more than it promised yields last, and those that keep their promise make
 room for it: an inventory that is a minute late harms nobody, a hot set that is a minute late
@@ -17,15 +19,21 @@ overload sheds inventories before hot sets. What a person or a plan asks of a de
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeVar
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 TICK_S: Final = 0.1
+SCHEDSTAT: Final = Path("/proc/thread-self/schedstat")
+"""Linux: how long the thread ran and how long it waited for a CPU, in nanoseconds."""
 CUT: Final = 0.8
+RESTS: Final = 0.1
+"""A thread that sleeps for less than this part of the time has no rest."""
 BEHIND: Final = 2.0
 """So many times as patient is a loop that does not keep its promise."""
 K = TypeVar("K")
@@ -89,6 +97,34 @@ def within(bounds: Bounds, *, steps_back: bool) -> Bounds:
     return msgspec.structs.replace(bounds, least=bounds.spare) if steps_back else bounds
 
 
+class Spent(NamedTuple):
+    """Seconds since any fixed time: by the clock, at work, and waiting for a CPU (None: this system
+    does not tell)."""
+
+    at_s: float
+    ran_s: float
+    waited_s: float | None
+
+
+def spent() -> Spent:
+    """Of the calling thread."""
+    waited_s = None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        waited_s = int(SCHEDSTAT.read_bytes().split()[1]) / 1e9
+    return Spent(time.monotonic(), time.thread_time(), waited_s)
+
+
+def felt(before: Spent, after: Spent) -> float:
+    """By how much a timer of `TICK_S` rang too late for what our own thread has to do. Pure."""
+    took_s, ran_s = after.at_s - before.at_s, after.ran_s - before.ran_s
+    late_s = took_s - TICK_S
+    if before.waited_s is not None and after.waited_s is not None:
+        rested_s = took_s - ran_s - (after.waited_s - before.waited_s)
+        if rested_s < RESTS * took_s:
+            return late_s
+    return min(late_s, ran_s)
+
+
 async def keep_pace(
     loops: Mapping[K, Paced],
     bounds: Mapping[K, Bounds],
@@ -98,10 +134,9 @@ async def keep_pace(
     """Adapt the loops until cancelled; they begin with what they have. `owed` says of a loop that
     it is behind whatever its keys say."""
     while True:
-        began, spent_s = time.monotonic(), time.thread_time()
+        before = spent()
         await asyncio.sleep(TICK_S)
-        late_s = time.monotonic() - began - TICK_S
-        late_s = min(late_s, time.thread_time() - spent_s)
+        late_s = felt(before, spent())
         lags_s = {key: math.inf if owed(key) else loops[key].lag_s() for key in bounds}
         for key, felt_s in yields(bounds, lags_s, late_s).items():
             each = within(bounds[key], steps_back=math.inf in lags_s.values() and not owed(key))

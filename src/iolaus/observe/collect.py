@@ -33,6 +33,8 @@ FIRST: Final = 0.75
 """The part of our patience that one request may use up."""
 SLOWER: Final = 4.0
 """An answer may take so many times what the last ones took."""
+USUAL: Final = 0.02
+"""The weight of one answer in what all devices usually take now."""
 RECHECK_S: Final = 60.0
 """A tree that changed is read again, but not at every poll."""
 
@@ -133,6 +135,7 @@ class Collector:
         self._failures: dict[str, int] = {}
         self._unread: set[str] = set()
         self._begun: set[str] = set()
+        self._usual_s = 0.0
 
     @property
     def unread(self) -> int:
@@ -223,6 +226,7 @@ class Collector:
                 self._wake(Key(address, Job.INVENTORY), 0.0)
         else:
             self._record(address, device, None)
+            self._usual_s += USUAL * (_latency_s(device) - self._usual_s)
         return self._rest_s(self._clock.monotonic() - began)
 
     def _rest_s(self, took_s: float) -> float:
@@ -252,12 +256,14 @@ class Collector:
     def _patience_s(self, device: Device) -> float:
         """How long a device may say nothing while it is asked: a period, so that one that falls
         silent is known to be lost within two; longer where it is known to be slow, and where it
-        is lost anyway, or a device that takes half a minute would never be heard again."""
-        status, latency_ms = self._picture.status_of(device.address), device.vitals().latency_ms
+        is lost anyway, or a device that takes half a minute would never be heard again. Where all
+        of them are slow it is our machine or the network, and no device is lost for that."""
+        status = self._picture.status_of(device.address)
         most_s = max(self.periods.hot_s, self.periods.patience_s)
         if status is None or status.reach is not Reach.REACHABLE:
             return most_s
-        return min(max(self.periods.hot_s, SLOWER * (latency_ms or 0.0) / 1000.0), most_s)
+        slow_s = SLOWER * max(_latency_s(device), self._usual_s)
+        return min(max(self.periods.hot_s, slow_s), most_s)
 
     async def _logs(self, address: str, device: Device) -> float | None:
         if self._picture.report_of(address) is None:
@@ -329,6 +335,10 @@ def _unheard(address: str, patience_s: float) -> DeviceSilent:
         subject=address,
         next_step="check the controller's power and its management network.",
     )
+
+
+def _latency_s(device: Device) -> float:
+    return (device.vitals().latency_ms or 0.0) / 1000.0
 
 
 def _lost_since(status: EndpointStatus | None, at: float) -> bool:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iolaus.app.cluster.owning import ORPHAN_S, SETTLE_S, TTL_S, Owning, choose
+from iolaus.app.cluster.owning import (
+    CALM_S,
+    ORPHAN_S,
+    OVER_MAX_S,
+    OVER_S,
+    SETTLE_S,
+    TTL_S,
+    Owning,
+    Surplus,
+    choose,
+)
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.kernel.clock import JumpClock
@@ -34,6 +45,34 @@ def test_nobody_takes_what_is_not_free_or_gives_back_a_fair_share(
     assert {each for each, since_s in free.items() if since_s >= ORPHAN_S} <= set(choice.take)
     assert set(choice.leave) <= mine
     assert len(mine) - len(choice.leave) >= min(len(mine), len(SHARDS_HERE) // edges)
+
+
+def test_what_comes_back_is_given_back_ever_more_seldom() -> None:
+    surplus, gave, over, since = Surplus(), [], True, 0
+    for now_s in range(4000):
+        over = over or now_s == since + 2  # nobody took it, so it is ours again
+        if surplus.gives(over=over, now_s=float(now_s)):
+            gave.append(now_s)
+            over, since = False, now_s
+    waits = [after - before for before, after in pairwise(gave)]
+    assert gave[0] == OVER_S
+    assert waits == [2 + wait_s for wait_s in (6, 12, 24, 48, 96, 192, 384, *[600] * 5)]
+    assert (gave[0], waits[-1]) == (OVER_S, 2 + OVER_MAX_S)
+
+
+def test_whoever_was_even_for_long_gives_back_soon_again() -> None:
+    surplus = Surplus()
+    assert not surplus.gives(over=True, now_s=0.0)
+    assert surplus.gives(over=True, now_s=OVER_S)
+    assert surplus.gives(over=True, now_s=OVER_S + 1), "one after the other, while it is over"
+    soon_s, late_s = 100.0, 200.0 + 2 * CALM_S
+    assert not surplus.gives(over=False, now_s=soon_s - 1)
+    assert not surplus.gives(over=True, now_s=soon_s)
+    assert not surplus.gives(over=True, now_s=soon_s + OVER_S)
+    assert surplus.gives(over=True, now_s=soon_s + 2 * OVER_S)
+    assert not surplus.gives(over=False, now_s=late_s - 1)
+    assert not surplus.gives(over=True, now_s=late_s)
+    assert surplus.gives(over=True, now_s=late_s + OVER_S)
 
 
 def test_what_hangs_together_stays_together() -> None:

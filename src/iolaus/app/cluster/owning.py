@@ -2,9 +2,13 @@
 
 Every edge decides for itself by the same rule, and the lease settles it where two decide alike.
 What is free is taken at once by whoever has room, and after a moment by anybody; whoever has more
-than a share gives one back at a time. An edge that cannot reach the bus keeps its devices although
-its leases run out, because a rack that nobody guards is worse than one that two read: it carries
-nothing out for others, and gives a shard up when it hears that it is another's.
+than a share for a while gives one back at a time. What changes hands is read anew, which costs more
+than minutes of holding it: where others did not take what was given back, because all are busy, it
+is given back ever more seldom, or a hall would read nothing else.
+
+An edge that cannot reach the bus keeps its devices although its leases run out, because a rack that
+nobody guards is worse than one that two read: it carries nothing out for others, and gives a shard
+up when it hears that it is another's.
 """
 
 from __future__ import annotations
@@ -35,6 +39,10 @@ ORPHAN_S: Final = 1.0
 SETTLE_S: Final = 0.75
 """While a bus elects, which takes it up to nine seconds, the leases of all run out. Whoever had a
 shard takes it again first: a hall that is dealt anew reads everything anew."""
+OVER_S, OVER_MAX_S = 3.0, 600.0
+"""So long more than a share is kept, twice as long each time that it came back; at most so long."""
+CALM_S: Final = 300.0
+"""Whoever had its share and no more for so long, or for twice its patience, begins anew."""
 MARGIN_S: Final = 0.5
 """The last part of a lease, in which nothing is begun."""
 LATE_S: Final = 1.5
@@ -48,6 +56,31 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     leave: tuple[str, ...] = ()
 
 
+def share_of(wanted: Collection[str], edges: int) -> int:
+    return math.ceil(len(wanted) / max(1, edges))
+
+
+class Surplus:
+    """Since when an edge has more than its share, and how long it keeps that. No clock is read."""
+
+    def __init__(self) -> None:
+        self._patience_s, self._gave = OVER_S, False
+        self._even_s, self._over_s = float("-inf"), float("-inf")
+
+    def gives(self, *, over: bool, now_s: float) -> bool:
+        """Whether one may be given back now; to be asked at every round."""
+        if over and self._even_s >= self._over_s:
+            self._over_s = now_s
+            self._patience_s = min(2 * self._patience_s if self._gave else OVER_S, OVER_MAX_S)
+        if not over:
+            self._even_s = now_s
+            if now_s - self._over_s > max(CALM_S, 2 * self._patience_s):
+                self._gave = False
+        may = over and now_s - self._over_s >= self._patience_s
+        self._gave = self._gave or may
+        return may
+
+
 def choose(
     *,
     wanted: Collection[str],
@@ -55,14 +88,16 @@ def choose(
     free_s: Mapping[str, float],
     edges: int,
     name: str,
+    gives: bool = True,
 ) -> Choice:
-    """`free_s` says since how long each free shard is free. Pure."""
-    share = math.ceil(len(wanted) / max(1, edges))
+    """`free_s` says since how long each free shard is free, `gives` whether more than a share may
+    be given back. Pure."""
+    share = share_of(wanted, edges)
     room = max(0, share - len(mine))
     ordered = sorted(free_s, key=lambda shard: zlib.crc32(f"{name}/{shard}".encode()))
     soon = ordered[:room]
     orphans = [each for each in ordered if each not in soon and free_s[each] >= ORPHAN_S]
-    leave = sorted(mine)[:1] if len(mine) > share and not free_s else ()
+    leave = sorted(mine)[:1] if gives and len(mine) > share and not free_s else ()
     return Choice(take=(*soon, *orphans), leave=tuple(leave))
 
 
@@ -94,7 +129,7 @@ class Owning:
         self._wanted, self._edges, self._gained, self._lost = wanted, edges, gained, lost
         self._ttl_s = ttl_s
         self._free: dict[str, float] = {}
-        self._away_s = float("-inf")
+        self._away_s, self._surplus = float("-inf"), Surplus()
         self.held: dict[str, Held] = {}
 
     def epoch(self, shard: str) -> int | None:
@@ -129,12 +164,15 @@ class Owning:
         now_s, wanted = self._clock.monotonic(), set(self._wanted())
         free = {each for each in wanted - self.held.keys() if self._leases.is_over(each)}
         self._free = {each: self._free.get(each, now_s) for each in free}
+        edges = self._edges()
+        over = len(self.held) > share_of(wanted, edges)
         choice = choose(
             wanted=wanted,
             mine=self.held.keys(),
             free_s={each: now_s - since for each, since in self._free.items()},
-            edges=self._edges(),
+            edges=edges,
             name=self._name,
+            gives=self._surplus.gives(over=over, now_s=now_s),
         )
         for shard in (*choice.leave, *(self.held.keys() - wanted)):
             await self._leave(shard)
