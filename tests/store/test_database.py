@@ -10,13 +10,16 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
 
 import iolaus
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import OperatorMust, WeErred
-from iolaus.store.database import MIGRATIONS, Database, explain, migrations_config
+from iolaus.store.database import MIGRATIONS, SILENT_S, Database, explain, migrations_config
 from iolaus.store.facts import Facts
 from iolaus.store.schema import metadata
+from tests.app.cluster.links import linked
 from tests.store.footings import Footing
 from tests.store.made import T0, ask_for
 from tests.store.postgres import Postgres
@@ -159,6 +162,29 @@ async def test_a_lost_server_is_one_trouble_and_nothing_is_lost(
     await again.start()
     assert again.report_of(A)
     await again.close()
+
+
+def test_a_server_of_which_nothing_is_heard_is_given_up_and_asked_anew(postgres: Postgres) -> None:
+    """The line still takes what is sent; it falls silent before the commit."""
+    with linked() as links:
+        url = make_url(postgres.database())
+        port = links.through("us", "server", postgres.port)
+        store = Database(url.set(port=port).render_as_string())
+
+        def one(connection: Connection) -> int:
+            return int(connection.execute(text("SELECT 1")).scalar_one())
+
+        def last(connection: Connection) -> None:
+            one(connection)
+            links.hush(frozenset(("us", "server")))
+            store._patience_s = 0.2
+
+        with pytest.raises(WeErred, match=r"the server said nothing for 0\.2 s"):
+            store.write(last)
+        links.heal(frozenset(("us", "server")))
+        store._patience_s = SILENT_S
+        assert store.read(one) == 1
+        store.close()
 
 
 def test_an_unforeseen_failure_is_ours() -> None:

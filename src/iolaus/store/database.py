@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import errno
 import math
-import socket
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +26,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from iolaus.kernel.errors import IolausError, OperatorMust, WeErred
+from iolaus.store.patience import connect_patiently
 
 Connect = Callable[[], Any]
 Guard = Callable[[Connection], None]
@@ -37,8 +35,10 @@ T = TypeVar("T")
 PRAGMAS = ["journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"]
 _BUSY_S = 5.0
 _MIGRATING = 0x10_1A05
+SILENT_S = 20.0
+UPGRADE_S = 600.0
+"""A step of an upgrade may rewrite a table."""
 _PATIENCE: dict[str, Any] = {
-    "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 4,
     "keepalives_interval": 2,
@@ -54,9 +54,9 @@ class Database:
     """`where` is a file (SQLite) or an SQLAlchemy URL. Blocking: call it from a worker thread.
 
     `connect` replaces how a DB-API connection is made (tests hand in failing ones). `guard` is
-    asked first in every transaction that writes, and raises where that may not be. `patience_s`
-    (PostgreSQL, one caller at a time): a server that says nothing for so long is given up, also
-    where something in between still takes what is sent to it."""
+    asked first in every transaction that writes, and raises where that may not be. A PostgreSQL
+    server of which nothing is heard for `patience_s` while it is asked is given up, also where
+    something in between still takes what is sent to it."""
 
     def __init__(
         self,
@@ -64,10 +64,9 @@ class Database:
         *,
         connect: Connect | None = None,
         guard: Guard | None = None,
-        patience_s: float | None = None,
+        patience_s: float = SILENT_S,
     ) -> None:
         self._guard, self._patience_s = guard, patience_s
-        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
             self.url = _url_of(where)
             self.engine: Engine = create_engine(self.url, **_options(self.url, connect, patience_s))
@@ -90,8 +89,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
-        elif patience_s is not None:
-            event.listen(self.engine, "connect", lambda made, _record: self._connections.add(made))
+        elif self.url.get_driver_name() == "psycopg":
+            event.listen(self.engine, "do_connect", self._connect)
 
     @property
     def is_sqlite(self) -> bool:
@@ -114,7 +113,7 @@ class Database:
         the rows that it reads)."""
         try:
             engine = self._exclusive if exclusive else self.engine
-            with self._patiently(), engine.begin() as connection:
+            with engine.begin() as connection:
                 if self._guard is not None:
                     self._guard(connection)
                 return work(connection)
@@ -124,32 +123,13 @@ class Database:
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work` may take its time with what it read: PostgreSQL holds no transaction for it."""
         try:
-            with self._patiently(), self._reading.connect() as connection:
+            with self._reading.connect() as connection:
                 return work(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explain(error, "read state") from error
 
-    @contextmanager
-    def _patiently(self) -> Iterator[None]:
-        if self._patience_s is None or self.is_sqlite:
-            yield
-            return
-        timer = threading.Timer(self._patience_s, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _hang_up(self) -> None:
-        """Whoever waits for an answer hears that the connection is over."""
-        over = self.engine.dialect.loaded_dbapi.Error
-        for connection in list(self._connections):
-            with suppress(over, OSError):
-                line = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-                with line:
-                    line.shutdown(socket.SHUT_RDWR)
+    def _connect(self, _dialect: Any, _record: Any, given: Any, words: Any) -> Any:
+        return connect_patiently(*given, patience_s=lambda: self._patience_s, **words)
 
     def explain(self, error: Exception, operation: str) -> IolausError:
         return explain(error, operation=operation, subject=self.name)
@@ -173,7 +153,11 @@ class Database:
                 next_step="run the newer version, or start with another --state directory.",
             )
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        patience_s, self._patience_s = self._patience_s, max(self._patience_s, UPGRADE_S)
+        try:
+            command.upgrade(config, "head")
+        finally:
+            self._patience_s = patience_s
 
 
 def _url_of(where: Path | str) -> URL:
@@ -185,14 +169,12 @@ def _url_of(where: Path | str) -> URL:
     return url
 
 
-def _options(url: URL, connect: Connect | None, patience_s: float | None) -> dict[str, Any]:
+def _options(url: URL, connect: Connect | None, patience_s: float) -> dict[str, Any]:
     if connect is not None:
         return {"creator": connect}
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_S, "check_same_thread": False}}
-    patience = _PATIENCE
-    if patience_s is not None:
-        patience = _PATIENCE | {"connect_timeout": max(2, math.ceil(patience_s))}
+    patience = _PATIENCE | {"connect_timeout": min(5, max(2, math.ceil(patience_s)))}
     return {"pool_pre_ping": True, "connect_args": patience}
 
 
