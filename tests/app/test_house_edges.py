@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from tests.survival.stage import Stage, machine, staged
 
+from iolaus.energy.keeping import keepings
 from iolaus.energy.run import EdgeRun
 from iolaus.kernel.errors import DeviceRefused, OperatorMust, PolicyRefused
 from iolaus.model.endpoint import Target
@@ -140,9 +141,21 @@ async def test_one_that_observes_writes_nothing_and_reads_no_cap_of_its_own(
 async def test_a_cap_that_a_person_sets_is_read_back_and_taken_back(tmp_path: Path) -> None:
     async with hall(tmp_path, "observe") as on:
         power_room, before = on.house.power.powering, cap_w(on)
-        await power_room.hold("tray", 3000, for_s=60, by="ana", reason="test")
+        await power_room.hold("tray", 3000, for_s=600, by="ana", reason="test")
         assert cap_w(on) == 3000
-        assert [each.subject for each in power_room.caps()] == ["tray"]
+        for _ in range(2):
+            (held,) = keepings(power_room.caps(), power_room.edges(), now=on.house.clock.now())
+            assert held.sight
+            assert held.sight.in_force_w == 3000
+            on.house.edges._fact(on.device.address)  # an inventory older than the cap
+        on.device.patch(CAP, {"PowerLimitWatts": {"SetPoint": 4000}})
+        on.house.read_again(on.device.address)
+
+        async def raised() -> bool:
+            (held,) = keepings(power_room.caps(), power_room.edges(), now=on.house.clock.now())
+            return held.reason == "NotHeld"
+
+        await on.until(raised, "somebody raised it behind our back, and nobody writes here")
         with pytest.raises(PolicyRefused):
             await power_room.hold("tray", 10, for_s=60, by="ana", reason="test")
         await power_room.clear("tray")

@@ -88,10 +88,17 @@ class Room:
         self.held[subject] = HeldCap(
             subject=subject, rack="r1", watts=watts, until=now + for_s, by=by, reason=reason, at=now
         )
+        self._tell_edge()
         return self.held[subject]
 
     async def clear(self, subject: str) -> HeldCap:
-        return self.held.pop(subject)
+        ended = self.held.pop(subject)
+        self._tell_edge()
+        return ended
+
+    def _tell_edge(self) -> None:
+        watts = {name: cap.watts for name, cap in self.held.items()}
+        self.run.edge.hold(watts.get("r1"), watts, self.clock.monotonic())
 
     async def isolate(self, rack: str, *, by: str, reason: str) -> bool:
         if rack == "r1":

@@ -64,7 +64,12 @@ async def test_a_cap_is_set_listed_and_cleared(api: httpx.AsyncClient) -> None:
     assert (made.status_code, made.json()["status"]["left_s"]) == (201, 60)
     low = {"spec": {**order["spec"], "watts": 100}}
     assert (await api.post("/api/v1/powercaps", json=low)).json()["code"] == "BelowFloor"
-    assert len((await api.get("/api/v1/powercaps")).json()["items"]) == 1
+    (listed,) = (await api.get("/api/v1/powercaps")).json()["items"]
+    shown = listed["status"]
+    assert (shown["in_force_w"], shown["draws_w"], shown["floor_w"]) == (4000, 2400, 1600)
+    assert (shown["kept"], shown["why"]) == (
+        None, "not read yet: n[0-3]; until then all that can be drawn counts",
+    )  # fmt: skip
     assert (await api.delete("/api/v1/powercaps/r1")).status_code == 200
     assert (await api.delete("/api/v1/powercaps/r1")).status_code == 404
     gone = {"spec": {**order["spec"], "subject": "r9"}}
@@ -114,6 +119,9 @@ def test_the_command_line(context: Context, room: Room, monkeypatch: pytest.Monk
         assert "SWING" in run("top racks --sort swing")
         assert "held at 2400 W" in run("power cap set r1 2.4kW --for 10m --reason why --yes")
         assert "2400 W" in run("power cap list")
+        for number in range(4):
+            room.run.edge.written(f"n{number}", 700.0, room.clock.monotonic(), ticket=0)
+        assert "not kept" not in run("describe edge/r1")
         assert "held no more" in run("power cap clear r1")
         room.wet(Grade.WARNING)
         room.wet(Grade.CRITICAL)

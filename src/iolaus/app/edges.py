@@ -103,6 +103,7 @@ class Edges:
         self._tell, self._record, self._plant, self._made = tell, record, plant, made
         self.policy = PowerPolicy()
         self.seats = RackSeats()
+        self._wrote: dict[str, float] = {}
         self._told = EdgeTold(self, hands, clock)
         self._spawned: set[asyncio.Task[None]] = set()
         self._changed, self._version = False, 0
@@ -132,16 +133,23 @@ class Edges:
                 running.run.powered(seat.name, on)
             self._heard(running, events)
 
-    def capped(self, address: str, limits: Iterable[PowerLimit]) -> None:
-        """The caps of an endpoint as an inventory read them, for edges that only watch."""
+    def capped(self, address: str, limits: Iterable[PowerLimit], at: float) -> None:
+        """The caps of an endpoint as an inventory read them, for edges that only watch. `at`
+        (seconds since 1970) is when that began: what was written since counts."""
         seat = self.seats.seat(address)
         running = self.running.get(seat.rack) if seat else None
-        if seat is None or running is None:
+        if seat is None or running is None or at <= self._wrote.get(seat.name, 0.0):
             return
         for limit in limits:
             if limit.uri == seat.cap_uri and limit.limit_w is not None:
                 now_s = self._clock.monotonic()
                 running.run.edge.cap_seen(seat.name, limit.limit_w, now_s)
+
+    def wrote(self, node: str, watts: float) -> None:
+        """A cap that was written by no loop, as it was read back."""
+        self._wrote[node] = self._clock.now()
+        for running in self.running.values():
+            running.run.edge.cap_seen(node, watts, self._clock.monotonic())
 
     def lost(self, address: str) -> None:
         """An endpoint does not answer: what it told is unknown."""

@@ -216,7 +216,7 @@ class House:
         self.consoles = self._consoles(afar)
         self.alarming = self._alarming()
         self.notifier = self._notifier()
-        self.judge_racks: JudgesRacks = lambda rang: self.edges.judged(each.key for each in rang)
+        self.judge_racks: JudgesRacks = self.power.powering.judged
         self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
 
     def _loops(self) -> Mapping[Job, Loop]:

@@ -9,7 +9,7 @@ what budgets are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import msgspec
@@ -23,11 +23,10 @@ from iolaus.energy.policy import LeakPolicy, PowerPolicy
 from iolaus.energy.ports import AsksBuilding, Latch
 from iolaus.energy.rules import EdgeRules, edge_rules, paced
 from iolaus.energy.run import Done
-from iolaus.energy.standing import EdgeStanding, judged, standing_of
+from iolaus.energy.standing import EdgeStanding, standing_of
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError, OperatorMust
 from iolaus.kernel.tasks import end
-from iolaus.model.alarming import Judged, Key
 from iolaus.model.audit import Record
 from iolaus.model.endpoint import Reach, Target
 from iolaus.model.plant import Plant
@@ -116,10 +115,6 @@ class HouseEdges:
             for rack, running in sorted(self.edges.running.items())
         ]
 
-    def judged(self, rang: Iterable[Key]) -> Judged:
-        """For the alarms: what rings now, and what of these rings no more."""
-        return judged(self.standings(), rang)
-
     async def release(self, subject: str, *, by: str, reason: str) -> list[Latch]:
         """End what is latched in a rack, or of a node alone. All of it or nothing. Raises
         `OperatorMust` where nothing is latched, `PolicyRefused` while a cause is still read."""
@@ -172,7 +167,8 @@ class HouseEdges:
             return
         if held.report is not None:
             seats.learn(held.target, held.report)
-            self.edges.capped(address, held.report.power_limits)
+            began = held.report.observed_at - held.report.duration_s
+            self.edges.capped(address, held.report.power_limits, began)
         else:
             seats.wait_for(held.target)
         if held.status is not None and held.status.reach is not Reach.REACHABLE:

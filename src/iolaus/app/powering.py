@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,12 +22,15 @@ from iolaus.app.house_edges import HouseEdges
 from iolaus.energy.decisions import Decision, DomainState, RackState
 from iolaus.energy.feeds import FeedVotes
 from iolaus.energy.holding import HeldCap, cap_file, held_nodes, must_fit, shares_of
+from iolaus.energy.keeping import judged_caps
 from iolaus.energy.policy import Mode
 from iolaus.energy.ports import Event, IsolationRequest, Latch, Medium, Sense
 from iolaus.energy.rack import NodeView
-from iolaus.energy.standing import EdgeStanding
+from iolaus.energy.standing import EdgeStanding, judged
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust, PolicyRefused
+from iolaus.model.alarm import Alarm
+from iolaus.model.alarming import Judged
 
 log = structlog.get_logger(__name__)
 POWER_CAPS: Final = "power-caps.json"
@@ -103,6 +106,12 @@ class Powering:
 
     def caps(self) -> Sequence[HeldCap]:
         return tuple(self._caps.values())
+
+    def judged(self, alarms: Iterable[Alarm]) -> Judged:
+        """For the alarms: what rings now, and what of these rings no more."""
+        rang, edges = [each.key for each in alarms], self.edges()
+        caps = judged_caps(self.caps(), edges, rang, now=self._clock.now())
+        return {**judged(edges, rang), **caps}
 
     # --- asked -------------------------------------------------------------------------------
 
@@ -282,6 +291,7 @@ class Powering:
             found = await self._edges.edges.hands.write_cap(node, want, safety=False)
             if found is None:
                 raise _unread(node)
+            self._edges.edges.wrote(node, found)
             if abs(found - want) > NEAR_W:
                 raise DeviceRefused(
                     f"it was told {want:.0f} W and reads {found:.0f} W",

@@ -40,7 +40,7 @@ _COOLING: Final = frozenset({Sense.FLOW, Sense.COOLANT})
 class Edge:
     """`boot` is a word that differs for every start. `latched` are the latches that outlived the
     last process. `caps` and `reflexes` may be looked at, `withheld` is what rules forbade lately,
-    `counts` what was not taken and why."""
+    `counts` what was not taken and why, `asked` what people hold, by rack or node."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Edge:
         self._ready: dict[str, list[float]] = {}
         self._most_w, self._held_w = math.inf, [math.inf] * len(self.names)
         self.unread: tuple[str, ...] = ()
+        self.asked: Mapping[str, float] = {}
 
     # --- what it is told ---------------------------------------------------------------------
 
@@ -155,6 +156,7 @@ class Edge:
         floors = zip(self.names, self._floors, strict=True)
         self._most_w = math.inf if rack_w is None else max(rack_w, self.floor_w)
         self._held_w = [max(nodes_w.get(name, math.inf), floor) for name, floor in floors]
+        self.asked = dict(nodes_w) | ({} if rack_w is None else {self.rack.rack: rack_w})
         self._wake(now_s)
 
     def wait_for(self, unread: Sequence[str], now_s: float) -> None:
@@ -275,6 +277,10 @@ class Edge:
 
     def leased(self, now_s: float) -> bool:
         return now_s < self._lease_s
+
+    def draws_w(self, now_s: float) -> list[float | None]:
+        """By node; None where nothing fresh was read."""
+        return self._peaks.newest(now_s)
 
     def report(self, now_s: float) -> Report:
         """What the centre is told. An unknown is charged at its highest."""

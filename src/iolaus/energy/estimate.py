@@ -87,6 +87,11 @@ class PeakHold:
             return None
         return float(self._last.sum())
 
+    def newest(self, now_s: float) -> list[float | None]:
+        """What each node draws; None where that is not fresh."""
+        pairs = zip(self._last.tolist(), self.fresh(now_s).tolist(), strict=True)
+        return [watts if fresh else None for watts, fresh in pairs]
+
     def charged(self, caps_w: Watts, now_s: float) -> Watts:
         """What each node may be drawing now: its newest reading, or the cap where that is stale
         (`caps_w` is the nameplate where no cap is known)."""

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from iolaus.energy.edge import Edge
 from iolaus.energy.rack import NodeView, RackView
 from iolaus.energy.share import share
 from iolaus.kernel.errors import OperatorMust, PolicyRefused
@@ -33,6 +34,24 @@ class HeldCap(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     at: float
     before: dict[str, float] = {}
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What an edge sees of something that a person holds. `in_force_w` is the highest that may be;
+    `drawn_w` None: not known. Of its nodes, `unread` are those whose cap was not read since the
+    start, `silent` do not answer, `stubborn` keep a higher cap than they were told; of `unseen`
+    nothing was ever read, and they count nowhere."""
+
+    subject: str
+    asked_w: float
+    in_force_w: float
+    floor_w: float
+    drawn_w: float | None
+    nodes: int
+    unread: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    stubborn: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def cap_file(path: Path) -> KeptFile[HeldCap]:
@@ -78,3 +97,36 @@ def shares_of(nodes: Sequence[NodeView], watts: float) -> Mapping[str, float]:
     """By node, as an edge would share it out if every node wanted all it can draw."""
     given = share(nodes, [node.nameplate_w for node in nodes], watts)
     return {node.name: float(int(each)) for node, each in zip(nodes, given, strict=True)}
+
+
+def sights(edge: Edge, now_s: float) -> tuple[Sight, ...]:
+    """Of all that people hold in its rack; what is not there any more is left out. Pure."""
+    if not edge.asked:
+        return ()
+    draws = dict(zip(edge.names, edge.draws_w(now_s), strict=True))
+    reached = ((name, held_nodes(edge.rack, name), watts) for name, watts in edge.asked.items())
+    return tuple(_sight(edge, name, nodes, watts, draws) for name, nodes, watts in reached if nodes)
+
+
+def _sight(
+    edge: Edge,
+    subject: str,
+    nodes: Sequence[NodeView],
+    asked_w: float,
+    draws: Mapping[str, float | None],
+) -> Sight:
+    names = {node.name for node in nodes}
+    caps = [cap for cap in edge.caps if cap.node.name in names]
+    drawn = [watts for name in names if (watts := draws[name]) is not None]
+    return Sight(
+        subject=subject,
+        asked_w=asked_w,
+        in_force_w=sum(cap.ceiling for cap in caps),
+        floor_w=sum(min(node.floor_w, node.nameplate_w) for node in nodes),
+        drawn_w=sum(drawn) if len(drawn) == len(names) else None,
+        nodes=len(names),
+        unread=tuple(cap.node.name for cap in caps if cap.known_w is None and not cap.unreachable),
+        silent=tuple(cap.node.name for cap in caps if cap.unreachable),
+        stubborn=tuple(cap.node.name for cap in caps if cap.stuck and not cap.unreachable),
+        unseen=edge.unread if subject == edge.rack.rack else (),
+    )

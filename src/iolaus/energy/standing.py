@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from iolaus.energy.holding import Sight, sights
 from iolaus.energy.policy import Mode
 from iolaus.energy.ports import CapWrite, Command, Grade, IsolationRequest, Latch, PowerOff, Sense
 from iolaus.energy.reflex import Alarm, Hold
@@ -42,7 +43,8 @@ class EdgeStanding(msgspec.Struct, frozen=True, kw_only=True):
     held (a latch or a loss); hung. Powers are watts (None: unknown), `latency_ms` p50 and p99 of
     the last turns. `drawn_w` is what it drew in the last minutes, a value a second, and `swing_w`
     the widest difference in it. `done` are the last deeds, newest first; `would` is what its mode
-    forbade. `unread` stand in the rack, and nothing is known of them yet."""
+    forbade. `unread` stand in the rack, and nothing is known of them yet. `held` is what people
+    hold there; None from an edge that does not tell it."""
 
     rack: str
     mode: Mode
@@ -75,6 +77,7 @@ class EdgeStanding(msgspec.Struct, frozen=True, kw_only=True):
     fallback_s: float | None
     beat_age_s: float
     unread: tuple[str, ...] = ()
+    held: tuple[Sight, ...] | None = None
 
 
 def standing_of(
@@ -119,6 +122,7 @@ def standing_of(
         fallback_s=run.fallback.reached_s,
         beat_age_s=age_s,
         unread=edge.unread,
+        held=sights(edge, now_s),
     )
 
 

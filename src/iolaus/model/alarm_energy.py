@@ -151,4 +151,21 @@ ENERGY: Final = (
         delay_on_s=10.0,
         causes=("EdgeSilent",),
     ),
+    AlarmKind(
+        code="CapNotKept",
+        priority=Priority.HIGH,
+        means="More may be drawn than a person allowed a rack or a node, or what was in force "
+        "before their cap is not put back after its end.",
+        consequence="Whoever set it relies on it: a breaker, a feed or a unit that is worked on "
+        "may carry more than it should.",
+        response=(
+            "See what stands between: iolaus describe powercap/NAME.",
+            "Tell whoever set it; until it is kept, move work away: iolaus drain NODE --reason ...",
+            "Where it is not needed any more: iolaus power cap clear NAME.",
+        ),
+        clears="by itself, when the cap is kept or ended.",
+        delay_on_s=60.0,
+        delay_off_s=10.0,
+        causes=("RackSilent", "HallSilent", "EdgeSilent"),
+    ),
 )

@@ -31,7 +31,7 @@ from iolaus.north.context import Context
 from iolaus.north.dto.make import Frame, counts_of, limit_of, reading_is_stale
 from iolaus.north.exposition import HOLE, escape, number
 from iolaus.north.fleet import Picture
-from iolaus.north.power_metrics import POWER_FAMILIES, power_lines, site_lines
+from iolaus.north.power_metrics import POWER_FAMILIES, cap_lines, power_lines, site_lines
 from iolaus.north.rolledup import rolled_up
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
@@ -232,6 +232,7 @@ class Metrics:
     def _power_lines(self) -> dict[str, list[str]]:
         room, seen = self._context.power, self._context.seen_site
         found = power_lines(room.edges(), room.domains()) if room else {}
+        found |= cap_lines(self._context.power_shelf.keepings())
         return found | (site_lines(seen) if seen else {})
 
     async def _refresh(self) -> list[Block]:

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from iolaus.energy.decisions import Decision, DomainState, RackState
 from iolaus.energy.holding import HeldCap
+from iolaus.energy.keeping import Keeping, by_rack, keepings
 from iolaus.energy.ports import Latch
 from iolaus.energy.standing import EdgeStanding
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import WeErred
 from iolaus.model.select import Selector
-from iolaus.north.dto.edges import cap_view, edge_view
+from iolaus.north.dto.edges import PowerCapView, cap_view, edge_view
 from iolaus.north.dto.views import View
 from iolaus.north.fleet import Item, visible
 
@@ -79,18 +80,28 @@ class PowerShelf:
         """By rack."""
         room = self._room()
         shared = {each.rack: each for each in room.racks()} if room else {}
-        views = [edge_view(each, shared.get(each.rack)) for each in room.edges()] if room else []
+        held = by_rack(self.keepings())
+        views = [
+            edge_view(each, shared.get(each.rack), held=held.get(each.rack, ()))
+            for each in (room.edges() if room else ())
+        ]
         for item in _items("edge", views, scope):
             yield item
 
     async def caps(self, scope: Selector) -> AsyncIterator[Item]:
         """By name."""
-        room, now = self._room(), self._clock.now()
-        for item in _items("cap", [self.view(c, now) for c in room.caps()] if room else (), scope):
+        for item in _items("cap", self.cap_views(), scope):
             yield item
 
-    def view(self, cap: HeldCap, now: float | None = None) -> View:
-        return cap_view(cap, now=self._clock.now() if now is None else now)
+    def cap_views(self) -> list[PowerCapView]:
+        now = self._clock.now()
+        return [cap_view(each, now=now) for each in self.keepings()]
+
+    def keepings(self) -> list[Keeping]:
+        """Of all that people hold, whether it is kept; empty on a server without edges."""
+        room = self._room()
+        caps = room.caps() if room else ()
+        return keepings(caps, room.edges(), now=self._clock.now()) if room and caps else []
 
 
 def _items(word: str, views: Iterable[View], scope: Selector) -> Iterable[Item]:

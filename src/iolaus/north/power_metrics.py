@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from iolaus.energy.decisions import DomainState
+from iolaus.energy.keeping import Keeping
 from iolaus.energy.standing import EdgeStanding
 from iolaus.energy.timing import BOUNDS_MS
 from iolaus.north.exposition import escape, number
@@ -34,6 +35,8 @@ POWER_FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "iolaus_energy_edge_fallback_seconds": (
         "gauge", "From the last lapse to the floors; absent where they were not reached"),
     LATENCY: ("histogram", "From when something was due or heard to when it was started"),
+    "iolaus_energy_cap_watts": ("gauge", "What a person holds a rack or a node at"),
+    "iolaus_energy_cap_kept": ("gauge", "1 where that is kept, 0 where not; absent: not known"),
     "iolaus_energy_domain_limit_watts": ("gauge", "What a domain may carry; absent: unknown"),
     "iolaus_energy_domain_usable_watts": ("gauge", "What of that may be planned with"),
     "iolaus_energy_domain_charged_watts": ("gauge", "What may be in force below a domain"),
@@ -93,6 +96,17 @@ def power_lines(
         head = f'domain="{escape(domain.name)}",type="{escape(domain.kind)}"'
         for word, told in _DOMAIN.items():
             _add(found, f"iolaus_energy_domain_{word}", head, told(domain))
+    return found
+
+
+def cap_lines(held: Iterable[Keeping]) -> dict[str, list[str]]:
+    """By family. What is unknown is left out."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in held:
+        head = f'subject="{escape(each.cap.subject)}",rack="{escape(each.cap.rack)}"'
+        _add(found, "iolaus_energy_cap_watts", head, each.cap.watts)
+        kept = None if each.kept is None else float(each.kept)
+        _add(found, "iolaus_energy_cap_kept", head, kept)
     return found
 
 

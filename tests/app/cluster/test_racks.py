@@ -22,6 +22,7 @@ from iolaus.app.planting import POWER_FILE
 from iolaus.app.powering import Powering
 from iolaus.app.roles import Role
 from iolaus.bus.memory import LocalTrunk, Memory
+from iolaus.energy.keeping import keepings
 from iolaus.energy.ports import Event, Grade, Sense
 from iolaus.energy.run import Done
 from iolaus.energy.standing import HUNG_S
@@ -123,6 +124,13 @@ async def test_a_cap_is_held_by_the_edge_known_to_the_core_and_taken_back(tmp_pa
             return await both.table.get("tray") is not None
 
         await on.until(shared, "it is a row of the bus")
+        both.guard.tell()
+
+        async def seen() -> bool:
+            found = keepings(both.racks.caps(), both.racks.edges(), now=on.house.clock.now())
+            return [each.sight and each.sight.in_force_w for each in found] == [3000]
+
+        await on.until(seen, "the core sees what is in force")
         kept = (tmp_path / "core" / "power-caps.json").read_text()
         assert "tray" in kept, "whoever owns the rack next holds it on"
         with pytest.raises(PolicyRefused):

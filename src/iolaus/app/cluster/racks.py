@@ -20,6 +20,7 @@ from iolaus.app.powering import Powering
 from iolaus.bus.port import BusAway, Trunk, Unheard
 from iolaus.energy.decisions import Decision, DomainState, RackState
 from iolaus.energy.holding import HeldCap
+from iolaus.energy.keeping import judged_caps
 from iolaus.energy.ports import Event, Latch
 from iolaus.energy.standing import HUNG_S, EdgeStanding, judged
 from iolaus.kernel.clock import Clock
@@ -122,8 +123,10 @@ class FarRacks:
 
     def judged(self, alarms: Iterable[Alarm]) -> Judged:
         """Of a rack that nobody spoke of yet nothing is known: what rang of it goes on ringing."""
-        known = (each.key for each in alarms if each.labels.get("rack") in self._heard)
-        return judged(self.edges(), known)
+        rang, edges, now = tuple(alarms), self.edges(), self._clock.now()
+        known = (each.key for each in rang if each.labels.get("rack") in self._heard)
+        caps = judged_caps(self.caps(), edges, (each.key for each in rang), now=now)
+        return {**judged(edges, known), **caps}
 
     def domains(self) -> Sequence[DomainState]:
         return self._inner.domains()

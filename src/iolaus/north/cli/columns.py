@@ -73,6 +73,11 @@ def _few(found: list[str] | None) -> str:
     return text(listed[0] + (f" +{len(listed) - 1}" if len(listed) > 1 else "")) if listed else "-"
 
 
+def _kept(row: Flat) -> str:
+    """Of a cap that a person holds: whether, and why not."""
+    return text(": ".join(filter(None, (text(row.get("kept")), row.get("why")))))
+
+
 def _otherwise(row: Any) -> str:
     """Racks and halls with another mode."""
     return text(", ".join(f"{where} {mode}" for where, mode in row.get("modes", {}).items()))
@@ -399,8 +404,13 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         NAME,
         column("RACK", "rack"),
         Column(title="CAP", cell=watts("watts"), right=True),
+        Column(title="IN_FORCE", cell=watts("in_force_w"), right=True),
+        Column(title="DRAWS", cell=watts("draws_w"), right=True),
+        Column(title="FLOOR", cell=watts("floor_w"), right=True, wide=True),
         *_plain("until", "by", "reason"),
         AGE,
+        Column(title="KEPT", cell=_kept),
+        column("NEXT_STEP", "next_step", wide=True),
     ),
     "reference": (
         NAME,

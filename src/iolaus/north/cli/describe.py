@@ -25,7 +25,7 @@ SKIPPED: Final = frozenset(
     | {"standing", "waived", "waivers_over", "wanting", "proposal"}
 )
 LISTED: Final[Mapping[Source, frozenset[str]]] = {
-    Source.EDGE: frozenset({"latched", "holds", "unknown", "would", "done"}),
+    Source.EDGE: frozenset({"latched", "holds", "unknown", "would", "done", "caps"}),
     Source.POWER_CHANGE: frozenset({"approvals"}),
     Source.CANDIDATE: frozenset({"differences"}),
     Source.PLANT: frozenset({"past"}),
@@ -153,6 +153,7 @@ def _held(row: Flat) -> str:
     """What holds the rack down, what nobody knows, and the last deeds, newest first."""
     lines = [f"latched   {e['name']}: {e['because']}; {e['effect']}" for e in row["latched"]]
     lines += [f"hold      {each['name']}: {each['because']}" for each in row["holds"]]
+    lines += [_cap_line(each) for each in row.get("caps", ())]
     lines += [f"unknown   {each['because']}" for each in row["unknown"]]
     lines += [f"would     {line}" for line in row["would"]]
     for each in row["done"]:
@@ -161,6 +162,14 @@ def _held(row: Flat) -> str:
             f"done      {each['at']} {each['what']} {each['subject']}: {each['fate']}{why}"
         )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _cap_line(cap: Flat) -> str:
+    """`caps` of a server of an older version are not there."""
+    word = {True: "kept", False: "not kept"}.get(cap["kept"], "not known whether kept")
+    why = f": {text(cap['why'])}" if cap["why"] else ""
+    held = f"{text(cap['subject'])} at {cap['watts']:g} W until {cap['until']}"
+    return f"cap       {held} by {text(cap['by'])}: {word}{why}"
 
 
 def _head(row: Flat) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,7 +14,7 @@ from iolaus.north.dto.views import Age, View
 
 if TYPE_CHECKING:
     from iolaus.energy.decisions import RackState
-    from iolaus.energy.holding import HeldCap
+    from iolaus.energy.keeping import Keeping
     from iolaus.energy.ports import Latch
     from iolaus.energy.run import Done
     from iolaus.energy.standing import EdgeStanding
@@ -48,6 +48,17 @@ class DeedView(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     because: str
     fate: str
+
+
+class HeldView(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap that a person set on the rack or a node of it, and whether it is kept."""
+
+    subject: Annotated[str, Meta(description="A node or the rack.")]
+    watts: float
+    until: datetime | None
+    by: str
+    kept: Annotated[bool | None, Meta(description="Null: not known.")]
+    why: Annotated[str, Meta(description="Why it is not kept, or nobody knows.")] = ""
 
 
 class EdgeView(View, frozen=True, kw_only=True):
@@ -95,6 +106,7 @@ class EdgeView(View, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="What its mode forbade lately, newest first.")
     ] = ()
     done: tuple[DeedView, ...] = ()
+    caps: Annotated[tuple[HeldView, ...], Meta(description="What people hold there.")] = ()
     restarts: int = 0
     tick_p50_ms: Annotated[Watts, Meta(description="From due or heard to commands started.")] = None
     tick_p99_ms: Watts = None
@@ -115,6 +127,18 @@ class PowerCapView(View, frozen=True, kw_only=True):
     left_s: Annotated[float, Meta(description="Seconds until it ends by itself.")]
     by: str
     reason: str
+    kept: Annotated[
+        bool | None, Meta(description="Whether no more is in force and drawn; null: not known.")
+    ] = None
+    why: Annotated[str, Meta(description="Why it is not kept, or nobody knows.")] = ""
+    next_step: Annotated[str, Meta(description="What to do about it; may be empty.")] = ""
+    in_force_w: Annotated[
+        Watts, Meta(description="The highest that its caps may come to now; null: not known.")
+    ] = None
+    draws_w: Annotated[Watts, Meta(description="What it draws; null while any is unknown.")] = None
+    floor_w: Annotated[
+        Watts, Meta(description="What it cannot be held below; null: not known.")
+    ] = None
     set_at: datetime | None = None
     age_s: Age = None
 
@@ -122,8 +146,10 @@ class PowerCapView(View, frozen=True, kw_only=True):
 _MET: Final[Mapping[str, bool]] = {"met": True, "limited": False, "waiting": False}
 
 
-def edge_view(edge: EdgeStanding, shared: RackState | None = None) -> EdgeView:
-    """`shared` is how the centre sees its rack; None: nobody knows."""
+def edge_view(
+    edge: EdgeStanding, shared: RackState | None = None, *, held: Iterable[Keeping] = ()
+) -> EdgeView:
+    """`shared` is how the centre sees its rack; None: nobody knows. `held` is of this rack."""
     p50, p99 = edge.latency_ms
     return EdgeView(
         name=edge.rack,
@@ -157,6 +183,7 @@ def edge_view(edge: EdgeStanding, shared: RackState | None = None) -> EdgeView:
         ),
         would=edge.would,
         done=tuple(_deed(each) for each in edge.done),
+        caps=tuple(_held(each) for each in held),
         restarts=edge.restarts,
         tick_p50_ms=None if p50 is None else round(p50, 2),
         tick_p99_ms=None if p99 is None else round(p99, 2),
@@ -201,7 +228,20 @@ def _deed(done: Done) -> DeedView:
     )
 
 
-def cap_view(cap: HeldCap, *, now: float) -> PowerCapView:
+def _held(each: Keeping) -> HeldView:
+    cap = each.cap
+    return HeldView(
+        subject=cap.subject,
+        watts=cap.watts,
+        until=when(cap.until),
+        by=cap.by,
+        kept=each.kept,
+        why=each.message,
+    )
+
+
+def cap_view(held: Keeping, *, now: float) -> PowerCapView:
+    cap, sight = held.cap, held.sight
     return PowerCapView(
         name=cap.subject,
         kind="powercap",
@@ -213,6 +253,12 @@ def cap_view(cap: HeldCap, *, now: float) -> PowerCapView:
         left_s=round(max(0.0, cap.until - now), 1),
         by=cap.by,
         reason=cap.reason,
+        kept=held.kept,
+        why=held.message,
+        next_step=held.next_step,
+        in_force_w=sight.in_force_w if sight else None,
+        draws_w=sight.drawn_w if sight else None,
+        floor_w=sight.floor_w if sight else None,
         set_at=when(cap.at),
         age_s=round(max(0.0, now - cap.at), 1),
     )

@@ -89,7 +89,9 @@ class PowerPages:
             "bars": bars(edges),
             "loops": loops(plant, edges),
             "zones": len(plant.zones),
-            "caps": list(room.caps()) if room and not scope else [],
+            "caps": [
+                each for each in self._context.power_shelf.cap_views() if visible(each, scope)
+            ],
             "latched": [(e, latch) for e in map(edge_view, edges) for latch in e.latched],
             "part_link": f"{HERE}?{urlencode({'rack': rack, 'part': 1})}",
             "here_path": HERE,
