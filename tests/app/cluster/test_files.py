@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from iolaus.app.asking_less import TARGETS_FILE
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.bus.port import BusAway
@@ -46,11 +47,12 @@ def cores(tmp_path: Path) -> tuple[Core, Core]:
 async def test_what_one_gave_the_next_has(cores: tuple[Core, Core]) -> None:
     one, other = cores
     await one.files.begin()
-    one.write("tokens.json", "1")
+    for name in ("tokens.json", TARGETS_FILE):
+        one.write(name, "1")
     await one.files.give()
     await other.files.begin()
     await other.files.fetch()
-    assert other.text("tokens.json") == "1"
+    assert other.text("tokens.json") == other.text(TARGETS_FILE) == "1"
 
 
 async def test_one_that_begins_to_lead_without_the_bus_gives_nothing_old(

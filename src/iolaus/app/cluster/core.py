@@ -33,7 +33,7 @@ from iolaus.app.cluster.far_archive import FarArchive, Shelf
 from iolaus.app.cluster.far_lines import FarLines
 from iolaus.app.cluster.files import FILES, Files
 from iolaus.app.cluster.front import Front, Where, split_address
-from iolaus.app.cluster.guarding import CAPS, Caps
+from iolaus.app.cluster.guarding import CAPS, Caps, write_caps
 from iolaus.app.cluster.leading import HUNG_S, PATIENCE_S, Leading
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.racks import FarRacks
@@ -156,23 +156,48 @@ class Core:
     async def run(self) -> None:
         """Until `ended`."""
         async with doing(self.standby.run):
-            await self._take_turns()
+            while not self.ended.is_set():
+                await self._take_turn()
 
-    async def _take_turns(self) -> None:
-        while not self.ended.is_set():
-            try:
-                if await self.leading.take():
-                    await self._lead()
+    async def _take_turn(self) -> None:
+        """Stand by until we lead or end, then lead. What whoever leads gives is taken until then,
+        and no longer; that ends beside, for a bus that is away keeps nobody from leading."""
+        caps = partial(write_caps, self._trunk.table(CAPS), self._options.state_dir)
+        following = [asyncio.create_task(keep_on(each)) for each in (self.files.follow, caps)]
+        try:
+            while not self.ended.is_set() and not await self._taken():
+                await self._rest()
+        finally:
+            ending = asyncio.create_task(end(*following))
+        try:
+            if self.leading.term:
+                await self._lead()
                 self._trouble = ""
-            except IolausError as error:
-                if str(error) != self._trouble:
-                    log.warning("core_stands", error=str(error))
-                self._trouble = str(error)
-            finally:
-                await self.leading.let_go()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self.ended.wait()
+        except IolausError as error:
+            self._stands(error)
+        finally:
+            await self.leading.let_go()
+            await ending
+        await self._rest()
+
+    async def _taken(self) -> bool:
+        try:
+            if await self.leading.take():
+                return True
+            self._trouble = ""
+        except IolausError as error:
+            self._stands(error)
+        return False
+
+    def _stands(self, error: IolausError) -> None:
+        if str(error) != self._trouble:
+            log.warning("core_stands", error=str(error))
+        self._trouble = str(error)
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self.ended.wait()
 
     async def _lead(self) -> None:
         keeping = asyncio.create_task(self.leading.keep())

@@ -33,6 +33,7 @@ SHARED: Final = (
     "policy.yaml",
     "power.yaml",
     "power-changes.json",
+    "power-targets.json",
     "load-targets.json",
     "grid-key.json",
     "grid-key.public.json",
@@ -72,9 +73,13 @@ class Files:
         self._before: dict[str, bytes] = {}
         self._fetched = False
         self._giving = asyncio.Lock()
+        self._taking: asyncio.Future[bool] | None = None
 
     async def begin(self) -> None:
-        """To be called when a term begins: what the directory holds now is older than the table."""
+        """To be called when a term begins: what the directory holds now is older than the table.
+        A thread goes on when who waits for it is cancelled, so `follow` may still be writing."""
+        if self._taking is not None:
+            await asyncio.wait({self._taking})
         self._before, self._fetched = await asyncio.to_thread(self._read), False
 
     async def fetch(self) -> None:
@@ -94,7 +99,8 @@ class Files:
             if entry is None or not entry.body:
                 continue
             try:
-                if await asyncio.to_thread(self._take, entry):
+                self._taking = asyncio.ensure_future(asyncio.to_thread(self._take, entry))
+                if await asyncio.shield(self._taking):
                     self._changed(entry.key)
             except IolausError as error:
                 log.warning("file_not_taken", name=entry.key, error=str(error))

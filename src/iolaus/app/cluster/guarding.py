@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,9 +19,9 @@ import structlog
 from iolaus.app.cluster.letters import Granted, Seals, Wish, answered, opened
 from iolaus.app.cluster.racks import FEED, STANDING, Feed, Told, wish_topic
 from iolaus.app.house_edges import HouseEdges
-from iolaus.app.powering import Powering
+from iolaus.app.powering import POWER_CAPS, Powering
 from iolaus.bus.port import BusAway, Table, Trunk
-from iolaus.energy.holding import HeldCap
+from iolaus.energy.holding import HeldCap, cap_file
 from iolaus.energy.ports import Event
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused
@@ -144,7 +145,7 @@ class Caps:
     def take(self, subject: str, body: bytes) -> None:
         """A row as it is now; what is no cap is left."""
         try:
-            cap = _CAP.decode(body) if body else None
+            cap = _parse_cap(body)
         except (msgspec.MsgspecError, RecursionError) as error:
             log.warning("cap_unreadable", subject=subject, error=str(error))
             return
@@ -170,3 +171,24 @@ class Caps:
             (self._rows.add if cap else self._rows.discard)(subject)
             if self._owed.get(subject) == cap:
                 self._owed.pop(subject, None)
+
+
+async def write_caps(table: Table, directory: Path) -> None:
+    """Until cancelled: what people hold, in the file that whoever leads from `directory` begins
+    with."""
+    kept, caps, is_whole = cap_file(directory / POWER_CAPS), dict[str, HeldCap](), False
+    async for entry in table.watch():
+        if entry is None:
+            is_whole = True
+        else:
+            with suppress(msgspec.MsgspecError, RecursionError):
+                caps.pop(entry.key, None)
+                if (cap := _parse_cap(entry.body)) is not None:
+                    caps[entry.key] = cap
+        if is_whole:
+            kept.save(caps.values())
+
+
+def _parse_cap(body: bytes) -> HeldCap | None:
+    """None: it was ended."""
+    return _CAP.decode(body) if body else None
