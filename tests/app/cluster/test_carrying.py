@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.store.made import T0, ask_for, asset, hot, report, status
 
+from iolaus.app.cluster import carrying
 from iolaus.app.cluster.carrying import FACTS, LOG, Carrier, Taker, parse_sent
 from iolaus.bus.memory import LocalTrunk, Memory
 from iolaus.kernel.clock import JumpClock
@@ -81,6 +84,23 @@ class Core:
 @pytest.fixture
 def clock() -> JumpClock:
     return JumpClock()
+
+
+async def test_what_is_too_large_for_the_bus_holds_nothing_up(
+    tmp_path: Path, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "MOST_BYTES", 1000)
+    memory = Memory()
+    edge, core = Edge(memory, clock, tmp_path / "outbox.db"), Core(memory, clock)
+    ask_for(core.facts, A, B)
+    large = "".join(sha256(bytes([number])).hexdigest() for number in range(60))
+    with edge.running(), core.running():
+        edge.facts.record_event(replace(event(1, T0), message=large))
+        edge.facts.record_event(replace(event(2, T0), message="a" * len(large)))
+        edge.facts.record_event(event(3, T0))
+        await clock.sleep(2)
+        assert [each[:1] for each in core.events()] == ["a", "3"]
+    edge.outbox.close()
 
 
 async def test_an_edge_cut_off_for_an_hour_comes_back_with_all_in_order(

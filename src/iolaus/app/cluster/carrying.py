@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from iolaus.app.cluster.letters import MOST_BYTES
 from iolaus.bus.port import BusAway, Entry, Log
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, WeErred
@@ -92,6 +93,7 @@ class Carrier:
             return
         try:
             record = make_record(*owner, told)
+            _must_fit(record)
         except (ValueError, OverflowError) as error:
             log.warning("record_unwritable", endpoint=endpoint_of(told), error=str(error))
             return
@@ -189,6 +191,13 @@ class Carrier:
         elif error is None and self.trouble is not None:
             log.info("outbox_written_again")
         self.trouble = error
+
+
+def _must_fit(record: Record) -> None:
+    """Raises `ValueError` for what no server of the bus would ever take: what waits behind it would
+    wait for good."""
+    if len(record.doc) > MOST_BYTES and (size := len(pack_parcel([record]))) > MOST_BYTES:
+        raise ValueError(f"{size} bytes are too many for the bus")
 
 
 def _parcels(waiting: Iterable[tuple[float, Record]]) -> Iterator[tuple[float, bool, bytes]]:
