@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iolaus.kernel.errors import OperatorMust, PolicyRefused, halves
 from iolaus.model.candidate import Appearance, Candidate, Given, Move, Way, appeared
+from iolaus.model.endpoint import Target
 from iolaus.model.expected import Expected, HandoverWant
+from iolaus.recovery.device import must_be_managed
 from iolaus.recovery.expected import Shown
 from iolaus.recovery.onboard import Rival, Run, Seen, State, judge
 
@@ -223,3 +226,19 @@ def test_an_address_with_another_mac_is_another_machine() -> None:
     assert (again.approved, again.ways, again.mac) == (YES, (Way.DHCP, Way.SCAN), "a" * 12)
     other = appeared(again, Appearance(address=ADDRESS, way=Way.DHCP, at=3.0, mac="b" * 12))
     assert (other.approved, other.appeared_at) == (None, 3.0)
+
+
+def test_why_it_failed_and_what_to_do_are_two_things() -> None:
+    told = OperatorMust("it is gone", operation="plan", subject="x", next_step="make one.")
+    seen = ours(runs={Move.SECURE: Run(state="failed", plan="p", reason=str(told))})
+    found = judge(seen)
+    assert found.message == told.what == "plan x: it is gone"
+    assert found.next_step.startswith("make one; then: iolaus onboard retry")
+    assert halves("no more is known") == ("no more is known", "")
+
+
+def test_what_may_only_be_read_says_how_that_is_changed() -> None:
+    with pytest.raises(PolicyRefused, match="outlet 3: its endpoint pdu-1 may only be read"):
+        must_be_managed(
+            Target(address="10.0.0.1", name="pdu-1"), what="outlet 3", operation="cut", node="n1"
+        )

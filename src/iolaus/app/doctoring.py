@@ -20,7 +20,7 @@ import httpx
 import msgspec
 
 from iolaus.app.planting import POWER_FILE, load_written
-from iolaus.kernel.errors import IolausError
+from iolaus.kernel.errors import IolausError, halves
 from iolaus.north.cli.client import verification
 from iolaus.store.secrets import Secrets
 from iolaus.wire.dsx.flex import load_keys
@@ -130,8 +130,9 @@ def _building(state_dir: Path) -> Iterator[Finding]:
         name = building.spec.credential
         missing = name and name not in Secrets(state_dir / "secrets").names()
     except (IolausError, OSError, UnicodeDecodeError) as error:
-        step = error.next_step if isinstance(error, IolausError) else "see docs/building.md."
-        yield Finding(check="building", state="wrong", message=str(error), next_step=step)
+        told, step = halves(str(error))
+        step = step or "see docs/building.md."
+        yield Finding(check="building", state="wrong", message=told, next_step=step)
         return
     allowed = ", ".join(building.spec.allow) or "nothing: it is only heard"
     yield Finding(

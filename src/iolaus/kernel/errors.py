@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+NEXT: Final = " Next: "
+
 
 class IolausError(Exception):
     """`operation` on `subject` failed because of `message`; `next_step` is what to do.
@@ -36,9 +38,19 @@ class IolausError(Exception):
         self.code = code or type(self).__name__
         self.next_step = next_step
 
+    @property
+    def what(self) -> str:
+        """All but what to do."""
+        return f"{self.operation} {self.subject}: {self.message}"
+
     def __str__(self) -> str:
-        text = f"{self.operation} {self.subject}: {self.message}"
-        return f"{text} Next: {self.next_step}" if self.next_step else text
+        return f"{self.what}{NEXT}{self.next_step}" if self.next_step else self.what
+
+
+def halves(written: str) -> tuple[str, str]:
+    """Of an error that was kept as text: what happened, and what to do ("": nothing was said)."""
+    what, _, next_step = written.partition(NEXT)
+    return what, next_step
 
 
 class DeviceSilent(IolausError):

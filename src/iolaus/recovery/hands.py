@@ -19,14 +19,15 @@ from iolaus.drivers.ports import Priority, Reads, Receipt, Writes
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust, PolicyRefused, WeErred
+from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust, WeErred
 from iolaus.model.asset import Asset, Firmware
-from iolaus.model.endpoint import Mode, Target
+from iolaus.model.endpoint import Target
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
 from iolaus.model.reach import Around, Controller, NodeSight, Verdict
 from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
 from iolaus.recovery import isolating, ladder, media, reflash
+from iolaus.recovery.device import must_be_managed
 from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
 from iolaus.recovery.holding import dark, held_off, not_held, outlets_said, state_of
 from iolaus.recovery.policy import Rules
@@ -312,14 +313,7 @@ class RecoveryHands:
         order = Order(node, step, action, held, asset)
         if action.verb is Verb.GATHER:
             return await self._gather(order)
-        if held.target.mode is not Mode.MANAGED:
-            raise PolicyRefused(
-                "its endpoint is read-only",
-                operation=action.subject,
-                subject=node.name,
-                code="ReadOnly",
-                next_step=f"iolaus manage {held.target.name or held.target.address}",
-            )
+        must_be_managed(held.target, what="host", operation=action.subject, node=node.name)
         return await self._doing(action.subject)(order)
 
     def _doing(self, subject: str) -> Callable[[Order], Awaitable[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from iolaus.kernel.errors import halves
 from iolaus.model.candidate import Candidate, Move
 from iolaus.model.endpoint import Target
 from iolaus.model.expected import Expected
@@ -380,8 +381,9 @@ _WAKE: Final = "see to its power and network; it goes on by itself when it answe
 
 
 def _failed(here: State, why: str, seen: Seen) -> Standing:
-    step = f"see to it, then: iolaus onboard retry {name_of(seen)}"
-    return _stands(here, "Failed", why, step)
+    what, told = halves(why)
+    step = f"{told.rstrip('. ') or 'see to it'}; then: iolaus onboard retry {name_of(seen)}"
+    return _stands(here, "Failed", what, step)
 
 
 def _conflict(

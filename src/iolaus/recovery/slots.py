@@ -17,10 +17,10 @@ import msgspec
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
 from iolaus.drivers.redfish.harvest import ROOT, links_in
-from iolaus.kernel.errors import FAILURES, OperatorMust, PolicyRefused
-from iolaus.model.endpoint import Mode, Target
+from iolaus.kernel.errors import FAILURES, OperatorMust
+from iolaus.model.endpoint import Target
 from iolaus.model.naming import endpoint_name
-from iolaus.recovery.device import Device
+from iolaus.recovery.device import Device, must_be_managed
 from iolaus.recovery.sighting import NODES, SLOT
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
@@ -78,14 +78,7 @@ class Slots:
             )
         there = self._called(slot.name.partition("/")[0])
         assert there is not None, "it was found a moment ago"
-        if there.target.mode is not Mode.MANAGED:
-            raise PolicyRefused(
-                f"{slot.name}: its endpoint is read-only",
-                operation="slot",
-                subject=node,
-                code="ReadOnly",
-                next_step=f"iolaus manage {there.target.name or there.target.address}",
-            )
+        must_be_managed(there.target, what=f"slot {slot.name}", operation="slot", node=node)
         device = self._open(there.target)
         writes = device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
         receipt = await (await device.driver()).set_power(writes, slot.uri, "PowerCycle")

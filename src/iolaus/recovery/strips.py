@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from iolaus.drivers.ports import Priority
 from iolaus.drivers.redfish._text import mapping
-from iolaus.kernel.errors import FAILURES, OperatorMust, PolicyRefused
-from iolaus.model.endpoint import Mode, Target
+from iolaus.kernel.errors import FAILURES, OperatorMust
+from iolaus.model.endpoint import Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.reach import OutletSight
-from iolaus.recovery.device import Device
+from iolaus.recovery.device import Device, must_be_managed
 from iolaus.recovery.probe import OFF
 from iolaus.recovery.sighting import Outlet, outlets_of
 from iolaus.store.facts import Facts
@@ -39,14 +39,9 @@ class Strips:
         for outlet, strip in outlets_of(held, self._known()):
             if strip is None or not outlet.uri:
                 raise _none(f"outlet {outlet.name} is not known here", operation, node)
-            if strip.target.mode is not Mode.MANAGED:
-                raise PolicyRefused(
-                    f"{outlet.name}: its endpoint is read-only",
-                    operation=operation,
-                    subject=node,
-                    code="ReadOnly",
-                    next_step=f"iolaus manage {strip.target.name or strip.target.address}",
-                )
+            must_be_managed(
+                strip.target, what=f"outlet {outlet.name}", operation=operation, node=node
+            )
             device = self._open(strip.target)
             writes = device.writer(Priority.LIFECYCLE, deadline_s=DEADLINE_S)
             receipt = await (await device.driver()).set_power(writes, outlet.uri, how)
