@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.scale.stand import KINDS, Moment, Stand
+from iolaus.app.round import KEEPS_UP
 
 EVERY_S: Final = 15.0
 TROUBLES: Final = {
@@ -64,7 +65,9 @@ class Watch:
 
     def tell(self) -> None:
         now, summary = self._stand.moment(), self._stand.summary()
-        head = f"{now.at - self._began.at:5.0f} s: {standing(summary)}"
+        head = (
+            f"{now.at - self._began.at:5.0f} s: {standing(summary)}, {late(self._stand.members())}"
+        )
         print(f"{head}; {used(now, self._last)}; {said(self._troubles.look())}", flush=True)
         self._last = now
 
@@ -78,6 +81,16 @@ def standing(summary: Mapping[str, Any]) -> str:
         f"{summary['inventoried']} of {reach['total']} read, {reach.get('reachable', 0)} reachable,"
         f" oldest reading {age}, {summary['stale']} stale"
     )
+
+
+def late(members: Mapping[str, Any]) -> str:
+    """Of edges that cannot keep their period."""
+    found = [
+        name
+        for name, each in members.items()
+        if any(one["type"] == KEEPS_UP for one in each.get("conditions", ()))
+    ]
+    return f"late: {', '.join(sorted(found)) or 'nobody'}"
 
 
 def used(now: Moment, last: Moment) -> str:

@@ -120,8 +120,11 @@ def test_what_was_spent_never_runs_back() -> None:
 
 def test_who_is_owed_nothing_steps_further_back() -> None:
     bounds = Bounds(spare=2, least=16, most=64)
-    assert within(bounds, steps_back=True).least == 2
+    assert within(bounds, steps_back=True) == Bounds(spare=2, least=2, most=64)
     assert within(bounds, steps_back=False) == bounds
+    aside = within(Bounds(spare=2, least=16, most=64, aside=4), steps_back=True)
+    assert aside.most == 4
+    assert [next_workers(64, late_s=each, bounds=aside) for each in (0.0, 0.07, 1.0)] == [4, 4, 4]
 
 
 async def test_more_is_allowed_while_keys_wait() -> None:

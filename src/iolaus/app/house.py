@@ -109,10 +109,11 @@ PACE: Mapping[Job, Bounds] = {
     Job.INVENTORY: Bounds(least=8, most=192, patience_s=0.2),
     Job.HOT: Bounds(spare=8, least=16, most=512, patience_s=0.1),
     Job.LOGS: Bounds(spare=2, least=4, most=64, patience_s=0.05),
-    Job.ATTEST: Bounds(spare=4, least=8, most=32, patience_s=0.05),
+    Job.ATTEST: Bounds(spare=4, least=8, most=32, aside=4, patience_s=0.05),
     Job.BESIDE: Bounds(least=4, most=32, patience_s=0.05),
 }
 """Who yields first when there is more to do than can be done; the rest is small or waits."""
+OWED_S = 5.0
 BUSES = "buses"
 BUSES_PACE = Bounds(least=20, most=100, patience_s=0.05)
 """In hundredths of the usual rates of registers."""
@@ -170,6 +171,7 @@ class House:
     ) -> None:
         self.options, self.state, self.clock = options, state, clock
         self.bus = LocalBus()
+        self._untried, self._looked_s = False, -math.inf
         self.lanes = afar.lanes if afar else open_lanes(options, state, clock)
         self.hurry: Callable[[Key, bool], None] = self._hurry
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
@@ -383,7 +385,15 @@ class House:
         await keep_pace(paced, bounds, owed=self._owes)
 
     def _owes(self, job: str) -> bool:
-        return job == Job.INVENTORY and self.collector.unread > 0
+        """What reads devices knows which it has not tried; a core sees it of those of its edges."""
+        if job != Job.INVENTORY:
+            return False
+        if self.options.role is not Role.CORE:
+            return self.collector.unread > 0
+        if (now_s := self.clock.monotonic()) - self._looked_s >= OWED_S:
+            self._looked_s = now_s
+            self._untried = any(each.status is None for each in self.state.facts.all_held())
+        return self._untried
 
     def note_target(self, topic: str, payload: Any) -> None:
         if topic == "facts.target":

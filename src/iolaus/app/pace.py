@@ -52,13 +52,14 @@ class Paced(Protocol):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """At least and at most so many runs at once, and at least `spare` while another loop is owed
-    its first round; `patience_s` is the lateness that cuts them, `promise_s` by how much a key may
-    be overdue."""
+    """At least and at most so many runs at once, and at least `spare` and at most `aside` while
+    another loop is owed its first round; `patience_s` is the lateness that cuts them, `promise_s`
+    by how much a key may be overdue."""
 
     spare: int = 1
     least: int
     most: int
+    aside: int | None = None
     patience_s: float = 0.1
     promise_s: float = math.inf
 
@@ -66,10 +67,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 def next_workers(workers: int, *, late_s: float, bounds: Bounds) -> int:
     """Fewer by a fifth where the timer was too late, more by a tenth where it was not."""
     if late_s > bounds.patience_s:
-        return max(bounds.least, int(workers * CUT))
+        return min(bounds.most, max(bounds.least, int(workers * CUT)))
     if late_s < bounds.patience_s / 2:
         return min(bounds.most, workers + max(1, workers // 10))
-    return workers
+    return min(bounds.most, workers)
 
 
 def yields(
@@ -94,7 +95,10 @@ def yields(
 
 def within(bounds: Bounds, *, steps_back: bool) -> Bounds:
     """The bounds of a loop that is owed nothing while another one is. Pure."""
-    return msgspec.structs.replace(bounds, least=bounds.spare) if steps_back else bounds
+    if not steps_back:
+        return bounds
+    most = bounds.most if bounds.aside is None else bounds.aside
+    return msgspec.structs.replace(bounds, least=bounds.spare, most=most)
 
 
 class Spent(NamedTuple):

@@ -40,7 +40,8 @@ SETTLE_S: Final = 0.75
 """While a bus elects, which takes it up to nine seconds, the leases of all run out. Whoever had a
 shard takes it again first: a hall that is dealt anew reads everything anew."""
 OVER_S, OVER_MAX_S = 3.0, 600.0
-"""So long more than a share is kept, twice as long each time that it came back; at most so long."""
+"""So long more than a share is kept once it came back, twice as long each further time; at most so
+long. The first time it is given back at once: nothing of it may be read yet."""
 CALM_S: Final = 300.0
 """Whoever had its share and no more for so long, or for twice its patience, begins anew."""
 MARGIN_S: Final = 0.5
@@ -64,14 +65,15 @@ class Surplus:
     """Since when an edge has more than its share, and how long it keeps that. No clock is read."""
 
     def __init__(self) -> None:
-        self._patience_s, self._gave = OVER_S, False
+        self._patience_s, self._gave = 0.0, False
         self._even_s, self._over_s = float("-inf"), float("-inf")
 
     def gives(self, *, over: bool, now_s: float) -> bool:
         """Whether one may be given back now; to be asked at every round."""
         if over and self._even_s >= self._over_s:
             self._over_s = now_s
-            self._patience_s = min(2 * self._patience_s if self._gave else OVER_S, OVER_MAX_S)
+            again_s = min(max(OVER_S, 2 * self._patience_s), OVER_MAX_S)
+            self._patience_s = again_s if self._gave else 0.0
         if not over:
             self._even_s = now_s
             if now_s - self._over_s > max(CALM_S, 2 * self._patience_s):
