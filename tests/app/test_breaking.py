@@ -17,16 +17,14 @@ from iolaus.app.oracle import FOLDER, written_down
 from iolaus.north.cli.build import Commands, build_cli, run_cli
 from iolaus.store.state import default_state_dir
 
-CLI = build_cli(
-    Commands(
-        version="0",
-        sim={"faults": breaking.sim_faults, "explain": breaking.sim_explain},
-        demo={
-            "break": breaking.demo_break,
-            "mend": breaking.demo_mend,
-            "faults": breaking.demo_faults,
-        },
-    )
+COMMANDS = Commands(
+    version="0",
+    sim={"faults": breaking.sim_faults, "explain": breaking.sim_explain},
+    demo={
+        "break": breaking.demo_break,
+        "mend": breaking.demo_mend,
+        "faults": breaking.demo_faults,
+    },
 )
 LISTEN = "127.0.0.1:8099"
 
@@ -38,7 +36,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> int:
-    return run_cli(CLI, list(words))
+    return run_cli(build_cli(COMMANDS, words), words)
 
 
 async def ran(*words: str) -> int:

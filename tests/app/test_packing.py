@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    app = build_cli(Commands(version="0", verify=VERIFY_COMMANDS))
+    app = build_cli(Commands(version="0", verify=VERIFY_COMMANDS), ["verify"])
 
     def ran(*line: object) -> tuple[int, dict[str, Any]]:
         code = run_cli(app, ["verify", *(str(each) for each in line), "-o", "json"])

@@ -39,7 +39,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def run(files: Path, *more: str, values: str = "values.yaml", key: str = "hall.key") -> int:
-    app = build_cli(Commands(version="0", reference={"sign": reference_sign}))
+    app = build_cli(Commands(version="0", reference={"sign": reference_sign}), ["reference"])
     line = ["reference", "sign", str(files / values), "--key", str(files / key)]
     return run_cli(app, [*line, "-o", str(files / "out.corim"), *more])
 

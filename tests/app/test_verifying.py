@@ -27,7 +27,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    app = build_cli(Commands(version="0", verify=VERIFY_COMMANDS))
+    app = build_cli(Commands(version="0", verify=VERIFY_COMMANDS), ["verify"])
 
     def ran(*line: object) -> tuple[int, str, str]:
         code = run_cli(app, ["verify", *(str(each) for each in line)])

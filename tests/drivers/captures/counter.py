@@ -164,10 +164,10 @@ def _gpus(served: dict[str, Any]) -> int:
 def _legacy(served: dict[str, Any], kind: str, array: str, modern: str) -> int:
     """Entries of the old arrays of those chassis that have no modern collection filled."""
     total = 0
+    filled = [uri for uri, body in served.items() if _kind(body) == modern]
     for uri, body in served.items():
         chassis = uri.rsplit("/", 1)[0] + "/"
-        has_modern = any(u.startswith(chassis) and _kind(b) == modern for u, b in served.items())
-        if _kind(body) == kind and not has_modern:
+        if _kind(body) == kind and not any(each.startswith(chassis) for each in filled):
             entries = body.get(array)
             total += sum(
                 isinstance(entry, dict) and len(entry) > 1 and _filled(entry)
