@@ -41,7 +41,7 @@ from iolaus.app.draining import Draining
 from iolaus.app.edges import counts_of
 from iolaus.app.gear import AGAIN_S
 from iolaus.app.handmade import Handmade
-from iolaus.app.house_lanes import Afar, open_lanes
+from iolaus.app.house_lanes import Afar, NoLine, open_lanes
 from iolaus.app.house_loops import serve_of
 from iolaus.app.house_onboarding import Tempo, house_onboarding
 from iolaus.app.joining import Joining
@@ -89,6 +89,7 @@ from iolaus.store.past import Past
 from iolaus.store.picture import Picture
 from iolaus.store.state import State, open_state
 from iolaus.wire.modbus.bus import Rates
+from iolaus.wire.modbus.line import PymodbusLine
 from iolaus.wire.redfish.port import Credential
 
 TOKENS = "tokens.json"
@@ -175,7 +176,7 @@ class House:
         self.lanes = afar.lanes if afar else open_lanes(options, state, clock)
         self.hurry: Callable[[Key, bool], None] = self._hurry
         self.devices = Devices(lanes=self.lanes, credential_of=self.credential_of)
-        self.buses = Buses(clock=clock, tell=state.facts.record_event, rates=options.registers)
+        self.buses = self._own_buses()
         own = OwnSight(clock=clock, buses=self.buses, ca_file=options.ca_file)
         self.sight: Sight = afar.sight if afar else own
         self.collector = self._collector()
@@ -220,6 +221,14 @@ class House:
         self.notifier = self._notifier()
         self.judge_racks: JudgesRacks = self.power.powering.judged
         self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
+
+    def _own_buses(self) -> Buses:
+        return Buses(
+            clock=self.clock,
+            tell=self.state.facts.record_event,
+            rates=self.options.registers,
+            open_line=NoLine if self.options.role is Role.CORE else PymodbusLine,
+        )
 
     def _loops(self) -> Mapping[Job, Loop]:
         return {
