@@ -124,8 +124,8 @@ class Stage:
 
     def approver(self) -> str:
         """The token of somebody else, who may approve what we made."""
-        from iolaus.app.house import TOKENS
         from iolaus.north.auth import Role, TokenFile, new_token
+        from iolaus.store.state import TOKENS
 
         text, token = new_token(Role.APPROVER, name="dana", groups=(GROUP,))
         TokenFile(self.state / TOKENS).put(token)

@@ -17,8 +17,9 @@ from tests.survival.stage import PERIODS, grounded, housed
 from iolaus.app.backup import KEY, back_up, restore
 from iolaus.app.options import DB_PASSWORD, database_of
 from iolaus.kernel.errors import OperatorMust
+from iolaus.model.endpoint import Target
 from iolaus.model.rollout import NodeState, RolloutState
-from iolaus.store.state import open_state
+from iolaus.store.state import TOKENS, open_state
 
 WORD = "restore: pause"
 WAVES = {"waves": [{"name": "canary", "max": 1, "soak": "4s"}, {"name": "all"}]}
@@ -99,6 +100,27 @@ async def test_a_hall_that_outgrew_a_file_moves_to_a_server(
         restore(tmp_path / "b", tmp_path / "third", key=key, database=url)
     assert caught.value.code == "StateNotEmpty"
     assert not (tmp_path / "third").exists()
+
+
+async def test_a_core_without_the_operators_files_is_no_place_for_a_back_up(tmp_path: Path) -> None:
+    file, directory = tmp_path / "b", tmp_path / "core"
+    database = f"sqlite:///{tmp_path}/hall.db"
+    state = open_state(directory, database=database)
+    await state.start()
+    state.secrets.put("hall", user="root", password="word")
+    await state.close()
+    back_up(directory, file, database=database)
+    file.unlink()
+    state = open_state(directory, database=database)
+    await state.start()
+    state.facts.put_target(Target(address="https://10.0.0.1"))
+    await state.close()
+    with pytest.raises(OperatorMust) as caught:
+        back_up(directory, file, database=database)
+    assert caught.value.code == "FilesMissing"
+    assert not file.exists()
+    (directory / TOKENS).touch(mode=0o600)
+    assert back_up(directory, file, database=database).rows["targets"] == 1
 
 
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:

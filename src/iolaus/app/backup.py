@@ -31,8 +31,9 @@ from iolaus.store.database import Database, explain
 from iolaus.store.dump import dump, load
 from iolaus.store.files import check_private, replace_file, sync_dir
 from iolaus.store.journal import StoredJournal
+from iolaus.store.saving import has_targets
 from iolaus.store.secrets import KEY_VARIABLE, Secrets
-from iolaus.store.state import make_private, open_state
+from iolaus.store.state import TOKENS, make_private, open_state
 
 DATABASE: Final = "state.db"
 KEY: Final = "secrets.key"
@@ -64,6 +65,8 @@ def back_up(
             for name in _files(directory, first=True):
                 writer.put_file(directory / name, name)
             revision = dump(opened, writer.put_rows)
+            if database is not None:
+                _must_have_files(directory, opened)
             for name in _files(directory, first=False):
                 writer.put_file(directory / name, name)
             return writer.finish(made_at=made_at, version=__version__, revision=revision)
@@ -173,6 +176,19 @@ def _must_be_state(directory: Path) -> None:
             subject=str(directory),
             code="NoState",
             next_step="name the directory with --state; `iolaus serve --help` says which is usual.",
+        )
+
+
+def _must_have_files(directory: Path, database: Database) -> None:
+    """A core that never led or followed has none of what operators gave; what was put back without
+    it would be led by nobody."""
+    if not (directory / TOKENS).exists() and database.read(has_targets):
+        raise OperatorMust(
+            "it has none of the logins, tokens and policies of the hall in this database",
+            operation="back up",
+            subject=str(directory),
+            code="FilesMissing",
+            next_step="take it at a core that iolaus get members shows without trouble.",
         )
 
 

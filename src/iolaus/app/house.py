@@ -87,12 +87,11 @@ from iolaus.store.database import Guard
 from iolaus.store.drains import StoredDrains
 from iolaus.store.past import Past
 from iolaus.store.picture import Picture
-from iolaus.store.state import State, open_state
+from iolaus.store.state import TOKENS, State, open_state
 from iolaus.wire.modbus.bus import Rates
 from iolaus.wire.modbus.line import PymodbusLine
 from iolaus.wire.redfish.port import Credential
 
-TOKENS = "tokens.json"
 Serve = Callable[[Hashable], Awaitable[float | None]]
 JudgesRacks = Callable[[Iterable[Alarm]], Judged]
 WORKERS: Mapping[Job, int] = {

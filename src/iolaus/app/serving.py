@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from iolaus.app.house import TOKENS, HouseOptions, open_house
+from iolaus.app.house import HouseOptions, open_house
 from iolaus.app.listening import run_server, server_of
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
+from iolaus.store.state import TOKENS
 
 log = structlog.get_logger(__name__)
 

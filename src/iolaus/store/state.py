@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from platformdirs import user_state_path
 
@@ -43,6 +44,9 @@ from iolaus.store.shelf import (
     surface_shelf,
 )
 from iolaus.store.tries import Tries
+
+TOKENS: Final = "tokens.json"
+"""Of operators; there since the first start of a server."""
 
 
 def default_state_dir() -> Path:

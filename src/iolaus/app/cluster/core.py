@@ -40,7 +40,7 @@ from iolaus.app.cluster.racks import FarRacks
 from iolaus.app.cluster.standby import Standby
 from iolaus.app.cluster.standing import Standings
 from iolaus.app.cluster.wanting import WANTED, Wanting
-from iolaus.app.house import BUDGETS, TOKENS, House, HouseOptions, open_house
+from iolaus.app.house import BUDGETS, House, HouseOptions, open_house
 from iolaus.app.house_lanes import Afar
 from iolaus.app.listening import server_of, warm
 from iolaus.app.planting import POWER_FILE
@@ -59,7 +59,7 @@ from iolaus.observe.collect import Periods
 from iolaus.store.database import Database
 from iolaus.store.saving import has_targets
 from iolaus.store.secrets import Secrets
-from iolaus.store.state import make_private
+from iolaus.store.state import TOKENS, make_private
 
 log = structlog.get_logger(__name__)
 LEASES: Final = "leases"
