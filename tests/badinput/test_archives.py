@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,30 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Fill], Path]:
+    """An archive that is filled so, made once for all commands that must refuse it."""
+
+    @cache
+    def made(fill: Fill) -> Path:
+        path = tmp_path_factory.mktemp("filled") / "capture.tar.xz"
+        with tarfile.open(path, "w:xz", preset=0) as archive:
+            fill(archive)
+        return path
+
+    return made
+
+
 @pytest.mark.parametrize("fill", [large, one_large, devices, linked, deep, a_list])
 @pytest.mark.parametrize("command", [("sim", "replay", "--port", "0"), ("sim", "from-capture")])
 def test_harmful_archive_is_refused(
-    shell: Shell, tmp_path: Path, fill: Fill, command: tuple[str, ...]
+    shell: Shell,
+    tmp_path: Path,
+    filled: Callable[[Fill], Path],
+    fill: Fill,
+    command: tuple[str, ...],
 ) -> None:
-    path = tmp_path / "capture.tar.xz"
-    with tarfile.open(path, "w:xz", preset=0) as archive:
-        fill(archive)
+    path = filled(fill)
     said = shell(*command, path, *(("-o", tmp_path / "out") if command[1] != "replay" else ()))
     assert said.code == 2, said
     assert str(path) in said.err
