@@ -158,8 +158,9 @@ async def test_where_all_devices_are_slow_none_is_lost_for_it() -> None:
     """What a device usually takes is known late: here it never is."""
     house = House(8)
     others = [each for each in house.devices.values() if each is not house.device]
-    async with collecting(house):
+    async with collecting(house) as collector:
         await house.clock.sleep(30)
+        assert collector.round_s == pytest.approx(PERIODS.hot_s, rel=0.05)
         for each in others:
             each.answer_s = each.usual_s = 6.0
         await house.clock.sleep(600)
@@ -170,6 +171,17 @@ async def test_where_all_devices_are_slow_none_is_lost_for_it() -> None:
         await house.clock.sleep(60)
         assert house.picture.statuses[ADDRESS].reach is Reach.UNREACHABLE
     assert [event.kind for event in house.picture.events] == ["EndpointLost"]
+
+
+async def test_how_long_a_round_takes_is_known() -> None:
+    house = House(2)
+    async with collecting(house) as collector:
+        await house.clock.sleep(60)
+        assert collector.round_s == pytest.approx(PERIODS.hot_s, rel=0.05)
+        for each in house.devices.values():
+            each.answer_s = each.usual_s = 25.0
+        await house.clock.sleep(3000)
+        assert collector.round_s == pytest.approx(25.0 + PERIODS.hot_s, rel=0.1)
 
 
 async def test_a_tree_that_is_not_there_any_more_is_read_anew_but_not_at_every_poll() -> None:

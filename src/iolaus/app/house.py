@@ -460,8 +460,8 @@ class House:
 
     def round(self) -> Round:
         """How it keeps up with its hot sets."""
-        late_s = self.loops[Job.HOT].lag_s()
         every_s, unread = self.collector.periods.hot_s, self.collector.unread
+        late_s = max(self.loops[Job.HOT].lag_s(), self.collector.round_s - every_s)
         return Round(every_s=every_s, late_s=late_s, unread=unread)
 
     def stats(self) -> Mapping[str, float]:

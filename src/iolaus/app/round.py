@@ -17,8 +17,8 @@ KEEPS_UP: Final = "KeepsUp"
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """`every_s` is the period of the hot sets (0: it reads none), `late_s` by how much the most
-    overdue of them waits, `unread` how many endpoints were not tried yet."""
+    """`every_s` is the period of the hot sets (0: it reads none), `late_s` by how much
+    longer a round takes, or the most overdue waits, `unread` counts endpoints not tried yet."""
 
     every_s: float = 0.0
     late_s: float = 0.0

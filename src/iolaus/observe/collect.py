@@ -136,6 +136,13 @@ class Collector:
         self._unread: set[str] = set()
         self._begun: set[str] = set()
         self._usual_s = 0.0
+        self._passed_s: dict[str, float] = {}
+        self._round_s = self.periods.hot_s
+
+    @property
+    def round_s(self) -> float:
+        """From one hot pass of an endpoint that answers to its next, as it was of late."""
+        return self._round_s
 
     @property
     def unread(self) -> int:
@@ -186,6 +193,7 @@ class Collector:
             self._failures.pop(key.address, None)
             self._unread.discard(key.address)
             self._begun.discard(key.address)
+            self._passed_s.pop(key.address, None)
             return None
         device = self._open(target)
         runs = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}
@@ -221,12 +229,16 @@ class Collector:
         try:
             self._picture.record_hot(await self._listening(device, last))
         except IolausError as error:
+            self._passed_s.pop(address, None)
             self._record(address, device, error)
             if _shows_another_tree(error) and self._clock.now() - last.observed_at > RECHECK_S:
                 self._wake(Key(address, Job.INVENTORY), 0.0)
         else:
             self._record(address, device, None)
             self._usual_s += USUAL * (_latency_s(device) - self._usual_s)
+            if (last_s := self._passed_s.get(address)) is not None:
+                self._round_s += USUAL * (began - last_s - self._round_s)
+            self._passed_s[address] = began
         return self._rest_s(self._clock.monotonic() - began)
 
     def _rest_s(self, took_s: float) -> float:
