@@ -34,7 +34,7 @@ from iolaus.store import schema
 from iolaus.store.database import Database
 from iolaus.store.parcels import Parcels
 from iolaus.store.secrets import KEY_VARIABLE
-from iolaus.store.state import make_private
+from iolaus.store.state import TOKENS, make_private
 
 PATIENCE_S = 120.0
 NOWHERE = Servers(urls=())
@@ -224,7 +224,9 @@ async def test_a_roll_out_goes_on_where_a_cluster_was_put_back(
             assert (over.state, len(done_in(over))) == (RolloutState.DONE, 2)
             assert set(written(ground).values()) == {1}, (known, "each is written to once")
             assert empty._house is None
-            assert not (second.folder / "core1" / "tokens.json").exists()
+            theirs, its = (second.folder / name / TOKENS for name in ("core0", "core1"))
+            await until(its.exists)
+            assert its.read_bytes() == theirs.read_bytes(), "it invented none"
 
 
 async def ordered(house: House) -> str:
