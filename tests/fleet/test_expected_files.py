@@ -73,7 +73,8 @@ def test_a_table_of_a_maker_gives_nodes_and_its_passwords_leave_it() -> None:
     ("text", "said"),
     [
         ("Model\nX\n", "t.csv:1:1: no column holds the serial"),
-        ("Serial,User\nA1,root\n", "t.csv:1:1: a user without a password"),
+        ("Serial,User\nA1,root\n", "t.csv:1:2: a column holds each user and none the password"),
+        ("Password,SN\nx,A1\n", "t.csv:1:1: a column holds each password and none the user"),
         ("Serial,U\nA1,99\n", "t.csv:2:2: unit"),
         ("Serial,MAC\nA1,zz\n", "t.csv:2:2: mac"),
         ("Serial\n", "t.csv:1:1: it names no node"),

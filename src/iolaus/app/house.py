@@ -222,12 +222,9 @@ class House:
         self.alarming.sources.append(lambda: self.judge_racks(self.alarming.all()))
 
     def _own_buses(self) -> Buses:
-        return Buses(
-            clock=self.clock,
-            tell=self.state.facts.record_event,
-            rates=self.options.registers,
-            open_line=NoLine if self.options.role is Role.CORE else PymodbusLine,
-        )
+        line = NoLine if self.options.role is Role.CORE else PymodbusLine
+        tell, rates = self.state.facts.record_event, self.options.registers
+        return Buses(clock=self.clock, tell=tell, rates=rates, open_line=line)
 
     def _loops(self) -> Mapping[Job, Loop]:
         return {

@@ -144,8 +144,10 @@ def _columns(head: list[str], source: str) -> dict[str, int]:
         step = f"Name one of: {', '.join(COLUMNS['serial'])}."
         raise BadFile(source, [Complaint(1, 1, "no column holds the serial", step)])
     if ("user" in found) != ("password" in found):
-        step = "Give both columns, or neither."
-        raise BadFile(source, [Complaint(1, 1, "a user without a password, or turned", step)])
+        here, gone = ("user", "password") if "user" in found else ("password", "user")
+        told = f"a column holds each {here} and none the {gone}"
+        step = f"Add a column of the {gone}, or leave that one out."
+        raise BadFile(source, [Complaint(1, found[here] + 1, told, step)])
     return found
 
 

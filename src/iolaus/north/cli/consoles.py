@@ -173,6 +173,8 @@ def search(
             say(f"not searched, as they are not heard: {', '.join(unheard)}")
         if not found["whole"]:
             say(f"there are more than {limit}: give --limit, --since or more words")
+        if not found["items"]:
+            say("no line that was recorded holds all of it")
     if not found["items"]:
         raise typer.Exit(1)
 
