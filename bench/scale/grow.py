@@ -67,7 +67,7 @@ def measured(
     _rest(SETTLE_S, watch)
     settled = stand.moment()
     _rest(window_s, watch)
-    ended, found = stand.moment(), stand.summary()
+    ended, found = stand.moment(), stand.told()
     nodes, endpoints = found["kinds"].get("node", 0), found["endpoints"]["total"]
     members = stand.members()
     return {

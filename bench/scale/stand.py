@@ -53,7 +53,7 @@ class Stand:
     """A cluster that runs."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+        self.cluster, self._counted = cluster, 0
 
     def moment(self) -> Moment:
         parts = {name: usage(part.process.pid) for name, part in self._running()}
@@ -63,6 +63,11 @@ class Stand:
         """Endpoints by state, how many were read whole, and assets by kind."""
         found = self.cluster.ask("/api/v1/summary", within_s=60.0)
         return dict(found["status"]) if found else {}
+
+    def told(self) -> dict[str, Any]:
+        """The summary, however long the core takes to say it. Raises `WeErred`."""
+        self.wait(lambda: bool(self.summary()), "the core says how the hall stands", within_s=600)
+        return self.summary()
 
     def members(self) -> dict[str, dict[str, Any]]:
         found = self.cluster.ask("/api/v1/members", within_s=30.0) or {"items": []}
@@ -91,6 +96,12 @@ class Stand:
         yield from ((name, part) for name, part in self.cluster.parts.items() if part.runs)
 
     def _requests(self) -> int:
+        """As last counted where the simulator is too busy to say."""
+        with suppress(OSError):
+            self._counted = self._count()
+        return self._counted
+
+    def _count(self) -> int:
         if "hall" not in self.cluster.parts:
             return 0
         oracle = json.loads(self.cluster.parts["hall"].tail().splitlines()[-1])["oracle"]
