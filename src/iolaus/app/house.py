@@ -391,10 +391,8 @@ class House:
 
     def _owes(self, job: str) -> bool:
         """What reads devices knows which it has not tried; a core sees it of those of its edges."""
-        if job != Job.INVENTORY:
-            return False
-        if self.options.role is not Role.CORE:
-            return self.collector.unread > 0
+        if job != Job.INVENTORY or self.options.role is not Role.CORE:
+            return job == Job.INVENTORY and self.collector.unread > 0
         if (now_s := self.clock.monotonic()) - self._looked_s >= OWED_S:
             self._looked_s = now_s
             self._untried = any(each.status is None for each in self.state.facts.all_held())
