@@ -35,6 +35,7 @@ def seen(**more: object) -> Sight:
     [
         ({}, "control", True, "Kept"),
         ({"drawn_w": None}, "control", True, "Kept"),
+        ({"drawn_w": None}, "observe", None, "NotRead"),
         ({"in_force_w": 2404}, "control", True, "Kept"),
         ({"in_force_w": 2404.5}, "control", False, "OnItsWay"),
         ({"drawn_w": 2520}, "control", True, "Kept"),

@@ -15,7 +15,7 @@ from iolaus.north.auth import Auth, Role, TokenList, new_token
 from iolaus.north.cli.power import parse_watts
 from iolaus.north.context import Context
 from iolaus.north.dto.edges import edge_view
-from iolaus.north.ui.oneline import one_line, wave
+from iolaus.north.ui.oneline import FITS, Box, one_line, wave
 from tests.north.cli.test_golden import run
 from tests.north.conftest import client_of, make_context, serving
 from tests.north.powering import PLANT, Room
@@ -170,6 +170,14 @@ def test_a_diagram_of_a_circle_ends_and_a_wave_has_gaps() -> None:
     assert sum(wire.standby for wire in drawn.wires) == 1
     assert wave([1.0, None, 2.0, 3.0]).path.count("M") == 2
     assert wave([None]).path == ""
+
+
+def test_a_long_name_is_cut_before_it_touches_its_watts() -> None:
+    long = Box("a-transformer-of-the-east", "feed", 0, 0, "465.5 / 1134.0 kW", "", None, 0, False)
+    assert long.label == "a-transf.."
+    assert len(long.label) + len(long.says) <= FITS
+    assert long._replace(name="demo").label == "demo"
+    assert {box.says for box in one_line(PLANT, {}, {}).boxes} >= {"? / 5.0 kW", "? / ?"}
 
 
 def test_powers_are_read_as_they_are_written() -> None:

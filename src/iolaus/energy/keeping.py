@@ -116,7 +116,12 @@ def _compared(cap: HeldCap, mode: Mode, sight: Sight) -> _Words:
     if sight.unseen:
         why = f"never read yet, so nobody knows what they draw: {fold(sight.unseen)}"
         return None, "NotRead", why, _ENDPOINTS
-    return True, "Kept", "" if sight.drawn_w is not None else "what is drawn is not known", ""
+    if sight.drawn_w is not None:
+        return True, "Kept", "", ""
+    why = "what is drawn is not known"
+    if mode is Mode.CONTROL:
+        return True, "Kept", why, ""
+    return None, "NotRead", f"{why}, and in mode {mode} no loop reads the caps again", _ENDPOINTS
 
 
 def _above(cap: HeldCap, mode: Mode, sight: Sight) -> _Words:

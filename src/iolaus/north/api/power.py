@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from iolaus.kernel.errors import OperatorMust
 from iolaus.north.api.lists import one_object, principal_of
 from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, of_type, problems
@@ -178,7 +179,13 @@ def _clear(context: Context) -> HTTPRouteHandler:
         principal = principal_of(request, Deed.POWER)
         item = await context.fleet.find(CAP, name, scope=principal.scope)
         if item is None:
-            raise not_found("powercap", name)
+            raise OperatorMust(
+                "no cap is set on it, or it is not yours to see",
+                operation="clear cap",
+                subject=name,
+                code="NotFound",
+                next_step="see which are set: iolaus power cap list",
+            )
         await context.power_shelf.room.clear(name)
         return Response(one_object(context, CAP, item))
 
@@ -197,4 +204,10 @@ async def _within(context: Context, subject: str, principal: Principal) -> None:
     for word in ("edge", "node"):
         if await context.fleet.find(BY_NAME[word], subject, scope=principal.scope) is not None:
             return
-    raise not_found("edge", subject)
+    raise OperatorMust(
+        "it is no rack with an edge and no node, or not yours to see",
+        operation="set cap",
+        subject=subject,
+        code="NotFound",
+        next_step="see racks and their nodes with caps: iolaus get edges -o wide",
+    )

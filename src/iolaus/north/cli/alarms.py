@@ -21,7 +21,12 @@ from iolaus.north.cli.render import print_json, print_table, say
 from iolaus.north.kinds import BY_NAME
 
 ALARM: Final = BY_NAME["alarm"]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[ALARM]...", show_default=False)]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ALARM]...", help="NAME:CODE, as iolaus get alarms shows it.", show_default=False
+    ),
+]
 NoteOption = Annotated[str, typer.Option("--note", help="What the next shift should know.")]
 
 
@@ -66,7 +71,12 @@ def unshelve(
     yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Bring shelved alarms back into sight before their time."""
+    """Bring shelved alarms back into sight before their time.
+
+    What is shelved: iolaus get suppressions.
+
+    Example: iolaus alarm unshelve h1-r07-u12:DeviceSilent
+    """
     _answer("unshelve", names, selector, {}, dry_run=dry_run, yes=yes, url=url)
 
 
@@ -80,7 +90,10 @@ def reset(
 ) -> None:
     """Let latched alarms go: their condition is over and somebody looked on site.
 
-    An alarm that is latched and was not acknowledged is acknowledged first.
+    An alarm that is latched and was not acknowledged is acknowledged first. One that
+    a reflex holds ends with its latch: iolaus latch release RACK.
+
+    Example: iolaus alarm reset h1-r07-u12:LeakDetected --note "dry, hose replaced"
     """
     _answer("reset", names, selector, {"note": note}, dry_run=dry_run, yes=yes, url=url)
 
@@ -93,7 +106,10 @@ def remove(
     yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Take alarms out of service until they are restored: for repairs that take days."""
+    """Take alarms out of service until they are restored: for repairs that take days.
+
+    Example: iolaus alarm remove h1-r07-u12:DeviceSilent --note "board is with its maker"
+    """
     _answer("remove", names, selector, {"note": note}, dry_run=dry_run, yes=yes, url=url)
 
 
@@ -104,7 +120,12 @@ def restore(
     yes: YesOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Take alarms back into service."""
+    """Take alarms back into service.
+
+    What is out of it: iolaus get suppressions.
+
+    Example: iolaus alarm restore h1-r07-u12:DeviceSilent
+    """
     _answer("restore", names, selector, {}, dry_run=dry_run, yes=yes, url=url)
 
 

@@ -168,7 +168,12 @@ POWER_COMMANDS: Final[Mapping[str, Callable[..., Any] | None]] = {
     "off": _power("off", "Plan to shut hosts down, or cut them off.", "-l rack=h1-r07", ways=True),
     "cycle": _power("cycle", "Plan to put hosts off and on again.", "h1-r07-u12", ways=True),
     "reset": _power("reset", "Plan to restart hosts.", "h1-r07-u[01-18] --batch 2", ways=True),
-    "nmi": _power("nmi", "Plan to send hosts an NMI.", "h1-r07-u12 --yes", ways=False),
+    "nmi": _power(
+        "nmi",
+        "Plan to send hosts an NMI: a kernel that hangs writes its dump.",
+        "h1-r07-u12 --yes",
+        ways=False,
+    ),
     "mains": _power(
         "mains", "Plan to take the mains away and give it back.", "h1-r07-u12", ways=False
     ),

@@ -5,6 +5,7 @@ A cell never shows a guess: unknown is `-`, and what is too old to be believed c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -45,6 +46,11 @@ def text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(str(each) for each in value) or UNKNOWN
     return printable(str(value))
+
+
+def second(moment: str | None) -> str | None:
+    """A moment as the API writes it (RFC 3339), without parts of a second."""
+    return moment and re.sub(r"\.\d+(?=Z|[+-]|$)", "", moment)
 
 
 def printable(value: str) -> str:

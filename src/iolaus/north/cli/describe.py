@@ -10,7 +10,7 @@ import yaml
 from iolaus.kernel.errors import IolausError
 from iolaus.model.hosts import fold
 from iolaus.north.cli.ask import path_of
-from iolaus.north.cli.cells import Column, age, column, short_age, text
+from iolaus.north.cli.cells import Column, age, column, second, short_age, text
 from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.columns import columns_of
 from iolaus.north.cli.render import plain_table
@@ -168,7 +168,7 @@ def _cap_line(cap: Flat) -> str:
     """`caps` of a server of an older version are not there."""
     word = {True: "kept", False: "not kept"}.get(cap["kept"], "not known whether kept")
     why = f": {text(cap['why'])}" if cap["why"] else ""
-    held = f"{text(cap['subject'])} at {cap['watts']:g} W until {cap['until']}"
+    held = f"{text(cap['subject'])} at {cap['watts']:g} W until {second(cap['until'])}"
     return f"cap       {held} by {text(cap['by'])}: {word}{why}"
 
 

@@ -11,7 +11,7 @@ import typer
 from iolaus.fleet.window import parse_duration
 from iolaus.kernel.errors import OperatorMust
 from iolaus.north.cli.ask import OutputOption, UrlOption, YesOption, confirm, fetch, path_of
-from iolaus.north.cli.cells import text
+from iolaus.north.cli.cells import second, text
 from iolaus.north.cli.client import Client, Flat, flat
 from iolaus.north.cli.desired import DryRunOption
 from iolaus.north.cli.render import Output, print_list, say
@@ -21,7 +21,12 @@ EDGE: Final = BY_NAME["edge"]
 CAP: Final = BY_NAME["powercap"]
 _WATTS: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(W|kW|MW)?", re.IGNORECASE)
 _SCALE: Final = {"": 1.0, "w": 1.0, "kw": 1e3, "mw": 1e6}
-Subject = Annotated[str, typer.Argument(metavar="NODE|RACK", show_default=False)]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="NODE|RACK", help="As iolaus get edges -o wide names them.", show_default=False
+    ),
+]
 ReasonOption = Annotated[
     str, typer.Option("--reason", help="Why; it stands in the audit log.", show_default=False)
 ]
@@ -29,7 +34,9 @@ ReasonOption = Annotated[
 
 def cap_set(
     subject: Subject,
-    watts: Annotated[str, typer.Argument(metavar="WATTS", show_default=False)],
+    watts: Annotated[
+        str, typer.Argument(metavar="WATTS", help="As in 2500, 60kW or 1.2MW.", show_default=False)
+    ],
     reason: ReasonOption,
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help="For how long, as in 30m or 2h.")
@@ -39,6 +46,9 @@ def cap_set(
     url: UrlOption = None,
 ) -> None:
     """Hold a node or a rack at so many watts for a while, never below its floor.
+
+    Devices are written to in every mode of the policy. A cap that was set before
+    on the same node or rack is replaced.
 
     Example: iolaus power cap set h1-r07 60kW --for 2h --reason "feed b is serviced"
     """
@@ -57,14 +67,17 @@ def cap_set(
     )  # fmt: skip
     with Client(url) as client:
         row = flat(client.post(path_of(CAP), {"spec": given}))
-    say(f"{row['name']} is held at {row['watts']:g} W until {row['until']}")
+    say(
+        f"{row['name']} is held at {row['watts']:g} W until {second(row['until'])}; "
+        "whether it is kept: iolaus power cap list"
+    )
 
 
 def cap_list(
     output: OutputOption = Output.TABLE,
     url: UrlOption = None,
 ) -> None:
-    """Show the caps that people set, and until when.
+    """Show the caps that people set, until when, and whether they are kept; if not, why.
 
     Example: iolaus power cap list
     """
@@ -98,7 +111,8 @@ def release(
 ) -> None:
     """Release what reflexes latched in a rack, or of a node alone. Nothing is switched on by it.
 
-    It is refused while the cause is still read.
+    It is refused while the cause is still read; iolaus describe edge/RACK says what
+    that is. Afterwards a person switches on what was cut: iolaus power on NODE.
 
     Example: iolaus latch release h1-r07 --reason "hose replaced, dry, WO 4711"
     """
@@ -130,9 +144,10 @@ def isolate(
 ) -> None:
     """Ask the building to cut a rack off: electrically, then its liquid.
 
-    With --release it is asked to give the rack back: liquid first. What is
-    latched there is released before that. Without a building system nothing is
-    done, and that is said.
+    Machines that run there are not shut down before: iolaus power off does that.
+    With --release it is asked to give the rack back, liquid first; release what is
+    latched there before (iolaus latch release). Without a building system nothing
+    is done, and that is said.
 
     Examples: iolaus isolate h1-r07 --reason "leak at the manifold"; iolaus isolate
     h1-r07 --release --reason "hose replaced, dry"
@@ -143,10 +158,13 @@ def isolate(
     if dry_run:
         say(f"would ask the building to isolate {rack}")
         return
-    confirm(f"cut {rack} off, electrically and then its liquid?", "isolate", yes=yes, subject=rack)
+    confirm(
+        f"cut {rack} off, electrically and then its liquid? Machines that run there go dark.",
+        "isolate", yes=yes, subject=rack,
+    )  # fmt: skip
     with Client(url) as client:
         client.post(f"{path_of(EDGE, rack)}/isolate", {"reason": reason})
-    say(f"the building was asked to isolate {rack}; see: iolaus audit list")
+    say(f"the building was asked to isolate {rack}; what it said: iolaus describe edge/{rack}")
 
 
 def _give_back(rack: str, reason: str, *, dry_run: bool, yes: bool, url: str | None) -> None:

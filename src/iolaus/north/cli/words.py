@@ -61,7 +61,7 @@ def at(place: str) -> Any:
 
 GROUPS: Final[Mapping[str, Group]] = {
     "power": Group(
-        "Power of hosts by plan: on, off, cycled, restarted, interrupted.",
+        "Hosts switched by plan, and caps and load targets that people set.",
         "asking:POWER_COMMANDS",
         inner={
             "cap": Group(
@@ -85,7 +85,7 @@ GROUPS: Final[Mapping[str, Group]] = {
         "Plans that run: seen, paused, resumed, aborted, undone.", "plans:ROLLOUT_COMMANDS"
     ),
     "alarm": Group(
-        "Alarms answered: acknowledged, shelved, reset.",
+        "Alarms answered; what rings is listed by: iolaus get alarms.",
         "alarms:ALARM_COMMANDS",
         inner={
             "route": Group("Who is told of alarms: seen, tested, checked.", "alarms:ROUTE_COMMANDS")
@@ -96,7 +96,10 @@ GROUPS: Final[Mapping[str, Group]] = {
         "consoles:CONSOLE_COMMANDS",
         by_first_word="consoles:ConsoleByName",
     ),
-    "latch": Group("What reflexes latched, released by a person.", "power:LATCH_COMMANDS"),
+    "latch": Group(
+        "What reflexes hold (leak, flow, heat, overload), released by a person.",
+        "power:LATCH_COMMANDS",
+    ),
     "token": Group(
         "Who may speak to the server, as what, and for which groups.", "tokens:TOKEN_COMMANDS"
     ),

@@ -14,7 +14,10 @@ from iolaus.energy.decisions import DomainState
 from iolaus.energy.standing import EdgeStanding
 from iolaus.model.plant import Plant
 
-COLUMN, ROW, BOX_W, BOX_H, EDGE = 216, 26, 172, 20, 4
+COLUMN, ROW, BOX_W, BOX_H, EDGE = 244, 26, 200, 20, 4
+FITS: Final = 27
+"""So many characters stand in a box, the gap between a name and its watts among them."""
+LEAST: Final = 6
 MOST_ROWS: Final = 400
 NEAR: Final = 0.95
 """So full is worth a look."""
@@ -32,6 +35,12 @@ class Box(NamedTuple):
     full: float | None
     bar: int
     chosen: bool
+
+    @property
+    def label(self) -> str:
+        """The name, cut where its watts would touch it."""
+        fits = max(LEAST, FITS - len(self.says))
+        return self.name if len(self.name) <= fits else f"{self.name[: fits - 2]}.."
 
 
 class Wire(NamedTuple):
@@ -123,8 +132,7 @@ class _Drawing:
         state, edge = self._states.get(name), self._edges.get(name)
         limit_w = state.limit_w if state else self._plant.by_name[name].limit_w
         used_w = edge.measured_w if edge else (state.charged_w if state else None)
-        limit = "?" if limit_w is None else ("-" if limit_w == float("inf") else _kw(limit_w))
-        says = f"{_kw(used_w)} / {limit}"
+        says = _of_limit(used_w, limit_w)
         full = used_w / limit_w if used_w is not None and limit_w else None
         if state and state.lost:
             return "lost", "critical", None
@@ -156,6 +164,14 @@ def _bent(above: tuple[int, int], below: tuple[int, int]) -> str:
 
 def _kw(watts: float | None) -> str:
     return "?" if watts is None else f"{watts / 1000:.1f} kW"
+
+
+def _of_limit(used_w: float | None, limit_w: float | None) -> str:
+    """The unit once. `-` is no limit, `?` what nobody knows."""
+    if limit_w is None or limit_w == float("inf"):
+        return f"{_kw(used_w)} / {'?' if limit_w is None else '-'}"
+    used = "?" if used_w is None else f"{used_w / 1000:.1f}"
+    return f"{used} / {_kw(limit_w)}"
 
 
 WAVE_W, WAVE_H = 600, 120

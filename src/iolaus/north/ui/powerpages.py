@@ -26,7 +26,7 @@ from iolaus.north.dto.edges import edge_view
 from iolaus.north.dto.make import when
 from iolaus.north.dto.site import SitePowerView, site_view
 from iolaus.north.fleet import visible
-from iolaus.north.ui.oneline import WAVE_H, WAVE_W, one_line, wave
+from iolaus.north.ui.oneline import BOX_W, WAVE_H, WAVE_W, one_line, wave
 from iolaus.north.ui.paper import Paper
 
 HERE: Final = "/ui/power"
@@ -85,6 +85,7 @@ class PowerPages:
             "fallback_s": max((e.fallback_s or 0.0 for e in edges if e.lapses), default=None),
             "wave": wave(chosen.drawn_w if chosen else _together(edges)),
             "wave_size": (WAVE_W, WAVE_H),
+            "box_w": BOX_W,
             "decisions": _decided(self._context, scope),
             "bars": bars(edges),
             "loops": loops(plant, edges),
