@@ -171,6 +171,13 @@ async def test_a_cap_that_a_person_sets_is_read_back_and_taken_back(tmp_path: Pa
         await on.until(waits, "one more is wanted of the rack")
         with pytest.raises(DeviceRefused, match="not read yet: unread"):
             await power_room.hold("r1", 3000, for_s=60, by="ana", reason="a part of it")
+        await power_room.hold("tray", 3000, for_s=600, by="ana", reason="its last")
+        on.house.state.facts.remove_target(on.device.address)
+        with pytest.raises(DeviceRefused, match="its cap cannot be read"):
+            await power_room.clear("tray")
+        assert power_room.caps(), "what could not be put back is not forgotten"
+        await power_room.clear("tray", restore=False)
+        assert (cap_w(on), power_room.caps()) == (3000, ())
 
 
 async def test_a_latch_rings_and_is_released_by_a_person_alone(tmp_path: Path) -> None:

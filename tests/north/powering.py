@@ -91,7 +91,8 @@ class Room:
         self._tell_edge()
         return self.held[subject]
 
-    async def clear(self, subject: str) -> HeldCap:
+    async def clear(self, subject: str, *, restore: bool = True) -> HeldCap:
+        self.restored = restore
         ended = self.held.pop(subject)
         self._tell_edge()
         return ended

@@ -70,8 +70,9 @@ async def test_a_cap_is_set_listed_and_cleared(api: httpx.AsyncClient) -> None:
     assert (shown["kept"], shown["why"]) == (
         None, "not read yet: n[0-3]; until then all that can be drawn counts",
     )  # fmt: skip
-    assert (await api.delete("/api/v1/powercaps/r1")).status_code == 200
-    assert (await api.delete("/api/v1/powercaps/r1")).status_code == 404
+    there = "/api/v1/powercaps/r1?restore=false"
+    assert (await api.delete(there)).status_code == 200
+    assert (await api.delete(there)).status_code == 404
     gone = {"spec": {**order["spec"], "subject": "r9"}}
     assert (await api.post("/api/v1/powercaps", json=gone)).status_code == 404
 

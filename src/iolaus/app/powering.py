@@ -62,7 +62,7 @@ class Powering:
         self._edges, self._centre, self._kept, self._clock = edges, centre, kept, clock
         self._alone, self._give_back = alone, give_back
         self._caps = {cap.subject: cap for cap in kept.load()}
-        self._changing = asyncio.Lock()
+        self._changing, self._owed = asyncio.Lock(), dict[str, str]()
         self._feeds = FeedVotes()
         self.on_kept: Callable[[Mapping[str, HeldCap], Mapping[str, HeldCap]], None] = _nobody
         self.on_feed: Callable[[str, Event], None] = _nobody
@@ -139,8 +139,9 @@ class Powering:
                 await self._write_or_undo(cap, shares_of(nodes, watts))
             return cap
 
-    async def clear(self, subject: str) -> HeldCap:
-        """Raises `OperatorMust` where nobody holds it."""
+    async def clear(self, subject: str, *, restore: bool = True) -> HeldCap:
+        """End a cap; where no loop holds the rack, what was before is put back, unless `restore` is
+        False. Raises `OperatorMust` where nobody holds it, and what a device answers."""
         async with self._changing:
             cap = self._caps.get(subject)
             if cap is None:
@@ -151,7 +152,7 @@ class Powering:
                     code="NoSuchCap",
                     next_step="see which are: iolaus power cap list",
                 )
-            await self._end(cap)
+            await self._end(cap, restore=restore)
             return cap
 
     async def isolate(self, rack: str, *, by: str, reason: str) -> bool:
@@ -218,17 +219,38 @@ class Powering:
                     async with self._changing:
                         await self._end(cap)
                 except IolausError as error:
-                    log.warning("a cap is not taken back yet", node=cap.subject, error=str(error))
+                    self._not_taken_back(cap, str(error))
             await self._clock.sleep(LOOK_S)
 
-    async def _end(self, cap: HeldCap) -> None:
+    def _not_taken_back(self, cap: HeldCap, error: str) -> None:
+        """One line for as long as it is for the same reason."""
+        if self._owed.get(cap.subject) != error:
+            self._owed[cap.subject] = error
+            log.warning("a cap is not taken back yet", subject=cap.subject, error=error)
+
+    async def _end(self, cap: HeldCap, *, restore: bool = True) -> None:
         """Off the edge, back at the devices, and then out of the file."""
         left = {name: each for name, each in self._caps.items() if name != cap.subject}
-        if cap.before and not self._loops(cap.rack):
-            await self._write(cap.before, cap.subject)
+        if restore and cap.before and not self._loops(cap.rack):
+            await self._put_back(cap)
         self._keep(left)
+        self._owed.pop(cap.subject, None)
         self._apply(cap.rack)
-        self._note(cap.rack, "end cap", cap.subject, cap.reason, f"{cap.watts:g} W by {cap.by}")
+        fate = f"{cap.watts:g} W by {cap.by}{'' if restore else ', what is in force stays'}"
+        self._note(cap.rack, "end cap", cap.subject, cap.reason, fate)
+
+    async def _put_back(self, cap: HeldCap) -> None:
+        try:
+            await self._write(cap.before, cap.subject)
+        except DeviceRefused as error:
+            raise DeviceRefused(
+                f"what was in force before cannot be put back: {error.message}",
+                operation="clear cap",
+                subject=error.subject,
+                code=error.code,
+                next_step="see whether it answers: iolaus get endpoints. If that machine is gone: "
+                f"iolaus power cap clear {cap.subject} --as-it-is",
+            ) from None
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ def _judged(cap: HeldCap, edge: EdgeStanding | None, sight: Sight | None, now: f
         return None, "EdgeSilent", why, f"see since when: iolaus describe edge/{rack}"
     if cap.until <= now:
         why = "its time is over, and what was in force before is not put back yet"
-        return False, "NotTakenBack", why, _ENDPOINTS
+        return False, "NotTakenBack", why, f"{_ENDPOINTS}; or {_let_go(cap)}"
     if edge.held is None:
         why = f"the edge of {rack} is of an older version and does not tell"
         return None, "NotTold", why, "upgrade that edge."
@@ -102,7 +102,7 @@ def _judged(cap: HeldCap, edge: EdgeStanding | None, sight: Sight | None, now: f
         )
     if cap.subject != rack and cap.subject not in edge.nodes:
         why = f"{cap.subject} is not among the nodes of {rack} that have a cap"
-        return False, "NodeGone", why, f"end it: iolaus power cap clear {cap.subject}"
+        return False, "NodeGone", why, _let_go(cap)
     why = f"the edge of {rack} has not heard of it yet"
     return False, "NotHeard", why, f"see whether it works: iolaus describe edge/{rack}"
 
@@ -148,6 +148,11 @@ def _above(cap: HeldCap, mode: Mode, sight: Sight) -> _Words:
             "policy (docs/power.md)"
         )  # fmt: skip
     return False, "OnItsWay", "more may be in force still; it is on its way down", _who(cap)
+
+
+def _let_go(cap: HeldCap) -> str:
+    gone = " --as-it-is" if cap.before else ""
+    return f"end it: iolaus power cap clear {cap.subject}{gone}"
 
 
 def _who(cap: HeldCap) -> str:

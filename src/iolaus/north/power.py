@@ -46,7 +46,9 @@ class PowerRoom(Protocol):
         """A node or a rack draws no more than this for a while."""
         ...
 
-    async def clear(self, subject: str) -> HeldCap: ...
+    async def clear(self, subject: str, *, restore: bool = True) -> HeldCap:
+        """`restore`: whether what was in force before is put back where no loop holds it."""
+        ...
 
     async def isolate(self, rack: str, *, by: str, reason: str) -> bool:
         """Whether the building confirmed it."""

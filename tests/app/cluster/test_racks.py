@@ -137,6 +137,9 @@ async def test_a_cap_is_held_by_the_edge_known_to_the_core_and_taken_back(tmp_pa
             await both.racks.hold("tray", 10, for_s=60, by="ana", reason="below its floor")
         await both.racks.clear("tray")
         assert cap_w(on) == before
+        await both.racks.hold("tray", 2900, for_s=600, by="ana", reason="its last")
+        await both.racks.clear("tray", restore=False)
+        assert cap_w(on) == 2900
         assert not both.racks.caps()
 
         async def gone() -> bool:
@@ -160,6 +163,8 @@ async def test_who_may_not_lead_or_does_not_own_is_refused_and_who_is_silent_is_
         both.owns = True
         with pytest.raises(OperatorMust, match="no building"):
             await both.racks.isolate("r1", by="ana", reason="test")
+        with pytest.raises(DeviceRefused, match="this version cannot do it"):
+            await both.racks._ask("r1", "of a newer version", "r1", "ana", "test")
         lost = Event(sense=Sense.FEED, subject="feed-a", grade=Grade.CRITICAL)
         both.edge.power.powering.event("*", lost)
 

@@ -88,11 +88,13 @@ class Guard:
                 cap = await room.hold(wish.subject, wish.watts, for_s=wish.for_s, **words)
                 return Granted(cap=cap)
             case "clear":
-                return Granted(cap=await room.clear(wish.subject))
+                return Granted(cap=await room.clear(wish.subject, restore=wish.restore))
             case "isolate":
                 return Granted(confirmed=await room.isolate(wish.subject, **words))
-            case _:
+            case "unisolate":
                 return Granted(confirmed=await room.unisolate(wish.subject, **words))
+            case _:
+                raise _refusal(wish, "NotKnown", "this version cannot do it", "upgrade this edge.")
 
     def _must_hold(self, wish: Wish) -> None:
         """Raises `DeviceRefused` (503): nothing was done."""
@@ -104,14 +106,14 @@ class Guard:
         elif not self._owns(wish.rack):
             why = "it is not ours at this moment"
         if why:
-            raise DeviceRefused(
-                why,
-                operation=wish.do,
-                subject=wish.rack,
-                code="Fenced",
-                status=503,
-                next_step="ask again: whoever leads or guards it now answers.",
-            )
+            again = "ask again: whoever leads or guards it now answers."
+            raise _refusal(wish, "Fenced", why, again)
+
+
+def _refusal(wish: Wish, code: str, why: str, next_step: str) -> DeviceRefused:
+    return DeviceRefused(
+        why, operation=wish.do, subject=wish.rack, code=code, status=503, next_step=next_step
+    )
 
 
 class Caps:

@@ -132,7 +132,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person asks of a rack, of its edge. `do`: release, hold, clear, isolate, unisolate."""
+    """What a person asks of a rack, of its edge. `do`: release, hold, clear (with
+    `restore`: what was before is put back), isolate, unisolate."""
 
     term: int
     until: float
@@ -143,6 +144,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     watts: float = 0.0
     for_s: float = 0.0
+    restore: bool = True
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ max_connections=100
 """
 HALL_PASSWORD: Final = "iolaus-sim"  # noqa: S105  the simulator's own
 READY_S: Final = 120.0
+MOST_CONSOLES: Final = 500
 
 
 def _die_with_parent() -> None:
@@ -395,7 +396,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: ended.append(got))
     with tempfile.TemporaryDirectory(prefix="iolaus-cluster-") as name:
-        cluster = Cluster(Path(name), nodes=chosen.nodes, cores=chosen.cores, edges=chosen.edges)
+        cluster = Cluster(
+            Path(name),
+            nodes=chosen.nodes,
+            cores=chosen.cores,
+            edges=chosen.edges,
+            hall=("--no-physics", *(("--console",) if chosen.nodes <= MOST_CONSOLES else ())),
+        )
         try:
             cluster.start()
             cluster.discover()

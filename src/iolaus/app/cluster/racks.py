@@ -164,11 +164,11 @@ class FarRacks:
         self._inner.take(cap.subject, cap)  # whoever asks next need not wait for its row
         return cap
 
-    async def clear(self, subject: str) -> HeldCap:
+    async def clear(self, subject: str, *, restore: bool = True) -> HeldCap:
         cap = next((each for each in self.caps() if each.subject == subject), None)
         if cap is None or cap.rack not in self._heard:
-            return await self._inner.clear(subject)
-        ended = _cap(await self._ask(cap.rack, "clear", subject, "", ""))
+            return await self._inner.clear(subject, restore=restore)
+        ended = _cap(await self._ask(cap.rack, "clear", subject, "", "", restore=restore))
         self._inner.take(subject, None)
         return ended
 
@@ -198,6 +198,7 @@ class FarRacks:
         *,
         watts: float = 0.0,
         for_s: float = 0.0,
+        restore: bool = True,
     ) -> Granted:
         """Raises what the edge's own room raised; `DeviceSilent` where it did not answer."""
         member = self._heard[rack].member
@@ -211,6 +212,7 @@ class FarRacks:
             reason=reason,
             watts=watts,
             for_s=for_s,
+            restore=restore,
         )
         try:
             sealed = await self._trunk.ask(

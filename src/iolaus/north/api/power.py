@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, delete, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from iolaus.kernel.errors import OperatorMust
@@ -24,6 +24,12 @@ EDGE: Final = BY_NAME["edge"]
 CAP: Final = BY_NAME["powercap"]
 LONGEST_S: Final = 30 * 86_400.0
 REFUSALS: Final = (400, 401, 403, 404, 409, 413, 415, 501, 502, 504)
+Restore = Annotated[
+    bool,
+    QueryParameter(
+        description="Whether what was in force before is put back, where no loop holds the rack."
+    ),
+]
 Reason = Annotated[
     str, Meta(min_length=1, max_length=1024, description="Why; it stands in the audit log.")
 ]
@@ -175,7 +181,9 @@ def _clear(context: Context) -> HTTPRouteHandler:
         tags=["power"],
         responses=of_type(TYPES["powercap"][0], "The cap as it was.", *REFUSALS),
     )
-    async def clear(request: Request[Any, Any, Any], name: Name) -> Response[Any]:
+    async def clear(
+        request: Request[Any, Any, Any], name: Name, restore: Restore = True
+    ) -> Response[Any]:
         principal = principal_of(request, Deed.POWER)
         item = await context.fleet.find(CAP, name, scope=principal.scope)
         if item is None:
@@ -186,7 +194,7 @@ def _clear(context: Context) -> HTTPRouteHandler:
                 code="NotFound",
                 next_step="see which are set: iolaus power cap list",
             )
-        await context.power_shelf.room.clear(name)
+        await context.power_shelf.room.clear(name, restore=restore)
         return Response(one_object(context, CAP, item))
 
     return clear

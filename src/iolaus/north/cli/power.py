@@ -89,7 +89,15 @@ def cap_list(
     print_list(CAP, rows, output)
 
 
-def cap_clear(subject: Subject, dry_run: DryRunOption = False, url: UrlOption = None) -> None:
+def cap_clear(
+    subject: Subject,
+    as_it_is: Annotated[
+        bool,
+        typer.Option("--as-it-is", help="Put nothing back: for machines that are gone."),
+    ] = False,
+    dry_run: DryRunOption = False,
+    url: UrlOption = None,
+) -> None:
     """End a cap before its time; where no loop holds the rack, what was before is put back.
 
     Example: iolaus power cap clear h1-r07
@@ -98,8 +106,8 @@ def cap_clear(subject: Subject, dry_run: DryRunOption = False, url: UrlOption = 
         say(f"would end the cap on {subject}")
         return
     with Client(url) as client:
-        client.delete(path_of(CAP, subject))
-    say(f"{subject} is held no more")
+        client.delete(path_of(CAP, subject), restore="false" if as_it_is else None)
+    say(f"{subject} is held no more{'; what is in force there stays' if as_it_is else ''}")
 
 
 def release(
