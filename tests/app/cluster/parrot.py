@@ -1,5 +1,7 @@
 """Whatever is said over the bus, said again: at once, and once more later, as a bus that delivers
-at least once would. It also writes down who held which lease."""
+at least once would. It also writes down who held which lease: rows that the bus took, in their
+order, and not what a holder of before asked for too late and was refused.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,12 @@ from typing import Any
 
 from tests.app.cluster.history import Hold
 
+from iolaus.app.cluster.core import LEASES, doing
 from iolaus.bus.leases import parse_row
-from iolaus.bus.nats import NatsClient
+from iolaus.bus.nats import NatsClient, Servers, connected
+from iolaus.bus.port import Table
 
 HEARD = ("iolaus.ask.lane.>", "iolaus.log.facts.>", "iolaus.say.>")
-LEASES = "iolaus.table.leases.>"
 COPIED = {"Copied": "1"}
 
 
@@ -57,17 +60,26 @@ class Parrot:
             for later_s in (0.0, self._dice.uniform(0.0, 5.0)):
                 self._loop.call_later(later_s, self._say, client, message)
 
-        async def held(message: Any) -> None:
-            row = parse_row(message.data)
-            if row.holder and row.epoch:
-                name = message.subject.removeprefix(LEASES[:-1])
-                self.holds.append(Hold(name, row.holder, row.epoch))
-
         for subject in HEARD:
             await client.subscribe(subject, cb=again)
-        await client.subscribe(LEASES, cb=held)
-        await self._ended.wait()
+        urls = tuple(self._servers.split(","))
+        servers = Servers(urls=urls, user="core", password=self._password)
+        async with (
+            connected(servers) as trunk,
+            doing(lambda: self._follow(trunk.table(LEASES))),
+        ):
+            await self._ended.wait()
         await client.close()
+
+    async def _follow(self, leases: Table) -> None:
+        """A server that is behind may tell an old row again."""
+        newest = dict[str, int]()
+        async for entry in leases.watch():
+            if entry is not None and entry.number > newest.get(entry.key, 0):
+                newest[entry.key] = entry.number
+                row = parse_row(entry.body)
+                if row.holder:
+                    self.holds.append(Hold(entry.key, row.holder, row.epoch or entry.number))
 
     def _say(self, client: Any, message: Any) -> None:
         if client.is_connected:

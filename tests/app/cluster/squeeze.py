@@ -28,6 +28,7 @@ PAUSE_S = 2.0
 HELD_S = 10.0
 WITHIN_S = 120.0
 RACKS = 5
+LOOKS = 15
 REFUSED = (400, 403, 404, 409, 422)
 POLICY = """\
 apiVersion: iolaus.dev/v1
@@ -88,6 +89,7 @@ class Squeeze:
         self.wrong: list[str] = []
         self.looks, self.refused, self.under_way = Counter[str](), Counter[str](), Counter[str]()
         self._floors: dict[str, float] = {}
+        self._same = 0
         self._until(partial(self._are_found, named), "there are racks whose nodes all take caps")
         self._until(self._all_floors_known, "the floors of all racks are known")
         self._threads = [threading.Thread(target=self._run, args=[rack]) for rack in self._racks]
@@ -113,7 +115,7 @@ class Squeeze:
     def told(self) -> str:
         slowest = max((each.after_s for each in self.held), default=0.0)
         return (
-            f"{len(self.held)} power events on {len({each.rack for each in self.held})} racks "
+            f"{len(self.held)} power events on {dict(Counter(each.rack for each in self.held))} "
             f"({len(self.pressed)} of less than was drawn), each below its cap at the latest "
             f"{slowest:.1f} s after it was acknowledged, {self.looks.total()} looks, "
             f"not acknowledged: {dict(self.refused)}"
@@ -156,10 +158,11 @@ class Squeeze:
         return self._floors.get(rack)
 
     def _are_found(self, named: Mapping[str, list[str]]) -> bool:
-        """Whether there are racks, and no more than at the last look: edges write the first caps
+        """Whether there are racks, and no more than at the last looks: edges write the first caps
         one after the other."""
         before, self._racks = self._racks, dict(islice(self._capped(named), RACKS))
-        return bool(before) and before.keys() == self._racks.keys()
+        self._same = self._same + 1 if before.keys() == self._racks.keys() else 0
+        return bool(before) and (len(before) == RACKS or self._same >= LOOKS)
 
     def _all_floors_known(self) -> bool:
         return all(self._floor_w(rack) for rack in self._racks)
