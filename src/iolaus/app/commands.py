@@ -86,6 +86,17 @@ def main() -> None:
     )
 
 
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        min=0,
+        max=256,
+        help="Share the devices out, with --no-physics. 0: as many as there are CPUs.",
+    ),
+]
+
+
 def up_command(
     nodes: Annotated[
         int | None, typer.Option("--nodes", min=1, max=10_240, help="Size of the simulated hall.")
@@ -333,6 +344,7 @@ def sim_hall(
     speed: Annotated[
         float | None, typer.Option("--speed", help="Virtual time, so many times as fast as real.")
     ] = None,
+    processes: Processes = 1,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Simulate a hall: one 127.x.y.z address a device, HTTPS, sessions, power, heat.
@@ -351,6 +363,7 @@ def sim_hall(
         console=console,
         virtual=virtual,
         speed=speed,
+        processes=processes,
     )
     listening = SimServeOptions(
         port=port,

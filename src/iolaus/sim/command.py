@@ -23,7 +23,7 @@ import uvloop
 import yaml
 
 from iolaus.kernel.errors import IolausError, OperatorMust
-from iolaus.sim.catalogue.script import Script, load_script, play
+from iolaus.sim.catalogue.script import Script, Strikes, load_script, play
 from iolaus.sim.catalogue.strike import Striking
 from iolaus.sim.device import DEFAULT_PASSWORD, DEFAULT_USER, Device, Latency, Options
 from iolaus.sim.oracle import Oracle
@@ -101,7 +101,7 @@ def serve_replay(
     try:
         devices = replayed(paths, replay or ReplayOptions())
     except IolausError as error:
-        return _failed(error)
+        return failed(error)
     return serve_devices(devices, serve=serve, ready=ready)
 
 
@@ -116,7 +116,7 @@ def serve_devices(
     try:
         uvloop.run(run(devices, serve=serve or ServeOptions(), ready=ready, companions=companions))
     except IolausError as error:
-        return _failed(error)
+        return failed(error)
     except KeyboardInterrupt:
         return 0
     return 0
@@ -130,16 +130,17 @@ async def run(
     stop: asyncio.Event | None = None,
     signals: bool = True,
     companions: Mapping[str, Companion] | None = None,
+    authority: Authority | None = None,
 ) -> None:
     """Serve until `stop` is set or, with `signals`, one comes. `companions`, by name, are served
     beside the devices. Raises `OperatorMust`, and `WeErred` when it cannot go on."""
     stop = stop or asyncio.Event()
-    watching = asyncio.create_task(_follow_parent(stop)) if serve.with_parent else None
+    watching = asyncio.create_task(follow_parent(stop)) if serve.with_parent else None
     if signals:
-        _stop_on_signals(stop)
+        stop_on_signals(stop)
     rules = load_rules(serve.faults) if serve.faults is not None else []
     script = load_script(serve.script) if serve.script is not None else None
-    authority = Authority(serve.tls_dir) if serve.tls else None
+    authority = (authority or Authority(serve.tls_dir)) if serve.tls else None
     hall = Hall(devices, subnet=serve.subnet, port=serve.port, tls=serve.tls, authority=authority)
     oracle = Oracle(hall) if serve.oracle else None
     try:
@@ -158,7 +159,7 @@ async def run(
             ready({**_ready_line(hall, oracle, serve.hosts_out), **told})
             if script is not None:
                 stack.enter_context(playing(script, striking))
-            await _either(stop, hall.broken)
+            await either(stop, hall.broken)
         if hall.broken.is_set() and not stop.is_set():
             raise gone()
     finally:
@@ -169,7 +170,8 @@ async def run(
         await hall.stop()
 
 
-async def _either(*events: asyncio.Event) -> None:
+async def either(*events: asyncio.Event) -> None:
+    """Until one of them is set."""
     ends = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -179,7 +181,7 @@ async def _either(*events: asyncio.Event) -> None:
 
 
 @contextmanager
-def playing(script: Script, striking: Striking) -> Iterator[None]:
+def playing(script: Script, striking: Strikes) -> Iterator[None]:
     """A script is played for as long as the block runs, and told on standard error."""
     task = asyncio.create_task(play(script, striking, say=_say))
     try:
@@ -247,7 +249,7 @@ def _names(captures: Sequence[Capture], copies: int) -> list[tuple[str, Capture]
 
 def _ready_line(hall: Hall, oracle: Oracle | None, hosts_out: Path | None) -> dict[str, Any]:
     if hosts_out is not None:
-        _write_hosts(hosts_out, hall)
+        write_hosts(hosts_out, hall.hosts())
     line: dict[str, Any] = {
         "ready": True,
         "devices": len(hall.devices),
@@ -261,9 +263,9 @@ def _ready_line(hall: Hall, oracle: Oracle | None, hosts_out: Path | None) -> di
     return line
 
 
-def _write_hosts(file: Path, hall: Hall) -> None:
-    """Written beside and renamed, so that a reader never sees half of it."""
-    text = yaml.dump(hall.hosts(), Dumper=_Dumper, sort_keys=False)
+def write_hosts(file: Path, content: Mapping[str, Any]) -> None:
+    """Written beside and renamed, so that a reader never sees half of it. Raises `OperatorMust`."""
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
     try:
         part = file.with_name(f".{file.name}.part")
         part.write_text(text)
@@ -280,18 +282,18 @@ def _write_hosts(file: Path, hall: Hall) -> None:
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 
 
-async def _follow_parent(stop: asyncio.Event) -> None:
+async def follow_parent(stop: asyncio.Event) -> None:
     while os.getppid() == _PARENT:  # noqa: ASYNC110  another process's end is no event of ours
         await asyncio.sleep(0.5)
     stop.set()
 
 
-def _failed(error: IolausError) -> int:
+def failed(error: IolausError) -> int:
     sys.stderr.write(f"iolaus sim: {error}\n")
     return error.exit_code

@@ -13,7 +13,7 @@ all else its word and a number (h1-r07-ps1, h1-a-cdu1).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -102,12 +102,21 @@ class Seat:
         return Options(**manners | ({"accounts": accounts} if accounts else {}))
 
 
-def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
-    """Seat every machine of the site; with `nodes`, at most so many of kind node.
+def spots_of(site: Site, nodes: int | None = None) -> Sequence[Spot]:
+    """Every place of the site; with `nodes`, at most so many of kind node. Raises OperatorMust when
+    machines overlap in a rack or are too many."""
+    return _thinned(_bounded(site), nodes)
+
+
+def build_hall(
+    site: Site, nodes: int | None = None, *, only: Collection[int] | None = None
+) -> list[Seat]:
+    """Seat every machine of `spots_of`; with `only`, those of these numbers, all of which hang
+    together among themselves alone (`hall_shares`).
 
     Raises OperatorMust when the network has too few addresses or machines overlap in a rack.
     """
-    spots = _thinned(_bounded(site), nodes)
+    spots = spots_of(site, nodes)
     addresses = _addresses(site, len(spots))
     worn = imperfections(spots) if site.imperfections else {}
     seats = [
@@ -118,7 +127,8 @@ def build_hall(site: Site, nodes: int | None = None) -> list[Seat]:
             latency=site.latency,
             wear=worn.get(spot.name) or Wear(off_hosts=spot.persona.off),
         )
-        for spot, address in zip(spots, addresses, strict=True)
+        for number, (spot, address) in enumerate(zip(spots, addresses, strict=True))
+        if only is None or number in only
     ]
     _wire(seats)
     return seats

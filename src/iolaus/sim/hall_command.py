@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,8 @@ class HallOptions:
     `password_file` overrule the site file's credentials. `physics` steps a plant behind the
     devices (else each is computed by itself); `building` adds the building side and `console`
     the hosts' serial consoles. `virtual`: time stands until the oracle moves it, or runs at `speed`
-    times real time."""
+    times real time. `processes` share the devices out, 0: as many as there are CPUs, and as open
+    files need."""
 
     nodes: int | None = None
     user: str | None = None
@@ -41,15 +42,22 @@ class HallOptions:
     console: bool = False
     virtual: bool = False
     speed: float | None = None
+    processes: int = 1
 
 
 def hall_devices(
-    site: Site, options: HallOptions, *, beside: Path | None = None, clock: Clock | None = None
+    site: Site,
+    options: HallOptions,
+    *,
+    beside: Path | None = None,
+    clock: Clock | None = None,
+    only: Collection[int] | None = None,
 ) -> list[Device]:
-    """Every device of the site, ready to be served. A relative password file of the site is
-    looked for in the folder `beside`. Raises OperatorMust."""
+    """Every device of the site (`only`: those of these numbers), ready to be served. A relative
+    password file of the site is looked for in the folder `beside`. Raises OperatorMust."""
     accounts = _accounts(site, options, beside)
-    return [seat.device(accounts=accounts, clock=clock) for seat in build_hall(site, options.nodes)]
+    seats = build_hall(site, options.nodes, only=only)
+    return [seat.device(accounts=accounts, clock=clock) for seat in seats]
 
 
 def serve_hall(
@@ -60,16 +68,25 @@ def serve_hall(
     ready: Ready = print_ready,
 ) -> int:
     """Serve the hall of a site file (None: the default one) until told to stop; the exit code."""
-    options = options or HallOptions()
+    options, serve = options or HallOptions(), serve or ServeOptions()
     try:
+        if options.processes != 1:
+            from iolaus.sim.processes.serve import serve_apart
+
+            return serve_apart(file, options=options, serve=serve, ready=ready)
         clock = _clock(options)
-        site = default_site(options.nodes) if file is None else load_site(file)
+        site = site_of(file, options)
         devices = hall_devices(site, options, beside=file.parent if file else None, clock=clock)
         companions = _companions(site, options, clock)
     except IolausError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return serve_devices(devices, serve=serve, ready=ready, companions=companions)
+
+
+def site_of(file: Path | None, options: HallOptions) -> Site:
+    """Raises OperatorMust."""
+    return default_site(options.nodes) if file is None else load_site(file)
 
 
 def _companions(site: Site, options: HallOptions, clock: Clock) -> Mapping[str, Companion]:

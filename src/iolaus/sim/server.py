@@ -14,9 +14,10 @@ import errno
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, Final
 
 from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.sim.cords import plug, settle
@@ -32,6 +33,10 @@ DEFAULT_SUBNET = "127.20.0.0"
 CLOSING_TURNS = 8
 """Of the loop, until a connection that was cut has let its socket go, TLS and all."""
 _TRIES = 50
+TAKEN: Final = "AddressTaken"
+FILES_EACH: Final = 4
+"""Open files that a device may need: where it listens, and three connections."""
+SPARE_FILES: Final = 1024
 
 
 class Place:
@@ -193,8 +198,9 @@ class Hall:
         return self.places[name].device
 
     async def start(self) -> None:
-        files = _allow_files(len(self.devices) * 4 + 1024)
-        if len(self.devices) * 2 + 1024 > files if self._apart is None else self._apart:
+        files = _allow_files(files_for(len(self.devices)))
+        if len(self.devices) * 2 + SPARE_FILES > files if self._apart is None else self._apart:
+            _suffice(files, len(self.devices))
             self._doors = Doors(self.broken.set)
         sockets = bind_all([device.host for device in self.devices], self.port)
         if sockets:
@@ -237,16 +243,17 @@ class Hall:
         return {
             "apiVersion": "iolaus.dev/v1",
             "kind": "Hosts",
-            "hosts": [
-                {
-                    "address": device.address,
-                    "name": device.name,
-                    "fingerprint": device.fingerprint or None,
-                    "labels": dict(device.labels),
-                }
-                for device in self.devices
-            ],
+            "hosts": [host_of(device) for device in self.devices],
         }
+
+
+def host_of(device: Device) -> dict[str, Any]:
+    return {
+        "address": device.address,
+        "name": device.name,
+        "fingerprint": device.fingerprint or None,
+        "labels": dict(device.labels),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -312,19 +319,45 @@ def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
             again = port == 0 and error.errno == errno.EADDRINUSE and attempt + 1 < _TRIES
             if not again:
                 where = f"{hosts[len(sockets)]}:{chosen}"
-                raise _refused(f"cannot listen on {where}: {error.strerror}",
-                               "choose another --port or --subnet.") from None  # fmt: skip
+                raise _refused(
+                    f"cannot listen on {where}: {error.strerror}",
+                    "choose another --port or --subnet.",
+                    code=TAKEN,
+                ) from None
     return []
+
+
+def files_for(devices: int) -> int:
+    """Open files of a process that serves so many devices by itself."""
+    return devices * FILES_EACH + SPARE_FILES
+
+
+def most_files() -> int:
+    """That a process may have open, at most."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def _suffice(files: int, devices: int) -> None:
+    """Even where others listen, there is a connection for each device. Raises OperatorMust."""
+    if devices > files:
+        raise _refused(
+            f"{devices} devices need as many open files, and a process may have {files}",
+            "allow more (ulimit -Hn), or share the hall out: --no-physics --processes 0.",
+            code="TooFewFiles",
+        )
 
 
 def _allow_files(wanted: int) -> int:
     """As many open files as are wanted, or as there may be; how many that are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    limit = min(wanted, most_files())
     if soft < limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     return max(soft, limit)
 
 
-def _refused(why: str, next_step: str) -> OperatorMust:
-    return OperatorMust(why, operation="start", subject="simulated hall", next_step=next_step)
+def _refused(why: str, next_step: str, *, code: str = "") -> OperatorMust:
+    return OperatorMust(
+        why, operation="start", subject="simulated hall", code=code, next_step=next_step
+    )

@@ -35,13 +35,13 @@ class Leaf:
 
 
 class Authority:
-    """The hall's certificate authority."""
+    """The hall's certificate authority; with `held` (`kept`), the one of another process."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, held: bytes | None = None) -> None:
         self._folder = folder
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = self._load("authority")
+        held = held or self._load("authority")
         if held is None:
             self._key = ec.generate_private_key(ec.SECP256R1())
             self.certificate = self._self_signed()
@@ -52,6 +52,11 @@ class Authority:
     @property
     def pem(self) -> bytes:
         return self.certificate.public_bytes(_PEM)
+
+    @property
+    def kept(self) -> bytes:
+        """With its private key."""
+        return _pem(self._key, self.certificate)
 
     def leaf(self, *, host: str, name: str, clock_offset_s: float = 0.0) -> Leaf:
         """The certificate of the device `name` at `host`. With a clock offset it is issued anew,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from iolaus.sim.catalogue.entry import Given, Mend, Scene, Strike, nothing
@@ -29,12 +29,12 @@ def armed(make: Callable[[Given], Rules]) -> Strike:
     return strike
 
 
-def armed_each(make: Callable[[Given, Device, Sequence[Place]], Rules]) -> Strike:
-    """Rules of each device's own."""
+def armed_each(make: Callable[[Given, Device, str], Rules]) -> Strike:
+    """Rules of each device's own; `make` is told the striking's id, too."""
 
     async def strike(scene: Scene) -> Mend:
         for place in scene.places:
-            items = _named(make(scene.given, place.device, scene.places), scene.key)
+            items = _named(make(scene.given, place.device, scene.key), scene.key)
             for rule in parse_rules(items, source="catalogue"):
                 place.front.faults.arm(rule)
         return disarming(scene)

@@ -16,15 +16,16 @@ Steps of one time are played in the order of the file, so the same file is the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.sim.catalogue import catalogue
 from iolaus.sim.catalogue.select import Selector
-from iolaus.sim.catalogue.strike import Order, Striking
+from iolaus.sim.catalogue.strike import Order
 from iolaus.sim.clock import holding
 from iolaus.sim.hall_yaml import Entry as Block
 from iolaus.sim.hall_yaml import meant, parse_yaml
@@ -83,7 +84,30 @@ def parse_script(text: str, *, source: str) -> Script:
     return Script(name=head.text("name", source), steps=tuple(sorted(steps, key=_when)))
 
 
-async def play(script: Script, striking: Striking, *, say: Say) -> None:
+class On(Protocol):
+    """A striking that is on."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def on(self) -> Sequence[str]: ...
+
+
+class Strikes(Protocol):
+    """Who strikes, and on whose clock: `Striking`, or whoever speaks for many of them."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def strike(self, order: Order) -> On: ...
+
+    async def mend(self, word: str | None = None) -> Sequence[On]: ...
+
+    def stop(self) -> None: ...
+
+
+async def play(script: Script, striking: Strikes, *, say: Say) -> None:
     """Play it to its end. A step that fails is told and does not stop the others."""
     clock = striking.clock
     began = clock.monotonic()
@@ -99,12 +123,12 @@ async def play(script: Script, striking: Striking, *, say: Say) -> None:
             say(f"{step.at_s:g} s: {error}")
 
 
-async def _played(step: Step, striking: Striking) -> str:
+async def _played(step: Step, striking: Strikes) -> str:
     if step.order is None:
         gone = await striking.mend(step.mend or None)
         return f"mended {', '.join(each.key for each in gone) or 'nothing'}"
     struck = await striking.strike(step.order)
-    return f"{struck.entry.name} on {len(struck.on)} devices ({struck.key})"
+    return f"{step.order.fault} on {len(struck.on)} devices ({struck.key})"
 
 
 def _when(step: Step) -> float:

@@ -223,13 +223,13 @@ class Station:
 class Stations:
     """All that listen."""
 
-    def __init__(self, devices: Sequence[Device]) -> None:
+    def __init__(self, devices: Sequence[Device], port: int = 0) -> None:
         self._stations: list[tuple[Station, int]] = []
         self._sockets: list[socket.socket] = []
         self._visits: set[asyncio.Task[None]] = set()
         self._ways: list[Sockets] = []
         self.porches: dict[str, Porch] = {}
-        self.port = 0
+        self.port = port
         for device in devices:
             consoles = consoles_of(device)
             systems = hosts(device) if consoles is not None else []
@@ -243,8 +243,8 @@ class Stations:
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         first = [station for station, n in self._stations if n == 0]
-        sockets = bind_all([station.device.host for station in first], 0)
-        self.port = sockets[0].getsockname()[1] if sockets else 0
+        sockets = bind_all([station.device.host for station in first], self.port)
+        self.port = sockets[0].getsockname()[1] if sockets else self.port
         for station, sock in zip(first, sockets, strict=True):
             self._listen(loop, station, sock)
         for station, n in self._stations:
@@ -354,9 +354,10 @@ def _ssh_of(device: Device, system: str) -> Resource:
 
 
 @contextlib.asynccontextmanager
-async def serve_consoles(devices: Sequence[Device]) -> AsyncIterator[Stations]:
-    """The consoles of these devices, which have their addresses, until the block ends."""
-    stations = Stations(devices)
+async def serve_consoles(devices: Sequence[Device], *, port: int = 0) -> AsyncIterator[Stations]:
+    """The consoles of these devices, which have their addresses, until the block ends. `port` 0
+    takes one that is free on all of them."""
+    stations = Stations(devices, port)
     await stations.open()
     try:
         yield stations

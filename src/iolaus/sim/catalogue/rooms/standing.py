@@ -6,7 +6,7 @@ device a dead controller is a network on which nobody speaks any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -49,14 +49,14 @@ def made_up(word: str) -> tuple[str, str]:
     return f"X{noise.hex()[:10].upper()}", str(UUID(bytes=noise, version=4))
 
 
-def _swapped(given: Given, device: Device, places: Sequence[Place]) -> list[dict[str, Any]]:
-    del places
+def _swapped(given: Given, device: Device, key: str) -> list[dict[str, Any]]:
+    del key
     return posing(*made_up(f"{given['seed']}/{device.name}"))
 
 
-def _like_the_first(given: Given, device: Device, places: Sequence[Place]) -> list[dict[str, Any]]:
+def _like_each_other(given: Given, device: Device, key: str) -> list[dict[str, Any]]:
     del given, device
-    return posing(*made_up(places[0].device.name))
+    return posing(*made_up(key))
 
 
 def _move(place: Place) -> Undo:
@@ -211,7 +211,7 @@ FAULTS: Final = (
     entry(
         "12: blank or duplicate UUID and serial", "identity-duplicate", "all have one identity",
         "Every device selected claims the same serial number and UUID.",
-        strike=armed_each(_like_the_first), seen="The same UUID at many addresses.",
+        strike=armed_each(_like_each_other), seen="The same UUID at many addresses.",
         oracle=TRUE_IDENTITY,
     ),
     entry(
@@ -225,7 +225,7 @@ FAULTS: Final = (
         "12: many BMCs for one tray", "many-controllers-one-tray", "many controllers, one tray",
         "The controllers selected all show the serial and UUID of one and the same tray. (A "
         "gb300-tray and the DPU in it are always two.)",
-        strike=armed_each(_like_the_first), seen="One serial number at many addresses.",
+        strike=armed_each(_like_each_other), seen="One serial number at many addresses.",
         oracle=TRUE_IDENTITY,
     ),
     entry(

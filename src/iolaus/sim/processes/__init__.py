@@ -1,0 +1,1 @@
+"""A hall without a stepped plant, shared out over processes: see `serve`."""
