@@ -55,7 +55,7 @@ def stub(
     )
 
 
-def settled(plant: Plant, seconds: float = 1200.0, dt: float = 0.5) -> Plant:
+def settled(plant: Plant, seconds: float = 1200.0, dt: float = 1.0) -> Plant:
     plant.run(seconds, dt)
     return plant
 

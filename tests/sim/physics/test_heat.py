@@ -93,12 +93,12 @@ def test_less_flow_is_hotter_by_the_power_of_eight_tenths() -> None:
 def test_a_blocked_node_throttles_and_cools_down_again() -> None:
     plant = settled(hall(), 300.0)
     faults.strike(plant, "node-blocked", [4], 0.25)
-    plant.run(120.0)
+    plant.run(120.0, 0.5)
     assert plant.hosts.ease[4] < 1.0
     assert plant.heat.hottest_c[4] < plant.hosts.trip_c[4]
     assert plant.gpus.power_w[:, 4].mean() < 0.9 * plant.gpus.power_w[:, 5].mean()
     faults.mend(plant, "node-blocked", [4])
-    plant.run(200.0)
+    plant.run(200.0, 0.5)
     assert plant.hosts.ease[4] == 1.0
 
 
@@ -106,15 +106,15 @@ def test_without_any_flow_parts_trip_and_latch_until_a_power_cycle() -> None:
     plant = settled(hall(18), 300.0)
     plant.gpus.limits_w[:] = 1e9
     faults.strike(plant, "node-blocked", [4], 0.0)
-    plant.run(600.0)
+    plant.run(600.0, 0.5)
     assert plant.gpus.broken[:, 4].any()
     faults.mend(plant, "node-blocked", [4])
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     assert plant.gpus.broken[:, 4].any()
     do.switch_nodes(plant, False, nodes=[4])
     plant.run(5.0)
     do.switch_nodes(plant, True, nodes=[4])
-    plant.run(200.0)
+    plant.run(200.0, 0.5)
     assert not plant.gpus.broken.any()
     assert plant.gpus.power_w[:, 4].mean() == pytest.approx(900.0, rel=0.02)
 
@@ -125,7 +125,7 @@ def test_fans_follow_heat_and_their_loss_is_felt() -> None:
     assert 50.0 < before < 85.0
     assert plant.fans.watts[2] == pytest.approx(1400.0 * plant.fans.duty[2] ** 3, rel=1e-4)
     faults.strike(plant, "fan-loss", [2], 0.5)
-    plant.run(300.0)
+    plant.run(300.0, 1.0)
     assert plant.heat.hottest_c[2] > before + 3.0
     assert plant.fans.duty[2] > plant.fans.duty[3]
 

@@ -47,17 +47,17 @@ def test_a_small_leak_warns_long_before_it_is_critical(plant: Plant) -> None:
     faults.strike(plant, "leak-tray", [20], 0.06)
     plant.run(20.0)
     assert plant.leaks.says[20] == Sees.WARNING
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     assert plant.leaks.says[20] == Sees.CRITICAL
 
 
 def test_a_leak_costs_level_then_prime_and_flow(plant: Plant) -> None:
     faults.strike(plant, "leak-floor", [0], 40.0)
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     lost = float(plant.leaks.lost_l.sum())
     assert lost == pytest.approx(40.0, rel=0.05)
     assert plant.coolant.level_l[0] == pytest.approx(60.0 - lost)
-    plant.run(120.0)
+    plant.run(120.0, 0.5)
     assert plant.coolant.level_l[0] < 1.0
     assert plant.coolant.flow_share[0] < 0.3
     assert plant.coolant.drop_kpa[0] < 0.2 * plant.coolant.design_kpa[0]
@@ -69,7 +69,7 @@ def test_shutting_the_branch_stops_the_leak(plant: Plant) -> None:
     do.set_valves(plant, 0.0, racks=[1])
     plant.run(1.0)
     lost = float(plant.leaks.lost_l.sum())
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     assert plant.leaks.lost_l.sum() == lost
     assert truth(plant)["water"]["isolated_racks"] == [1]
 

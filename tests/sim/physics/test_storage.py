@@ -102,10 +102,10 @@ def test_charging_loses_five_percent_and_tapers_to_full() -> None:
     store = drained(BACKED, soc=0.8)
     begun_j, taken_j, lost_j = store.stored_j(), 0.0, 0.0
     powers = []
-    for step in range(20_000):
-        drawn = store.step(np.array([0.0]), YES, 20.0 + step, 1.0)
-        taken_j += float(drawn.ac_w[0])
-        lost_j += float(drawn.lost_w[0])
+    for step in range(2_000):
+        drawn = store.step(np.array([0.0]), YES, 20.0 + 10.0 * step, 10.0)
+        taken_j += 10.0 * float(drawn.ac_w[0])
+        lost_j += 10.0 * float(drawn.lost_w[0])
         powers.append(float(store.charging_w[0]))
     assert store.soc[0] == pytest.approx(1.0, abs=1e-4)
     assert store.stored_j() - begun_j == pytest.approx(taken_j - lost_j, rel=1e-9)
@@ -158,7 +158,7 @@ def test_without_batteries_the_lights_go_out_at_once() -> None:
     assert not plant.hosts.on.any()
     assert plant.gpus.power_w.sum() == 0.0
     faults.mend(plant, "feed-loss", roots)
-    plant.run(100.0)
+    plant.run(100.0, 0.5)
     assert plant.hosts.ready.all()
 
 

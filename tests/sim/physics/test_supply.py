@@ -74,13 +74,13 @@ def test_a_breaker_forgets_by_cooling() -> None:
 
 def test_what_has_tripped_carries_nothing_until_closed() -> None:
     plant = Plant(stub(SupplyKind(name="b", rated_w=4000.0, breaker_k=FAST_BREAKER)))
-    plant.run(120.0)
+    plant.run(120.0, 0.25)
     assert plant.supply.tripped[0]
     assert plant.supply.out_w[0] == plant.supply.grid_w == plant.node_w[0] == 0.0
     assert not plant.hosts.on[0]
     do.limit_nodes(plant, 3000.0, nodes=[0])
     do.switch_supplies(plant, True, supplies=[0])
-    plant.run(120.0)
+    plant.run(120.0, 0.25)
     assert plant.hosts.ready[0]
     assert 0.0 < plant.supply.out_w[0] <= 3010.0
 
@@ -105,7 +105,7 @@ def test_two_live_feeds_share_and_one_takes_it_all() -> None:
     assert not plant.hosts.on.any()
     assert plant.supply.grid_w == 0.0
     faults.mend(plant, "feed-loss", roots)
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     assert plant.hosts.ready.all()
 
 
@@ -153,11 +153,11 @@ def test_a_lost_supply_of_a_shelf_loads_the_others() -> None:
     shelf = int(plant.supply.stores.where[0])
     units = plant.supply.stores.units[0]
     faults.strike(plant, "psu-loss", [shelf], units // 2)
-    plant.run(120.0)
+    plant.run(120.0, 0.25)
     assert plant.supply.tripped[shelf]
     faults.mend(plant, "psu-loss", [shelf])
     do.switch_supplies(plant, True, supplies=[shelf])
-    plant.run(60.0)
+    plant.run(60.0, 0.5)
     assert plant.hosts.ready.all()
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from iolaus.sim.physics.arrays import F32, F64, Bools, Ints, totals
+from iolaus.sim.physics.arrays import F32, F64, Bools, Ints, Lag, totals, within
 from iolaus.sim.physics.topology import Topology
 
 FAN_TAU_S: Final = 4.0
@@ -32,15 +32,15 @@ class Fans:
         self.lost: F32 = np.zeros(topology.nodes, dtype=np.float32)
         self.flow: F32 = np.zeros(topology.nodes, dtype=np.float32)
         self.watts: F32 = np.zeros(topology.nodes, dtype=np.float32)
+        self._lag = Lag(FAN_TAU_S)
 
     def step(self, hottest_c: F32, on: Bools, dt: float) -> None:
-        wish = np.clip(FAN_LEAST + FAN_PER_K * (hottest_c - self.from_c), FAN_LEAST, 1.0)
-        self.duty += (np.where(on, wish, np.float32(0.0)) - self.duty) * np.float32(
-            -np.expm1(-dt / FAN_TAU_S)
-        )
+        wish = within(FAN_LEAST + FAN_PER_K * (hottest_c - self.from_c), FAN_LEAST, 1.0)
+        change = np.where(on, wish, np.float32(0.0)) - self.duty
+        self.duty += change * self._lag.over(dt).astype(np.float32)
         self.duty[self.duty < 1e-6] = 0.0
-        turning: F32 = (self.duty * (1.0 - self.lost)).astype(np.float32)
-        self.flow = (turning / FAN_NOMINAL).astype(np.float32)
+        turning: F32 = self.duty * (1.0 - self.lost)
+        self.flow = turning / np.float32(FAN_NOMINAL)
         self.watts = self.full_w * self.duty * self.duty * turning
 
 

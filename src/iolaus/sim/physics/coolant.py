@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from iolaus.sim.physics.arrays import F64, Bools, Ints, table, totals, weighted
+from iolaus.sim.physics.arrays import F64, Bools, Ints, Lag, table, totals, weighted, within
 from iolaus.sim.physics.kinds import COOLANT_J_LK, LoopKind
 from iolaus.sim.physics.topology import Topology
 
@@ -45,13 +45,15 @@ class Coolant:
             self.pumps,
             self.pump_w,
             self.design_kpa,
-            self.valve_tau_s,
-            self.pump_tau_s,
+            valve_tau_s,
+            pump_tau_s,
             self.valve_gain,
-            self.valve_reset_s,
+            valve_reset_s,
             self.pump_gain,
-            self.pump_reset_s,
+            pump_reset_s,
         ) = _columns(kinds)
+        self._valve_lag, self._pump_lag = Lag(valve_tau_s), Lag(pump_tau_s)
+        self._valve_s, self._pump_s = self.valve_gain / valve_reset_s, self.pump_gain / pump_reset_s
         self._design(topology, per_kw, approach)
         self._pipe_j_k = 0.5 * litres * COOLANT_J_LK
         self.rack_j_k: F64 = RACK_LITRES_PER_KW * self.rack_design_w / 1000.0 * COOLANT_J_LK
@@ -133,8 +135,8 @@ class Coolant:
     def _hydraulics(self) -> None:
         branch = self._conductance * self.branch * self.fault_share
         total = totals(self.loop_of, branch, self.loops) + self._leakage
-        prime = np.clip(self.level_l / (0.1 * self.reservoir_l), 0.0, 1.0)
-        speed = self.pump * np.where(self.powered, 1.0, 0.0) * prime
+        prime = within(self.level_l / (0.1 * self.reservoir_l), 0.0, 1.0)
+        speed = self.pump * self.powered * prime
         running = np.maximum(self.pumps_ok, 1e-9)
         head = np.where(self.pumps_ok > 0.0, self._head * speed**2, 0.0)
         self.flow_lpm = np.sqrt(head / (self._fall / running**2 + 1.0 / total**2))
@@ -144,21 +146,17 @@ class Coolant:
     def _control(self, dt: float) -> None:
         """PI of each unit: the valve against supply temperature, the pumps against pressure."""
         error = self.supply_c - self.target_c
-        self._valve_sum = np.clip(
-            self._valve_sum + self.valve_gain / self.valve_reset_s * error * dt, 0.02, 1.0
-        )
-        wish = np.clip(self._valve_sum + self.valve_gain * error, 0.02, 1.0)
+        self._valve_sum = within(self._valve_sum + self._valve_s * error * dt, 0.02, 1.0)
+        wish = within(self._valve_sum + self.valve_gain * error, 0.02, 1.0)
         self.valve_wish = np.where(np.isnan(self.manual), wish, self.manual)
         lack = 1.0 - self.drop_kpa / self.design_kpa
         able = self.powered & (self.pumps_ok > 0.0)
-        grown = self._pump_sum + self.pump_gain / self.pump_reset_s * lack * dt
-        self._pump_sum = np.where(able, np.clip(grown, 0.2, MOST_SPEED), self._pump_sum)
-        speed = np.clip(self._pump_sum + self.pump_gain * lack, 0.2, MOST_SPEED)
+        grown = within(self._pump_sum + self._pump_s * lack * dt, 0.2, MOST_SPEED)
+        self._pump_sum = np.where(able, grown, self._pump_sum)
+        speed = within(self._pump_sum + self.pump_gain * lack, 0.2, MOST_SPEED)
         self.pump_wish = np.where(np.isnan(self.manual_pump), speed, self.manual_pump)
-        self.valve += (self.valve_wish - self.valve) * -np.expm1(-dt / self.valve_tau_s)
-        self.pump += (np.where(able, self.pump_wish, 0.0) - self.pump) * -np.expm1(
-            -dt / self.pump_tau_s
-        )
+        self.valve += (self.valve_wish - self.valve) * self._valve_lag.over(dt)
+        self.pump += (np.where(able, self.pump_wish, 0.0) - self.pump) * self._pump_lag.over(dt)
         self.pump[self.pump < 1e-9] = 0.0
         self.facility_lpm = self.valve * self.facility_full_lpm
 

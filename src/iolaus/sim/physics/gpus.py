@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from iolaus.sim.physics.arrays import F32, Bools, Ints
+from iolaus.sim.physics.arrays import F32, Bools, Ints, Lag
 from iolaus.sim.physics.kinds import NO_LIMIT, PLAIN
 from iolaus.sim.physics.topology import Topology
 
@@ -58,6 +58,7 @@ class Gpus:
         self._scratch: F32 = np.empty((2, topology.slots, BLOCK), dtype=np.float32)
         self.node_w, self.want_w, self.given_w = np.zeros((3, topology.nodes), dtype=np.float32)
         self._fading: list[tuple[float, Ints]] = []
+        self._slew, self._follow = Lag(CAP_TAU_S), Lag(POWER_TAU_S)
         self._init_smoothing(topology)
 
     def _init_smoothing(self, topology: Topology) -> None:
@@ -126,7 +127,7 @@ class Gpus:
     def step(self, level: F32, share_w: F32, t: float, dt: float) -> None:
         """`level` is the demand of each node as a share of TDP, `share_w` the most each of its
         GPUs may draw by what holds the node as a whole."""
-        slew, follow = -np.expm1(-dt / CAP_TAU_S), -np.expm1(-dt / POWER_TAU_S)
+        slew, follow = self._slew.over(dt), self._follow.over(dt)
         floor_w = self._floor(level, dt) if self._smoothing else None
         for cols in columns(level.size):
             self._block(cols, level, share_w, floor_w, np.float32(slew), np.float32(follow), dt)

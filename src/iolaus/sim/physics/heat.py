@@ -41,7 +41,8 @@ class Heat:
         self._die_j, self._r1, self._plate_j, self._r2, self._rest_j, self._rest_r = table.T[
             :, which
         ]
-        self._inv_a1 = self._die_j * self._r1
+        self._a1, self._a2 = 1.0 / (self._die_j * self._r1), 1.0 / (self._plate_j * self._r1)
+        self._parts_j: F32 = np.array((self._die_j, self._plate_j))
         self._rise = _coolant_rise(topology)
         shape = (topology.slots, topology.nodes)
         self.die_c: F32 = np.broadcast_to(start_c, shape).copy()
@@ -57,38 +58,39 @@ class Heat:
     def resistance(self, flow: F32) -> F32:
         """R2 at this share of nominal flow, the coolant's own rise included."""
         flow = np.maximum(flow, np.float32(LEAST_FLOW))
-        resistance: F32 = self._r2 * flow ** np.float32(FLOW_EXPONENT) + self._rise / flow
+        return self._resistance(flow, flow ** np.float32(FLOW_EXPONENT))
+
+    def _resistance(self, flow: F32, thin: F32) -> F32:
+        resistance: F32 = self._r2 * thin + self._rise / flow
         return resistance
 
     def step(self, gpus: Gpus, rest_w: F64, sinks_c: tuple[F32, F32], flow: F32, dt: float) -> None:
         """`sinks_c` are what takes the GPUs' and the rest's heat; `flow` is over nominal."""
         sink_c, rest_sink_c = sinks_c
-        r2 = self.resistance(flow)
+        flow = np.maximum(flow, np.float32(LEAST_FLOW))
+        thin = flow ** np.float32(FLOW_EXPONENT)
+        r2 = self._resistance(flow, thin)
         matrix = self._matrix(r2, dt)
         for cols in columns(rest_w.size):
             self._block(cols, gpus.power_w, sink_c, r2, matrix)
         before = self._sums.astype(np.float64)
         self._sum_up()
-        stored = (self._sums - before) * (self._die_j, self._plate_j)
+        stored = (self._sums - before) * self._parts_j
         self.gpu_heat_w = gpus.node_w - (stored[0] + stored[1]) / dt
-        self._rest(rest_w, rest_sink_c, flow, dt)
+        self._rest(rest_w, rest_sink_c, thin, dt)
 
     def stored_j(self) -> float:
         """Against 0 C."""
-        gpus = self._sums.astype(np.float64) * (self._die_j, self._plate_j)
+        gpus = self._sums.astype(np.float64) * self._parts_j
         return float(gpus.sum() + (self.rest_c * self._rest_j).sum())
 
     def _matrix(self, r2: F32, dt: float) -> tuple[F32, F32, F32, F32]:
         """exp(A dt) of [[-a1, a1], [a2, -a2 - a3]], written so that nothing cancels."""
-        a1, a2, a3 = (
-            1.0 / self._inv_a1,
-            1.0 / (self._plate_j * self._r1),
-            1.0 / (self._plate_j * r2),
-        )
-        half = 0.5 * (a1 + a2 + a3)
-        apart = np.sqrt(half * half - a1 * a3)
-        step = np.float32(dt)
-        slow, fast = np.exp(-(a1 * a3) / (half + apart) * step), np.exp(-(half + apart) * step)
+        a1, a2, a3 = self._a1, self._a2, 1.0 / (self._plate_j * r2)
+        half, product = 0.5 * (a1 + a2 + a3), a1 * a3
+        apart = np.sqrt(half * half - product)
+        step, far = np.float32(dt), half + apart
+        slow, fast = np.exp(-product / far * step), np.exp(-far * step)
         middle, tilt = 0.5 * (slow + fast), 0.5 * (slow - fast) / apart
         return middle + tilt * (half - a1), tilt * a1, tilt * a2, middle + tilt * (a1 - half)
 
@@ -118,8 +120,7 @@ class Heat:
         np.add.reduce(self.die_c, axis=0, out=self._sums[0])
         np.add.reduce(self.plate_c, axis=0, out=self._sums[1])
 
-    def _rest(self, rest_w: F64, sink_c: F32, flow: F32, dt: float) -> None:
-        thin = np.maximum(flow, np.float32(LEAST_FLOW)) ** np.float32(FLOW_EXPONENT)
+    def _rest(self, rest_w: F64, sink_c: F32, thin: F32, dt: float) -> None:
         resistance = self._rest_r * thin
         target = sink_c + rest_w * resistance
         change = (target - self.rest_c) * -np.expm1(-np.float32(dt) / (self._rest_j * resistance))

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from iolaus.sim.physics.arrays import F32, F64, Bools, Ints, table
+from iolaus.sim.physics.arrays import F32, F64, Bools, Ints, table, within
 from iolaus.sim.physics.gpus import VBIOS
 from iolaus.sim.physics.kinds import NO_LIMIT
 from iolaus.sim.physics.topology import Topology
@@ -124,4 +124,4 @@ class Hosts:
         hot = hottest_c > self.throttle_c
         if hot.any() or (self.ease < 1.0).any():
             change = np.where(hot, np.float32(-EASE_DOWN_S * dt), np.float32(EASE_UP_S * dt))
-            self.ease = np.clip(self.ease + change, np.float32(EASE_LEAST), np.float32(1.0))
+            self.ease = within(self.ease + change, EASE_LEAST, 1.0)

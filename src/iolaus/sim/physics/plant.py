@@ -52,6 +52,7 @@ class Plant:
         self._wire(topology)
         self.heat = Heat(topology, self.gpus.count, self._sink()[0])
         self.node_w: F64 = np.zeros(topology.nodes)
+        self._pumping_w = 0.0
         self.books = Books(self)
         self._due: list[tuple[float, int, Callable[[Plant], None]]] = []
         self._count = count()
@@ -68,6 +69,12 @@ class Plant:
         self._branch: Ints = np.zeros(topology.racks, dtype=np.intp)
         self._branch[self.coolant.racks] = np.arange(self.coolant.racks.size)
         self._branch_of: Ints = self._branch[topology.node_rack]
+        self._loop_at = np.maximum(self.loop, 0)
+        self._sourced: Bools = topology.loop_source >= 0
+        self._source: Ints = np.maximum(topology.loop_source, 0)
+        self._inside: Ints = np.flatnonzero(topology.supply_zone >= 0)
+        self._outside: Ints = np.flatnonzero(topology.supply_zone < 0)
+        self._zone_inside: Ints = topology.supply_zone[self._inside]
 
     # Time
 
@@ -102,12 +109,11 @@ class Plant:
         gpus.step(level, share_w, self.t_s, dt)
         hosts.draw(level, gpus.node_w, self.fans.watts, self.t_s)
         load = self.supply.node_loads(hosts.in_w)
-        sources = self.topology.loop_source
-        if sources.size:
-            self.coolant.powered = (sources < 0) | self.supply.live[np.maximum(sources, 0)]
-            fed = self.coolant.pumping_w * (sources >= 0)
-            load += totals(np.maximum(sources, 0), fed, load.size)
-        self._pumping_w = float(self.coolant.pumping_w[sources >= 0].sum())
+        if self._source.size:
+            self.coolant.powered = ~self._sourced | self.supply.live[self._source]
+            fed = self.coolant.pumping_w * self._sourced
+            load += totals(self._source, fed, load.size)
+            self._pumping_w = float(fed[self._sourced].sum())
         self._shares_before = (self.supply.node_share_a, self.supply.node_share_b)
         self.supply.settle(load, self.t_s, dt)
         self._serve()
@@ -132,7 +138,7 @@ class Plant:
         air = self.rooms.air_c[self.zone]
         if not self.coolant.loops:
             return air.astype(np.float32), air.astype(np.float32)
-        liquid = np.where(self.wet, self.coolant.supply_mean_c[np.maximum(self.loop, 0)], air)
+        liquid = np.where(self.wet, self.coolant.supply_mean_c[self._loop_at], air)
         rest = air + self.wet_share * (liquid - air)
         return liquid.astype(np.float32), rest.astype(np.float32)
 
@@ -152,10 +158,9 @@ class Plant:
         liquid = heat.gpu_heat_w * self.wet + heat.rest_heat_w * self.wet_share
         air = heat.gpu_heat_w + heat.rest_heat_w - liquid + hosts.direct_w
         self.coolant.step(totals(top.node_rack, liquid, top.racks)[self.coolant.racks], dt)
-        inside = top.supply_zone >= 0
-        losses = totals(top.supply_zone[inside], self.supply.loss_w[inside], len(top.zones))
+        losses = totals(self._zone_inside, self.supply.loss_w[self._inside], len(top.zones))
         self.rooms.step(totals(self.zone, air, len(top.zones)) + losses, dt)
-        self.ambient_w = float(self.supply.loss_w[~inside].sum()) + self._pumping_w
+        self.ambient_w = float(self.supply.loss_w[self._outside].sum()) + self._pumping_w
         self._leak(dt)
 
     def _leak(self, dt: float) -> None:

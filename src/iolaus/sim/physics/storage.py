@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from iolaus.sim.physics.arrays import F64, Bools, Ints, ratio, table, weighted
+from iolaus.sim.physics.arrays import F64, Bools, Ints, ratio, table, weighted, within
 from iolaus.sim.physics.kinds import SupplyKind
 
 TAPER: Final = 0.1
@@ -99,22 +99,22 @@ class Stores:
         draw, refill = self._by_ac(load_w, on_ac, dt)
         charge = np.where(on_ac, self._charge_w(t, dt), 0.0)
         short = np.where(on_ac, np.maximum(0.0, draw - self.available_w), load_w)
-        carried_j = self._by_store(short, on_ac, before, dt)
-        lost_w = charge * (1.0 - self.efficiency)
+        unserved = self._by_store(short, on_ac, before, dt)
         self.soc += ratio(charge * self.efficiency * dt, self.full_j, otherwise=0.0)
-        np.clip(self.soc, 0.0, 1.0, out=self.soc)
+        self.soc = within(self.soc, 0.0, 1.0)
         self.charging_w = charge
         from_ac = np.where(on_ac, draw + charge + refill - short, 0.0)
-        unserved = np.maximum(0.0, short - carried_j / dt)
         carried = np.where(load_w > 0.0, 1.0 - unserved / np.maximum(load_w, 1e-9), 1.0)
-        return Drawn(np.maximum(from_ac, 0.0), carried, lost_w)
+        return Drawn(np.maximum(from_ac, 0.0), carried, charge * (1.0 - self.efficiency))
 
     def _by_ac(self, load_w: F64, on_ac: Bools, dt: float) -> tuple[F64, F64]:
         """The draw for the load through the buffer, and what refills the capacitors."""
         wish = load_w + (BUFFER_REST * self.buffer_full_j - self.buffer_j) / SETTLE_S
         swing = self.buffer_w_s * dt
-        wish = np.clip(wish, self.draw_w - swing, self.draw_w + swing)
-        level = np.clip(self.buffer_j + (wish - load_w) * dt, 0.0, self.buffer_full_j)
+        wish = np.minimum(np.maximum(wish, self.draw_w - swing), self.draw_w + swing)
+        level = np.minimum(
+            np.maximum(self.buffer_j + (wish - load_w) * dt, 0.0), self.buffer_full_j
+        )
         level = np.maximum(level, self.buffer_j - load_w * dt)
         draw = load_w + (level - self.buffer_j) / dt
         self.buffer_j = np.where(on_ac, level, self.buffer_j)
@@ -125,6 +125,8 @@ class Stores:
 
     def _charge_w(self, t: float, dt: float) -> F64:
         """What the charger takes: limited, delayed or overridden; less towards full."""
+        if (self.soc >= 1.0).all():
+            return np.zeros(self.soc.size)
         overridden = self.override_until_s > t
         usual = np.where(self.charge_from_s <= t, self.charge_share * self.charge_w, 0.0)
         wish = np.where(overridden, self.override_w, usual)
@@ -134,8 +136,11 @@ class Stores:
         return np.where(taken < 1e-3, 0.0, taken)
 
     def _by_store(self, short_w: F64, on_ac: Bools, before_s: F64, dt: float) -> F64:
-        """Joules that capacitors and battery give towards what AC does not."""
-        started = np.where(on_ac, dt, np.clip(before_s + dt - self.start_s, 0.0, dt))
+        """Give from capacitors and battery what AC does not; watts that nobody gave."""
+        if not short_w.any():
+            self.battery_out_w = np.zeros(short_w.size)
+            return self.battery_out_w
+        started = np.where(on_ac, dt, within(before_s + dt - self.start_s, 0.0, dt))
         able_j = np.minimum(self.battery_w * started, self.soc * self.full_j)
         able_j = np.where(self.battery_ok, able_j, 0.0)
         need_j = short_w * dt
@@ -146,5 +151,5 @@ class Stores:
         self.cap_j = self.cap_j - caps_j
         self.soc -= ratio(battery_j, self.full_j, otherwise=0.0)
         self.battery_out_w = battery_j / dt
-        given_j: F64 = caps_j + battery_j
-        return given_j
+        unserved: F64 = np.maximum(0.0, short_w - (caps_j + battery_j) / dt)
+        return unserved

@@ -11,11 +11,29 @@ someone closes it. K = 49 and K = 360 are the quick and the slow edge of the sta
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from iolaus.sim.physics.arrays import F64, Bools, Ints, totals
 from iolaus.sim.physics.storage import Drawn, Stores
 from iolaus.sim.physics.topology import NONE, Topology
+
+
+class Level(NamedTuple):
+    """Supplies equally far from the grid, as things are live now: the curve of their losses, which
+    of them (`held`) are which stores, and from whom to whom goes how much of what they take."""
+
+    members: Ints
+    ac: Bools
+    fixed_w: F64
+    slope: F64
+    bend: F64
+    held: Ints
+    stores: Ints
+    origin: Ints
+    to: Ints
+    share: F64
 
 
 class Supply:
@@ -89,18 +107,19 @@ class Supply:
         a, b = np.where(self.cord_a, top.node_a, NONE), np.where(self.cord_b, top.node_b, NONE)
         self.node_share_a, self.node_share_b = shares(a, b, live)
         self.node_fed: Bools = (self.node_share_a + self.node_share_b) > 0.0
-        self._routes = self._route()
+        self._crossed = bool((self.node_share_b > 0.0).any())
+        self._ways = [self._way(members) for members in self._levels]
 
-    def _route(self) -> list[tuple[Ints, Ints, F64]]:
-        """From whom, to whom and how much, of both sides of each level, deepest first."""
-        top, routes = self.topology, []
-        for members in self._levels:
-            a, b = top.supply_a[members], top.supply_b[members]
-            to = np.concatenate([a, b])
-            share = np.concatenate([self.share_a[members], self.share_b[members]])
-            used = share > 0.0
-            routes.append((np.concatenate([members, members])[used], to[used], share[used]))
-        return routes
+    def _way(self, members: Ints) -> Level:
+        top, ac = self.topology, self.ac[members]
+        share = np.concatenate([self.share_a[members], self.share_b[members]])
+        used = np.flatnonzero(share > 0.0)
+        to = np.concatenate([top.supply_a[members], top.supply_b[members]])[used]
+        _, held, stores = np.intersect1d(
+            members, self.stores.where, assume_unique=True, return_indices=True
+        )
+        curve = self._fixed[members] * ac, self._slope[members], self._bend[members]
+        return Level(members, ac, *curve, held, stores, used % members.size, to, share[used])
 
     # The step
 
@@ -108,7 +127,7 @@ class Supply:
         """What the nodes put on each supply."""
         top = self.topology
         load = totals(np.maximum(top.node_a, 0), node_w * self.node_share_a, top.supplies)
-        if (self.node_share_b > 0.0).any():
+        if self._crossed:
             load += totals(np.maximum(top.node_b, 0), node_w * self.node_share_b, top.supplies)
         return load
 
@@ -116,16 +135,14 @@ class Supply:
         """From the leaves to the grid; then breakers, and what fell dark."""
         out_w, held = load_w.copy(), self.stores.where
         drawn = self.stores.step(np.where(self.live[held], load_w[held], 0.0), self.ac[held], t, dt)
-        for members, (origin, to, share) in zip(self._levels, self._routes, strict=True):
-            passed_w = out_w * self.ac
-            passed_w[held] = drawn.ac_w
-            through = passed_w[members]
-            lost = self._fixed[members] + through * (
-                self._slope[members] + self._bend[members] * through
-            )
-            self.loss_w[members] = np.where(self.ac[members], lost, 0.0)
-            self.in_w[members] = through + self.loss_w[members]
-            out_w += totals(to, self.in_w[origin] * share, out_w.size)
+        for level in self._ways:
+            through = out_w[level.members] * level.ac
+            through[level.held] = drawn.ac_w[level.stores]
+            lost = level.fixed_w + through * (level.slope + level.bend * through)
+            taken = through + lost
+            self.loss_w[level.members], self.in_w[level.members] = lost, taken
+            if level.to.size:
+                out_w += totals(level.to, taken[level.origin] * level.share, out_w.size)
         self.out_w = np.where(self.live, out_w, 0.0)
         self.loss_w[held] += drawn.lost_w
         self.grid_w = float(self.in_w[self.root].sum())
@@ -143,7 +160,7 @@ class Supply:
         overloaded = ~full & self.ac[held]
         if overloaded.any():
             self.tripped[held[overloaded]] = True
-        changed = not np.array_equal(goes_on, self.carried[held])
+        changed = bool((goes_on != self.carried[held]).any())
         self.carried[held] = goes_on
         return changed or bool(overloaded.any())
 
@@ -159,8 +176,9 @@ class Supply:
         rated = self.rated_w.copy()
         rated[self.stores.where] *= np.maximum(self.stores.working_share, 1e-6)
         current = self.out_w / rated
-        kept = self.breaker_k > 0.0
-        over = kept & (current > 1.0)
+        over = (self.breaker_k > 0.0) & (current > 1.0)
+        if not (over | (self.heat > 0.0)).any():
+            return False
         rise = np.zeros_like(current)
         np.divide(current * current - 1.0, self.breaker_k, out=rise, where=over)
         cooled = self.heat * np.exp(-dt / self.cool_s)

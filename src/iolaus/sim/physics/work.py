@@ -72,6 +72,8 @@ class Work:
         self.steps: Ints = rng.integers(0, DRAWS, len(jobs)).astype(np.intp)
         self.length_s: F64 = self.step_s.copy()
         self.pace: F64 = np.ones(len(jobs))
+        self._apart: Ints = 31 * np.arange(len(jobs))
+        self._rows: F32 = np.empty((7, len(jobs)), dtype=np.float32)
         self._init_nodes(topology, rng)
         self.serving = Serving(
             topology, rng, arrivals or Arrivals.synthetic(int(rng.integers(2**31)))
@@ -97,7 +99,8 @@ class Work:
         nodes = np.flatnonzero(self.member)
         order = nodes[np.argsort(self.job[nodes], kind="stable")]
         self._order: Ints = order
-        self._jobs, self._starts = np.unique(self.job[order], return_index=True)
+        self._order_job: Ints = self.job[order]
+        self._jobs, self._starts = np.unique(self._order_job, return_index=True)
         self._idle: Ints = np.flatnonzero(~self.member)
 
     def slower(self, nodes: Ints, speed: float) -> None:
@@ -161,8 +164,10 @@ class Work:
 
     def _next(self, ended: Bools, whole: F64) -> None:
         """New steps are not quite like the last; some begin with a checkpoint."""
+        if not ended.any():
+            return
         self.steps += whole.astype(np.intp)
-        draw = self._draws[(self.steps + 31 * np.arange(self.steps.size)) % DRAWS]
+        draw = self._draws[(self.steps + self._apart) % DRAWS]
         self.length_s = np.where(ended, self.step_s * (1.0 + self.jitter * draw), self.length_s)
         saves = ended & (self.since_save_s >= self.save_every_s)
         self.saving_s = np.where(saves, self.save_s * (1.0 + 0.1 * draw), self.saving_s)
@@ -176,9 +181,9 @@ class Work:
         per_s = 1.0 / np.maximum(end - begin, 1e-6)
         low = np.where((beat.computes_s < 0.0) & (self.stalled_s == 0.0), SAVING, self.low)
         table = (begin, end, beat.computes_s, end - beat.cycle_s, per_s, low, self.high - low)
-        jobs = self.job[self._order]
-        rows = np.stack(table).astype(np.float32)[:, jobs]
-        begin_n, end_n, ends_n, wrap_n, per_s_n, low_n, swing_n = rows
+        for row, values in zip(self._rows, table, strict=True):
+            row[:] = values
+        begin_n, end_n, ends_n, wrap_n, per_s_n, low_n, swing_n = self._rows[:, self._order_job]
         ends_n *= np.minimum(early[self._order], np.float32(1.0))
         share = np.maximum(np.minimum(end_n, ends_n) - begin_n, 0.0)
         share += np.maximum(np.minimum(wrap_n, ends_n), 0.0)
