@@ -24,6 +24,7 @@ from bench.judges.hall import PASSWORD, Dock
 
 SCHEMAS = "redfish/dmtf-schemas-2025.4.tar.xz"
 PROFILES = "redfish/profiles"
+PLAIN = Path(__file__).with_name("plain.py")
 TIMEOUT_S = 900
 SERVER = ("OCPBaselineHardwareManagement.v1_1_1", "OCPServerHardwareManagement.v1_1_0",
           "OpenStackIronicProfile.v1_2_0")  # fmt: skip
@@ -128,8 +129,8 @@ class Court:
         """Runs the program on the persona; the folder of its reports."""
         out = self.folder / "reports" / persona / judge
         out.mkdir(parents=True)
-        command = [str(Path(sys.executable).with_name(program)), "-u", "root", "-p", PASSWORD,
-                   "-r", self.dock.devices[persona],
+        command = [sys.executable, str(PLAIN), str(Path(sys.executable).with_name(program)),
+                   "-u", "root", "-p", PASSWORD, "-r", self.dock.devices[persona],
                    *(word.replace("{out}", str(out)) for word in words)]  # fmt: skip
         with (out / "said.txt").open("w") as said:
             subprocess.run(
