@@ -1,4 +1,4 @@
-"""A process to be killed: `python -m tests.act.killed DATABASE HALL`, on the clock of the wall.
+"""What a process does that will be killed, on the clock of the wall.
 
 Its devices are lines in a file: each effect is one line, written through before the answer, so that
 what took effect is counted however this process ends.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,5 +99,5 @@ async def main(where: str, directory: str) -> None:
     await conductor.run()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+def act(where: str, directory: str) -> None:
+    asyncio.run(main(where, directory))

@@ -6,9 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,26 +19,26 @@ from iolaus.model.plan import Plan
 from iolaus.model.rollout import NodeState, Progress, RolloutState
 from iolaus.store.database import Database
 from iolaus.store.journal import StoredJournal
-from tests.act.killed import FileHall, counting_plan
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.act.killed import FileHall, act, counting_plan
+from tests.forked import Forked
 
 
 @contextmanager
-def process(where: Path | str, hall: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.act.killed", str(where), str(hall)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+def process(where: Path | str, hall: Path) -> Iterator[Forked]:
+    running = Forked(act, str(where), str(hall))
+    try:
+        yield running
+    finally:
+        running.close()
 
 
-def heard(running: subprocess.Popen[str], lines: int) -> None:
-    """Wait until it has journalled so much; go on reading what it says."""
-    assert running.stdout
-    for _ in range(lines):
-        running.stdout.readline()
+def heard(running: Forked, lines: int) -> None:
+    """Wait until it has journalled so much."""
+    deadline = time.monotonic() + 60
+    while running.printed().count(b"\n") < lines:
+        assert running.poll() is None, running.communicate(0)
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 class Asked:
@@ -69,12 +66,6 @@ class Asked:
         return await self.progress()
 
 
-def drain(running: subprocess.Popen[str]) -> None:
-    """Read what it says, so that it never waits for a reader."""
-    assert running.stdout
-    threading.Thread(target=running.stdout.read, daemon=True).start()
-
-
 def assert_each_effect_once(hall: FileHall, plan: Plan) -> None:
     for node in plan.nodes:
         effects = hall.effects(node.uid)
@@ -93,8 +84,7 @@ async def test_kill_nine_again_and_again(anywhere: Path | str, tmp_path: Path) -
             await asyncio.sleep(chance.random() * 0.02)
             running.send_signal(signal.SIGKILL)
     assert not (await asked.progress()).state.over
-    with process(anywhere, hall) as running:
-        drain(running)
+    with process(anywhere, hall):
         progress = await asked.until_over()
     assert progress.state is RolloutState.DONE
     assert {node.state for node in progress.nodes.values()} == {NodeState.DONE}
@@ -110,9 +100,7 @@ async def test_a_frozen_process_that_wakes_is_fenced(anywhere: Path | str, tmp_p
     asked = Asked(anywhere, plan)
     await asked.apply()
     with process(anywhere, hall) as one, process(anywhere, hall) as other:
-        for running in (one, other):
-            drain(running)
-        for turn in range(8):
+        for turn in range(4):
             frozen = (one, other)[turn % 2]
             await asyncio.sleep(0.4)
             os.kill(frozen.pid, signal.SIGSTOP)

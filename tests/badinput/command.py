@@ -17,6 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
+from tests.forked import Forked, iolaus
+
 CANARY = "canary-Pa55-7f3e91"
 WAIT_S = 90.0
 PROGRAM = (sys.executable, "-m", "iolaus")
@@ -72,17 +76,21 @@ class Shell:
         *words: object,
         env: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
-        before: Callable[[], None] | None = None,
         wait_s: float = WAIT_S,
+        disk: int | None = None,
     ) -> Said:
-        """Run to its end. `before` runs in the child just before it starts (limits)."""
+        """Run to its end, where no file can grow beyond `disk` bytes."""
+        with self.started(*words, env=env, without=without, disk=disk) as running:
+            return running.ended(wait_s=wait_s)
+
+    def anew(self, *words: object, env: Mapping[str, str] | None = None) -> Said:
+        """Likewise in a process that begins with nothing, as a person's does."""
         done = subprocess.run(
             [*PROGRAM, *map(str, words)],
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            env=self._env(env, without),
-            timeout=wait_s,
-            preexec_fn=before,
+            env=self._env(env, ()),
+            timeout=WAIT_S,
             check=False,
         )
         return decent(done.returncode, done.stdout, done.stderr)
@@ -95,23 +103,18 @@ class Shell:
 
     @contextmanager
     def started(
-        self, *words: object, env: Mapping[str, str] | None = None, without: Sequence[str] = ()
+        self,
+        *words: object,
+        env: Mapping[str, str] | None = None,
+        without: Sequence[str] = (),
+        disk: int | None = None,
     ) -> Iterator[Running]:
         """A command that stays; killed at the end if it still runs."""
-        process = subprocess.Popen(
-            [*PROGRAM, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._env(env, without),
-            start_new_session=True,
-        )
+        process = Forked(iolaus, *map(str, words), env=self._env(env, without), disk=disk)
         try:
             yield Running(process)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.close()
 
     def _env(self, env: Mapping[str, str] | None, without: Sequence[str]) -> dict[str, str]:
         found = environment(self.home, **(env or {}))
@@ -119,23 +122,29 @@ class Shell:
 
 
 class Running:
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Forked) -> None:
         self.process = process
 
     def ended(self, number: signal.Signals | None = None, *, wait_s: float = 30.0) -> Said:
         """What it said in its life, after this signal if one is given."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=wait_s)
-        return decent(self.process.returncode, out, err)
+        out, err = self.process.communicate(wait_s)
+        code = self.process.poll()
+        assert code is not None
+        return decent(code, out, err)
+
+    def first_line(self) -> bytes:
+        """Of its standard output, once it is there."""
+        self.until(lambda: b"\n" in self.process.printed())
+        return self.process.printed().partition(b"\n")[0]
 
     def until(self, is_so: Callable[[], bool], *, wait_s: float = 60.0) -> None:
         """Wait for something that it brings about."""
         deadline = time.monotonic() + wait_s
         while not is_so():
-            assert self.process.poll() is None, decent(
-                self.process.returncode, *self.process.communicate()
-            )
+            if self.process.poll() is not None:
+                pytest.fail(f"it ended: {self.ended()}")
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.05)
 

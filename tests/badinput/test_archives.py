@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import tarfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,18 @@ from tests.badinput.command import Shell
 
 ROOT = b'{"@odata.id": "/redfish/v1", "@odata.type": "#ServiceRoot.v1_9_0.ServiceRoot"}'
 Fill = Callable[[tarfile.TarFile], None]
+
+
+class Packed(io.BytesIO):
+    """What is written to it, packed each by itself, and what was written before not again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pack = cache(lambda data: lzma.compress(data, preset=0))
+
+    def write(self, data: Any) -> int:
+        super().write(self._pack(bytes(data)))
+        return len(data)
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes = b"{}") -> None:
@@ -64,9 +78,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Fill], Path]:
 
     @cache
     def made(fill: Fill) -> Path:
-        path = tmp_path_factory.mktemp("filled") / "capture.tar.xz"
-        with tarfile.open(path, "w:xz", preset=0) as archive:
+        path, packed = tmp_path_factory.mktemp("filled") / "capture.tar.xz", Packed()
+        with tarfile.TarFile(fileobj=packed, mode="w", copybufsize=8 << 20) as archive:
             fill(archive)
+        path.write_bytes(packed.getvalue())
         return path
 
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -110,7 +109,7 @@ def test_bad_words_are_the_operators_to_correct(shell: Shell, words: tuple[str, 
 def test_no_server_says_how_to_start_one(shell: Shell) -> None:
     with Hostile(mute) as server:
         url = f"http://127.0.0.1:{server.port}"
-    shell("get", "nodes", env={"IOLAUS_URL": url}).failed(4, "iolaus up")
+    shell.anew("get", "nodes", env={"IOLAUS_URL": url}).failed(4, "iolaus up")
 
 
 @pytest.mark.parametrize("name", ["index.json", "capture.tar.xz"])
@@ -133,12 +132,7 @@ def test_a_capture_into_a_folder_in_use_changes_nothing(shell: Shell, tmp_path: 
 
 
 def test_a_full_disk_is_our_side_and_says_so(shell: Shell, tmp_path: Path) -> None:
-    def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    words = ("serve", "--state", tmp_path / "s", "--listen", "127.0.0.1:1")
-    # What Python itself kept of its modules would be cut as well, for every later process.
-    said = shell(*words, env={"PYTHONDONTWRITEBYTECODE": "1"}, before=small)
+    said = shell("serve", "--state", tmp_path / "s", "--listen", "127.0.0.1:1", disk=4096)
     assert said.code in (1, 2), said
     assert "  next:  " in said.err
 

@@ -60,8 +60,7 @@ def hall(shell: Shell, tmp_path: Path) -> Iterator[Hall]:
     password.write_text(CANARY)
     words = ("sim", "hall", site, "--port", 0, "--hosts-out", hosts, "--password-file", password)
     with shell.started(*words) as running:
-        assert running.process.stdout is not None
-        yield Hall(json.loads(running.process.stdout.readline()), hosts)
+        yield Hall(json.loads(running.first_line()), hosts)
 
 
 @pytest.mark.parametrize("number", STOPS)
