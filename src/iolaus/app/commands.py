@@ -2,7 +2,8 @@
 
 Options and help stand here; the work is in `demo`, `house`, `alone` and `doctoring`. Data goes to
 standard output, everything else to standard error; errors become exit codes in one place (north).
-Each command imports what it needs when it runs: `iolaus get` must not wait for a database.
+Each command imports what it needs when it runs, after what its options tell by themselves:
+`iolaus get` must not wait for a database, nor whoever mistyped for a server.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from iolaus.app.options import (
     check_listen,
     database_of,
     must_be_one_of,
+    own_tls,
     periods_of,
 )
 from iolaus.app.signing_references import reference_sign
@@ -114,11 +116,11 @@ def up_command(
 
     Without --state nothing is kept. Examples: iolaus up; iolaus up --nodes 1000
     """
+    check_listen(listen, loopback=True)
     import uvloop
 
     from iolaus.app.demo import UpOptions, up
 
-    check_listen(listen, loopback=True)
     uvloop.run(
         up(UpOptions(nodes=nodes, site=site, listen=listen, state_dir=state, simulate=not no_sim))
     )
@@ -148,13 +150,13 @@ def serve_command(
     The first start writes an operator's token to DIR/operator.token.
     Example: iolaus serve --state /var/lib/iolaus
     """
-    import uvloop
-
-    from iolaus.app.serving import ServeOptions, own_tls, serve
-    from iolaus.store.state import default_state_dir
-
     tls = own_tls(tls_cert, tls_key)
     check_listen(listen, tls=tls is not None or allow_http)
+    import uvloop
+
+    from iolaus.app.serving import ServeOptions, serve
+    from iolaus.store.state import default_state_dir
+
     uvloop.run(
         serve(
             ServeOptions(

@@ -26,6 +26,7 @@ from iolaus.app.options import (
     credential_of,
     database_of,
     must_be_one_of,
+    own_tls,
     periods_of,
 )
 from iolaus.kernel.errors import OperatorMust
@@ -94,16 +95,15 @@ def core_command(
 
     Example: iolaus core --db postgresql://iolaus@db/iolaus --bus nats://a,nats://b,nats://c
     """
-    import uvloop
-
-    from iolaus.app.cluster.core import CoreOptions, core
-    from iolaus.app.serving import own_tls
-    from iolaus.store.state import default_state_dir
-
     if db is None:
         raise _missing("--db", "a core keeps its state in PostgreSQL")
     tls = own_tls(tls_cert, tls_key)
     check_listen(listen, tls=tls is not None or allow_http)
+    import uvloop
+
+    from iolaus.app.cluster.core import CoreOptions, core
+    from iolaus.store.state import default_state_dir
+
     named = name or socket.gethostname()
     options = CoreOptions(
         database=database_of(db),

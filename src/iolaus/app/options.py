@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -212,3 +213,28 @@ def check_listen(listen: str, *, loopback: bool = False, tls: bool = False) -> N
             subject=listen,
             next_step="use 127.0.0.1, or `iolaus serve`, which asks for tokens.",
         )
+
+
+def own_tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """What the server shows of itself, tried before anything starts. Raises `OperatorMust`."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise _no_tls("--tls-cert and --tls-key", "one is of no use without the other")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            certificate, key, password=""
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise _no_tls(f"{certificate} and {key}", f"cannot be used: {error}") from None
+    return certificate, key
+
+
+def _no_tls(subject: str, why: str) -> OperatorMust:
+    return OperatorMust(
+        why,
+        operation="read the server's certificate",
+        subject=subject,
+        code="BadCertificate",
+        next_step="give PEM files: the certificate with its chain, and its key without a password.",
+    )

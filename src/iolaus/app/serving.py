@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 import msgspec
@@ -10,7 +9,6 @@ import structlog
 
 from iolaus.app.house import HouseOptions, open_house
 from iolaus.app.listening import run_server, server_of
-from iolaus.kernel.errors import OperatorMust
 from iolaus.north.auth import Role, TokenFile, new_token
 from iolaus.north.cli.render import say
 from iolaus.observe.collect import Periods
@@ -64,28 +62,3 @@ def first_token(state_dir: Path) -> None:
     shown.write_text(text + "\n")
     tokens.put(token)
     say(f"an operator's token stands in {shown}: export IOLAUS_TOKEN=$(cat {shown})")
-
-
-def own_tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
-    """What the server shows of itself, tried before anything starts. Raises `OperatorMust`."""
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise _no_tls("--tls-cert and --tls-key", "one is of no use without the other")
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            certificate, key, password=""
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise _no_tls(f"{certificate} and {key}", f"cannot be used: {error}") from None
-    return certificate, key
-
-
-def _no_tls(subject: str, why: str) -> OperatorMust:
-    return OperatorMust(
-        why,
-        operation="read the server's certificate",
-        subject=subject,
-        code="BadCertificate",
-        next_step="give PEM files: the certificate with its chain, and its key without a password.",
-    )
