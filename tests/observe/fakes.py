@@ -72,7 +72,8 @@ class FakeReads:
 
 
 class FakeDevice:
-    """Answers after `answer_s`; while `error` is set it raises it; counts what it was asked."""
+    """Answers after `answer_s`; while `error` is set it raises it; counts what it was asked. One
+    whose `serial` is another since its last inventory says so."""
 
     name = "fake"
 
@@ -84,6 +85,7 @@ class FakeDevice:
         self.asked: list[tuple[str, float]] = []
         self.power = PowerState.ON
         self.unread: dict[str, str] = {}
+        self.serial = "S1"
 
     async def driver(self, *, afresh: bool = False) -> FakeDevice:
         return self
@@ -107,7 +109,7 @@ class FakeDevice:
             key="Systems/1",
             kind=AssetKind.NODE,
             resources=("/redfish/v1/Systems/1",),
-            identity=Identity(serial="S1"),
+            identity=Identity(serial=self.serial),
             power_state=Known(self.power, now),
             health=Known(Health.OK, now),
             observed_at=now,
@@ -125,8 +127,19 @@ class FakeDevice:
         await self._answer("hot")
         now = self.clock.now()
         return HotUpdate(
-            endpoint=self.address, at=now, power_states={"Systems/1": Known(self.power, now)}
+            endpoint=self.address,
+            at=now,
+            power_states={"Systems/1": Known(self.power, now)},
+            unlike=self._unlike(last),
         )
+
+    async def unlike(self, device: Reads, last: Report) -> str:
+        await self._answer("unlike")
+        return self._unlike(last)
+
+    def _unlike(self, last: Report) -> str:
+        others = {asset.identity.serial for asset in last.assets} - {self.serial}
+        return f"its serial is {self.serial}" if others else ""
 
     async def logs(self, device: Reads, *, since: str | None, limit: int) -> Sequence[LogEntry]:
         await self._answer("logs")

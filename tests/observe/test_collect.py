@@ -122,6 +122,50 @@ async def test_a_new_life_reads_what_was_read_lately_when_that_is_due_again() ->
         assert [what for what, _ in asked].count("inventory") == 1
 
 
+async def test_what_this_life_did_not_read_is_asked_who_it_is_once() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(30)
+    house.device.asked.clear()
+    async with collecting(house, spread=True):
+        await house.clock.sleep(45)
+    kinds = [what for what, _ in house.device.asked]
+    assert (kinds[0], kinds.count("unlike"), kinds.count("inventory")) == ("unlike", 1, 0)
+
+
+async def test_a_device_that_was_exchanged_meanwhile_is_read_whole_and_not_laid_over() -> None:
+    house = House()
+    async with collecting(house):
+        await house.clock.sleep(30)
+    house.device.asked.clear()
+    house.device.serial = "S2"
+    heard = len(house.picture.hot[ADDRESS])
+    async with collecting(house, spread=True):
+        while house.picture.reports[ADDRESS].assets[0].identity.serial == "S1":
+            assert len(house.picture.hot[ADDRESS]) == heard, "nothing of it is the old one's"
+            await house.clock.sleep(0.1)
+        await house.clock.sleep(2 * PERIODS.hot_s)
+    kinds = [what for what, _ in house.device.asked]
+    assert kinds[:2] == ["unlike", "inventory"]
+    assert (kinds.count("unlike"), kinds.count("inventory")) == (1, 1)
+    assert len(house.picture.hot[ADDRESS]) > heard
+
+
+async def test_one_that_says_ever_something_else_is_followed_and_seldom_read_for_it() -> None:
+    house = House()
+    async with collecting(house) as collector:
+        await house.clock.sleep(30)
+        for number in range(30):
+            house.device.serial = f"S{number + 2}"
+            await house.clock.sleep(PERIODS.hot_s)
+            if number == 10:
+                heard = len(house.picture.hot[ADDRESS])
+        assert not collector._doubts.unmet
+    kinds = [what for what, _ in house.device.asked]
+    assert kinds.count("inventory") <= 8, "one for a doubt in a period, beside those that are due"
+    assert len(house.picture.hot[ADDRESS]) > heard + 10
+
+
 async def test_a_dead_device_is_lost_within_two_periods_and_comes_back_by_itself() -> None:
     house = House()
     async with collecting(house):

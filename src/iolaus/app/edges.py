@@ -119,18 +119,20 @@ class Edges:
         return self.seats.addresses(rack, running.rows if running else frozenset[str]())
 
     def hear(self, address: str, assets: Iterable[Asset], readings: Sequence[Reading]) -> None:
-        """What an endpoint's last reading says, to every edge that it matters to."""
+        """What an endpoint's last reading says, to every edge that it matters to. Nothing of it may
+        be old: where a power state is, no assets are given."""
         seat = self.seats.seat(address)
         if seat is None:
             return
         events = list(events_of(seat, readings))
         draw_w, is_read = draw_of(readings)
-        on = _is_on(assets)
+        hosts = [asset for asset in assets if asset.kind is AssetKind.NODE]
         for running in self._reached(seat):
             if seat.name in running.run.edge.names:
                 if is_read:
                     running.run.read(seat.name, draw_w, quality=1 if draw_w is not None else 0)
-                running.run.powered(seat.name, on)
+                if hosts:
+                    running.run.powered(seat.name, _is_on(hosts))
             self._heard(running, events)
 
     def capped(self, address: str, limits: Iterable[PowerLimit], at: float) -> None:
@@ -361,16 +363,14 @@ def _cut(running: Running) -> bool:
     return running.task.cancelled()
 
 
-def _is_on(assets: Iterable[Asset]) -> bool | None:
+def _is_on(hosts: Iterable[Asset]) -> bool | None:
     """Whether any host of a controller is on; None where one is unknown and none is on."""
     states = [
-        asset.power_state.value if isinstance(asset.power_state, Known) else None
-        for asset in assets
-        if asset.kind is AssetKind.NODE
+        host.power_state.value if isinstance(host.power_state, Known) else None for host in hosts
     ]
     if any(state not in (None, "Off") for state in states):
         return True
-    return None if not states or None in states else False
+    return None if None in states else False
 
 
 def counts_of(edges: Mapping[str, Running]) -> dict[str, float]:

@@ -177,7 +177,9 @@ class HouseEdges:
         elif held.report is not None:
             since = self._clock.now() - STALE_PERIODS * self._period_s
             fresh = [each for each in held.readings.values() if each.at >= since]
-            self.edges.hear(address, held.assets.values(), fresh)
+            told = held.assets.values()
+            is_old = any(asset.power_state.at < since for asset in told)
+            self.edges.hear(address, () if is_old else told, fresh)
 
     # --- the centre --------------------------------------------------------------------------
 

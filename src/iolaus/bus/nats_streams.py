@@ -269,9 +269,11 @@ class NatsTable:
     async def rows(self, prefix: str = "") -> dict[str, Entry]:
         await self._streams.ensure(self._config)
         found, after = dict[str, Entry](), 0
+        whole = prefix.rpartition(".")[0]  # its words: what is cut off is judged here
+        subject = self._prefix + (f"{quoted(whole)}.>" if whole else ">")
         more = True
         while more:
-            batch = await self._streams.batch(self._config.name or "", f"{self._prefix}>", after)
+            batch = await self._streams.batch(self._config.name or "", subject, after)
             after = batch.entries[-1][0] if batch.entries else after
             entries = (self._entry(each) for each in batch.entries)
             found |= {each.key: each for each in entries if each.key.startswith(prefix)}

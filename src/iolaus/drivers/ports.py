@@ -131,6 +131,14 @@ class ReadsHot(Protocol):
 
 
 @runtime_checkable
+class KnowsAgain(Protocol):
+    async def unlike(self, device: Reads, last: Report) -> str:
+        """In what a device is not that of the last report; "" where in nothing that it tells. A
+        few requests, for one that this process has not read itself."""
+        ...
+
+
+@runtime_checkable
 class ReadsAlert(Protocol):
     async def alert(self, device: Reads, last: Report) -> Sequence[Reading]:
         """Leaks and coolant of the last report's assets, without what could not be read."""

@@ -295,10 +295,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HotUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """What one pass over the hot set says: per asset key, and the readings it covered."""
+    """What one pass over the hot set says: per asset key, and the readings it covered. `unlike`
+    says in what the device is not that of the last full reading ("": in nothing)."""
 
     endpoint: str
     at: float
     power_states: Mapping[str, PowerFact] = {}
     healths: Mapping[str, HealthFact] = {}
     readings: tuple[Reading, ...] = ()
+    unlike: str = ""

@@ -19,11 +19,20 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from iolaus.drivers.ports import CLOSED, Priority, Reads, ReadsHot, ReadsInventory, ReadsLogs
+from iolaus.drivers.ports import (
+    CLOSED,
+    KnowsAgain,
+    Priority,
+    Reads,
+    ReadsHot,
+    ReadsInventory,
+    ReadsLogs,
+)
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, IolausError
 from iolaus.model.asset import HotUpdate, LogEntry, Report
 from iolaus.model.endpoint import EndpointStatus, Event, Reach, Target, protocol_of
+from iolaus.observe.doubts import Doubts
 from iolaus.observe.reach import event_of, status_after
 
 log = structlog.get_logger(__name__)
@@ -135,6 +144,7 @@ class Collector:
         self._failures: dict[str, int] = {}
         self._unread: set[str] = set()
         self._begun: set[str] = set()
+        self._doubts = Doubts()
         self._usual_s = 0.0
         self._passed_s: dict[str, float] = {}
         self._round_s = self.periods.hot_s
@@ -155,21 +165,23 @@ class Collector:
 
     def begin(self, address: str, *, spread: bool = False) -> None:
         """Start collecting an endpoint; with `spread`, somewhere within the first hot period, and
-        what was read of it less than a period ago is read whole when that is due: a start would
-        else ask the whole hall for everything at once."""
+        what was read of it less than a period ago, be it by another process, is read whole when
+        that is due: a start would else ask the whole hall for everything at once."""
+        report = self._picture.report_of(address)
+        if report is not None and address not in self._begun:
+            self._doubts.unmet.add(address)
         self._begun.add(address)
         if self._picture.status_of(address) is None:
             self._unread.add(address)
         offset = _phase(address) * self.periods.hot_s if spread else 0.0
-        report = self._picture.report_of(address)
         left_s = self._left_s(report) if spread and report else 0.0
         self._wake(Key(address, Job.INVENTORY), max(offset, left_s))
         self._wake(Key(address, Job.BESIDE), offset)
         if report is not None:
             self._wake(Key(address, Job.HOT), offset)
+            self._wake(Key(address, Job.LOGS), self.periods.hot_s + offset)
         if left_s > 0:
-            self._wake(Key(address, Job.LOGS), self.periods.hot_s)
-            self._attend(address)
+            self._attend(address, offset)
 
     def _left_s(self, report: Report) -> float:
         """Until its next inventory is due."""
@@ -179,21 +191,26 @@ class Collector:
     def _rests_s(self, address: str) -> float:
         return self.periods.inventory_s * (0.9 + 0.2 * _phase(address))
 
-    def _attend(self, address: str) -> None:
+    def _attend(self, address: str, after_s: float = 0.0) -> None:
         """What goes on beside the polls."""
         if protocol_of(address) == "redfish":
             for job in (Job.EVENTS, Job.SUBSCRIPTION, Job.SENTRY):
-                self._wake(Key(address, job), 0.0)
+                self._wake(Key(address, job), after_s)
+
+    def forget(self, address: str) -> None:
+        """It is no target any more."""
+        self._failures.pop(address, None)
+        self._unread.discard(address)
+        self._begun.discard(address)
+        self._passed_s.pop(address, None)
+        self._doubts.forget(address)
 
     async def reconcile(self, key: Hashable) -> float | None:
         """One run of one key; seconds to the next, None when the endpoint is gone."""
         assert isinstance(key, Key)
         target = self._picture.target_of(key.address)
         if target is None:
-            self._failures.pop(key.address, None)
-            self._unread.discard(key.address)
-            self._begun.discard(key.address)
-            self._passed_s.pop(key.address, None)
+            self.forget(key.address)
             return None
         device = self._open(target)
         runs = {Job.INVENTORY: self._inventory, Job.HOT: self._hot, Job.LOGS: self._logs}
@@ -212,6 +229,7 @@ class Collector:
         if last and _lost_since(self._picture.status_of(address), report.observed_at):
             return self.periods.inventory_s
         self._picture.record_report(report)
+        self._doubts.settle(address)
         self._record(address, device, None, driver=report.driver)
         if last is None:
             self._wake(Key(address, Job.HOT), _phase(address) * self.periods.hot_s)
@@ -227,7 +245,7 @@ class Collector:
             return None
         began = self._clock.monotonic()
         try:
-            self._picture.record_hot(await self._listening(device, last))
+            self._take_hot(await self._listening(device, last))
         except IolausError as error:
             self._passed_s.pop(address, None)
             self._record(address, device, error)
@@ -241,6 +259,16 @@ class Collector:
             self._passed_s[address] = began
         return self._rest_s(self._clock.monotonic() - began)
 
+    def _take_hot(self, update: HotUpdate) -> None:
+        """What another device says is not laid under the name of the one that was read."""
+        address, again_s = update.endpoint, self.periods.inventory_s
+        now_s = self._clock.monotonic()
+        if self._doubts.judge(address, update.unlike, now_s=now_s, again_s=again_s):
+            log.warning("device_is_another", endpoint=address, because=update.unlike)
+            self._wake(Key(address, Job.INVENTORY), 0.0)
+        if not self._doubts.is_open(address):
+            self._picture.record_hot(update)
+
     def _rest_s(self, took_s: float) -> float:
         """What is left of the period; one that is slower than it is let breathe for another."""
         left_s = self.periods.hot_s - took_s
@@ -251,7 +279,8 @@ class Collector:
         that what hangs is not even of this pass. One request may hang: it has less time, so that
         the next one can still be heard."""
         patience_s = self._patience_s(device)
-        reading = asyncio.ensure_future(_read_hot(device, last, timeout_s=FIRST * patience_s))
+        unmet = device.address in self._doubts.unmet
+        reading = asyncio.ensure_future(_read_hot(device, last, FIRST * patience_s, unmet))
         try:
             while True:
                 since = self._clock.monotonic()
@@ -335,9 +364,12 @@ class Collector:
         return min(pause, self.periods.retry_max_s)
 
 
-async def _read_hot(device: Device, last: Report, *, timeout_s: float) -> HotUpdate:
-    driver = await device.driver()
-    return await driver.hot(device.at(Priority.TELEMETRY, timeout_s=timeout_s), last)
+async def _read_hot(device: Device, last: Report, timeout_s: float, unmet: bool) -> HotUpdate:
+    """One whose report this process did not read itself is asked who it is before all else."""
+    driver, reads = await device.driver(), device.at(Priority.TELEMETRY, timeout_s=timeout_s)
+    if unmet and isinstance(driver, KnowsAgain) and (said := await driver.unlike(reads, last)):
+        return HotUpdate(endpoint=last.endpoint, at=last.observed_at, unlike=said)
+    return await driver.hot(reads, last)
 
 
 def _unheard(address: str, patience_s: float) -> DeviceSilent:

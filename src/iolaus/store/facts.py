@@ -131,6 +131,17 @@ class Facts:
         if (held := self._held.get(report.endpoint)) is None:
             return ()
         self._carry(report)
+        return self._take_report(held, report)
+
+    def adopt_report(self, report: Report, newest_log: str | None) -> None:
+        """Take a full reading that another process made, recorded and has told already, and what
+        it knew of the device's own log; recorders are not told."""
+        if (held := self._held.get(report.endpoint)) is not None:
+            self._take_report(held, report)
+            if newest_log is not None:
+                self._newest_logs[report.endpoint] = newest_log
+
+    def _take_report(self, held: Held, report: Report) -> tuple[Event, ...]:
         last, readings = held.report, held.readings
         taken = self._intake.take_report(held, report)
         self._save_report(held, last)

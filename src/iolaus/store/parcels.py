@@ -108,6 +108,11 @@ class Parcels:
         query = query.order_by(_PARCELS.c.number).limit(most)
         return self._database.read(lambda c: [_parcel(row) for row in c.execute(query)])
 
+    def last(self) -> int:
+        """The newest number that waits; 0 where nothing does."""
+        newest = select(func.coalesce(func.max(_PARCELS.c.number), 0))
+        return int(self._database.read(lambda c: c.execute(newest).scalar_one()))
+
     def sent(self, number: int) -> None:
         """Everything up to this number is kept elsewhere."""
 

@@ -312,3 +312,18 @@ async def test_what_is_no_parcel_costs_only_itself(clock: JumpClock, tmp_path: P
         await clock.sleep(1)
         assert core.events() == ["1"]
         assert core.taker.unread == 1
+
+
+async def test_it_is_said_when_what_was_learned_is_in_the_log(tmp_path: Path) -> None:
+    memory, clock = Memory(), JumpClock()
+    edge = Edge(memory, clock, tmp_path / "outbox.db")
+    await edge.carrier.until_sent()
+    edge.facts.record_report(report(A))
+    edge.trunk.reached = False
+    with edge.running():
+        waiting = asyncio.create_task(edge.carrier.until_sent())
+        await clock.sleep(30.0)
+        assert not waiting.done()
+        edge.trunk.reached = True
+        await waiting
+    assert await edge.trunk.log(FACTS).last() == 1

@@ -150,6 +150,17 @@ class Carrier:
                 self._filled.set()
             self._rung.set()
 
+    async def until_sent(self) -> None:
+        """Until what was taken by now is in the log of all, or was given up for want of room.
+        Raises what the outbox raises."""
+        await self.keep()
+        while self.trouble is not None:
+            await self._clock.sleep(AGAIN_S)
+            await self.keep()
+        last = await self._elsewhere.do(self._outbox.last)
+        while self._next < last and self._outbox.waiting:
+            await self._clock.sleep(AGAIN_S)
+
     async def _send(self) -> None:
         pause_s = AGAIN_S
         while True:

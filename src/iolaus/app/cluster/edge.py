@@ -29,6 +29,7 @@ from iolaus.app.cluster.core import LEASES, doing
 from iolaus.app.cluster.door import TERM, Door
 from iolaus.app.cluster.files import FILES, SECRETS, Files
 from iolaus.app.cluster.guarding import CAPS, Caps, Guard
+from iolaus.app.cluster.handing import REPORTS, Handing
 from iolaus.app.cluster.lookout import Lookout
 from iolaus.app.cluster.members import MEMBERS, Member, Members, free_bytes
 from iolaus.app.cluster.owned import Owned
@@ -87,11 +88,13 @@ class Edge:
         self._options, self._house, self._trunk = options, house, trunk
         self._clock: Clock = house.clock
         self._boot, self._since = secrets.token_hex(4), house.clock.now()
+        self.handing = self._handing()
         self.owned = Owned(
             house,
             trunk.table(WANTED),
             options.site,
             taken=lambda shard: self.seating.take_up(shard),
+            handing=self.handing,
         )
         self.leases = TableLeases(trunk.table(LEASES), self._clock)
         self.members = Members(trunk.table(MEMBERS), self._clock, self._mine)
@@ -174,6 +177,17 @@ class Edge:
         room = self._house.power.powering
         room.ends = lambda rack: rack in self._house.edges.edges.running
         return Caps(table=self._trunk.table(CAPS), room=room, clock=self._clock)
+
+    def _handing(self) -> Handing:
+        house = self._house
+        return Handing(
+            table=self._trunk.table(REPORTS),
+            seals=lambda: house.state.secrets,
+            clock=self._clock,
+            known=house.state.facts,
+            epoch_of=lambda shard: self.owning.epoch(shard),
+            until_sent=lambda: self.carrier.until_sent(),
+        )
 
     def _seating(self) -> Seating:
         return Seating(
@@ -267,6 +281,7 @@ class Edge:
             self.consoles.run,
             self.caps.run,
             self.seating.run,
+            self.handing.run,
             self._hear_terms,
             self._sweep,
         ):

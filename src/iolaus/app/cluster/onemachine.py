@@ -48,7 +48,7 @@ authorization {{ users: [
     publish: [
       "iolaus.say.>", "iolaus.log.facts.edge.>", "iolaus.table.members.>",
       "iolaus.table.leases.>", "iolaus.table.caps.>", "iolaus.table.seats.>",
-      "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
+      "iolaus.table.reports.>", "iolaus.knock.>", "$JS.API.>", "_INBOX.>"
     ]
     subscribe: [
       "iolaus.say.>", "iolaus.ask.lane.>", "iolaus.ask.power.>", "iolaus.ask.errand.>",

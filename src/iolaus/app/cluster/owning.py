@@ -2,9 +2,9 @@
 
 Every edge decides for itself by the same rule, and the lease settles it where two decide alike.
 What is free is taken at once by whoever has room, and after a moment by anybody; whoever has more
-than a share for a while gives one back at a time. What changes hands is read anew, which costs more
-than minutes of holding it: where others did not take what was given back, because all are busy, it
-is given back ever more seldom, or a hall would read nothing else.
+than a share for a while gives one back at a time. Who takes it goes on
+with what the last owner read, but has to log in everywhere and to look at each device: where others
+did not take what was given back, because all are busy, it is given back ever more seldom.
 
 An edge that cannot reach the bus keeps its devices although its leases run out, because a rack that
 nobody guards is worse than one that two read: it carries nothing out for others, and gives a shard

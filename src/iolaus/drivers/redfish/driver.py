@@ -38,6 +38,7 @@ from iolaus.drivers.redfish.firmware import firmware
 from iolaus.drivers.redfish.harvest import ROOT, Harvest, Ownership, links_in
 from iolaus.drivers.redfish.hot import hot_uris, read_hot
 from iolaus.drivers.redfish.identity import who
+from iolaus.drivers.redfish.likeness import read_unlike
 from iolaus.drivers.redfish.limits import read_limits
 from iolaus.drivers.redfish.logs import read_logs
 from iolaus.drivers.redfish.manager_settings import read_manager_settings, withheld
@@ -108,6 +109,10 @@ class RedfishDriver(Writing):
     async def hot(self, device: Reads, last: Report) -> HotUpdate:
         """Power, health, temperatures and leaks of the last report's assets, read afresh."""
         return await read_hot(device, last, repair=self.repair)
+
+    async def unlike(self, device: Reads, last: Report) -> str:
+        """In what the service and its controllers are not those of the last report."""
+        return await read_unlike(device, last, repair=self.repair)
 
     async def alert(self, device: Reads, last: Report) -> Sequence[Reading]:
         """Leaks and coolant alone (`drivers.redfish.alert`)."""

@@ -26,6 +26,7 @@ from iolaus.drivers.redfish._roles import WHOLE, place_of
 from iolaus.drivers.redfish._sightings import LEGACY, Sighting, sight
 from iolaus.drivers.redfish._text import items
 from iolaus.drivers.redfish.harvest import Harvest, normal, type_of
+from iolaus.drivers.redfish.likeness import unlike_assets
 from iolaus.drivers.redfish.sensors import Readings, dark_assets, refresh
 from iolaus.drivers.redfish.standing import health_fact, power_fact
 from iolaus.kernel.errors import FAILURES, DeviceLied, DeviceRefused, DeviceSilent
@@ -383,4 +384,5 @@ async def read_hot(device: Reads, last: Report, *, repair: Repair = _same) -> Ho
         power_states={key: power for key, (power, _) in facts.items()},
         healths={key: health for key, (_, health) in facts.items()},
         readings=(*fresh.values(), *_lost(last, fetched, fresh, at)),
+        unlike=unlike_assets(last, {u: p for each in fetched for u, p in each.resources}),
     )
