@@ -33,6 +33,7 @@ from iolaus.energy.run import Done, Doors, EdgeRun
 from iolaus.energy.seats import Seat, draw_of, events_of, rack_view, reaches
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
+from iolaus.kernel.tasks import end
 from iolaus.model.asset import Asset, AssetKind, PowerLimit, Reading
 from iolaus.model.asset import Report as DeviceReport
 from iolaus.model.fact import Known
@@ -238,10 +239,7 @@ class Edges:
                 self.look_after()
                 await self._clock.sleep(LOOK_AFTER_S)
         finally:
-            tasks = [each.task for each in self.running.values()]
-            for task in (*tasks, *self._spawned):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._spawned, return_exceptions=True)
+            await end(*(each.task for each in self.running.values()), *self._spawned)
             await self._told.close()
 
     def look_after(self) -> None:

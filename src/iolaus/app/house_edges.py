@@ -167,8 +167,7 @@ class HouseEdges:
             return
         if held.report is not None:
             seats.learn(held.target, held.report)
-            began = held.report.observed_at - held.report.duration_s
-            self.edges.capped(address, held.report.power_limits, began)
+            self.edges.capped(address, held.report.power_limits, held.report.began_at)
         else:
             seats.wait_for(held.target)
         if held.status is not None and held.status.reach is not Reach.REACHABLE:

@@ -31,6 +31,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused, IolausError, OperatorMust, PolicyRefused
 from iolaus.model.alarm import Alarm
 from iolaus.model.alarming import Judged
+from iolaus.model.hosts import fold
 
 log = structlog.get_logger(__name__)
 POWER_CAPS: Final = "power-caps.json"
@@ -350,10 +351,9 @@ class Powering:
     def _must_be_whole(self, rack: str, subject: str) -> None:
         """What is shared among a part of a rack's nodes holds nothing of the others."""
         unread = self._running(rack).run.edge.unread
-        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
         if subject == rack and unread:
             raise DeviceRefused(
-                f"of what stands in it, not read yet: {', '.join(unread[:3])}{more}",
+                f"of what stands in it, not read yet: {fold(unread, most=3)}",
                 operation="set cap",
                 subject=subject,
                 code="RackUnread",
@@ -366,7 +366,7 @@ class Powering:
         free = [node.name for node in nodes if not seats[node.name].managed]
         if free:
             raise PolicyRefused(
-                f"{len(free)} of its nodes may be read only: {', '.join(free[:3])}",
+                f"{len(free)} of its nodes may be read only: {fold(free, most=3)}",
                 operation="set cap",
                 subject=subject,
                 code="NotManaged",

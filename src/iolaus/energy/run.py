@@ -38,6 +38,7 @@ from iolaus.energy.ports import (
 from iolaus.energy.timing import Fallback, Latency
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import end
 
 log = structlog.get_logger(__name__)
 PERIOD_S: Final = 0.05
@@ -125,9 +126,7 @@ class EdgeRun:
                 self.turn()
                 await self._rest()
         finally:
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(*self._tasks)
 
     def turn(self) -> None:
         """Once round: decide, save what latched, start what is to be done, report."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from iolaus.bus.port import BusAway, Entry, Table
+from iolaus.app.cluster.rounds import rounds
+from iolaus.bus.port import Entry, Table
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
 from iolaus.store.files import replace_file
@@ -107,10 +107,7 @@ class Files:
 
     async def lead(self) -> None:
         """Until cancelled: whatever changes in the directory. After `begin`."""
-        while True:
-            with suppress(BusAway):
-                await self.give()
-            await self._clock.sleep(LOOK_S)
+        await rounds(self.give, self._clock, LOOK_S)
 
     async def give(self) -> None:
         """What differs from what was last given. Raises `BusAway`."""

@@ -18,9 +18,10 @@ import structlog
 
 from iolaus.app.cluster.letters import Granted, Seals, Wish, answered, opened
 from iolaus.app.cluster.racks import FEED, STANDING, Feed, Told, wish_topic
+from iolaus.app.cluster.rounds import rounds
 from iolaus.app.house_edges import HouseEdges
 from iolaus.app.powering import POWER_CAPS, Powering
-from iolaus.bus.port import BusAway, Table, Trunk
+from iolaus.bus.port import Table, Trunk
 from iolaus.energy.holding import HeldCap, cap_file
 from iolaus.energy.ports import Event
 from iolaus.kernel.clock import Clock
@@ -135,7 +136,7 @@ class Caps:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
-            tasks.create_task(self._give())
+            tasks.create_task(rounds(self.give, self._clock, ROUND_S))
 
     async def _follow(self) -> None:
         async for entry in self._table.watch():
@@ -159,12 +160,6 @@ class Caps:
         for cap in self._room.caps():
             if cap.subject not in self._rows and cap.subject not in self._owed:
                 self._room.take(cap.subject, None)
-
-    async def _give(self) -> None:
-        while True:
-            with suppress(BusAway):
-                await self.give()
-            await self._clock.sleep(ROUND_S)
 
     async def give(self) -> None:
         """Rows for what was changed here. Raises `BusAway`."""

@@ -16,8 +16,9 @@ from typing import Final
 import msgspec
 import structlog
 
+from iolaus.app.cluster.rounds import rounds
 from iolaus.app.rack_seats import RackSeats
-from iolaus.bus.port import BusAway, Table
+from iolaus.bus.port import Table
 from iolaus.energy.seats import Seat
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
@@ -66,7 +67,7 @@ class Seating:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
-            tasks.create_task(self._give())
+            tasks.create_task(rounds(self.give, self._clock, ROUND_S))
 
     async def _follow(self) -> None:
         async for entry in self._table.watch(self._prefix):
@@ -92,12 +93,6 @@ class Seating:
             if target is not None and self._seats.expect(target, row.seat, row.driver):
                 with suppress(IolausError):
                     self._serve(target.address, row.driver)
-
-    async def _give(self) -> None:
-        while True:
-            with suppress(BusAway):
-                await self.give()
-            await self._clock.sleep(ROUND_S)
 
     async def give(self) -> None:
         """Rows for what was read of our shards since. Raises `BusAway`."""

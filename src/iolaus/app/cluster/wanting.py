@@ -6,13 +6,13 @@ The database is the truth and the rows follow it; a core that begins to lead wri
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from iolaus.bus.port import BusAway, Table
+from iolaus.app.cluster.rounds import rounds
+from iolaus.bus.port import Table
 from iolaus.kernel.clock import Clock
 from iolaus.model.endpoint import Target
 from iolaus.model.shard import shard_of
@@ -66,10 +66,7 @@ class Wanting:
         """Until cancelled."""
         for held in self._facts.all_held():
             self._note(held.target.address)
-        while True:
-            with suppress(BusAway):
-                await self.round()
-            await self._clock.sleep(ROUND_S)
+        await rounds(self.round, self._clock, ROUND_S)
 
     async def round(self) -> None:
         """Write what differs. Raises `BusAway`."""

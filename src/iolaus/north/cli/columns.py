@@ -76,7 +76,8 @@ def _few(found: list[str] | None) -> str:
 
 def _kept(row: Flat) -> str:
     """Of a cap that a person holds: whether, and why not."""
-    return text(": ".join(filter(None, (text(row.get("kept")), row.get("why")))))
+    kept = row.get("kept")
+    return ": ".join(filter(None, ("unknown" if kept is None else text(kept), row.get("why"))))
 
 
 def _otherwise(row: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from iolaus.model.condition import say_age
+from iolaus.model.hosts import fold
 from iolaus.north.dto.views import ConditionView
 
 POWER: Final = (
@@ -109,6 +110,7 @@ FILTERS: Final = {
     "celsius": celsius,
     "number": number,
     "unit": unit,
+    "fold": fold,
     "leak": leak,
     "spoken": spoken,
     "outcome": outcome,
