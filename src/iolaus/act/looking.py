@@ -26,9 +26,10 @@ SILENT_LOOKS: Final = 2
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between looks (growing from `look_s` to `slowest_s`), between two that should
-    agree, that one look may take, and that a step is given at least after a restart; pauses
-    after a passing refusal grow from `refused_s` to `refused_slowest_s`. `longest_held_s` is for
-    how long at most a login that is held back is waited for."""
+    agree, that one look may take, and that a step is watched at least where its sending or a
+    restart of ours used its time up (never longer than that time); pauses after a passing
+    refusal grow from `refused_s` to `refused_slowest_s`. `longest_held_s` is for how long at
+    most a login that is held back is waited for."""
 
     look_s: float = 2.0
     slowest_s: float = 30.0

@@ -78,9 +78,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """`id` is unique in the plan. All of `before` must hold when it begins, all of `after` on
-    `reads` agreeing fresh reads, within `timeout_s`, for it to be done. `attempts` bounds how
-    often the action is sent; `escalate` is tried in order when `after` does not come true. With
-    `rung` it is one try of several: where it fails, the next step is taken all the same."""
+    `reads` agreeing fresh reads, within `timeout_s` of its begin, for it to be done; where the
+    sending used that up, it is looked at for so much more, a minute at most. `attempts` bounds
+    how often the action is sent; `escalate` is tried in order when `after` does not come true.
+    With `rung` it is one try of several: where it fails, the next step is taken all the same."""
 
     id: str
     action: Action
