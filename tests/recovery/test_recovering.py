@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -33,9 +34,11 @@ async def test_a_hung_host_is_seen_its_evidence_saved_and_it_is_brought_back(
         begun = [e.doc["subject"] for e in entries if e.kind is EntryKind.STARTED]
         assert begun == ["evidence", "nmi", "evidence", "restart", "force-restart", "prove"]
         receipt = next(e.doc["receipt"] for e in entries if e.kind is EntryKind.SENT)
-        path = on.house.recovering.shelf.of(node.uid)[0]
-        assert receipt["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        names = zipfile.ZipFile(path).namelist()
+        saved = on.house.state.saved
+        first = (await saved.of(node.uid))[0]
+        data = saved.read(first)
+        assert receipt["sha256"] == hashlib.sha256(data).hexdigest()
+        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
         assert {"recovery.json", "logs.json", "last-readings.json"} <= set(names)
         assert any(each.startswith("dumps/") and each.endswith(".bin") for each in names)
         listed = await on.listed("recoveries")

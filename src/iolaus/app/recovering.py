@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -40,7 +41,7 @@ from iolaus.model.select import MISSING
 from iolaus.model.trust import Summary
 from iolaus.recovery.bundle import bundle
 from iolaus.recovery.deciding import Scene, decide
-from iolaus.recovery.evidence import Shelf, Tail
+from iolaus.recovery.evidence import Tail, adopt
 from iolaus.recovery.hands import Device, Means, Ours, RecoveryHands
 from iolaus.recovery.ladder import OPEN, Patient, crowded, plan_recovery
 from iolaus.recovery.persons import Persons, rung_of
@@ -150,7 +151,6 @@ class Recovering:
         spec = load_policy(state.directory / POLICY_FILE)
         self.rules: Rules = rules_of(spec, seconds=parse_duration) if spec else Rules()
         self.signals = Signals(now=clock.now, for_s=lambda: self.rules.signals_for_s)
-        self.shelf = Shelf(state.directory / "evidence")
         self._spending, self._persons = Spending(), Persons()
         self._open = open_device
         self._rounds = Rounds(
@@ -168,7 +168,7 @@ class Recovering:
                 rules=lambda: self.rules,
                 lens=self._lens,
                 spending=self._spending,
-                shelf=self.shelf,
+                saved=state.saved,
                 ours=self._ours,
                 images=Images(checked=images.folder.checked, sent=images.sent),
                 settle=settle,
@@ -270,6 +270,7 @@ class Recovering:
     async def run(self) -> None:
         """Does not return."""
         await self._remember()
+        await self._adopt()
         await asyncio.gather(self._again(self._judge), self._again(self._ask_round))
 
     async def _again(self, once: Callable[[], Awaitable[None]]) -> None:
@@ -334,8 +335,9 @@ class Recovering:
             documents["firmware"] = [f for f in held.report.firmware if f.asset == asset.key]
             documents["components"] = [c for c in held.report.components if c.asset == asset.key]
         scrub = Scrub(known_secrets(self._state.secrets, self._addresses()))
-        paths = self.shelf.of(uid)
-        return await asyncio.to_thread(bundle, documents, paths, scrub=scrub, dumps=dumps)
+        saved = self._state.saved
+        archives = {each.name: partial(saved.read, each) for each in await saved.of(uid)}
+        return await asyncio.to_thread(bundle, documents, archives, scrub=scrub, dumps=dumps)
 
     async def _entries(self, uid: str) -> list[Entry]:
         """What the journals of recoveries say of a node."""
@@ -486,6 +488,13 @@ class Recovering:
                 self.heard(kept.id, await journal.entries(kept.id))
         except IolausError as error:
             log.warning("recoveries_not_read", error=str(error))
+
+    async def _adopt(self) -> None:
+        folder = self._state.directory / "evidence"
+        try:
+            await adopt(folder, self._state.saved)
+        except (IolausError, OSError) as error:
+            log.warning("evidence_not_adopted", folder=str(folder), error=str(error))
 
     # --- what is known ------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """A support bundle: all that is kept of one node, in one file that may be handed to its maker.
 
-It is made of what is on disk and in the picture, and asks no device: whoever needs a bundle most
+It is made of what is kept and in the picture, and asks no device: whoever needs a bundle most
 has a node that does not answer. Everything that is text goes through the scrub once more. What a
 controller packed itself is opaque, may hold anything, and stays out unless somebody asks for it;
 it is listed with its digest either way, so that nobody thinks it was not there.
@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from iolaus.kernel.errors import IolausError
 from iolaus.recovery.evidence import safe
 from iolaus.recovery.scrub import Scrub
 
@@ -27,10 +27,15 @@ _WHEN: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def bundle(
-    documents: Mapping[str, Any], archives: Iterable[Path], *, scrub: Scrub, dumps: bool
+    documents: Mapping[str, Any],
+    archives: Mapping[str, Callable[[], bytes]],
+    *,
+    scrub: Scrub,
+    dumps: bool,
 ) -> bytes:
-    """`documents` become JSON files by their names; `archives` are those of evidence. An archive
-    that cannot be read is named in `left-out.json`. Never raises for what is in them."""
+    """`documents` become JSON files by their names; `archives` are those of evidence, each read
+    when it is its turn (blocking). One that cannot be read is named in `left-out.json`. Never
+    raises for what is in them."""
     left: dict[str, str] = {}
     found = io.BytesIO()
     with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as out:
@@ -39,9 +44,9 @@ def bundle(
             text = msgspec.json.format(msgspec.json.encode(clean), indent=2)
             out.writestr(zipfile.ZipInfo(f"{safe(name)}.json", _WHEN), text)
         room = MOST_BYTES
-        for path in archives:
-            for name, data in _members(path, left):
-                place = f"evidence/{safe(path.stem)}/{name}"
+        for archive, read in archives.items():
+            for name, data in _members(archive, read, left):
+                place = f"evidence/{safe(archive)}/{name}"
                 if not name.endswith(_TEXT) and not dumps:
                     digest = hashlib.sha256(data).hexdigest()
                     left[place] = f"opaque, {len(data)} bytes, sha256 {digest}"
@@ -55,17 +60,19 @@ def bundle(
     return found.getvalue()
 
 
-def _members(path: Path, left: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+def _members(
+    whole: str, read: Callable[[], bytes], left: dict[str, str]
+) -> Iterator[tuple[str, bytes]]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(read())) as archive:
             for info in archive.infolist()[:MOST_FILES]:
                 if info.file_size > MOST_BYTES:
-                    left[f"{path.name}/{info.filename}"] = "too large"
+                    left[f"{whole}/{info.filename}"] = "too large"
                     continue
                 parts = [safe(part) for part in info.filename.split("/") if part not in ("", "..")]
                 yield "/".join(parts) or "none", archive.read(info)
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        left[path.name] = f"it cannot be read: {error}"
+    except (IolausError, zipfile.BadZipFile, NotImplementedError) as error:
+        left[whole] = f"it cannot be read: {error}"
 
 
 def _cleaned(name: str, data: bytes, scrub: Scrub) -> bytes:

@@ -2,20 +2,18 @@
 
 A reset takes with it what says why it was needed: the log that wraps, the crash dump in a buffer,
 the sensors of the last minute, the last words on the console. So that is read first, as much as
-the node still gives, and written to disk whole before the first rung; what could not be had is
+the node still gives, and kept whole before the first rung; what could not be had is
 named with its reason. A controller's own diagnostic data (DSP0268, LogService,
 CollectDiagnosticData) is asked for where it is offered, waited for, and fetched.
 
-One archive (zip) per recovery and step, readable by its owner alone; the newest few of a node stay.
+One archive (zip) per recovery and step (`store.saved`); the newest few of a node stay.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import io
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -34,6 +32,7 @@ from iolaus.kernel.errors import FAILURES, DeviceRefused, DeviceSilent, IolausEr
 from iolaus.model.asset import Asset
 from iolaus.recovery.scrub import Scrub
 from iolaus.store.held import Held
+from iolaus.store.saved import SavedFiles
 from iolaus.wire.redfish.task import State, read_task, task_uri
 
 KEPT: Final = 10
@@ -233,44 +232,20 @@ async def _services(reads: Reads) -> AsyncIterator[Mapping[str, Any]]:
                             yield each
 
 
-# --- on disk ----------------------------------------------------------------------------------
+# --- kept -------------------------------------------------------------------------------------
 
 
-class Shelf:
-    """Archives of evidence below a folder, by node and name."""
+async def adopt(folder: Path, saved: SavedFiles) -> None:
+    """What an older Iolaus kept as files below a folder becomes saved files; a file goes when that
+    is done. Raises what `SavedFiles.save` raises, and `OSError`."""
+    for path, at in await asyncio.to_thread(_older, folder):
+        data = await asyncio.to_thread(path.read_bytes)
+        await saved.save(path.parent.name, path.stem, data, at=at)
+        await asyncio.to_thread(path.unlink)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
 
-    def path(self, uid: str, name: str) -> Path:
-        return self._folder / safe(uid) / f"{safe(name)}.zip"
-
-    def has(self, uid: str, name: str) -> bool:
-        return self.path(uid, name).is_file()
-
-    def of(self, uid: str) -> list[Path]:
-        """Oldest first."""
-        found = (self._folder / safe(uid)).glob("*.zip")
-        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
-
-    def save(self, uid: str, name: str, evidence: Evidence) -> tuple[Path, str]:
-        """Durable when this returns: where it is, and its SHA-256. Raises `OSError`."""
-        data = packed(evidence)
-        path = self.path(uid, name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        for old in self.of(uid)[:-KEPT]:
-            old.unlink(missing_ok=True)
-        return path, hashlib.sha256(data).hexdigest()
+def _older(folder: Path) -> list[tuple[Path, float]]:
+    return [(path, path.stat().st_mtime) for path in sorted(folder.glob("*/*.zip"))]
 
 
 def packed(evidence: Evidence) -> bytes:

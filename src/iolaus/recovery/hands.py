@@ -19,7 +19,7 @@ from iolaus.drivers.ports import Priority, Reads, Receipt, Writes
 from iolaus.drivers.redfish import RedfishDriver
 from iolaus.drivers.redfish.harvest import ROOT, links_in
 from iolaus.kernel.clock import Clock
-from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust, WeErred
+from iolaus.kernel.errors import FAILURES, DeviceRefused, OperatorMust
 from iolaus.model.asset import Asset, Firmware
 from iolaus.model.endpoint import Target
 from iolaus.model.plan import Action, Expect, NodePlan, Op, Step, Verb
@@ -28,7 +28,7 @@ from iolaus.model.recovery import RungName
 from iolaus.model.rollout import Sight
 from iolaus.recovery import isolating, ladder, media, reflash
 from iolaus.recovery.device import must_be_managed
-from iolaus.recovery.evidence import Evidence, Shelf, Tail, gather, reading, safe
+from iolaus.recovery.evidence import Evidence, Tail, gather, packed, reading, safe
 from iolaus.recovery.holding import dark, held_off, not_held, outlets_said, state_of
 from iolaus.recovery.policy import Rules
 from iolaus.recovery.probe import probe
@@ -42,6 +42,7 @@ from iolaus.recovery.spent import Spending
 from iolaus.recovery.strips import Strips
 from iolaus.store.facts import Facts
 from iolaus.store.held import Held
+from iolaus.store.saved import SavedFiles
 from iolaus.wire.redfish.errors import Code
 
 DEADLINE_S: Final = 60.0
@@ -98,7 +99,7 @@ class Means:
     rules: Callable[[], Rules]
     lens: Callable[[], Lens]
     spending: Spending
-    shelf: Shelf
+    saved: SavedFiles
     ours: Callable[[Target], Ours]
     images: Images
     settle: Callable[[str], None] = lambda _: None
@@ -241,7 +242,7 @@ class RecoveryHands:
             why = slot.why if slot else "no label says in which slot it sits"
             return not why, f"its slot: {why}"
         if subject == ladder.SAVED:
-            return self._means.shelf.has(node.uid, archive_of(step)), "nothing is saved yet"
+            return await self._means.saved.has(node.uid, archive_of(step)), "nothing is saved yet"
         if subject in (reflash.RUNS, reflash.PUSHED):
             held, asset = self._known(node)
             if not ladder.answers(seen) or held.report is None:
@@ -354,7 +355,7 @@ class RecoveryHands:
         return {}
 
     async def _gather(self, order: Order) -> dict[str, Any]:
-        """What the node still tells, on disk, with its digest."""
+        """What the node still tells, kept, with its digest."""
         means = self._means
         told = {"node": order.node.name, "step": order.step.id, **order.action.arguments}
         found: Evidence = await gather(
@@ -367,19 +368,9 @@ class RecoveryHands:
             tail=means.tail,
             patience_s=patience_s(self._pictured(order)),
         )
-        try:
-            path, digest = await asyncio.to_thread(
-                means.shelf.save, order.node.uid, archive_of(order.step), found
-            )
-        except OSError as error:
-            raise WeErred(
-                f"the evidence cannot be written: {error}",
-                operation="save evidence",
-                subject=order.node.name,
-                code="EvidenceNotSaved",
-                next_step="make room on the disk of the state directory.",
-            ) from None
-        return {"file": path.name, "sha256": digest, "files": len(found.files),
+        data, name = await asyncio.to_thread(packed, found), archive_of(order.step)
+        kept = await means.saved.save(order.node.uid, name, data, at=means.clock.now())
+        return {"file": f"{name}.zip", "sha256": kept.digest, "files": len(found.files),
                 "gaps": len(found.gaps)}  # fmt: skip
 
     def _pictured(self, order: Order) -> NodeSight:

@@ -23,6 +23,8 @@ from iolaus.store.database import Database, migrations_config
 
 ROWS: Final = 2_000
 """In one portion."""
+_LARGE: Final = {"saved_pieces": 64}
+"""So many where a row is large."""
 LEAP: Final = 1_000
 """So far epochs leap when rows are put back: whoever held a lease after these rows were read had
 a smaller one."""
@@ -81,8 +83,9 @@ def _tables(connection: Connection) -> Sequence[Table]:
 def _portions(connection: Connection, table: Table) -> Iterator[Rows]:
     columns = tuple(str(column.name) for column in table.columns)
     query = select(table).order_by(*table.primary_key.columns)
-    result = connection.execution_options(stream_results=True).execute(query)
-    for rows in result.partitions(ROWS):
+    most = _LARGE.get(str(table.name), ROWS)
+    streaming = connection.execution_options(stream_results=True, max_row_buffer=most)
+    for rows in streaming.execute(query).partitions(most):
         yield Rows(table=str(table.name), columns=columns, rows=tuple(tuple(row) for row in rows))
 
 

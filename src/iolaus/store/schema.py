@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Double,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -287,3 +288,24 @@ retirements = Table(
     Column("doc", LargeBinary, nullable=False),
 )
 """What was wiped of a node, by its plan."""
+
+saved_files = Table(
+    "saved_files",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+)
+
+saved_pieces = Table(
+    "saved_pieces",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Of the file with that key, in order."""

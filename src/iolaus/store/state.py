@@ -31,6 +31,7 @@ from iolaus.store.facts import Facts
 from iolaus.store.files import PRIVATE_DIR, PRIVATE_FILE
 from iolaus.store.logins import Logins
 from iolaus.store.picture import Picture
+from iolaus.store.saved import SavedFiles
 from iolaus.store.secrets import Secrets
 from iolaus.store.series import Keep, Series
 from iolaus.store.sessions import Sessions
@@ -74,6 +75,7 @@ class State:
         self.baselines, self.advisories = Baselines(database), advisory_shelf(database)
         self.references = reference_shelf(database)
         self.evidence, self.audit = EvidenceStore(database), audit
+        self.saved = SavedFiles(database)
         self.authorities = Authorities(directory, secrets=secrets)
         self.surfaces, self.alarms = surface_shelf(database), alarm_shelf(database)
         self.expected, self.candidates = expected_shelf(database), candidate_shelf(database)
