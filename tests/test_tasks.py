@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from iolaus.kernel.tasks import end, keep_on
+from iolaus.kernel.tasks import end, keep_on, must_go_on, together
 
 
 async def loses_first(started: asyncio.Event) -> None:
@@ -91,4 +91,48 @@ async def test_a_duty_that_is_cancelled_is_over() -> None:
     task = asyncio.create_task(keep_on(duty))
     await begun.wait()
     await end(task)
+    assert task.cancelled()
+
+
+async def test_side_by_side_ends_what_lost_a_cancellation() -> None:
+    started = asyncio.Event()
+    waits = asyncio.Event().wait
+    task = asyncio.create_task(together(loses_first(started), waits(), again_s=0.01))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_side_by_side_raises_what_failed_and_ends_the_others() -> None:
+    started, ended = asyncio.Event(), list[str]()
+
+    async def other() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("other")
+
+    async def late() -> None:
+        await started.wait()
+        await fails()
+
+    with pytest.raises(ValueError):
+        await together(other(), late())
+    assert ended == ["other"]
+    await together(asyncio.sleep(0), asyncio.sleep(0))
+
+
+async def test_whoever_was_cancelled_unheard_hears_it_where_it_asks() -> None:
+    async def loses() -> None:
+        must_go_on()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        must_go_on()
+
+    task = asyncio.create_task(loses())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
     assert task.cancelled()

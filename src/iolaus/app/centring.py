@@ -52,12 +52,16 @@ class Centring:
 
     async def run(self) -> None:
         """Until it is cancelled, or another centre took over."""
-        async with self._bus.subscribe(REPORTS) as heard, asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(self._hear(heard))
-            while not self.centre.deposed:
-                self.now()
-                await self._clock.sleep(self.centre.policy.period_s)
-            hearing.cancel()
+        async with self._bus.subscribe(REPORTS) as heard:
+            hearing = asyncio.create_task(self._hear(heard))
+            try:
+                while not self.centre.deposed and not hearing.done():
+                    self.now()
+                    await self._clock.sleep(self.centre.policy.period_s)
+            finally:
+                await end(hearing)
+            if not hearing.cancelled():
+                hearing.result()
 
     def now(self) -> None:
         """Plan, and send what comes of it."""

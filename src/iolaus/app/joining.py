@@ -22,7 +22,7 @@ from iolaus.energy.plant import Claim
 from iolaus.energy.ports import HearsEvents, IsolationRequest, TakesTargets
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust
-from iolaus.kernel.tasks import end
+from iolaus.kernel.tasks import end, together
 from iolaus.model.building import BuildingDocument
 from iolaus.model.endpoint import Target, protocol_of
 from iolaus.model.plant import DomainKind
@@ -164,12 +164,8 @@ class Joining:
 
     async def _run(self, joined: Joined) -> None:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(joined.run())
-                if self.flexing is not None:
-                    tasks.create_task(self.flexing.run())
-                if self.reporting is not None:
-                    tasks.create_task(self.reporting.run())
+            rooms = (joined, self.flexing, self.reporting)
+            await together(*(room.run() for room in rooms if room is not None))
         except Exception:  # the task is watched by nobody else
             log.exception("building_ended", building=joined.document.metadata.name)
 

@@ -26,6 +26,7 @@ from iolaus.energy.policy import Mode, PowerPolicy
 from iolaus.energy.swing import LEVELS, Smoothing, Swing
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceLied, IolausError, PolicyRefused
+from iolaus.kernel.tasks import together
 from iolaus.model.asset import ComponentKind
 from iolaus.model.endpoint import Mode as Right
 from iolaus.model.endpoint import Target
@@ -121,9 +122,7 @@ class SmoothingRoom:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch())
-            tasks.create_task(self._keep_up())
+        await together(self._watch(), self._keep_up())
 
     async def _watch(self) -> None:
         while True:

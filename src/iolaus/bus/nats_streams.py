@@ -23,6 +23,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 
 from iolaus.bus.port import BusAway, Entry
+from iolaus.kernel.tasks import must_go_on
 
 TIMEOUT_S: Final = 2.0
 POLL_S: Final = 0.5
@@ -160,6 +161,7 @@ class Streams:
         knocks = None
         try:
             while True:
+                must_go_on()
                 rung.clear()
                 found: Batch | None = None
                 with suppress(BusAway):

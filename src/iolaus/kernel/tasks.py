@@ -27,6 +27,26 @@ async def keep_on(duty: Duty, *, rest_s: float = REST_S) -> None:
             return
 
 
+async def together(*duties: Coroutine[Any, Any, Any], again_s: float = AGAIN_S) -> None:
+    """Side by side, until all are over, one fails or this is cancelled; then the others are ended
+    and what failed is raised. An `asyncio.TaskGroup` cancels what is in it once, and waits for ever
+    for one that lost that (see `end`)."""
+    tasks = [asyncio.create_task(duty) for duty in duties]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await end(*tasks, again_s=again_s)
+
+
+def must_go_on() -> None:
+    """Raises `asyncio.CancelledError` where this task was cancelled and a library lost it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end(*tasks: asyncio.Task[Any], again_s: float = AGAIN_S) -> None:
     """Cancel them, and return when every one has ended, in whatever way; also where this is
     cancelled meanwhile: then they are cancelled again, and it is raised at the end.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from iolaus.energy.frames import (
     encode,
     report_topic,
 )
+from iolaus.kernel.tasks import end, keep_on, together
 from iolaus.observe.collect import Job, Key
 
 NUDGE: Final = "nudge"
@@ -64,24 +66,27 @@ async def be_nudged(trunk: Trunk, hurry: Callable[[Key, bool], None]) -> None:
 
 async def bridge_core(bus: Bus, trunk: Trunk) -> None:
     """Until cancelled: budgets down, reports up."""
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_out(bus, trunk, BUDGETS))
-        tasks.create_task(_in(bus, trunk, REPORTS))
+    await together(_out(bus, trunk, BUDGETS), _in(bus, trunk, REPORTS))
 
 
 async def bridge_edge(bus: Bus, trunk: Trunk, racks: Callable[[], Collection[str]]) -> None:
     """Until cancelled: reports up, and budgets down for these racks alone; what a hall's other
     edges are told costs this one nothing."""
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_out(bus, trunk, REPORTS))
-        hearing: dict[str, asyncio.Task[None]] = {}
+    await together(_out(bus, trunk, REPORTS), _hear(bus, trunk, racks))
+
+
+async def _hear(bus: Bus, trunk: Trunk, racks: Callable[[], Collection[str]]) -> None:
+    hearing: dict[str, asyncio.Task[None]] = {}
+    try:
         while True:
             now = set(racks())
-            for rack in hearing.keys() - now:
-                hearing.pop(rack).cancel()
+            await end(*(hearing.pop(rack) for rack in hearing.keys() - now))
             for rack in now - hearing.keys():
-                hearing[rack] = tasks.create_task(_in(bus, trunk, budget_topic(rack)))
+                duty = partial(_in, bus, trunk, budget_topic(rack))
+                hearing[rack] = asyncio.create_task(keep_on(duty))
             await asyncio.sleep(LOOK_S)
+    finally:
+        await end(*hearing.values())
 
 
 async def _out(bus: Bus, trunk: Trunk, topic: str) -> None:

@@ -17,7 +17,7 @@ from iolaus.app.console_sessions import OneSeat
 from iolaus.app.consoles import Consoles
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, OperatorMust, WeErred
-from iolaus.kernel.tasks import end
+from iolaus.kernel.tasks import end, together
 from iolaus.model.audit import Record
 from iolaus.model.shard import shard_of
 from iolaus.north.consoles import Guest
@@ -63,9 +63,7 @@ class ConsoleDesk:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.room.run())
-            tasks.create_task(self._tidy())
+        await together(self.room.run(), self._tidy())
 
     async def _tidy(self) -> None:
         while True:

@@ -7,7 +7,6 @@ hold are rows of the bus: whoever owns a rack next holds them on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from iolaus.energy.holding import HeldCap, cap_file
 from iolaus.energy.ports import Event
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceRefused
+from iolaus.kernel.tasks import together
 
 log = structlog.get_logger(__name__)
 TELL_S: Final = 2.0
@@ -134,9 +134,7 @@ class Caps:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(rounds(self.give, self._clock, ROUND_S))
+        await together(self._follow(), rounds(self.give, self._clock, ROUND_S))
 
     async def _follow(self) -> None:
         async for entry in self._table.watch():

@@ -8,7 +8,6 @@ judged there as it would be in one process. Nothing here is needed for guarding.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -25,6 +24,7 @@ from iolaus.energy.ports import Event, Latch
 from iolaus.energy.standing import HUNG_S, EdgeStanding, judged
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import DeviceSilent, IolausError, WeErred
+from iolaus.kernel.tasks import together
 from iolaus.model.alarm import Alarm
 from iolaus.model.alarming import Judged
 
@@ -88,9 +88,7 @@ class FarRacks:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hear(STANDING, self.take))
-            tasks.create_task(self._hear(FEED, self._feed))
+        await together(self._hear(STANDING, self.take), self._hear(FEED, self._feed))
 
     async def _hear(self, topic: str, take: Callable[[bytes], None]) -> None:
         async with self._trunk.subscribe(topic) as heard:

@@ -8,7 +8,6 @@ before what the row says, and nothing is believed of an address that is not want
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final
@@ -22,6 +21,7 @@ from iolaus.bus.port import Table
 from iolaus.energy.seats import Seat
 from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError
+from iolaus.kernel.tasks import together
 from iolaus.model.endpoint import Target
 from iolaus.model.shard import shard_of
 from iolaus.store.packing import pack, unpack
@@ -65,9 +65,7 @@ class Seating:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(rounds(self.give, self._clock, ROUND_S))
+        await together(self._follow(), rounds(self.give, self._clock, ROUND_S))
 
     async def _follow(self) -> None:
         async for entry in self._table.watch(self._prefix):
