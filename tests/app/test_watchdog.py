@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
 import time
 
-from iolaus.app.watchdog import HUNG, Watchdog
+from iolaus.app.watchdog import HUNG, Watchdog, fused
 
 HANGS = """
 import asyncio, time
@@ -50,3 +51,20 @@ def test_a_process_that_hangs_ends_as_a_failure_and_says_where() -> None:
     assert done.returncode == HUNG
     assert "the loop hung (in forever at <string>:6)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_what_is_not_left_after_a_task_ended_bites_and_what_is_does_not() -> None:
+    bitten = asyncio.Event()
+    task = asyncio.create_task(asyncio.sleep(0))
+    with fused(task, within_s=0.0, bite=bitten.set):
+        await asyncio.wait_for(bitten.wait(), 20)
+    spared = list[str]()
+    lead = asyncio.create_task(asyncio.Event().wait())
+    with fused(lead, within_s=0.0, bite=lambda: spared.append("bitten")):
+        await asyncio.sleep(0)
+    lead.cancel()
+    await asyncio.wait({lead})
+    await asyncio.sleep(0)
+    with fused(lead, within_s=600.0, bite=lambda: spared.append("bitten")):
+        await asyncio.sleep(0)
+    assert spared == []

@@ -9,13 +9,15 @@ does not count.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROUND_S: Final = 1.0
 ROUNDS: Final = 5
@@ -44,6 +46,31 @@ def _standing() -> str:
         return "nobody knows where"
     code = frame.f_code
     return f"in {code.co_qualname} at {Path(code.co_filename).name}:{frame.f_lineno}"
+
+
+def end_stuck() -> None:
+    """End this process at once, because it does not let go of what is no longer its own."""
+    os.write(
+        2, b"iolaus: what it led does not end, so the process ends; its supervisor starts it\n"
+    )
+    os._exit(HUNG)
+
+
+@contextmanager
+def fused(task: asyncio.Task[Any], *, within_s: float, bite: Callable[[], None]) -> Iterator[None]:
+    """What is inside has to be left within so long of the end of `task`, else `bite`."""
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+
+    def light(_: asyncio.Task[Any]) -> None:
+        timers.append(loop.call_later(within_s, bite))
+
+    task.add_done_callback(light)
+    try:
+        yield
+    finally:
+        task.remove_done_callback(light)
+        for timer in timers:
+            timer.cancel()
 
 
 class Watchdog:

@@ -47,7 +47,7 @@ from iolaus.app.planting import POWER_FILE
 from iolaus.app.roles import Role
 from iolaus.app.round import Round
 from iolaus.app.serving import first_token
-from iolaus.app.watchdog import ROUNDS, Watchdog, end_hung
+from iolaus.app.watchdog import ROUNDS, Watchdog, end_hung, end_stuck, fused
 from iolaus.bus.leases import TableLeases
 from iolaus.bus.nats import Servers, connected
 from iolaus.bus.port import BusAway, Trunk
@@ -66,6 +66,8 @@ LEASES: Final = "leases"
 LOOK_S: Final = 0.5
 PAT_S: Final = 1.0
 FETCH_S: Final = 3.0
+CLOSE_S: Final = 30.0
+"""So long a hall that another leads may take to be closed here."""
 RULES: Final = Rules(ttl_s=6.0, margin_s=1.5, retry_s=1.0, budgets=BUDGETS)
 """The lease of the roll-outs runs out as soon as that of the core."""
 
@@ -204,8 +206,9 @@ class Core:
         try:
             await self._fetched()
             log.info("core_leads", epoch=self.leading.term)
-            async with self._opened() as house:
-                await self._serve(house, keeping)
+            with fused(keeping, within_s=CLOSE_S, bite=end_stuck):
+                async with self._opened() as house:
+                    await self._serve(house, keeping)
         finally:
             self._inside = self._house = None
             await end(keeping)
