@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import example, given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from iolaus.bus import nats as bus
 from iolaus.bus.nats import NatsTrunk, Servers, connected, parse_servers
@@ -217,10 +218,13 @@ async def test_an_answer_that_the_bus_does_not_take_is_told_at_once() -> None:
     async def much(_: bytes) -> bytes:
         return bytes(2048)
 
-    with one_server("max_payload: 1024") as server:
+    with one_server("max_payload: 1024") as server, capture_logs() as said:
         async with connected(Servers(urls=(server.url,))) as trunk, trunk.answer("much", much):
             with pytest.raises(BusAway, match="its answer has 2048 bytes"):
                 await trunk.ask("much", b"", timeout_s=600.0)
+    assert [e["max_payload"] for e in said if e["event"] == "bus_takes_only_short_messages"] == [
+        1024
+    ]
 
 
 async def test_a_bus_over_tls_is_known_by_its_authority(tmp_path: Path) -> None:

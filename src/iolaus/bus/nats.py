@@ -214,6 +214,8 @@ async def connected(servers: Servers, *, wait_s: float | None = 10.0) -> AsyncIt
 
 
 FIRST_S: Final = 2.0
+PAYLOAD: Final = 8 * 1024**2
+"""Bytes that a message may have; a server that is not told otherwise takes one eighth of it."""
 LINE_S: Final = 4.0
 """What is written is acknowledged within so long, or the connection is over."""
 
@@ -234,7 +236,7 @@ async def _connect(
             log.warning("bus_lost")
 
     async def back() -> None:
-        _bound_line(client)
+        _begun(client)
         log.info("bus_back", server=client.connected_url.netloc if client.connected_url else None)
 
     while True:
@@ -257,8 +259,20 @@ async def _connect(
         except (nats.errors.Error, OSError, TimeoutError):
             await asyncio.sleep(0.3)
         else:
-            _bound_line(client)
+            _begun(client)
             return
+
+
+def _begun(client: Client) -> None:
+    """Whatever a connection needs first."""
+    _bound_line(client)
+    if client.max_payload < PAYLOAD:
+        log.warning(
+            "bus_takes_only_short_messages",
+            max_payload=client.max_payload,
+            needed=PAYLOAD,
+            next_step="set max_payload: 8MB at every server of the bus, and reload them.",
+        )
 
 
 def _bound_line(client: Client) -> None:

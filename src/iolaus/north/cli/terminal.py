@@ -65,12 +65,13 @@ class Escapes:
 
 
 class Screen:
-    """What is shown where. `subject` is whose console it is."""
+    """What is shown where. `subject` is whose console it is; `greeting` is told once it is known
+    that there is one."""
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
         self._writer: str | None = None
-        self._state = ""
+        self._state = self.greeting = ""
         self.failed: IolausError | None = None
 
     def data(self, data: bytes) -> None:
@@ -110,6 +111,9 @@ class Screen:
         if said["writer"] != self._writer:
             self._writer = str(said["writer"])
             self.tell(f"{self._writer} writes" if self._writer else "nobody writes")
+        if self.greeting:
+            self.tell(self.greeting)
+            self.greeting = ""
 
 
 async def run_terminal(
@@ -162,7 +166,7 @@ def _refused(status: int, subject: str) -> IolausError:
 
 async def _both(socket: ClientConnection, screen: Screen, *, read_only: bool) -> None:
     if read_only:
-        screen.tell("watching; Ctrl-C leaves")
+        screen.greeting = "watching; Ctrl-C leaves"
         await _show(socket, screen)
         return
     await socket.send('{"do":"take"}')
