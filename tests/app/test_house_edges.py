@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.survival.events import streams
 from tests.survival.stage import Stage, machine, staged
 
 from iolaus.energy.keeping import keepings
@@ -62,6 +63,7 @@ async def hall(folder: Path, mode: str = "control", **options: Any) -> AsyncIter
             return "r1" in edges and bool(edges["r1"].run.edge.reflexes.signals)
 
         await on.until(held, "the rack has an edge that hears")
+        await streams(on)
         yield on
 
 
