@@ -148,7 +148,7 @@ async def ignored(folder: Path) -> str:
 @scenario(2, "in a roll-out: the controller reboots and loses its tasks", played="amid the flash")
 async def tasks_lost(folder: Path) -> str:
     async with staged(folder, *machines(TRAY, task_s=2.0), managed=True, periods=CALM) as on:
-        plan = await planned(on, step_s=30.0, **images(folder))
+        plan = await planned(on, step_s=12.0, **images(folder))
         await written(on, plan, 6, "the image was taken")
         await on.strike("controller-reboots")
         progress = await ended(on, plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 REFRESH = "python -m tests.north.api.test_openapi"
 
 
+@cache
 def document() -> dict[str, Any]:
+    """Nobody changes it."""
     return openapi_document(make_context(JumpClock()))
 
 
@@ -88,7 +91,8 @@ def consoles(context: Context, folder: Path) -> Consoles:
     )
 
 
-def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.soak)])
+def test_no_request_makes_the_server_fail(tmp_path: Path, examples: int) -> None:
     """Schemathesis makes requests from the document and judges each answer by it. A string may
     be refused although the document allows it: the grammar of selectors is not a schema's."""
 
@@ -140,7 +144,7 @@ def test_no_request_makes_the_server_fail(tmp_path: Path) -> None:
         for found in schema.get_all_operations():
             operation: Any = found.ok()  # type: ignore[union-attr]
             asked = given(case=operation.as_strategy())(check)
-            settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))(
+            settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))(
                 asked
             )()
 

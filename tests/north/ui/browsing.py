@@ -6,6 +6,7 @@ no error; `Tab.complaints` is therefore empty unless a test expects otherwise.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ARGS = (
     "--no-sandbox",
@@ -25,6 +26,13 @@ ARGS = (
     "--disable-sync",
 )
 WAIT_S = 90.0
+SIZES = ((1400, 900), (390, 844))
+SHOTS = (
+    [(scheme, size) for scheme in ("light", "dark") for size in SIZES]
+    if "IOLAUS_SCREENSHOTS" in os.environ
+    else [("light", SIZES[0]), ("dark", SIZES[1])]
+)
+"""Who wants to see them gets all; what can go wrong shows on either size and in either scheme."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 VIOLATIONS = """
 window.violations = [];
@@ -102,3 +110,23 @@ def tab(
         yield Tab(opened.new_page(), url)
     finally:
         opened.close()
+
+
+@contextmanager
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """A context for many tabs, one after the other: what is warm in it stays so."""
+    opened = browser.new_context(viewport={"width": 1400, "height": 900})
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def tab_in(opened: BrowserContext, url: str) -> Iterator[Tab]:
+    """A tab in a window that stays."""
+    page = opened.new_page()
+    try:
+        yield Tab(page, url)
+    finally:
+        page.close()

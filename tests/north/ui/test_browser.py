@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from iolaus.kernel.clock import WallClock
 from iolaus.north.ui.measures import ABSENT, METRICS, UNKNOWN
 from tests.north.ui import scene
-from tests.north.ui.browsing import Tab, chromium, find_chromium, tab
+from tests.north.ui.browsing import SHOTS, Tab, chromium, find_chromium, tab, tab_in, window
 from tests.north.ui.serving import Serving, serving
 from tests.north.ui.test_safety import BARBS, tainted
 
@@ -66,6 +66,12 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def wide(browser: Browser) -> Iterator[BrowserContext]:
+    with window(browser) as opened:
+        yield opened
+
+
 @pytest.fixture
 def server() -> Iterator[Serving]:
     facts = scene.build(40, WallClock())
@@ -74,8 +80,8 @@ def server() -> Iterator[Serving]:
 
 
 @pytest.fixture
-def opened(browser: Browser, server: Serving) -> Iterator[Tab]:
-    with tab(browser, server.url) as found:
+def opened(wide: BrowserContext, server: Serving) -> Iterator[Tab]:
+    with tab_in(wide, server.url) as found:
         yield found
         found.check()
 
@@ -223,8 +229,8 @@ def test_new_things_appear_on_the_map(opened: Tab, server: Serving) -> None:
     assert cells(opened)["h1-a03-u10"]["color"] == GREEN
 
 
-def test_an_outage_leaves_nothing_green_and_passes(browser: Browser, server: Serving) -> None:
-    with tab(browser, server.url) as opened:
+def test_an_outage_leaves_nothing_green_and_passes(wide: BrowserContext, server: Serving) -> None:
+    with tab_in(wide, server.url) as opened:
         opened.open_map()
         opened.check()
         server.stop()
@@ -241,8 +247,8 @@ def test_an_outage_leaves_nothing_green_and_passes(browser: Browser, server: Ser
         assert cells(opened)["h1-a01-u02"]["color"] == GREEN
 
 
-def test_a_rack_page_says_that_it_is_cut_off(browser: Browser, server: Serving) -> None:
-    with tab(browser, server.url) as opened:
+def test_a_rack_page_says_that_it_is_cut_off(wide: BrowserContext, server: Serving) -> None:
+    with tab_in(wide, server.url) as opened:
         opened.open("/ui/racks/h1-a01")
         server.stop()
         expect(opened.page.locator("#live")).to_be_visible(timeout=REFRESH_MS)
@@ -327,18 +333,18 @@ def test_without_a_script_everything_is_told(browser: Browser, server: Serving) 
         expect(opened.page.locator("tbody tr")).to_have_count(1)
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_narrow_window_is_enough(browser: Browser, server: Serving, path: str) -> None:
+def test_a_narrow_window_is_enough(browser: Browser, server: Serving) -> None:
     with tab(browser, server.url, width=390, height=844, has_touch=True) as opened:
-        opened.open(path)
-        if path == "/":
-            opened.wait("window.iolausHall && iolausHall.state.frames > 0")
-            wide = opened.ask("Math.max(...iolausHall.view.placed.boxes.map((b) => b.x + b.w))")
-            assert wide <= opened.ask("document.getElementById('map').clientWidth")
-        assert opened.ask("document.scrollingElement.scrollWidth") <= 390
-        for word in ("Hall", "Racks", "Table"):
-            expect(opened.page.get_by_role("link", name=word, exact=True)).to_be_in_viewport()
-        opened.check()
+        for path in PAGES:
+            opened.open(path)
+            if path == "/":
+                opened.wait("window.iolausHall && iolausHall.state.frames > 0")
+                wide = opened.ask("Math.max(...iolausHall.view.placed.boxes.map((b) => b.x + b.w))")
+                assert wide <= opened.ask("document.getElementById('map').clientWidth")
+            assert opened.ask("document.scrollingElement.scrollWidth") <= 390, path
+            for word in ("Hall", "Racks", "Table"):
+                expect(opened.page.get_by_role("link", name=word, exact=True)).to_be_in_viewport()
+            opened.check()
 
 
 def test_dark_is_dark(browser: Browser, server: Serving) -> None:
@@ -362,7 +368,7 @@ def test_a_dense_screen_is_sharp(browser: Browser, server: Serving) -> None:
         opened.check()
 
 
-def test_racks_stand_unit_by_unit_where_there_is_room(browser: Browser) -> None:
+def test_racks_stand_unit_by_unit_where_there_is_room(wide: BrowserContext) -> None:
     clock = WallClock()
     facts = scene.build(2, clock)
     for number, unit in ((40, "9"), (41, "9"), (42, "")):  # two of one tray, one nowhere
@@ -371,7 +377,7 @@ def test_racks_stand_unit_by_unit_where_there_is_room(browser: Browser) -> None:
         )
         report = scene.report(number, at=clock.now(), parts=False)
         scene.put(facts, where, report, at=clock.now())
-    with serving(facts, interval_s=LONG_S) as server, tab(browser, server.url) as opened:
+    with serving(facts, interval_s=LONG_S) as server, tab_in(wide, server.url) as opened:
         opened.open_map()
         boxes = opened.ask(BOXES)
         low, high = boxes["h1-a01-u02"], boxes["h1-a01-u04"]
@@ -385,9 +391,9 @@ def test_racks_stand_unit_by_unit_where_there_is_room(browser: Browser) -> None:
         opened.check()
 
 
-def test_ten_thousand_cells_fit_and_all_are_drawn(browser: Browser) -> None:
+def test_ten_thousand_cells_fit_and_all_are_drawn(wide: BrowserContext) -> None:
     facts = scene.build(10_080, WallClock(), devices=False, parts=False)
-    with serving(facts, interval_s=LONG_S) as server, tab(browser, server.url) as opened:
+    with serving(facts, interval_s=LONG_S) as server, tab_in(wide, server.url) as opened:
         opened.open_map()
         found = cells(opened)
         assert len(found) == 10_080
@@ -405,7 +411,7 @@ def test_ten_thousand_cells_fit_and_all_are_drawn(browser: Browser) -> None:
         opened.check()
 
 
-def test_hostile_words_are_only_words(browser: Browser) -> None:
+def test_hostile_words_are_only_words(wide: BrowserContext) -> None:
     clock = WallClock()
     facts = scene.build(2, clock)
     report, event, status = tainted("".join(BARBS), at=clock.now())
@@ -414,7 +420,7 @@ def test_hostile_words_are_only_words(browser: Browser) -> None:
     facts.record_status(status)
     facts.record_event(event)
     memory = scene.Memory()
-    with serving(facts, series=memory, interval_s=LONG_S) as server, tab(browser, server.url) as t:
+    with serving(facts, series=memory, interval_s=LONG_S) as server, tab_in(wide, server.url) as t:
         t.open_map()
         for metric in METRICS:
             choose(t, metric)
@@ -425,8 +431,10 @@ def test_hostile_words_are_only_words(browser: Browser) -> None:
         t.check()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(browser: Browser, server: Serving, tmp_path: Path, scheme: Any) -> None:
+@pytest.mark.parametrize(("scheme", "size"), SHOTS)
+def test_screenshots(
+    browser: Browser, server: Serving, tmp_path: Path, scheme: Any, size: tuple[int, int]
+) -> None:
     folder = Path(os.environ.get("IOLAUS_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     shots = {
@@ -435,16 +443,16 @@ def test_screenshots(browser: Browser, server: Serving, tmp_path: Path, scheme: 
         "node": "/ui/assets/h1-a02-u06",
         "table": "/ui/table?sort=health",
     }
-    for width, height in ((1400, 900), (390, 844)):
-        with tab(browser, server.url, width=width, height=height, color_scheme=scheme) as opened:
-            for name, path in shots.items():
-                opened.open(path)
-                if name == "hall":
-                    opened.wait("window.iolausHall && iolausHall.state.frames > 0")
-                if name == "node":
-                    expect(opened.page.locator(".chart canvas")).to_have_count(3)
-                file = folder / f"{name}-{width}-{scheme}.png"
-                opened.page.screenshot(path=file)
-                assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-                assert file.stat().st_size > 15_000
-            opened.check()
+    width, height = size
+    with tab(browser, server.url, width=width, height=height, color_scheme=scheme) as opened:
+        for name, path in shots.items():
+            opened.open(path)
+            if name == "hall":
+                opened.wait("window.iolausHall && iolausHall.state.frames > 0")
+            if name == "node":
+                expect(opened.page.locator(".chart canvas")).to_have_count(3)
+            file = folder / f"{name}-{width}-{scheme}.png"
+            opened.page.screenshot(path=file)
+            assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+            assert file.stat().st_size > 15_000
+        opened.check()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from iolaus.kernel.clock import WallClock
 from iolaus.north.ui.measures import ABSENT, UNKNOWN
 from tests.north.ui import scene, wanting
-from tests.north.ui.browsing import Tab, chromium, find_chromium, tab
+from tests.north.ui.browsing import SHOTS, Tab, chromium, find_chromium, tab, tab_in, window
 from tests.north.ui.serving import Serving, serving
 from tests.north.ui.test_browser import CELLS, REFRESH_MS
 from tests.north.ui.test_safety import BARBS, tainted
@@ -36,6 +36,12 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def wide(browser: Browser) -> Iterator[BrowserContext]:
+    with window(browser) as opened:
+        yield opened
+
+
 @pytest.fixture
 def server() -> Iterator[Serving]:
     clock = WallClock()
@@ -47,8 +53,8 @@ def server() -> Iterator[Serving]:
 
 
 @pytest.fixture
-def opened(browser: Browser, server: Serving) -> Iterator[Tab]:
-    with tab(browser, server.url) as found:
+def opened(wide: BrowserContext, server: Serving) -> Iterator[Tab]:
+    with tab_in(wide, server.url) as found:
         yield found
         found.check()
 
@@ -99,8 +105,8 @@ def test_a_baseline_that_is_applied_colours_the_map(opened: Tab, server: Serving
     )
 
 
-def test_an_outage_leaves_no_drift_in_sync(browser: Browser, server: Serving) -> None:
-    with tab(browser, server.url) as opened:
+def test_an_outage_leaves_no_drift_in_sync(wide: BrowserContext, server: Serving) -> None:
+    with tab_in(wide, server.url) as opened:
         open_drift(opened)
         server.stop()
         expect(opened.page.locator("#live")).to_be_visible()
@@ -189,22 +195,22 @@ def test_without_a_script_everything_is_told(browser: Browser, server: Serving) 
         expect(opened.page.locator("main")).to_contain_text("one wants >=25.08")
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_narrow_window_is_enough(browser: Browser, server: Serving, path: str) -> None:
+def test_a_narrow_window_is_enough(browser: Browser, server: Serving) -> None:
     with tab(browser, server.url, width=390, height=844, has_touch=True) as opened:
-        opened.open(path)
-        assert opened.ask("document.scrollingElement.scrollWidth") <= 390
-        for table in opened.page.locator("table.cards").all():
-            box = table.bounding_box()
-            assert box is not None
-            assert box["x"] + box["width"] <= 390
-        for word in ("Hall", "Table", "Drift", "Baselines"):
-            link = opened.page.locator("header").get_by_role("link", name=word, exact=True)
-            expect(link).to_be_in_viewport()
-        opened.check()
+        for path in PAGES:
+            opened.open(path)
+            assert opened.ask("document.scrollingElement.scrollWidth") <= 390, path
+            for table in opened.page.locator("table.cards").all():
+                box = table.bounding_box()
+                assert box is not None
+                assert box["x"] + box["width"] <= 390
+            for word in ("Hall", "Table", "Drift", "Baselines"):
+                link = opened.page.locator("header").get_by_role("link", name=word, exact=True)
+                expect(link).to_be_in_viewport()
+            opened.check()
 
 
-def test_hostile_words_are_only_words(browser: Browser) -> None:
+def test_hostile_words_are_only_words(wide: BrowserContext) -> None:
     clock = WallClock()
     facts = scene.build(2, clock)
     report, _, status = tainted("".join(BARBS), at=clock.now())
@@ -212,7 +218,7 @@ def test_hostile_words_are_only_words(browser: Browser) -> None:
     facts.record_status(status)
     wanted = {"match": {"component": "*"}, "version": f"1 {BARBS[2]}", "scheme": "exact"}
     bad = wanting.baseline("bad", "kind=node", firmware={"components": [wanted]})
-    with serving(facts, interval_s=LONG_S) as server, tab(browser, server.url) as opened:
+    with serving(facts, interval_s=LONG_S) as server, tab_in(wide, server.url) as opened:
         server.do(lambda: wanting.want_now(server.context, bad))
         for path in ("/ui/drift", "/ui/baselines/bad", f"/ui/assets/{scene.target(0).name}"):
             opened.open(path)
@@ -221,19 +227,21 @@ def test_hostile_words_are_only_words(browser: Browser) -> None:
         opened.check()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(browser: Browser, server: Serving, tmp_path: Path, scheme: Any) -> None:
+@pytest.mark.parametrize(("scheme", "size"), SHOTS)
+def test_screenshots(
+    browser: Browser, server: Serving, tmp_path: Path, scheme: Any, size: tuple[int, int]
+) -> None:
     folder = Path(os.environ.get("IOLAUS_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    for width, height in ((1440, 900), (390, 844)):
-        with tab(browser, server.url, width=width, height=height, color_scheme=scheme) as opened:
-            open_drift(opened)
-            opened.page.screenshot(path=folder / f"map-drift-{width}-{scheme}.png")
-            for path in PAGES:
-                opened.open(path)
-                name = path.strip("/").replace("/", "-")
-                file = folder / f"{name}-{width}-{scheme}.png"
-                opened.page.screenshot(path=file)
-                assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-                assert file.stat().st_size > 15_000
-            opened.check()
+    width, height = size
+    with tab(browser, server.url, width=width, height=height, color_scheme=scheme) as opened:
+        open_drift(opened)
+        opened.page.screenshot(path=folder / f"map-drift-{width}-{scheme}.png")
+        for path in PAGES:
+            opened.open(path)
+            name = path.strip("/").replace("/", "-")
+            file = folder / f"{name}-{width}-{scheme}.png"
+            opened.page.screenshot(path=file)
+            assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+            assert file.stat().st_size > 15_000
+        opened.check()

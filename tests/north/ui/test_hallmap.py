@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from iolaus.kernel.clock import JumpClock
 from iolaus.model.asset import HotUpdate
@@ -205,15 +206,16 @@ def test_frames_are_worked_out_once_a_tick(
     assert hall_map.show("age") is not first
 
 
-def test_ten_thousand_cells(clock: JumpClock) -> None:
-    context = make_context(scene.build(10_080, clock, devices=False, parts=False), clock)
+@pytest.mark.parametrize("count", [1_008, pytest.param(10_080, marks=pytest.mark.soak)])
+def test_thousands_of_cells(clock: JumpClock, count: int) -> None:
+    context = make_context(scene.build(count, clock, devices=False, parts=False), clock)
     hall_map = map_of(context)
     version, text = hall_map.layout()
-    assert len(hall_map.cells()) == 10_080
+    assert len(hall_map.cells()) == count
     for metric in METRICS:
-        assert len(hall_map.frame(metric).data) == 10_080 * 2 + 1_260
+        assert len(hall_map.frame(metric).data) == count * 2 + count // 8
     health = cells_of(hall_map, "health")
-    for number in range(0, 10_080, 7):
+    for number in range(0, count, 7):
         expected = (UNKNOWN, True) if scene.is_silent(number) else (code_of(number), False)
         assert health[name_of(number)] == expected
     assert hall_map.layout() == (version, text)
