@@ -7,6 +7,7 @@ same, the cluster grows in proportion. `hold` is one size, up to the largest twi
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import Any
 
@@ -39,13 +40,17 @@ def times(row: dict[str, Any], first: dict[str, Any], phase: str, kind: str) -> 
 
 
 def hold(*, nodes: int, edges: int, window_s: float, within_s: float, poll_every: float) -> int:
-    """It tells how it stands all the time, and what was reached when `within_s` are over."""
+    """It tells how it stands all the time, and what was reached when `within_s` are over, or when
+    it is ended (Ctrl-C, SIGTERM)."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began_s = time.monotonic()
     with standing(nodes=nodes, edges=edges, poll_every=poll_every) as stand:
-        watch = Watch(stand)
-        row = measured(stand, edges, window_s, watch=watch, within_s=within_s)
+        print(f"ready after {time.monotonic() - began_s:.0f} s: {_mb(stand.moment())}", flush=True)
+        row = measured(stand, edges, window_s, watch=Watch(stand), within_s=within_s)
     show(row)
-    print(json.dumps(row))
-    return 0 if row["unread"] == 0 else 1
+    table(row)
+    print(json.dumps(row), flush=True)
+    return 0 if row["unread"] == 0 and not row["cut"] else 1
 
 
 def measured(
@@ -56,34 +61,53 @@ def measured(
     watch: Watch | None = None,
     within_s: float = PATIENCE_S,
 ) -> dict[str, Any]:
-    """Both phases of one cluster."""
-    began = stand.moment()
-    stand.cluster.discover()
-    if watch is None:
-        first_s = stand.wait(stand.is_read, "every endpoint is read")
-    else:
-        first_s = watch.wait(stand.is_read, within_s=within_s)
-    read = stand.moment()
-    _rest(SETTLE_S, watch)
-    settled = stand.moment()
-    _rest(window_s, watch)
-    ended, found = stand.moment(), stand.told()
+    """Both phases of one cluster. One that is watched may be cut short: then what it was until
+    then."""
+    marks = [stand.moment()]
+    cut = False
+    try:
+        _play(stand, marks, window_s, watch, within_s)
+    except KeyboardInterrupt:
+        if watch is None:
+            raise
+        cut = True
+        print("cut short; until then:", flush=True)
+    marks += [stand.moment()] * (4 - len(marks))
+    began, read, settled, ended = marks
+    found = stand.told()
     nodes, endpoints = found["kinds"].get("node", 0), found["endpoints"]["total"]
     members = stand.members()
     return {
         "edges": edges,
         "nodes": nodes,
         "endpoints": endpoints,
+        "cut": cut,
         "unread": endpoints - found["inventoried"],
         "unreachable": endpoints - found["endpoints"].get("reachable", 0),
         "shares": [each["endpoints"] for each in members.values() if each["role"] == "edge"],
         "waiting": {name: each["waiting"] for name, each in members.items()},
-        "first_s": round(first_s, 1),
+        "first_s": round(read.at - began.at, 1),
         "first": phase(began, read, nodes),
         "held_s": round(ended.at - settled.at, 1),
         "held": phase(settled, ended, nodes),
         "mb": {kind: [round(mb) for mb in ended.mb(kind)] for kind in KINDS},
     }
+
+
+def _play(
+    stand: Stand, marks: list[Moment], window_s: float, watch: Watch | None, within_s: float
+) -> None:
+    """Read, settled, held: a mark after each."""
+    stand.cluster.discover()
+    if watch is None:
+        stand.wait(stand.is_read, "every endpoint is read")
+    else:
+        print("all are discovered", flush=True)
+        watch.wait(stand.is_read, within_s=within_s)
+    for rest_s in (SETTLE_S, window_s):
+        marks.append(stand.moment())
+        _rest(rest_s, watch)
+    marks.append(stand.moment())
 
 
 def _rest(for_s: float, watch: Watch | None) -> None:
@@ -95,7 +119,7 @@ def _rest(for_s: float, watch: Watch | None) -> None:
 
 def phase(began: Moment, ended: Moment, nodes: int) -> dict[str, Any]:
     """CPU by kind: seconds, milliseconds a node, and milliseconds for one request to a device."""
-    requests = max(1, ended.requests - began.requests)
+    requests, nodes = max(1, ended.requests - began.requests), max(1, nodes)
     found: dict[str, Any] = {"requests": requests, "requests_node": round(requests / nodes, 1)}
     for kind in KINDS:
         cpu_s = ended.cpu_s(kind, began)
@@ -118,3 +142,26 @@ def show(row: dict[str, Any]) -> None:
         print(f"  {name}: {each['requests']} requests, {each['requests_node']} a node; CPU s: "
               f"{seconds}; CPU ms a request: {costs}")  # fmt: skip
     print(f"  held for {row['held_s']} s; MB: {row['mb']}; waiting: {row['waiting']}", flush=True)
+
+
+def table(row: dict[str, Any]) -> None:
+    """As docs/sizing.md has it."""
+    held_s = max(1e-9, row["held_s"])
+    rows = {
+        f"{row['nodes']} nodes ({row['endpoints']} endpoints), {row['edges']} edges": [
+            "edges", "core", "three bus servers", "PostgreSQL", "simulator",
+        ],
+        "---": ["---"] * len(KINDS),
+        "read first: ms of CPU a request": [row["first"][kind]["ms_request"] for kind in KINDS],
+        "held: ms of CPU a request": [row["held"][kind]["ms_request"] for kind in KINDS],
+        "held: ms of CPU a second for each node": [
+            round(row["held"][kind]["ms_node"] / held_s, 2) for kind in KINDS
+        ],
+        "memory at the end, MB": [" + ".join(map(str, row["mb"][kind])) for kind in KINDS],
+    }  # fmt: skip
+    for name, cells in rows.items():
+        print(f"| {' | '.join(map(str, [name, *cells]))} |")
+
+
+def _mb(moment: Moment) -> str:
+    return ", ".join(f"{kind} {sum(moment.mb(kind)):.0f} MB" for kind in KINDS)

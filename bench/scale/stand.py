@@ -19,7 +19,7 @@ import msgspec
 import psutil
 import yaml
 
-from iolaus.app.cluster.onemachine import Cluster
+from iolaus.app.cluster.onemachine import SHARED_HALL, Cluster
 from iolaus.kernel.errors import WeErred
 
 PATIENCE_S = 3600.0
@@ -102,12 +102,12 @@ class Stand:
         return self._counted
 
     def _count(self) -> int:
-        if "hall" not in self.cluster.parts:
+        oracle = self.cluster.oracle
+        if not oracle:
             return 0
-        oracle = json.loads(self.cluster.parts["hall"].tail().splitlines()[-1])["oracle"]
         bearer = {"Authorization": f"Bearer {oracle['token']}"}
-        with urlopen(Request(oracle["url"] + "/devices", headers=bearer), timeout=120) as answer:
-            return sum(each["requests"] for each in json.load(answer)["devices"])
+        with urlopen(Request(oracle["url"] + "/counters", headers=bearer), timeout=120) as answer:
+            return int(json.load(answer)["requests"])
 
 
 def usage(pid: int) -> Usage:
@@ -134,6 +134,7 @@ def standing(
             nodes=nodes,
             cores=cores,
             edges=edges,
+            hall=SHARED_HALL,
             pace=("--poll-every", str(poll_every)),
         )
         try:

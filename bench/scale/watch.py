@@ -16,6 +16,8 @@ from bench.scale.stand import KINDS, Moment, Stand
 from iolaus.app.round import KEEPS_UP
 
 EVERY_S: Final = 15.0
+LOOKS: Final = 0.05
+"""Part of the time in which somebody is asked how it stands: the answer costs a large hall."""
 TROUBLES: Final = {
     "endpoint_lost": "devices lost",
     "shard_gone": "shards gone",
@@ -54,12 +56,14 @@ class Watch:
 
     def wait(self, holds: Callable[[], bool], *, within_s: float) -> float:
         """Until it holds, or so long: seconds that it took."""
-        began_s = told_s = time.monotonic()
-        while not holds() and time.monotonic() - began_s < within_s:
-            time.sleep(1.0)
+        began_s = told_s = now_s = time.monotonic()
+        while not holds() and now_s - began_s < within_s:
+            looked_s = time.monotonic() - now_s
+            time.sleep(max(1.0, looked_s / LOOKS))
             if time.monotonic() - told_s >= EVERY_S:
                 self.tell()
                 told_s = time.monotonic()
+            now_s = time.monotonic()
         self.tell()
         return time.monotonic() - began_s
 
@@ -97,7 +101,7 @@ def used(now: Moment, last: Moment) -> str:
     """CPU since the last look, requests a second, and memory now."""
     took_s = max(1e-9, now.at - last.at)
     cpu = ", ".join(f"{kind} {now.cpu_s(kind, last) / took_s:.2f}" for kind in KINDS)
-    mb = ", ".join(f"{kind} {sum(now.mb(kind)):.0f}" for kind in KINDS)
+    mb = ", ".join(f"{kind} {'+'.join(f'{each:.0f}' for each in now.mb(kind))}" for kind in KINDS)
     return f"{(now.requests - last.requests) / took_s:.0f} requests/s; CPUs: {cpu}; MB: {mb}"
 
 

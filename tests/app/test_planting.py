@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from tests.energy.test_documents import LEAK, PLANT, POWER
 
-from iolaus.app.planting import ANEW_S, Planted, Written, load_written, plant_of, written
+from iolaus.app.planting import (
+    ANEW_S,
+    MOST_REST_S,
+    Planted,
+    Written,
+    load_written,
+    plant_of,
+    written,
+)
 from iolaus.energy.plant import Claim
 from iolaus.energy.policy import Mode
 from iolaus.fleet.energy_files import read_energy
@@ -168,3 +177,29 @@ def test_the_plant_is_the_same_until_an_endpoint_says_something_else() -> None:
     assert later() == first
     planted.rule(Written(plants=written(read_energy(PLANT, source="p"), source="p").plants))
     assert later() != first
+
+
+def test_a_hall_that_takes_long_to_look_at_is_looked_at_more_seldom() -> None:
+    clock = JumpClock()
+
+    class Large(Facts):
+        looks, takes_s = 0, 0.0
+
+        def all_held(self) -> Iterable[Held]:
+            self.looks += 1
+            clock.advance(self.takes_s)
+            return super().all_held()
+
+    facts = Large()
+    planted = Planted(Written(), facts, clock)
+    for takes_s, rests_s in ((0.0, ANEW_S), (0.5, 10.0), (9.0, MOST_REST_S)):
+        facts.takes_s = takes_s
+        clock.advance(MOST_REST_S)
+        planted.plant()
+        before = facts.looks
+        clock.advance(rests_s - takes_s - 0.5)
+        planted.plant()
+        assert facts.looks == before
+        clock.advance(0.6)
+        planted.plant()
+        assert facts.looks == before + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Never
 
 from iolaus.app.console_lines import OpensLines
@@ -16,6 +17,7 @@ from iolaus.store.state import State
 from iolaus.store.tries import CountedLogins
 from iolaus.wire.modbus.address import BusAddress
 from iolaus.wire.redfish.port import SessionLedger
+from iolaus.wire.redfish.transport import KEEP_ALIVE_S, open_transport
 
 if TYPE_CHECKING:
     from iolaus.app.house import HouseOptions
@@ -57,11 +59,17 @@ class NoLine:
 
 
 def open_lanes(options: HouseOptions, state: State, clock: Clock) -> Lanes:
-    """Trials of logins share everything with the lanes but their sessions."""
+    """Trials of logins share everything with the lanes but their sessions. A connection is kept
+    until the poll after next: a handshake costs as much as a poll."""
+    keep_alive_s = max(KEEP_ALIVE_S, 2.0 * options.periods.hot_s)
 
     def converse(ledger: SessionLedger) -> Converse:
         return redfish_conversations(
-            clock, ledger=ledger, ca_file=options.ca_file, insecure_http=True
+            clock,
+            ledger=ledger,
+            ca_file=options.ca_file,
+            insecure_http=True,
+            transport=partial(open_transport, keep_alive_s=keep_alive_s),
         )
 
     logins = CountedLogins(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 USER_ENV: Final = "IOLAUS_BMC_USER"
 DB_PASSWORD: Final = "IOLAUS_DB_PASSWORD"  # noqa: S105  the name of a variable
+INVENTORY_POLLS: Final = 6
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="https://host[:port] or host.")]
 User = Annotated[str | None, typer.Option("--user", envvar=USER_ENV, help="Account of the BMC.")]
@@ -169,10 +170,18 @@ def _bad_database(message: str, next_step: str) -> OperatorMust:
 
 
 def periods_of(poll_every: float | None) -> Periods:
-    """How often is read what; the usual periods where nothing is said."""
+    """How often is read what; the usual periods where nothing is said. Who wants fewer polls has
+    logs no oftener than these, and an inventory with every sixth at most."""
     from iolaus.observe.collect import Periods
 
-    return Periods() if poll_every is None else Periods(hot_s=poll_every)
+    usual = Periods()
+    if poll_every is None:
+        return usual
+    return Periods(
+        hot_s=poll_every,
+        logs_s=max(usual.logs_s, poll_every),
+        inventory_s=max(usual.inventory_s, INVENTORY_POLLS * poll_every),
+    )
 
 
 def must_be_one_of(value: str, *choices: str, option: str) -> None:

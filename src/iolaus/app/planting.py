@@ -46,6 +46,10 @@ from iolaus.store.held import Held
 
 POWER_FILE: Final = "power.yaml"
 ANEW_S: Final = 5.0
+RESTS: Final = 20.0
+MOST_REST_S: Final = 30.0
+"""So many times as long as a look at a large hall took, and at most so long, it is not looked at
+again: while a hall is read for the first time, something is new each time."""
 DISCOVERY: Final = "discovery"
 
 
@@ -58,6 +62,7 @@ class Planted:
         self.said, self._facts, self._clock = said, facts, clock
         self.claims: tuple[Claim, ...] = ()
         self._built: tuple[float, Plant] | None = None
+        self._took_s = 0.0
         self._aged = False
         self._known: dict[str, tuple[Report, Target, Told]] = {}
         self._of: tuple[Written, tuple[Claim, ...], list[Told]] | None = None
@@ -68,9 +73,11 @@ class Planted:
 
     def plant(self) -> Plant:
         now = self._clock.monotonic()
-        if self._built is None or self._aged or now - self._built[0] >= ANEW_S:
+        rests_s = max(ANEW_S, min(MOST_REST_S, RESTS * self._took_s))
+        if self._built is None or self._aged or now - self._built[0] >= rests_s:
             self._aged = False
             self._built = now, self._anew()
+            self._took_s = self._clock.monotonic() - now
         return self._built[1]
 
     def _anew(self) -> Plant:

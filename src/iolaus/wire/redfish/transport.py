@@ -67,10 +67,13 @@ class Pool:
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = weakref.WeakKeyDictionary()
 
 
-def open_transport(trust: Trust, *, pool: Pool | None = None) -> OpenTransport:
+def open_transport(
+    trust: Trust, *, pool: Pool | None = None, keep_alive_s: float = KEEP_ALIVE_S
+) -> OpenTransport:
     """A transport that judges certificates by `trust`; close it with `aclose`.
 
-    Cheap: one per device is meant. Without `pool` the event loop's own is shared.
+    Cheap: one per device is meant. Without `pool` the event loop's own is shared, whose idle
+    connections live as long as the transport said that opened it.
     Raises `OperatorMust` for an unreadable `ca_file` or fingerprint.
     """
     if trust.fingerprint:
@@ -78,14 +81,14 @@ def open_transport(trust: Trust, *, pool: Pool | None = None) -> OpenTransport:
         trust = msgspec.structs.replace(trust, fingerprint=pin)
     else:
         certificates.verifying_context(trust.ca_file)
-    return _Shared(trust, pool)
+    return _Shared(trust, pool, keep_alive_s)
 
 
 class _Shared:
-    __slots__ = ("_closed", "_joined", "_pool", "_trust")
+    __slots__ = ("_closed", "_joined", "_keep_alive_s", "_pool", "_trust")
 
-    def __init__(self, trust: Trust, pool: Pool | None) -> None:
-        self._trust, self._pool = trust, pool
+    def __init__(self, trust: Trust, pool: Pool | None, keep_alive_s: float) -> None:
+        self._trust, self._pool, self._keep_alive_s = trust, pool, keep_alive_s
         self._joined = self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -129,7 +132,10 @@ class _Shared:
         if self._closed:
             raise silent(request, "the transport is closed")
         if self._pool is None:
-            self._pool, self._joined = _pools.setdefault(asyncio.get_running_loop(), Pool()), True
+            loop = asyncio.get_running_loop()
+            if loop not in _pools:
+                _pools[loop] = Pool(keep_alive_s=self._keep_alive_s)
+            self._pool, self._joined = _pools[loop], True
             self._pool.users += 1
         return self._pool
 
