@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-VOID = frozenset({"meta", "link", "input", "br", "rect", "path"})
+VOID = frozenset({"meta", "link", "input", "br", "wbr", "rect", "path"})
 
 
 class Document(HTMLParser):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from iolaus.model.condition import say_age
 from iolaus.model.hosts import fold
@@ -102,6 +102,11 @@ def moment(at: datetime | None) -> str:
     return "never" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def breaks(text: str) -> Markup:
+    """Ranges with commas may go on in the next line behind one."""
+    return escape(text).replace(",", Markup(",<wbr>"))
+
+
 FILTERS: Final = {
     "age": age,
     "kw": kw,
@@ -111,6 +116,7 @@ FILTERS: Final = {
     "number": number,
     "unit": unit,
     "fold": fold,
+    "breaks": breaks,
     "leak": leak,
     "spoken": spoken,
     "outcome": outcome,
