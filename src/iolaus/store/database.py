@@ -14,6 +14,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,8 +138,7 @@ class Database:
     def _migrate(self, connection: Connection) -> None:
         if not self.is_sqlite:  # two that open a new database together make it once
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-        config = migrations_config()
-        script = ScriptDirectory.from_config(config)
+        config, script = migrations_config(), _script()
         current = MigrationContext.configure(connection).get_current_revision()
         if current == script.get_current_head():
             return
@@ -182,6 +182,12 @@ def migrations_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
+
+
+@cache
+def _script() -> ScriptDirectory:
+    """Every step of it is a file to read."""
+    return ScriptDirectory.from_config(migrations_config())
 
 
 def explain(error: Exception, *, operation: str, subject: str) -> IolausError:

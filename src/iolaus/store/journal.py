@@ -393,14 +393,19 @@ def _no_such(id_: str) -> OperatorMust:
     )
 
 
-def _plans(connection: Connection) -> tuple[KeptPlan, ...]:
-    table = schema.plans
-    columns = [table.c[name] for name in KeptPlan.__struct_fields__ if name in table.c]
-    intents = schema.intents
-    mine = (intents.c.plan == table.c.id) & (intents.c.number > table.c.heard)
+def _all_plans() -> Select[Any]:
+    plans, intents = schema.plans, schema.intents
+    columns = [plans.c[name] for name in KeptPlan.__struct_fields__ if name in plans.c]
+    mine = (intents.c.plan == plans.c.id) & (intents.c.number > plans.c.heard)
     asked = exists().where(mine, intents.c.what == "apply").label("asked")
-    query = select(*columns, asked).order_by(table.c.made_at.desc(), table.c.id)
-    rows = connection.execute(query)
+    return select(*columns, asked).order_by(plans.c.made_at.desc(), plans.c.id)
+
+
+_PLANS: Final = _all_plans()
+
+
+def _plans(connection: Connection) -> tuple[KeptPlan, ...]:
+    rows = connection.execute(_PLANS)
     return tuple(KeptPlan(**{**row, "asked": bool(row["asked"])}) for row in rows.mappings())
 
 
@@ -445,9 +450,15 @@ def _approve(connection: Connection, row: dict[str, Any]) -> None:
     connection.execute(update(table).where(mine).values(groups=row["groups"], at=row["at"]))
 
 
+_APPROVALS: Final = (
+    select(schema.approvals)
+    .where(schema.approvals.c.plan == bindparam("plan"))
+    .order_by(schema.approvals.c.at)
+)
+
+
 def _approvals(connection: Connection, plan: str) -> tuple[Approved, ...]:
-    table = schema.approvals
-    rows = connection.execute(select(table).where(table.c.plan == plan).order_by(table.c.at))
+    rows = connection.execute(_APPROVALS, {"plan": plan})
     return tuple(Approved(by=r.who, groups=_GROUPS.decode(r.groups), at=r.at) for r in rows)
 
 
@@ -466,8 +477,13 @@ def _must_exist(connection: Connection, plan: str) -> None:
         raise _no_such(plan)
 
 
+_INTENTS: Final = (
+    select(schema.intents)
+    .where(schema.intents.c.plan == bindparam("plan"), schema.intents.c.number > bindparam("after"))
+    .order_by(schema.intents.c.number)
+)
+
+
 def _intents(connection: Connection, plan: str, after: int) -> tuple[Intent, ...]:
-    table = schema.intents
-    query = select(table).where(table.c.plan == plan, table.c.number > after)
-    rows = connection.execute(query.order_by(table.c.number))
+    rows = connection.execute(_INTENTS, {"plan": plan, "after": after})
     return tuple(Intent(number=r.number, what=r.what, by=r.who, at=r.at) for r in rows)

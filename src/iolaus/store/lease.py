@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iolaus.model.lease import Fenced, Lease
@@ -38,6 +39,7 @@ _LOCK: Final = (
 )
 """Built once: every entry of every journal is written behind it."""
 _SHARE: Final = _LOCK.with_for_update(read=True, key_share=True)
+_SAVE: Final = update(schema.leases).where(schema.leases.c.name == bindparam("lease"))
 _LONGER: Final = _LOCK.with_for_update(key_share=True)
 """Who renews does not wait for those who write under the lease: a server that is busy writing would
 lose it over that. Who takes it waits for them."""
@@ -102,8 +104,13 @@ def _locked(connection: Connection, name: str) -> Any:
 
 def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert what is not there by its key; what is there stays as it is."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+    connection.execute(_insert_new(table, connection.dialect.name), rows)
+
+
+@cache
+def _insert_new(table: Table, dialect: str) -> Executable:
+    made = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return made.on_conflict_do_nothing()
 
 
 def _is(row: Any, lease: Lease) -> bool:
@@ -140,5 +147,4 @@ def release(connection: Connection, lease: Lease) -> None:
 
 
 def _save(connection: Connection, lease: Lease) -> None:
-    mine = schema.leases.c.name == lease.name
-    connection.execute(update(schema.leases).where(mine), msgspec.structs.asdict(lease))
+    connection.execute(_SAVE, msgspec.structs.asdict(lease) | {"lease": lease.name})
