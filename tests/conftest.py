@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 from iolaus.store.database import PRAGMAS
+from tests.store import prepared
 from tests.store.footings import Footing, footing_of
 from tests.store.postgres import Postgres, serving
 
@@ -20,6 +21,7 @@ from tests.store.postgres import Postgres, serving
 PRAGMAS.append("synchronous=OFF")
 for name in ("fsync", "fdatasync"):
     setattr(os, name, lambda fd: None)
+prepared.remember()
 
 # To check IRIs, of which we have none, jsonschema compiles their grammar at import, for seconds.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

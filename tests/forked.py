@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing import get_context
@@ -57,6 +58,14 @@ class Forked:
     def printed(self) -> bytes:
         """On standard output, so far."""
         return self._out.read_bytes() if self._out.exists() else b""
+
+    def said(self, lines: int, *, wait_s: float = 60.0) -> None:
+        """Wait until it has printed so many."""
+        deadline = time.monotonic() + wait_s
+        while self.printed().count(b"\n") < lines:
+            assert self.poll() is None, self.communicate(0)
+            assert time.monotonic() < deadline, "it did not print in time"
+            time.sleep(0.002)
 
     def communicate(self, timeout: float) -> tuple[bytes, bytes]:
         """Once it has ended: standard output and standard error."""

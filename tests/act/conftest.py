@@ -10,7 +10,7 @@ from tests.act.hall import Hall
 
 @pytest.fixture
 def clock() -> JumpClock:
-    return JumpClock()
+    return JumpClock(idle_turns=2)
 
 
 @pytest.fixture

@@ -32,15 +32,6 @@ def process(where: Path | str, hall: Path) -> Iterator[Forked]:
         running.close()
 
 
-def heard(running: Forked, lines: int) -> None:
-    """Wait until it has journalled so much."""
-    deadline = time.monotonic() + 60
-    while running.printed().count(b"\n") < lines:
-        assert running.poll() is None, running.communicate(0)
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 class Asked:
     """The journal as another process sees it."""
 
@@ -80,7 +71,7 @@ async def test_kill_nine_again_and_again(anywhere: Path | str, tmp_path: Path) -
     await asked.apply()
     for _ in range(6):
         with process(anywhere, hall) as running:
-            await asyncio.to_thread(heard, running, chance.randint(1, 25))
+            await asyncio.to_thread(running.said, chance.randint(1, 25))
             await asyncio.sleep(chance.random() * 0.02)
             running.send_signal(signal.SIGKILL)
     assert not (await asked.progress()).state.over

@@ -44,6 +44,7 @@ class Footing(Protocol):
 class _Power:
     left: int | None = None
     full = False
+    _crashed = False
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -60,6 +61,9 @@ class _Power:
             made.close()
         self.made.clear()
         gc.collect()
+        if not self._crashed:  # what all tests of a worker are made of is looked through once
+            self._crashed = True
+            gc.freeze()
 
 
 class OnSqlite(_Power):

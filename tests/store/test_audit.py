@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from iolaus.kernel.clock import JumpClock
+from iolaus.kernel.clock import JumpClock, WallClock
 from iolaus.kernel.errors import WeErred
 from iolaus.model.audit import Entry, Record, parse_head, verify
 from iolaus.store.audit import HEAD_FILE, AuditLog
 from iolaus.store.database import Database
+from tests.forked import Forked
 
-KILLED = """
-import asyncio, os, sys
-from pathlib import Path
-from iolaus.kernel.clock import WallClock
-from iolaus.model.audit import Record
-from iolaus.store.audit import AuditLog
-from iolaus.store.database import Database
 
-async def main():
-    folder = Path(sys.argv[1])
-    where = sys.argv[2] if "://" in sys.argv[2] else Path(sys.argv[2])
-    database = Database(where)
-    database.open()
-    log = AuditLog(clock=WallClock(), database=database, directory=folder)
-    await log.start()
-    for number in range(10_000):
-        await log.append(Record(who="a", what="note", subject=str(number)))
-        print(number, flush=True)
+def go_on_and_on(folder: str, where: str) -> None:
+    async def run() -> None:
+        database = Database(where if "://" in where else Path(where))
+        database.open()
+        log = AuditLog(clock=WallClock(), database=database, directory=Path(folder))
+        await log.start()
+        for number in range(10_000):
+            await log.append(Record(who="a", what="note", subject=str(number)))
+            print(number, flush=True)
 
-asyncio.run(main())
-"""
+    asyncio.run(run())
 
 
 @pytest.fixture
@@ -73,12 +64,11 @@ async def test_the_chain_goes_on_after_a_restart(database: Database, tmp_path: P
 async def test_a_kill_leaves_a_chain_that_holds(
     database: Database, anywhere: Path | str, tmp_path: Path, after: int
 ) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path), str(anywhere)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        for _ in range(after):
-            process.stdout.readline()
-        process.kill()
+    process = Forked(go_on_and_on, str(tmp_path), str(anywhere))
+    try:
+        process.said(after)
+    finally:
+        process.close()
     log = await opened(database, tmp_path)
     entries = await log.entries(limit=20_000)
     found = verify(entries, [parse_head((tmp_path / HEAD_FILE).read_text())])

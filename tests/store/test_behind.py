@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -21,6 +18,7 @@ from iolaus.store import schema
 from iolaus.store.behind import Limits
 from iolaus.store.database import Database
 from iolaus.store.facts import Facts
+from tests.forked import Forked
 from tests.store.footings import Footing
 from tests.store.made import T0, ask_for, asset, component, firmware, hot, report, setting, status
 
@@ -106,48 +104,33 @@ async def test_a_crash_at_every_statement_leaves_the_state_before_or_after(
     assert len(outcomes) == 2
 
 
-KILLED = """
-import asyncio, sys
-from pathlib import Path
-from iolaus.store.behind import Limits
-from iolaus.store.facts import Facts
-from tests.store.footings import Footing
-from tests.store.made import T0, ask_for
-from tests.store.test_behind import fill
+def go_on_and_on(where: str) -> None:
+    async def run() -> None:
+        database = where if "://" in where else Path(where)
+        facts = Facts(database=database, limits=Limits(flush_s=0.001, lazy_s=0.0))
+        await facts.start()
+        ask_for(facts, *(f"https://n{n}" for n in range(20)))
+        turn = 0
+        while True:
+            for n in range(20):
+                fill(facts, f"https://n{n}", f"1.{turn}", T0 + turn)
+            await facts.flush()
+            turn += 1
+            print(turn, flush=True)
 
-where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
-
-async def main():
-    facts = Facts(database=where, limits=Limits(flush_s=0.001, lazy_s=0.0))
-    await facts.start()
-    ask_for(facts, *(f"https://n{n}" for n in range(20)))
-    turn = 0
-    while True:
-        for n in range(20):
-            fill(facts, f"https://n{n}", f"1.{turn}", T0 + turn)
-        await facts.flush()
-        turn += 1
-        print(turn, flush=True)
-
-asyncio.run(main())
-"""
+    asyncio.run(run())
 
 
 async def test_a_process_killed_while_it_writes_leaves_a_state_that_opens(
     clock: JumpClock, anywhere: Path | str
 ) -> None:
     for written in (1, 2, 3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(anywhere)],
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        )
-        with process:
-            assert process.stdout
-            for _ in range(written):
-                assert process.stdout.readline().strip()
+        process = Forked(go_on_and_on, str(anywhere))
+        try:
+            process.said(written)
             await asyncio.sleep(0.003 * written)
-            process.send_signal(signal.SIGKILL)
+        finally:
+            process.close()
         facts = Facts(database=anywhere, clock=clock)
         await facts.start()
         held = list(facts.all_held())
