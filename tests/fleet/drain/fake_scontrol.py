@@ -1,37 +1,44 @@
 """`scontrol` and `squeue` as one program that keeps a cluster in a file beside itself.
 
 Installed by `install` under both names; the tests read and write the file. `counts` are effects;
-`strike` cuts a call off, before or after its effect, as a kill does; `format` is how old it is.
+`strike` cuts a call off, before or after its effect, as a kill does; `format` is how old it is. It
+is started hundreds of times, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import sys
 from pathlib import Path
 from typing import Any
 
 PROGRAM = r"""#!%(python)s -IS
-import json, os, pathlib, signal, sys
-here = pathlib.Path(sys.argv[0]).resolve().parent
-path = here / "cluster.json"
-world = json.loads(path.read_text())
+import marshal, os, sys
+path = os.path.join(os.path.dirname(os.path.realpath(sys.argv[0])), "cluster")
+with open(path, "rb") as file:
+    world = marshal.load(file)
 world["calls"].append([os.path.basename(sys.argv[0]), *sys.argv[1:]])
 struck = world["strike"]["at"] == len(world["calls"])
 
+def keep():
+    with open(path + ".new", "wb") as file:
+        marshal.dump(world, file)
+    os.replace(path + ".new", path)
+
+def die():
+    os.kill(os.getpid(), 9)
+
 def end(code, out="", err=""):
-    new = here / "cluster.new"
-    new.write_text(json.dumps(world))
-    new.replace(path)
+    keep()
     if struck and world["strike"]["when"] == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     sys.stdout.write(out)
     sys.stderr.write(err)
     sys.exit(code)
 
 if struck and world["strike"]["when"] == "before":
-    path.write_text(json.dumps(world))
-    os.kill(os.getpid(), signal.SIGKILL)
+    keep()
+    die()
 if world["failure"]:
     end(1, "", world["failure"] + "\n")
 
@@ -53,12 +60,21 @@ def text_of(node):
         lines.append("   Reason=%%s [root@2026-11-21T10:00:00]" %% node["reason"])
     return "\n".join(lines) + "\n\n"
 
+def json(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(json(k) + ": " + json(v) for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(json, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
 def json_of(node):
     shown = dict(node)
     if world["format"] == "old-json":
         shown["state_flags"] = shown["state"][1:]
         shown["state"] = shown["state"][0].lower()
-    return json.dumps({"meta": {}, "nodes": [shown], "errors": [], "warnings": []})
+    return json({"meta": {}, "nodes": [shown], "errors": [], "warnings": []})
 
 if os.path.basename(sys.argv[0]) == "squeue":
     words = dict(w.lstrip("-").partition("=")[::2] for w in sys.argv[1:])
@@ -95,15 +111,15 @@ class FakeCluster:
     """The file beside the program, as Python sees it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._file = folder, folder / "cluster.json"
+        self.folder, self._file = folder, folder / "cluster"
 
     @property
     def world(self) -> dict[str, Any]:
-        world: dict[str, Any] = json.loads(self._file.read_text())
+        world: dict[str, Any] = marshal.loads(self._file.read_bytes())
         return world
 
     def change(self, **values: Any) -> None:
-        self._file.write_text(json.dumps(self.world | values))
+        self._file.write_bytes(marshal.dumps(self.world | values))
 
     def node(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(n for n in self.world["nodes"] if n["name"] == name)
@@ -140,5 +156,5 @@ def install(folder: Path, *nodes: dict[str, Any], **values: Any) -> FakeCluster:
         "format": "json",
         "keeps_reason": True,
     }
-    (folder / "cluster.json").write_text(json.dumps(world | values))
+    (folder / "cluster").write_bytes(marshal.dumps(world | values))
     return FakeCluster(folder)
