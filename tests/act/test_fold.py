@@ -24,6 +24,7 @@ from iolaus.model.rollout import Decision, Entry, EntryKind, NodeState, Progress
 from tests.act.deciding import decide
 from tests.act.hall import BMC, BOOTS, DRAINED, Hall, Mood, plan_of
 from tests.act.house import Cut, Process
+from tests.examples import examples
 
 PLAN = plan_of(2)
 STEP = PLAN.nodes[0].steps[0].id
@@ -217,7 +218,7 @@ async def live(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12, 25), suppress_health_check=list(HealthCheck))
 @given(
     moods=st.lists(MOODS, min_size=4, max_size=4),
     deaths=st.lists(st.integers(1, 40), max_size=4),
@@ -283,7 +284,7 @@ async def steered(
 
 
 @pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10, 20), suppress_health_check=list(HealthCheck))
 @given(moods=st.lists(MOODS, min_size=4, max_size=4), words=WORDS, seed=st.integers(0, 10_000))
 def test_whatever_people_say_everything_that_began_comes_to_an_end(
     moods: list[Mood], words: list[tuple[float, str]], seed: int

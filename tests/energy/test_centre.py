@@ -20,6 +20,7 @@ from iolaus.energy.frames import Budget, Report
 from iolaus.energy.policy import DomainRule, Mode, PowerPolicy, Redundancy
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.plant import Domain, DomainKind, Load, Plant
+from tests.examples import examples
 
 POLICY = PowerPolicy(mode=Mode.CONTROL, guard=0.0, cap_error=0.0, read_s=1.0)
 FLOOR, PLATE = 100.0, 1000.0
@@ -200,7 +201,7 @@ def test_what_may_be_in_force_never_exceeds_a_limit(seed: int) -> None:
 
 @pytest.mark.soak
 @given(st.integers(0, 2**32), st.sampled_from([2_500.0, 4_000.0, 7_000.0]))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(200, 600), deadline=None)
 def test_what_may_be_in_force_never_exceeds_a_limit_for_long(seed: int, site: float) -> None:
     run = Hall(hall(site=site), random.Random(seed))
     run.run(120, chaos=True)

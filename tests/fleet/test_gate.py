@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from iolaus.fleet.gate import MAX_TEXT, Verdict, judge_gate, parse_gate
 from iolaus.kernel.errors import OperatorMust
+from tests.examples import examples
 
 NAMES = ("failed", "attempted", "critical_alarms", "coolant_c_max")
 
@@ -110,7 +111,7 @@ def test_anything_else_is_refused_when_the_file_is_read(expr: str, word: str) ->
 
 
 @given(st.text(max_size=80) | st.text(alphabet="failed 01.e<>=+-*/()andornt\\\n\0", max_size=80))
-@settings(max_examples=400)
+@settings(max_examples=examples(150, 400))
 def test_hostile_expressions_never_escape(expr: str) -> None:
     try:
         gate = parse_gate("g", expr, names=NAMES)
@@ -136,7 +137,7 @@ conditions = st.recursive(
 
 
 @given(conditions, numbers, numbers)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120, 300), deadline=None)
 def test_what_passes_passes_in_python_too(
     expr: str, failed: float | None, attempted: float | None
 ) -> None:
@@ -159,7 +160,7 @@ def test_what_passes_passes_in_python_too(
 
 
 @given(conditions, st.sampled_from(["failed", "attempted"]), st.integers(0, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 200), deadline=None)
 def test_learning_a_value_never_turns_a_verdict_round(expr: str, name: str, value: int) -> None:
     """Kleene's logic is monotone: what was decided without a value stays so with it."""
     try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from iolaus.fleet.facts import NodeFacts
 from iolaus.fleet.topology import topology_of
 from iolaus.model.rollout import RolloutState
+from tests.examples import examples
 from tests.fleet.planned import NOW, base_of, image, planned, tray, want
 from tests.fleet.rollout_hall import Chances, Hall
 
@@ -75,7 +76,7 @@ troubles = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(250, 800), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     nodes=halls(),
     rollout=rollouts(),

@@ -20,6 +20,7 @@ from iolaus.fleet.window import (
 )
 from iolaus.kernel.errors import OperatorMust
 from iolaus.model.plan import WindowRule
+from tests.examples import examples
 
 HOUR = 3600.0
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"]
@@ -91,7 +92,7 @@ def test_what_is_no_window_is_refused_with_what_to_write(fields: dict[str, str],
 
 
 @given(st.text(alphabet="0123456789*/,-#LWMONDAYJAN ?@\n", max_size=30))
-@settings(max_examples=300)
+@settings(max_examples=examples(120, 300))
 def test_hostile_expressions_are_refused_or_come_some_time(cron: str) -> None:
     try:
         window = parse_window(cron=cron, duration="1h")
@@ -187,7 +188,7 @@ def openings(window: WindowRule, since: float, until: float) -> list[float]:
 
 
 @given(crons, lengths, zones, moments)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, 400), deadline=None)
 def test_open_means_that_an_opening_was_not_longer_ago_than_the_duration(
     cron: str, duration: str, zone: str, moment: float
 ) -> None:

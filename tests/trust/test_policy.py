@@ -25,6 +25,7 @@ from iolaus.model.trust import (
     Verdict,
 )
 from iolaus.trust.policy import decide
+from tests.examples import examples
 
 TEXT = """\
 apiVersion: iolaus.dev/v1
@@ -94,7 +95,7 @@ def decided(verdict: Verdict, *policies: Policy, component: str = "GPU_0", **mor
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120, 300), deadline=None)
 @given(VERDICTS, POLICIES)
 def test_no_policy_makes_anything_trusted(verdict: Verdict, policies: list[Policy]) -> None:
     standing = decided(verdict, *policies).standing
@@ -104,7 +105,7 @@ def test_no_policy_makes_anything_trusted(verdict: Verdict, policies: list[Polic
         assert verdict.summary is Summary.VERIFIED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120, 300), deadline=None)
 @given(VERDICTS, POLICIES)
 def test_no_policy_lifts_a_hard_negative(verdict: Verdict, policies: list[Policy]) -> None:
     found = decided(verdict, *policies)
@@ -114,7 +115,7 @@ def test_no_policy_lifts_a_hard_negative(verdict: Verdict, policies: list[Policy
         assert found.passes == ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120, 300), deadline=None)
 @given(VERDICTS, POLICIES)
 def test_what_is_waived_has_fresh_evidence_and_a_valid_signature(
     verdict: Verdict, policies: list[Policy]
@@ -125,7 +126,7 @@ def test_what_is_waived_has_fresh_evidence_and_a_valid_signature(
         assert None not in verdict.axes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 200), deadline=None)
 @given(VERDICTS, POLICIES)
 def test_taking_an_axis_away_never_improves_a_decision(
     verdict: Verdict, policies: list[Policy]

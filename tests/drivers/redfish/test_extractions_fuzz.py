@@ -28,6 +28,7 @@ from iolaus.kernel.errors import IolausError
 from iolaus.model.asset import AssetKind
 from tests.drivers.redfish.build import BOX, HOST, link, sensor, typed
 from tests.drivers.redfish.fake import FakeDevice
+from tests.examples import examples
 
 GPU = f"{HOST}/Processors/GPU"
 EXCERPT = {"Reading": 20, "DataSourceUri": f"{BOX}/Sensors/A", "DeviceName": "A", "SpeedRPM": 9}
@@ -174,7 +175,7 @@ def harvest(tree: dict[str, Any]) -> Harvest:
     return Harvest(address="https://fuzz.test", at=1.0, resources=tree)
 
 
-FUZZ = settings(max_examples=250)
+FUZZ = settings(max_examples=examples(100, 250))
 
 
 @FUZZ
@@ -243,7 +244,7 @@ def test_log_entries_never_raise(entries: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@settings(parent=FUZZ, max_examples=60)
+@settings(parent=FUZZ, max_examples=examples(40, 60))
 @given(page=mutated({"Members": [ENTRY | {"@odata.id": "/e/1"}], "Members@odata.nextLink": "/e"}))
 async def test_a_log_s_pages_never_raise_but_our_errors(seed: int, page: dict[str, Any]) -> None:
     try:

@@ -16,6 +16,7 @@ from iolaus.drivers.redfish import RedfishDriver
 from iolaus.model.asset import Report
 from tests.drivers.redfish import trees
 from tests.drivers.redfish.fake import ROOT, FakeDevice, Tree
+from tests.examples import examples
 
 BASES: list[Tree] = [
     trees.server(),
@@ -89,13 +90,15 @@ def check(report: Report) -> None:
     assert msgspec.json.encode(report)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=examples(120, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tree=bent())
 def test_a_bent_tree_gives_a_report(tree: Tree) -> None:
     check(asyncio.run(RedfishDriver().inventory(FakeDevice(tree))))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 200), deadline=None)
 @given(body=st.dictionaries(st.sampled_from(["Systems", "Chassis", "Managers", "Oem"]), JUNK))
 def test_a_bent_root_gives_a_report(body: dict[str, Any]) -> None:
     tree = {**trees.server(), ROOT: body}

@@ -22,6 +22,7 @@ from iolaus.fleet.drain.slurm import (
 )
 from iolaus.kernel.clock import JumpClock
 from iolaus.kernel.errors import DeviceRefused, DeviceSilent, OperatorMust
+from tests.examples import examples
 
 TEXT = """NodeName=gpu-12 Arch=x86_64 CoresPerSocket=64
    CPUAlloc=0 CPUEfctv=128 CPUTot=128 CPULoad=0.02
@@ -103,7 +104,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.lists(st.dictionaries(st.sampled_from(["name", "state"]), json_values)))
-@settings(max_examples=200)
+@settings(max_examples=examples(80, 200))
 def test_any_document_is_read_or_not(document: Any, nodes: list[Any]) -> None:
     for each in (document, {"nodes": nodes}):
         node = parse_nodes(each, "n1")
@@ -116,7 +117,7 @@ def test_any_document_is_read_or_not(document: Any, nodes: list[Any]) -> None:
         st.sampled_from(["NodeName=n1", "State=", "IDLE+DRAIN", " ", "\n", "Reason=", "=", "[a@b]"])
     ).map("".join)
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 300))
 def test_any_text_is_read_or_not(text: str) -> None:
     node = parse_text(text, "n1")
     assert node is None or node.states
@@ -267,7 +268,7 @@ words = st.lists(
 
 
 @given(words)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150, 500), deadline=None)
 def test_whatever_others_do_we_take_nothing_from_them(script: list[str]) -> None:
     asyncio.run(_play(script))
 

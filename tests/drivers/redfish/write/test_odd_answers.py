@@ -17,6 +17,7 @@ from iolaus.drivers.redfish import RedfishDriver
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent, IolausError
 from tests.drivers.redfish.write.fake import FakeWriter
 from tests.drivers.redfish.write.stage import V1, on
+from tests.examples import examples
 
 HOST, MANAGER = f"{V1}/Systems/1", f"{V1}/Managers/1"
 NETWORK, SECURE = f"{MANAGER}/NetworkProtocol", f"{HOST}/SecureBoot"
@@ -153,7 +154,7 @@ _PLACES = (
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(150, 400))
 @given(st.integers(0, 2**32), st.sampled_from(sorted(WRITES)))
 async def test_whatever_its_resources_say_nothing_but_our_errors(seed: int, name: str) -> None:
     chance = Random(seed)
