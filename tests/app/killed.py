@@ -1,4 +1,4 @@
-"""A house to be killed: `python -m tests.app.killed STATE before|after N`.
+"""A house to be killed.
 
 It opens on the state directory, goes on with what its journal says, and kills itself (SIGKILL) just
 before or just after the N-th time that it writes to the journal. It ends well when every roll-out
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,5 +56,6 @@ async def live(state: Path, side: str, at: int) -> None:
             await asyncio.sleep(0.1)
 
 
-if __name__ == "__main__":
-    asyncio.run(live(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+def act(state: str, side: str, at: int) -> None:
+    """`side`: before or after the `at`-th write."""
+    asyncio.run(live(Path(state), side, at))

@@ -135,7 +135,9 @@ async def test_the_twin_of_a_discovered_hall_is_discovered_the_same(tmp_path: Pa
 
 
 async def test_a_part_of_the_hall_with_its_own_serial_numbers(tmp_path: Path) -> None:
-    async with discovered(tmp_path / "one", made()) as on:
+    spare = [device for device in made() if device.labels.get("pool") == "spare"]
+    other = next(device for device in made() if device.labels.get("pool") != "spare")
+    async with discovered(tmp_path / "one", [other, *spare]) as on:
         words = {"selector": "pool=spare", "keep": True}
         done = await export(on, tmp_path / "spare.yaml", **words)
         found = [n for n in await everything(on, "nodes") if n["labels"].get("pool") == "spare"]

@@ -4,14 +4,15 @@ devices, no reset is doubled, and none is lost without a word."""
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.app.killed import act
 from tests.app.test_rolling import known
+from tests.forked import Forked
 from tests.sim.firmware.stage import machines
 from tests.survival.stage import Ground, grounded, housed
 
@@ -25,7 +26,6 @@ from iolaus.store.journal import StoredJournal
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 HOST = "gb300-tray"
 KILLED = -9
 STEP_S = 20.0
@@ -75,14 +75,14 @@ class Journal:
 
 async def life(folder: Path, side: str, at: int) -> int:
     """How it ended."""
-    command = [sys.executable, "-m", "tests.app.killed", str(folder / "state"), side, str(at)]
-    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    child = Forked(act, str(folder / "state"), side, at)
     try:
-        return await asyncio.wait_for(child.wait(), 120.0)
+        async with asyncio.timeout(120.0):
+            while (code := child.poll()) is None:
+                await asyncio.sleep(0.02)
+        return code
     finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+        child.close()
 
 
 async def progress_of(folder: Path, plan: Plan) -> Progress:

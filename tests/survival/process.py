@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from iolaus.sim.device import Device
 from iolaus.sim.server import Hall
 from iolaus.store.state import open_state
+from tests.forked import Forked, iolaus
 from tests.survival.stage import PATIENCE_S, free_socket, machine, target_of
 
 
@@ -35,19 +34,19 @@ async def killed_and_started_again(folder: Path) -> Device:
     await hall.start()
     try:
         await remember(folder / "state", device)
-        async with serving(folder / "state") as child:
+        with serving(folder / "state") as child:
             await until(lambda: reads_of(device) > 60, "it is read")
             (left,) = device.gate.sessions()
             child.send_signal(signal.SIGKILL)
-            await child.wait()
+            await ended(child)
         assert [session.path for session in device.gate.sessions()] == [left.path]
         read = reads_of(device)
-        async with serving(folder / "state") as child:
+        with serving(folder / "state") as child:
             await until(lambda: reads_of(device) > read + 60, "it is read again")
             (ours,) = device.gate.sessions()
             assert ours.path != left.path
             child.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(child.wait(), PATIENCE_S) == 0
+            assert await ended(child) == 0
     finally:
         await hall.stop()
     return device
@@ -65,22 +64,23 @@ async def remember(state_dir: Path, device: Device) -> None:
     await state.close()
 
 
-@asynccontextmanager
-async def serving(state_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+@contextmanager
+def serving(state_dir: Path) -> Iterator[Forked]:
     with free_socket() as door:
         listen = f"127.0.0.1:{door.getsockname()[1]}"
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "iolaus", "serve", "--listen", listen, "--state", str(state_dir)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": "src"},
-    )
+    child = Forked(iolaus, "serve", "--listen", listen, "--state", str(state_dir))
     try:
         yield child
     finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+        child.close()
+
+
+async def ended(child: Forked) -> int:
+    """How."""
+    await until(lambda: child.poll() is not None, "it ended")
+    code = child.poll()
+    assert code is not None
+    return code
 
 
 async def until(true: Callable[[], bool], what: str) -> None:

@@ -59,8 +59,7 @@ def begin(rolls: Rolling, server: Serving) -> str:
     return server.do(at_once)
 
 
-@pytest.mark.parametrize("width", [1400, 390])
-@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize(("script", "width"), [(True, 1400), (True, 390), (False, 390)])
 def test_a_person_watches_it_and_stops_it(
     browser: Browser, rolls: Rolling, server: Serving, width: int, script: bool
 ) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from iolaus.kernel.ports import free_port
+from tests.forked import Forked, iolaus
 
 START_S = 120.0
 
@@ -19,17 +19,17 @@ START_S = 120.0
 def iolaus_up(*options: str) -> Iterator[str]:
     """Its address, once the hall is discovered; it and its hall are stopped afterwards."""
     port = free_port()
-    command = [sys.executable, "-m", "iolaus", "up", "--listen", f"127.0.0.1:{port}", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = Forked(iolaus, "up", "--listen", f"127.0.0.1:{port}", *options)
     try:
         _until_ready(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(30)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(30)
+        process.close()
 
 
-def _until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def _until_ready(url: str, process: Forked) -> None:
     deadline = time.monotonic() + START_S
     while not _is_ready(url):
         assert process.poll() is None, "iolaus up ended early"
