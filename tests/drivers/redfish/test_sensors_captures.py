@@ -3,6 +3,7 @@ and what is counted agrees with a count made here, over the JSON alone."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tarfile
 from collections.abc import Iterator
@@ -55,9 +56,9 @@ def tree(request: pytest.FixtureRequest) -> Tree:
     return tree_of(request.param)
 
 
-@pytest.fixture
-async def last(tree: Tree) -> Report:
-    return await RedfishDriver().inventory(FakeDevice(tree))
+@pytest.fixture(scope="module")
+def last(tree: Tree) -> Report:
+    return asyncio.run(RedfishDriver().inventory(FakeDevice(tree)))
 
 
 def walk(tree: Tree) -> Iterator[tuple[str, dict[str, Any]]]:
