@@ -1,9 +1,9 @@
 """`python -m bench.scale [WORD]`: how a hall of many processes grows, with real processes.
 
 grow       1, 2 and 4 edges with as many nodes each: CPU a node while read first and while held
-hold       one size (`--nodes 10240 --edges 4 --poll-every 600`), for as long as --window says; how it
-           stands is printed every 15 s, and the table of docs/sizing.md at the end, also where it is
-           not read --within so many seconds, or is ended by Ctrl-C or SIGTERM
+hold       one size (`--nodes 10240 --edges 4 --poll-every 600`), for as long as --window says; how
+           it stands is printed every 15 s, and the table of docs/sizing.md at the end, also where
+           it is not read --within so many seconds, or is ended by Ctrl-C or SIGTERM
 bus        events a second through outboxes, three bus servers, a core's intake and PostgreSQL
 takeover   how long until another has what a killed process had; with --filled 5000 of a core alone,
            whose hall is in the database and not simulated
