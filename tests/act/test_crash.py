@@ -80,7 +80,9 @@ async def test_cut_once(anywhere: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [1, 4])
+@pytest.mark.parametrize(
+    "first", [4, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 2, 3, 5))]
+)
 async def test_cut_again_and_again(anywhere: str, first: int) -> None:
     """One life after the other, each ended at its fifth place, until all is done: a hundred
     deaths in a roll-out, and five such roll-outs that begin to die one place apart."""
