@@ -11,7 +11,7 @@ from tests.survival.stage import CALM
 from iolaus.fleet.plan_text import plan_text
 from iolaus.model.rollout import NodeState, RolloutState
 
-NODES = 6
+NODES = 3
 
 
 async def test_a_canary_that_turns_bad_in_its_soak_returns_and_stops_the_roll_out(
