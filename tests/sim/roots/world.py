@@ -58,18 +58,22 @@ def machine(**versions: str) -> Machine:
     return Machine(pages)
 
 
-def setting(host: Machine, protocol: str, root: SpdmRoot | TpmRoot, *lies: Lie) -> Setting:
+def setting(
+    host: Machine, protocol: str, root: SpdmRoot | TpmRoot, *lies: Lie, name: str = NAME
+) -> Setting:
     signing = root.signing if isinstance(root, SpdmRoot) else ""
     told = Lies()
     for lie in lies:
         told.tell(lie)
-    who = Who(SEED, NAME, ROOT, root.maker, root.model, signing)
+    who = Who(SEED, name, ROOT, root.maker, root.model, signing)
     return Setting(protocol=protocol, who=who, path=ROOT, host=host, lies=told)
 
 
-def responder(*lies: Lie, host: Machine | None = None, **changes: Any) -> Responder:
+def responder(
+    *lies: Lie, host: Machine | None = None, name: str = NAME, **changes: Any
+) -> Responder:
     root = replace(SPDM_ROOT, **changes)
-    return Responder(root, setting(host or machine(), "spdm", root, *lies))
+    return Responder(root, setting(host or machine(), "spdm", root, *lies, name=name))
 
 
 def platform(*lies: Lie, host: Machine | None = None, **changes: Any) -> Platform:

@@ -24,7 +24,7 @@ async def test_plant_and_devices_move_together() -> None:
         assert unit.state == "refuse"
         assert await twin.asked("advance", {"seconds": 2.0}) == {"t_s": SETTLE_S + 2.0}
         assert (unit.state, rung) == ("refuse", [])
-        assert await twin.asked("advance", {"seconds": 598.0}) == {"t_s": SETTLE_S + 600.0}
+        assert await twin.asked("advance", {"seconds": 58.0}) == {"t_s": SETTLE_S + 60.0}
         assert (unit.state, rung) == ("up", [3.05])
         with pytest.raises(OperatorMust, match="no number of seconds"):
             await twin.asked("advance", {"seconds": -1})
