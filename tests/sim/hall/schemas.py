@@ -20,34 +20,43 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 Json = dict[str, Any]
+PLACE = "http://redfish.dmtf.org/schemas/v1/"
+URL = re.compile(r"http://redfish\.dmtf\.org/schemas/[\w./-]+?\.json")
 TYPE = re.compile(r"#(\w+)(?:\.(v\d+_\d+_\d+))?\.(\w+)")
 
 
 class Schemas:
     def __init__(self, bundle: Path) -> None:
         self.files: dict[str, Json] = {}
+        urls: set[str] = set()
         with tarfile.open(bundle) as tar:
             for entry in tar:
                 if entry.name.startswith("json-schema-latest/") and entry.name.endswith(".json"):
                     stream = tar.extractfile(entry)
                     assert stream is not None
-                    self.files[Path(entry.name).name] = json.load(stream)
+                    text = stream.read().decode()
+                    self.files[Path(entry.name).name] = json.loads(text)
+                    urls |= {PLACE + Path(entry.name).name, *URL.findall(text)}
         self.newest = {
             name.split(".")[0]: name for name in self.files if re.search(r"\.v\d+_", name)
         }
-        self.registry: Registry[Any] = Registry(retrieve=self._retrieve)  # type: ignore[call-arg]
+        # A registry looks through every document anew that it has to retrieve: it knows all before.
+        known = ((url, self._document(url)) for url in sorted(urls))
+        self.registry: Registry[Any] = Registry().with_resources(
+            (url, Resource.from_contents(found, DRAFT7)) for url, found in known if found
+        )
         self.checker = lru_cache(maxsize=None)(self._checker)
 
-    def _retrieve(self, url: str) -> Resource[Any]:
+    def _document(self, url: str) -> Json | None:
+        """What is at this address; the newest minor stands in for older ones."""
         name = url.rsplit("/", 1)[1]
-        stand_in = self.newest.get(name.split(".")[0], "")
-        return Resource.from_contents(self.files.get(name) or self.files[stand_in], DRAFT7)
+        return self.files.get(name) or self.files.get(self.newest.get(name.split(".")[0], ""))
 
     def _checker(self, kind: str) -> Draft7Validator:
         file = self.newest.get(kind, f"{kind}.json")
-        url = f"http://redfish.dmtf.org/schemas/v1/{file}#/definitions/{kind}"
+        url = f"{PLACE}{file}#/definitions/{kind}"
         if file == f"{kind}.json":
-            url = f"http://redfish.dmtf.org/schemas/v1/{file}"
+            url = f"{PLACE}{file}"
         return Draft7Validator({"$ref": url}, registry=self.registry)
 
     def faults(self, resource: Json) -> Iterator[str]:

@@ -23,11 +23,11 @@ def test_the_hall_lives_through_every_fault(tmp_path: Path) -> None:
         for name in sorted(catalogue()):
             struck = json.loads(player.oracle("POST", "/faults", {"fault": name}))
             assert struck["fault"] == name
-            advance(player, 2.0)
+            advance(player, 1.0)
             assert json.loads(player.oracle("GET", "/faults"))["on"][0]["id"] == struck["id"]
             mended = json.loads(player.oracle("DELETE", "/faults"))["mended"]
             assert [each["id"] for each in mended] == [struck["id"]]
-            advance(player, 2.0)
+            advance(player, 1.0)
         advance(player, 60.0)
         found = json.loads(player.oracle("GET", "/devices"))["devices"]
         assert {device["state"] for device in found} == {"up"}
