@@ -84,7 +84,7 @@ class Player:
         self._note("devices", self.oracle("GET", "/devices"))
         self._walk("at first")
         self._orders()
-        for number, seconds in enumerate((7.5, 30.0, 0.25, 120.0)):
+        for number, seconds in enumerate((7.5, 30.0, 0.25, 40.0)):
             self.advance(seconds)
             self._note(f"truth {number}", self.oracle("GET", "/truth"))
             for task in (1, 2, 3):

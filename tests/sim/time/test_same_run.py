@@ -55,4 +55,4 @@ def test_work_goes_on_in_virtual_time(runs: Mapping[str, Said]) -> None:
     assert '"leaking":["h1-r01-u08"]' in said["truth 0"]
     assert '"leaking":[]' in said["truth 3"]
     assert '"state":"refuse"' in said["restart"]
-    assert '"t_s":157.75' in said["advanced"]
+    assert '"t_s":77.75' in said["advanced"]
