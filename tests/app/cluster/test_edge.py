@@ -8,7 +8,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
 from tests.app.test_house_edges import POWER
+from tests.store.made import asset, hot, reading, report
 
 from iolaus.app.cluster.carrying import FACTS, Taker
 from iolaus.app.cluster.core import doing
@@ -25,7 +27,9 @@ from iolaus.energy.policy import Mode
 from iolaus.energy.run import Done
 from iolaus.kernel.clock import WallClock
 from iolaus.kernel.ports import free_port
+from iolaus.model.asset import PowerLimit
 from iolaus.model.endpoint import Target
+from iolaus.model.fact import Known, PowerState
 from iolaus.model.shard import SITE, shard_of
 from iolaus.observe.collect import Job, Key
 from iolaus.store.facts import Facts
@@ -95,6 +99,33 @@ async def test_what_was_read_before_its_login_was_known_is_read_again(tmp_path: 
         assert hurried == [(Key(target.address, Job.INVENTORY), True)]
         owned.let_in()
         assert len(hurried) == 1
+
+
+async def test_what_another_read_a_while_ago_is_known_and_acted_upon_by_nobody(
+    tmp_path: Path,
+) -> None:
+    """The rack has its edge at once; that a node was off, and what it drew, counts no more."""
+    target, now = Target(address="https://n1", labels={"rack": "r1"}), WallClock().now()
+    cap = PowerLimit(
+        asset="Systems/1", uri="/cap", dialect="control", limit_w=900.0, min_w=300.0, max_w=1000.0
+    )
+    drawn = replace(reading("Power", 700.0, at=now - 600), role="node_power", quantity="Power")
+    was_off = asset(power_state=Known(PowerState.OFF, now - 600), at=now - 600)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(
+            open_house(HouseOptions(state_dir=tmp_path / "edge", role=Role.EDGE))
+        )
+        facts, racks = house.state.facts, house.edges.edges.running
+        facts.put_target(target)
+        told = report("https://n1", [was_off], at=now - 600, power_limits=(cap,), readings=(drawn,))
+        facts.adopt_report(told, None)
+        async with asyncio.timeout(60):
+            await until(lambda: "r1" in racks and not house.edges._due)
+            edge = racks["r1"].run.edge
+            assert edge.reflexes._on == {}
+            assert edge.draws_w(house.clock.monotonic()) == [None]
+            facts.record_hot(hot("https://n1", at=now, power=Known(PowerState.OFF, now)))
+            await until(lambda: list(edge.reflexes._on.values()) == [False])
 
 
 async def test_a_site_whose_name_begins_as_anothers_is_not_its(tmp_path: Path) -> None:
