@@ -109,6 +109,18 @@ class Stand:
         with urlopen(Request(oracle["url"] + "/counters", headers=bearer), timeout=120) as answer:
             return int(json.load(answer)["requests"])
 
+    def requests(self) -> dict[str, int]:
+        """By address, as the devices counted them. Raises `OSError` where the simulator does not
+        say."""
+        oracle = self.cluster.oracle
+        bearer = {"Authorization": f"Bearer {oracle['token']}"}
+        with urlopen(Request(oracle["url"] + "/devices", headers=bearer), timeout=120) as answer:
+            return {each["address"]: each["requests"] for each in json.load(answer)["devices"]}
+
+    def labels(self) -> dict[str, dict[str, str]]:
+        """Of each device of the hall, by its address."""
+        return {each["address"]: each["labels"] for each in _hosts(self.cluster.hosts)["hosts"]}
+
 
 def usage(pid: int) -> Usage:
     """Of a process and all below it, those that ended included."""
@@ -146,8 +158,13 @@ def standing(
             cluster.stop()
 
 
+def _hosts(file: Path) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return dict(yaml.load(file.read_text(), Loader=loader))
+
+
 def _racks_apart(hosts: Path) -> None:
-    document = yaml.load(hosts.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = _hosts(hosts)
     for host in document["hosts"]:
         host["labels"].pop("row", None)
     hosts.write_text(yaml.safe_dump(document))

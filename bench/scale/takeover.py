@@ -1,8 +1,8 @@
 """How long nobody has a shard, or leads: from the kill of its process until another says it is so.
 
 Wall time, because leases are: six seconds until one runs out, and what the survivors need to
-notice and to begin. A busy machine makes it longer. And what it costs that a shard changes hands:
-requests at the devices and CPU of the edges, beyond those of holding the hall for as long.
+notice and to begin. A busy machine makes it longer. And what it costs that shards change hands, as
+the devices count it: requests to those that did, until each was read again.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from statistics import median
 from typing import Any, Final
 
 from bench.scale.stand import Moment, Stand, standing
+from iolaus.model.endpoint import Target
+from iolaus.model.shard import shard_of
 
-HOLD_S: Final = 20.0
-"""So long the hall is held before, for what that costs."""
-AFTER_S: Final = 30.0
-"""So long all counts that is sent after a change of hands: logs are read some periods later."""
+SETTLE_S: Final = 20.0
+"""After a first read, and each change of hands: logs are read a period later."""
 
 
 def takeover(*, nodes: int, times: int) -> int:
     with standing(nodes=nodes, edges=3, cores=2, apart=True) as stand:
         stand.cluster.discover()
         stand.wait(stand.is_read, "every endpoint is read", within_s=600)
-        first = stand.moment().requests / stand.told()["endpoints"]["total"]
-        time.sleep(HOLD_S)
+        first = stand.requests()
+        time.sleep(SETTLE_S)
         edges = [_edge(stand) for _ in range(times)]
         cores = [_core(stand) for _ in range(times)]
-    found = {"edge": [each["taken_s"] for each in edges], "core": cores}
-    for what, took_s in found.items():
+    for what, took_s in {
+        "edge": [each["killed"]["taken_s"] for each in edges],
+        "core": cores,
+    }.items():
         said = " ".join(f"{one:.1f}" for one in took_s)
         print(f"{what} killed: another has it after {median(took_s):.1f} s (median of {said})")
-    print(f"first read: {first:.0f} requests an endpoint")
+    print(f"first read: {sum(first.values()) / len(first):.0f} requests an endpoint")
     for each in edges:
         for what in ("killed", "back"):
             _show(what, each[what])
@@ -45,17 +47,17 @@ def _show(what: str, cost: dict[str, float]) -> None:
     count = max(1.0, cost["endpoints"])
     print(
         f"edge {what}: {cost['endpoints']:.0f} endpoints changed hands, all read again after "
-        f"{cost['held_s']:.1f} s; beyond holding them {cost['requests'] / count:.1f} requests and "
-        f"{1000 * cost['cpu_s'] / count:.0f} ms of the edges' CPU an endpoint"
+        f"{cost['held_s']:.1f} s with {cost['requests'] / count:.1f} requests each, "
+        f"{cost['settled'] / count:.1f} with {SETTLE_S:.0f} s more; all edges used "
+        f"{cost['cpu_s']:.2f} s of CPU until then"
     )
 
 
 def _edge(stand: Stand) -> dict[str, Any]:
-    """The one with most shards dies; everything it had is another's. Then it is back."""
-    owned = _owned(stand)
+    """The one with most endpoints dies; everything it had is another's. Then it is back."""
+    members, owned = stand.members(), _owned(stand)
     everything = set().union(*owned.values())
-    dead = max(owned, key=lambda name: len(owned[name]))
-    part, count = stand.cluster.parts[dead], _endpoints(stand)
+    dead = max(owned, key=lambda name: members[name]["endpoints"])
 
     def others_have_it() -> bool:
         now = _owned(stand)
@@ -66,42 +68,49 @@ def _edge(stand: Stand) -> dict[str, Any]:
         now = _owned(stand)
         return len(now) == len(owned) and all(now.values())
 
-    killed = _cost(stand, part.kill, others_have_it, count[dead])
-    back = _cost(stand, part.start, has_its_share, 0)
-    back["endpoints"] = _endpoints(stand)[dead]
-    return {"taken_s": round(killed["taken_s"], 2), "killed": killed, "back": back}
+    part = stand.cluster.parts[dead]
+    killed = _cost(stand, part.kill, others_have_it, lambda: owned[dead])
+    back = _cost(stand, part.start, has_its_share, lambda: _owned(stand)[dead])
+    return {"killed": killed, "back": back}
 
 
 def _cost(
-    stand: Stand, happens: Callable[[], object], over: Callable[[], bool], endpoints: int
+    stand: Stand,
+    happens: Callable[[], object],
+    over: Callable[[], bool],
+    shards: Callable[[], set[str]],
 ) -> dict[str, float]:
-    """From when it happens, beyond what the hall costs while it is held."""
-    before = stand.moment()
-    time.sleep(HOLD_S)
-    began = stand.moment()
+    """Of what happens, to the devices of the shards that changed hands by it."""
+    began, before = stand.moment(), stand.requests()
     happens()
     taken_s = stand.wait(over, "its shards are taken", within_s=120)
     held_s = taken_s + _read_again(stand)
-    time.sleep(AFTER_S)
-    ended = stand.moment()
-    part = (ended.at - began.at) / (began.at - before.at)
-    spent_s = _cpu_s(ended, began) - part * _cpu_s(began, before)
-    requests = ended.requests - began.requests - part * (began.requests - before.requests)
+    ended, after = stand.moment(), stand.requests()
+    moved = _addresses(stand, shards())
+    time.sleep(SETTLE_S)
+    settled = stand.requests()
     return {
-        "endpoints": endpoints,
-        "taken_s": taken_s,
+        "endpoints": len(moved),
+        "taken_s": round(taken_s, 2),
         "held_s": round(held_s, 1),
-        "requests": round(requests),
-        "cpu_s": round(spent_s, 2),
+        "requests": sum(after[each] - before[each] for each in moved),
+        "settled": sum(settled[each] - before[each] for each in moved),
+        "cpu_s": round(_cpu_s(ended, began), 2),
     }
+
+
+def _addresses(stand: Stand, shards: set[str]) -> list[str]:
+    """Of the Redfish devices in these shards."""
+    numbers = {each.rpartition(".")[2] for each in shards}
+    targets = (Target(address=a, labels=labels) for a, labels in stand.labels().items())
+    return [each.address for each in targets if shard_of(each).rpartition(".")[2] in numbers]
 
 
 def _cpu_s(ended: Moment, began: Moment) -> float:
     """Of the edges that run in the end; one that began since then counts whole."""
     mine = [name for name in ended.parts if name.startswith("edge")]
-    now_s = sum(ended.parts[name].cpu_s for name in mine)
     then = (began.parts[name].cpu_s for name in mine if name in began.parts)
-    return now_s - sum(then)
+    return sum(ended.parts[name].cpu_s for name in mine) - sum(then)
 
 
 def _read_again(stand: Stand) -> float:
@@ -113,11 +122,6 @@ def _read_again(stand: Stand) -> float:
         return age_s is not None and age_s < time.monotonic() - began_s
 
     return stand.wait(is_read, "every endpoint is read again", within_s=600)
-
-
-def _endpoints(stand: Stand) -> dict[str, int]:
-    members = stand.members().items()
-    return {name: each["endpoints"] for name, each in members if each["role"] == "edge"}
 
 
 def _core(stand: Stand) -> float:
