@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +27,8 @@ _FORKS.set_forkserver_preload(["pytest", "tests.imported"])
 class Forked:
     """What `subprocess.Popen` is of a program that starts from nothing, as far as it is needed
     here: `main(*given)` in a session of its own. What it prints goes to files, nothing can be
-    typed, and no file grows beyond `disk` bytes."""
+    typed, and no file grows beyond `disk` bytes. Signals are met as whoever starts it from a
+    terminal has it, but `ignored`, whatever these tests were started with."""
 
     def __init__(
         self,
@@ -35,11 +36,13 @@ class Forked:
         *given: Any,
         env: Mapping[str, str] | None = None,
         disk: int | None = None,
+        ignored: Sequence[signal.Signals] = (),
     ) -> None:
         self._kept = tempfile.TemporaryDirectory()
         self._out, self._err = (Path(self._kept.name) / name for name in ("out", "err"))
         files = str(self._out), str(self._err)
-        child = (*files, dict(os.environ if env is None else env), disk, main, *given)
+        world = dict(os.environ if env is None else env)
+        child = (*files, world, disk, tuple(ignored), main, *given)
         self._process = _FORKS.Process(target=_child, args=child)
         self._process.start()
 
@@ -90,10 +93,15 @@ def _child(
     err: str,
     env: Mapping[str, str],
     disk: int | None,
+    ignored: Sequence[signal.Signals],
     main: Callable[..., object],
     *given: Any,
 ) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for signum in ignored:
+        signal.signal(signum, signal.SIG_IGN)
     for number, name in enumerate((os.devnull, out, err)):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
     sys.stdin, sys.stdout = os.fdopen(0, "r", closefd=False), os.fdopen(1, "w", closefd=False)

@@ -108,9 +108,11 @@ class Shell:
         env: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
         disk: int | None = None,
+        ignored: Sequence[signal.Signals] = (),
     ) -> Iterator[Running]:
         """A command that stays; killed at the end if it still runs."""
-        process = Forked(iolaus, *map(str, words), env=self._env(env, without), disk=disk)
+        world = self._env(env, without)
+        process = Forked(iolaus, *map(str, words), env=world, disk=disk, ignored=ignored)
         try:
             yield Running(process)
         finally:

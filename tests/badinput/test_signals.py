@@ -74,6 +74,15 @@ def test_inspect_that_hangs_is_ended(shell: Shell, number: signal.Signals) -> No
     assert said.out == ""
 
 
+def test_what_a_script_left_in_the_background_is_ended_too(shell: Shell) -> None:
+    with Hostile(silent) as server:
+        words = ("inspect", server.url, "--allow-http", "--user", "root")
+        with shell.started(*words, ignored=[signal.SIGINT]) as running:
+            running.until(lambda: bool(server.asked))
+            said = running.ended(signal.SIGTERM, wait_s=60)
+    assert said.code in (130, 143, -signal.SIGTERM)
+
+
 def test_inspect_only_reads_and_leaves_no_session(shell: Shell, hall: Hall) -> None:
     said = shell("inspect", hall.address, "--user", "root", "--trust", "first", "-o", "json")
     assert said.code == 0, said

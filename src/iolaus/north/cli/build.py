@@ -147,11 +147,14 @@ def run_cli(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _told_to_stop() -> Iterator[list[int]]:
-    """A signal to end is met as Ctrl-C is, so that sessions are given back on the way out."""
+    """A signal to end is met as Ctrl-C is, so that sessions are given back on the way out; also
+    where that is ignored, as shells have it for what a script leaves in the background."""
     stopped: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
         stopped.append(128 + number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     try:
