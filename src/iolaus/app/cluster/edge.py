@@ -193,6 +193,7 @@ class Edge:
         return Seating(
             table=self._trunk.table(SEATS),
             site=self._options.site,
+            seals=lambda: self._house.state.secrets,
             clock=self._clock,
             seats=self._house.edges.edges.seats,
             mine=self.owning.held.keys,

@@ -4,17 +4,21 @@ A cap that a rack must keep is shared among all of its nodes. An edge that takes
 know of them only what it has read by then, and reading a node whole takes seconds; from the row it
 knows them all at once, and asks each for its cap before anything moves. What it reads itself goes
 before what the row says, and nothing is believed of an address that is not wanted of the shard.
+
+A row says where caps are written, so it is sealed with the key of the logins, as `handing` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
+from iolaus.app.cluster.letters import Seals
 from iolaus.app.cluster.rounds import rounds
 from iolaus.app.rack_seats import RackSeats
 from iolaus.bus.port import Table
@@ -28,6 +32,7 @@ from iolaus.store.packing import pack, unpack
 
 log = structlog.get_logger(__name__)
 SEATS: Final = "seats"
+LABEL: Final = b"iolaus-seats-1\n"
 ROUND_S: Final = 3.0
 
 
@@ -39,6 +44,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
 
 _ROWS: Final = msgspec.msgpack.Decoder(tuple[Row, ...])
+_PLACE: Final = Path("seats")
 
 
 class Seating:
@@ -51,6 +57,7 @@ class Seating:
         *,
         table: Table,
         site: str,
+        seals: Callable[[], Seals],
         clock: Clock,
         seats: RackSeats,
         mine: Callable[[], Collection[str]],
@@ -58,8 +65,10 @@ class Seating:
         serve: Callable[[str, str], None],
     ) -> None:
         self._table, self._prefix, self._clock = table, f"{site}.", clock
+        self._seals = seals
         self._seats, self._mine, self._wanted, self._serve = seats, mine, wanted, serve
         self._rows: dict[str, bytes] = {}
+        self._put: dict[str, bytes] = {}
         self._given: tuple[int, frozenset[str]] | None = None
         self._followed = False
 
@@ -73,6 +82,7 @@ class Seating:
                 self._followed = True
             elif self._rows.get(entry.key) != entry.body:
                 self._rows[entry.key] = entry.body
+                self._put.pop(entry.key, None)
                 if entry.key in self._mine():
                     self.take_up(entry.key)
 
@@ -81,8 +91,9 @@ class Seating:
         if not (body := self._rows.get(shard)):
             return
         try:
-            rows = unpack(body, _ROWS)
-        except (ValueError, RecursionError) as error:
+            content = self._seals().unseal(body, label=LABEL, what=_PLACE)
+            rows = unpack(content, _ROWS)
+        except (IolausError, ValueError, RecursionError) as error:
             log.warning("seats_unreadable", shard=shard, error=str(error))
             return
         wanted = self._wanted(shard)
@@ -103,8 +114,9 @@ class Seating:
             if sat.seat is not None and (shard := shard_of(sat.target)) in mine:
                 found.setdefault(shard, []).append(Row(sat.seat, sat.driver))
         for shard, rows in found.items():
-            body = pack(tuple(sorted(rows, key=lambda row: row.seat.address)))
-            if self._rows.get(shard) != body:
-                await self._table.put(shard, body)
-                self._rows[shard] = body
+            content = pack(tuple(sorted(rows, key=lambda row: row.seat.address)))
+            if self._put.get(shard) != content:
+                sealed = self._seals().seal(content, label=LABEL)
+                await self._table.put(shard, sealed)
+                self._rows[shard], self._put[shard] = sealed, content
         self._given = given
