@@ -54,13 +54,13 @@ check: dev
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.budgets
 
-# Thousands of tests share two cores with real sockets and often wait for these, so four run side by
+# Thousands of tests share two cores with real sockets and often wait for these, so three run side by
 # side, files with slow tests first. What fails is tried once more and named in the summary as RERUN; `make test ARGS=--reruns=0`
 # tries nothing twice. Hypothesis draws the same examples every time, so that what passed here passes
 # everywhere; `ARGS=--hypothesis-profile=explore` and `make soak` look for others.
 test: dev
 	@$(MAKE) -s -j2 check $(VENV)/.warm
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --reruns 1 -r fER $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --reruns 1 -r fER $(ARGS)
 
 # `make soak SOAK_S=60 ARGS="-s -k quote"` gives each parser that is named so a minute of CPU time;
 # nothing given is ten minutes for each of all of them, and the crash tests that take long.

@@ -94,6 +94,13 @@ async def ask_until_known(asker: Trunk, topic: str) -> None:
             await asker.ask(topic, b"", timeout_s=1.0)
 
 
+async def test_whoever_answers_is_found_at_once(ground: Ground) -> None:
+    asker, owner = await ground.trunk(), await ground.trunk()
+    for _ in range(100):
+        async with owner.answer(topic := name(), echo):
+            assert await asker.ask(topic, b"1", timeout_s=60.0) == b"!1"
+
+
 async def test_a_slow_answer_is_no_answer_and_holds_up_no_other(ground: Ground) -> None:
     asker, owner, topic = await ground.trunk(), await ground.trunk(), name()
 

@@ -72,12 +72,18 @@ def parse_servers(text: str) -> tuple[str, ...]:
 
 
 class NatsClient(Client):
-    """One that closes what a try that failed has opened before it tries again."""
+    """One that closes what a try that failed has opened before it tries again, and whose flush is
+    answered behind what was written before it: the stock client's overtakes what still waits for
+    its writer, a subscription for one."""
 
     async def _connect_to_server(self, s: Any) -> None:
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
+
+    async def flush(self, timeout: int = 10) -> None:
+        await self._flush_pending(force_flush=True)
+        await super().flush(timeout)
 
 
 class NatsTrunk:
