@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from iolaus.recovery.rounds import LEAST_S, Rounds
+from iolaus.model.endpoint import EndpointStatus, Reach, Target
+from iolaus.recovery.rounds import LEAST_S, Rounds, controllers
+from iolaus.store.held import Held
 
 HALL = {f"https://10.0.0.{number}": True for number in range(200)}
 SICK = "https://10.0.0.7"
@@ -57,3 +59,23 @@ async def test_who_is_silent_or_gone_is_not_asked_and_nobody_too_often() -> None
     assert all(rounds.of(address) for address in few)
     await rounds.turn({}, 2001.0)
     assert not any(rounds.of(address) for address in few)
+
+
+def held(address: str, reach: Reach | None = Reach.REACHABLE) -> Held:
+    status = EndpointStatus(address=address, reach=reach, at=1.0, since=1.0) if reach else None
+    return Held(Target(address=address), status)
+
+
+def test_only_what_has_tasks_is_asked_for_them() -> None:
+    hall = (
+        held("https://10.0.0.1"),
+        held("10.0.0.2", Reach.UNREACHABLE),
+        held("https://10.0.0.3", None),
+        held("modbus+tcp://10.0.0.4"),
+        held("dsx+mqtt://10.0.0.5:1883"),
+    )
+    assert controllers(hall) == {
+        "https://10.0.0.1": True,
+        "10.0.0.2": False,
+        "https://10.0.0.3": False,
+    }

@@ -31,7 +31,7 @@ from iolaus.kernel.clock import Clock
 from iolaus.kernel.errors import IolausError, OperatorMust
 from iolaus.model.asset import Asset
 from iolaus.model.desired import NodeSelector, Share
-from iolaus.model.endpoint import Condition, Event, Mode, Reach, Target
+from iolaus.model.endpoint import Condition, Event, Mode, Target
 from iolaus.model.naming import endpoint_name
 from iolaus.model.plan import Action, Asked, Expect, Fate, NodePlan, Plan, Step, Verb
 from iolaus.model.reach import Judgement, NodeSight, Verdict
@@ -49,7 +49,7 @@ from iolaus.recovery.policy import Rules, rules_of
 from iolaus.recovery.probe import wedged
 from iolaus.recovery.reach import judge_all
 from iolaus.recovery.reflashing import Images
-from iolaus.recovery.rounds import Rounds
+from iolaus.recovery.rounds import Rounds, controllers
 from iolaus.recovery.scrub import Scrub
 from iolaus.recovery.sighting import Lens, outlets_of, sights, sights_by_endpoint
 from iolaus.recovery.signals import Signals
@@ -287,11 +287,7 @@ class Recovering:
         await self._by_itself(await self._looked())
 
     async def _ask_round(self) -> None:
-        known = {
-            each.target.address: each.status is not None and each.status.reach is Reach.REACHABLE
-            for each in self._facts.all_held()
-        }
-        await self._rounds.turn(known, self._clock.monotonic())
+        await self._rounds.turn(controllers(self._facts.all_held()), self._clock.monotonic())
 
     async def _wedged(self, address: str) -> str | None:
         """The update that does not end at a controller, as it says now; None where it does not."""
@@ -299,11 +295,14 @@ class Recovering:
         if held is None:
             return ""
         skew_s = (held.report.clock_skew_s if held.report else None) or 0.0
-        return await wedged(
-            self._open(held.target).at(Priority.INVENTORY),
-            now=self._clock.now() + skew_s,
-            after_s=self.rules.wedged_after_s,
-        )
+        try:
+            return await wedged(
+                self._open(held.target).at(Priority.INVENTORY),
+                now=self._clock.now() + skew_s,
+                after_s=self.rules.wedged_after_s,
+            )
+        except OperatorMust:
+            return None  # it has no login, no pin: whoever polls it says so
 
     def say(self, uid: str, *, alive: bool, source: str, detail: str) -> None:
         """Somebody in band says how a host is."""

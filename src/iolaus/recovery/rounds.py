@@ -10,12 +10,24 @@ from __future__ import annotations
 import asyncio
 import math
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
+
+from iolaus.model.endpoint import Reach, protocol_of
+from iolaus.store.held import Held
 
 LEAST_S: Final = 5.0
 """Nobody is asked more often, however short an update may be."""
 SLOTS: Final = 16
+
+
+def controllers(every: Iterable[Held]) -> dict[str, bool]:
+    """Those that have tasks to be asked of: what speaks Redfish, and whether it answers."""
+    return {
+        each.target.address: each.status is not None and each.status.reach is Reach.REACHABLE
+        for each in every
+        if protocol_of(each.target.address) == "redfish"
+    }
 
 
 class Rounds:
