@@ -127,7 +127,7 @@ class Labours:
         self._find_nodes()
         for address in self.where.values():
             self.asked[address] += 1
-        self.must("POST", f"/api/v1/plans/{plan}/apply", {}, good=(202, 409))
+        self.must("POST", f"/api/v1/plans/{plan}/apply", {}, again=b"AlreadyApplied")
         return plan
 
     def _follow(self, plan: str) -> None:
@@ -139,8 +139,7 @@ class Labours:
             time.sleep(self._pause_s)
         if state == "paused":
             self.stopped += 1
-            # 403: it is aborting already, because the answer to an earlier try was lost
-            self.must("POST", f"/api/v1/rollouts/{plan}/abort", {}, good=(202, 403, 409))
+            self.must("POST", f"/api/v1/rollouts/{plan}/abort", {}, again=b"it is abort")
             while self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["state"] not in OVER:
                 time.sleep(self._pause_s)
         for node in self.must("GET", f"/api/v1/rollouts/{plan}")["status"]["nodes"]:
@@ -151,14 +150,13 @@ class Labours:
 
     # --- asking ----------------------------------------------------------------------------------
 
-    def must(
-        self, method: str, path: str, body: Any = None, *, good: tuple[int, ...] = (200, 201, 202)
-    ) -> Any:
-        """Until it is answered so."""
+    def must(self, method: str, path: str, body: Any = None, *, again: bytes = b"") -> Any:
+        """Until it is done. `again`: how it is refused where an earlier try was taken and its
+        answer lost."""
         until_s = time.monotonic() + 600.0
         while True:
             status, found = self.ask(method, path, body)
-            if status in good:
+            if status in (200, 201, 202) or (again and status == 403 and again in found):
                 return found
             told = f"{method} {path}: {status} {found}"
             assert status in PASSING, told

@@ -100,7 +100,7 @@ def ordered(labours: Labours) -> str:
     labours.must("PUT", "/api/v1/baselines/clocks", wanted)
     order = {"spec": {"baseline": "clocks"}}
     plan: str = labours.must("POST", "/api/v1/plans", order)["metadata"]["name"]
-    labours.must("POST", f"/api/v1/plans/{plan}/apply", {}, good=(202, 409))
+    labours.must("POST", f"/api/v1/plans/{plan}/apply", {}, again=b"AlreadyApplied")
     return plan
 
 
