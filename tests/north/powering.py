@@ -35,6 +35,7 @@ class Room:
 
     def __init__(self, clock: JumpClock, *, mode: Mode = Mode.CONTROL) -> None:
         self.clock, self.mode = clock, mode
+        self.deaf = ""
         self.run = EdgeRun(Edge(rack(limit_w=5_000.0), boot="b"), self._doors(), clock)
         self.centre = Centre(PLANT, PowerPolicy(mode=mode), 1)
         self.held: dict[str, HeldCap] = {}
@@ -61,6 +62,9 @@ class Room:
     def edges(self) -> Sequence[EdgeStanding]:
         now_s = self.clock.monotonic()
         return [standing_of(self.run, mode=self.mode, reflexes=self.mode, restarts=0, now_s=now_s)]
+
+    def unheard(self) -> str:
+        return self.deaf
 
     def domains(self) -> Sequence[DomainState]:
         return self.centre.domains()

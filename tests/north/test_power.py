@@ -77,6 +77,21 @@ async def test_a_cap_is_set_listed_and_cleared(api: httpx.AsyncClient) -> None:
     assert (await api.post("/api/v1/powercaps", json=gone)).status_code == 404
 
 
+async def test_a_rack_of_which_nobody_spoke_yet_is_not_said_to_be_none(
+    api: httpx.AsyncClient, room: Room
+) -> None:
+    room.deaf = "this core has just begun to lead and hears of racks"
+    order = {"spec": {"subject": "r9", "watts": 2400, "for_s": 60, "reason": "test"}}
+    for asked in (
+        api.post("/api/v1/powercaps", json=order),
+        api.post("/api/v1/edges/r9/isolate", json={"reason": "a leak"}),
+        api.post("/api/v1/edges/r9/release", json={"reason": "dry"}),
+    ):
+        refused = await asked
+        assert (refused.status_code, refused.json()["code"]) == (503, "NotReady")
+        assert room.deaf in refused.json()["detail"]
+
+
 async def test_an_isolation_without_a_building_says_so(api: httpx.AsyncClient) -> None:
     said = await api.post("/api/v1/edges/r1/isolate", json={"reason": "leak"})
     assert (said.status_code, said.json()["code"]) == (400, "NoBuilding")

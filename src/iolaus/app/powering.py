@@ -90,6 +90,9 @@ class Powering:
     def edges(self) -> Sequence[EdgeStanding]:
         return self._edges.standings()
 
+    def unheard(self) -> str:
+        return ""
+
     def domains(self) -> Sequence[DomainState]:
         """Empty while there is no centre here."""
         centring = self._centre.centring

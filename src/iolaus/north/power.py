@@ -24,6 +24,10 @@ class PowerRoom(Protocol):
 
     def edges(self) -> Sequence[EdgeStanding]: ...
 
+    def unheard(self) -> str:
+        """Why racks may be missing at this moment; empty where all are known."""
+        ...
+
     def domains(self) -> Sequence[DomainState]:
         """Empty where no centre runs here."""
         ...

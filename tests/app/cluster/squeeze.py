@@ -29,7 +29,7 @@ HELD_S = 10.0
 WITHIN_S = 120.0
 RACKS = 5
 LOOKS = 15
-REFUSED = (400, 403, 404, 409, 422)
+REFUSED = (400, 403, 404, 409, 422, 500)
 POLICY = """\
 apiVersion: iolaus.dev/v1
 kind: Plant

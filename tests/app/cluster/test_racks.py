@@ -16,7 +16,7 @@ from tests.survival.stage import Stage
 from iolaus.app.cluster.core import doing
 from iolaus.app.cluster.files import Files
 from iolaus.app.cluster.guarding import CAPS, Caps, Guard
-from iolaus.app.cluster.racks import FarRacks, Told
+from iolaus.app.cluster.racks import HEARD_S, FarRacks, Told
 from iolaus.app.house import House, HouseOptions, open_house
 from iolaus.app.planting import POWER_FILE
 from iolaus.app.powering import Powering
@@ -238,6 +238,9 @@ async def test_a_rack_that_nobody_speaks_of_hangs_and_what_rang_of_it_is_not_ove
         labels={"rack": "r1"},
     )
     assert racks.judged([rang]) == {}, "nobody spoke of it: not known is not over"
+    assert racks.unheard()
+    await clock.sleep(HEARD_S)
+    assert not racks.unheard(), "every edge that lives has spoken"
     racks.take(msgspec.msgpack.encode(Told("edge1", ("r1",), (fresh,))))
     assert racks.judged([rang])[rang.key] is None
     await clock.sleep(HUNG_S + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,20 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def court(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
+def used(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Verdict]]:
+    """The judge that sleeps for a minute has a host of its own, which it switches off and on while
+    others are at work."""
+    folder = tmp_path_factory.mktemp("uses")
+    with served([HOST], folder) as dock, ThreadPoolExecutor(1) as pool:
+        court = Court(dock=dock, shared=shared.resolve(), folder=folder)
+        yield pool.submit(court.uses, HOST)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def court(
+    used: Future[Verdict], shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Court]:
     folder = tmp_path_factory.mktemp("judges")
     with served([HOST, GEAR], folder) as dock:
         yield Court(dock=dock, shared=shared.resolve(), folder=folder)
@@ -49,9 +63,8 @@ def test_protocol_validator_finds_no_failure(court: Court) -> None:
     assert clear(court.protocol(HOST))
 
 
-def test_use_cases_pass(court: Court) -> None:
-    """Last: it switches the host off and on."""
-    assert clear(court.uses(HOST))
+def test_use_cases_pass(used: Future[Verdict]) -> None:
+    assert clear(used.result())
 
 
 def test_every_persona_is_judged() -> None:

@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 STANDING: Final = "power.standing"
 FEED: Final = "power.feed"
 FORGOTTEN_S: Final = 86400.0
+HEARD_S: Final = 5.0
+"""By then every edge that lives said twice how its racks stand."""
 WITHIN_S: Final = 90.0
 """A rack's nodes may have to be written and read back one after the other."""
 
@@ -82,6 +84,7 @@ class FarRacks:
     ) -> None:
         self._inner, self._trunk, self._seals = inner, trunk, seals
         self._clock, self._term = clock, term
+        self._began_s = clock.monotonic()
         self._heard: dict[str, Heard] = {}
 
     # --- heard -------------------------------------------------------------------------------
@@ -118,6 +121,10 @@ class FarRacks:
     def edges(self) -> Sequence[EdgeStanding]:
         now_s = self._clock.monotonic()
         return [_aged(each, now_s) for _, each in sorted(self._heard.items())]
+
+    def unheard(self) -> str:
+        led_s = self._clock.monotonic() - self._began_s
+        return "this core has just begun to lead and hears of racks" if led_s < HEARD_S else ""
 
     def judged(self, alarms: Iterable[Alarm]) -> Judged:
         """Of a rack that nobody spoke of yet nothing is known: what rang of it goes on ringing."""

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
-from iolaus.kernel.errors import OperatorMust
+from iolaus.kernel.errors import OperatorMust, WeErred
 from iolaus.north.api.lists import one_object, principal_of
 from iolaus.north.api.objects import TYPES
 from iolaus.north.api.resources import Name, of_type, problems
@@ -23,7 +23,7 @@ from iolaus.north.problems import not_found
 EDGE: Final = BY_NAME["edge"]
 CAP: Final = BY_NAME["powercap"]
 LONGEST_S: Final = 30 * 86_400.0
-REFUSALS: Final = (400, 401, 403, 404, 409, 413, 415, 501, 502, 504)
+REFUSALS: Final = (400, 401, 403, 404, 409, 413, 415, 501, 502, 503, 504)
 Restore = Annotated[
     bool,
     QueryParameter(
@@ -203,6 +203,7 @@ def _clear(context: Context) -> HTTPRouteHandler:
 async def _edge(context: Context, name: str, principal: Principal) -> Item:
     item = await context.fleet.find(EDGE, name, scope=principal.scope)
     if item is None:
+        _must_be_heard(context, name)
         raise not_found("edge", name)
     return item
 
@@ -212,6 +213,7 @@ async def _within(context: Context, subject: str, principal: Principal) -> None:
     for word in ("edge", "node"):
         if await context.fleet.find(BY_NAME[word], subject, scope=principal.scope) is not None:
             return
+    _must_be_heard(context, subject)
     raise OperatorMust(
         "it is no rack with an edge and no node, or not yours to see",
         operation="set cap",
@@ -219,3 +221,16 @@ async def _within(context: Context, subject: str, principal: Principal) -> None:
         code="NotFound",
         next_step="see racks and their nodes with caps: iolaus get edges -o wide",
     )
+
+
+def _must_be_heard(context: Context, subject: str) -> None:
+    """Whether a rack is there cannot be told before every edge spoke of its own."""
+    room = context.power
+    if room is not None and (why := room.unheard()):
+        raise WeErred(
+            why,
+            operation="ask of power",
+            subject=subject,
+            code="NotReady",
+            next_step="ask again in a few seconds.",
+        )
