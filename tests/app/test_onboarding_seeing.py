@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from iolaus.app.onboarding_seeing import run_of, worked_on
+from iolaus.app.onboarding_seeing import began_too_soon, run_of, worked_on
+from iolaus.model.asset import Report
 from iolaus.model.plan import Fate, NodePlan, Plan, Wave
 from iolaus.model.rollout import NodeProgress, NodeState, Progress, RolloutState
 from iolaus.north.context import Standing
@@ -37,6 +38,23 @@ def test_what_was_being_read_when_it_ended_does_not_show_what_it_came_to(
 ) -> None:
     run = run_of(("u1",), fares(NodeState.DONE, ended_at=10.0), read_at=read_at)
     assert (run.state, run.read) == ("done", read)
+
+
+@pytest.mark.parametrize(
+    ("began_at", "ended_at", "too_soon"),
+    [(7.0, 9.0, False), (9.0, 10.0, False), (9.0, 11.0, True), (10.0, 11.0, True),
+     (11.0, 12.0, False)],
+)  # fmt: skip
+def test_a_reading_that_began_before_a_plan_was_over_is_followed_by_another(
+    began_at: float, ended_at: float, too_soon: bool
+) -> None:
+    report = Report(
+        endpoint="https://u1", driver="redfish", redfish_version=None, assets=(),
+        observed_at=ended_at, duration_s=ended_at - began_at,
+    )  # fmt: skip
+    run = run_of(("u1",), fares(NodeState.DONE, ended_at=10.0), read_at=report.began_at)
+    assert began_too_soon(report, [run]) is too_soon
+    assert not began_too_soon(report, [run_of(("u1",), fares(NodeState.RUNNING), read_at=0.0)])
 
 
 def test_a_plan_that_nobody_applied_yet_is_planned_and_who_failed_says_why() -> None:

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from iolaus.app.onboarding_moves import Moves
-from iolaus.app.onboarding_seeing import Seeing
+from iolaus.app.onboarding_seeing import Seeing, began_too_soon
 from iolaus.app.retiring import Retiring
 from iolaus.app.rolling import Rolling
 from iolaus.bus.local import LocalBus
@@ -76,6 +76,7 @@ class Onboarding:
         self._retiring = retiring
         self._judged: dict[str, tuple[Seen, Judged]] = {}
         self._ready: dict[Move, float] = {}
+        self._too_soon: dict[str, float] = {}
         self._turning = asyncio.Lock()
         self._full = False
 
@@ -427,11 +428,13 @@ class Onboarding:
         due: dict[Move, list[tuple[Candidate, Seen]]] = defaultdict(list)
         for address in self._judged.keys() - candidates.keys():
             del self._judged[address]
+            self._too_soon.pop(address, None)
         for number, (address, candidate) in enumerate(candidates.items()):
             if number % 100 == 99:
                 await asyncio.sleep(0)
             seen = self._seeing.seen(candidate, now=now, rivals=rivals, standings=standings)
             judged = judge(seen)
+            # self._have_read(address, seen)
             self._note(address, seen, judged)
             if judged.move is not None:
                 due[judged.move].append((candidate, seen))
@@ -441,6 +444,15 @@ class Onboarding:
         """Of plans of those who are not handed over."""
         going = [each for each in candidates if each.handed_at is None]
         return await self._rolling.fares({p for each in going for p in each.plans.values()})
+
+    def _have_read(self, address: str, seen: Seen) -> None:
+        """A reading that began too soon, be it that it shared an answer, is followed by another."""
+        report = self._state.facts.report_of(address)
+        if report is None or not began_too_soon(report, seen.runs.values()):
+            self._too_soon.pop(address, None)
+        elif self._too_soon.get(address) != report.observed_at:
+            self._too_soon[address] = report.observed_at
+            self._begin(address)
 
     def _note(self, address: str, seen: Seen, judged: Judged) -> None:
         """What stands anew is an event."""

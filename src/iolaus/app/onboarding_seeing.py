@@ -293,13 +293,20 @@ def run_of(uids: Iterable[str], standing: Standing, *, read_at: float) -> Run:
         return Run(state="failed", plan=plan.id, reason=bad.reason or bad.state.value)
     if nodes and all(n.state is NodeState.DONE for n in nodes):
         ended = max(n.ended_at or 0.0 for n in nodes)
-        return Run(state="done", plan=plan.id, read=read_at > ended)
+        return Run(state="done", plan=plan.id, ended_at=ended, read=read_at > ended)
     if progress.state in (RolloutState.PAUSED, RolloutState.WAITING):
         told = standing.holds.get("") or progress.reason or progress.state.value
         return Run(state="waiting", plan=plan.id, reason=told)
     if progress.state.over:
         return Run(state="failed", plan=plan.id, reason=f"it is {progress.state.value}")
     return Run(state="running", plan=plan.id)
+
+
+def began_too_soon(report: Report, runs: Iterable[Run]) -> bool:
+    """Whether a reading that ended after one of these plans was begun before its end, so that it
+    does not tell what came of it."""
+    ended = (run.ended_at for run in runs if run.state == "done" and not run.read)
+    return any(report.began_at <= at < report.observed_at for at in ended)
 
 
 def came_by(candidate: Candidate) -> str:

@@ -60,6 +60,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["planned", "waiting", "running", "done", "failed"]
     plan: str
     reason: str = ""
+    ended_at: float = 0.0
+    """Seconds since 1970, where it is done."""
+
     read: bool = False
     """It was read again since this was done."""
 

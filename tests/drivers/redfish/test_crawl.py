@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from iolaus.drivers.redfish.crawl import Crawl, skew_s
 from iolaus.drivers.redfish.harvest import Harvest
 from iolaus.kernel.errors import DeviceLied, DeviceRefused, DeviceSilent
+from iolaus.wire.redfish.port import Answer
 from tests.drivers.redfish import trees
 from tests.drivers.redfish.fake import ROOT, FakeDevice, Tree
 
@@ -23,6 +25,20 @@ async def test_each_resource_is_asked_for_once() -> None:
     assert max(Counter(device.asked).values()) == 1
     assert found.requests == len(device.asked)
     assert not found.gaps
+
+
+class Keeping(FakeDevice):
+    """Its root was read half a minute ago by somebody else; all is read now, at 1000.0."""
+
+    async def get(self, uri: str, *, fresh_s: float = 0.0) -> Answer:
+        answer = await super().get(uri, fresh_s=fresh_s)
+        return msgspec.structs.replace(answer, at=970.0) if fresh_s >= 30.0 else answer
+
+
+async def test_what_others_read_before_does_not_date_a_walk() -> None:
+    found = await Crawl(Keeping(trees.server())).run()
+    assert found.at == 1000.0
+    assert found.duration_s == pytest.approx(0.01)
 
 
 async def test_uris_are_known_by_one_spelling() -> None:

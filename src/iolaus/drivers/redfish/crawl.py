@@ -40,8 +40,9 @@ MAX_DEVIATIONS: Final = 5_000
 MAX_FUNCTION_PROBES: Final = 32
 MAX_DETAIL: Final = 200
 READERS: Final = 6
-ROOT_FRESH_S: Final = 60.0
-"""Whoever chose the driver has just read the root."""
+ROOT_FRESH_S: Final = 2.0
+"""Whoever chose the driver has just read the root. An older one would have a walk begin before it
+did: whatever was done in between would count as not read."""
 GONE: Final = frozenset({404, 410})
 NOT_FOUND: Final = re.compile(r"\bHTTP (404|410)\b")
 
